@@ -1,0 +1,16 @@
+"""Neural style transfer with every derivative written by hand.
+
+    from scratchnst import Objective, load_network, normalize, stylize
+
+    network = load_network()                                          # or a file, or a name
+    network = normalize(network, [photo, painting])                   # the paper's scaling of the weights
+    objective = Objective(network, content=photo, styles=[painting])  # images (H, W, 3), RGB 0-255
+    picture = stylize(objective, iterations=200).image
+"""
+
+from scratchnst.objective import Objective
+from scratchnst.stylize import stylize
+from scratchnst.weights.load import load_network
+from scratchnst.weights.normalize import normalize
+
+__all__ = ["Objective", "load_network", "normalize", "stylize"]

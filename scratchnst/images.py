@@ -1,0 +1,340 @@
+"""Pictures between files and arrays: float (H, W, 3), RGB in sRGB, 0 (black) to 255 (white)."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import stat
+import warnings
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from io import BytesIO
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+
+from scratchnst.errors import UserError
+
+# For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
+_JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
+_TIFF = ("TIFF", 2**31 - 1, {})
+_FORMATS = {
+    ".png": ("PNG", 2**31 - 1, {}),
+    ".jpg": _JPEG,
+    ".jpeg": _JPEG,
+    ".tif": _TIFF,
+    ".tiff": _TIFF,
+    ".webp": ("WEBP", 16383, {"lossless": True}),
+}
+PICTURE_SUFFIXES = tuple(_FORMATS)
+
+# What undoes each value of the EXIF orientation tag; 1 and unknown values need nothing.
+_UPRIGHT_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# ICC's names of colour spaces and the modes in which Pillow hands them to LittleCMS.
+_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+_TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
+
+
+def load(path: str | os.PathLike) -> np.ndarray:
+    """Read a picture, upright, in sRGB and without transparency.
+
+    The EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparent
+    parts show white paper, and of several frames the first is taken. 16-bit grey keeps its depth.
+
+    Parameters
+    ----------
+    path : path-like
+        A JPEG, PNG, TIFF or WebP file, or another kind that Pillow reads.
+
+    Returns
+    -------
+    ndarray, shape (H, W, 3), float32
+        RGB, 0 to 255.
+
+    Raises
+    ------
+    UserError
+        The file is missing, empty, unreadable, damaged, too large or no picture.
+    """
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a directory: name a picture file instead.")
+    try:
+        with open(path, "rb") as file:
+            return _decode(file, path)
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"There is no file {path}: check its name and directory.") from error
+    except PermissionError as error:
+        raise UserError(f"{path} may not be read: change its permissions or choose another file.") from error
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be opened ({error.strerror or error}): choose another file."
+        ) from error
+
+
+def save(path: str | os.PathLike, image: np.ndarray) -> None:
+    """Write a picture in the format that the suffix names, whole or not at all.
+
+    Parameters
+    ----------
+    path : path-like
+        Ends in one of `PICTURE_SUFFIXES`. JPEG is written at quality 95 with full colour resolution,
+        all else losslessly.
+    image : ndarray, shape (H, W, 3), floating
+        RGB in sRGB; clipped to 0 to 255 and rounded to whole numbers.
+
+    Raises
+    ------
+    ValueError
+        The shape is wrong or a value is not finite.
+    UserError
+        The suffix is unknown, the format does not take the size, or the file cannot be written.
+    """
+    image = np.asarray(image)
+    if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
+        raise ValueError(f"an image has the shape (H, W, 3), not {image.shape}")
+    if not np.isfinite(image).all():
+        raise ValueError("an image must be finite, this one has NaN or infinite values")
+    _check_suffix(path, PICTURE_SUFFIXES)
+    kind, longest_side, options = _FORMATS[Path(path).suffix.lower()]
+    if max(image.shape) > longest_side:
+        raise UserError(
+            f"{path} cannot be written, {kind} takes at most {longest_side} pixels a side: use the suffix .png."
+        )
+    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    encoded = BytesIO()
+    Image.fromarray(pixels).save(encoded, format=kind, **options)
+    write_atomically(path, encoded.getvalue())
+
+
+def write_atomically(path: str | os.PathLike, data: bytes) -> None:
+    """Write a file so that at any moment `path` holds either its old content or all of the new.
+
+    Parameters
+    ----------
+    path : path-like
+        The file to create or replace; if it is a symbolic link, the file it points to.
+    data : bytes
+        The whole content.
+
+    Raises
+    ------
+    UserError
+        The file cannot be written; what was there before is intact.
+    """
+    with _temporary_file_for(path) as (file, target):
+        file.write(data)
+        file.flush()
+        os.fsync(file.fileno())  # the content must be on the disk before the name points to it
+        file.close()
+        os.replace(file.name, target)
+
+
+def check_writable(path: str | os.PathLike, suffixes: Collection[str] | None = PICTURE_SUFFIXES) -> None:
+    """Make sure, before a long computation, that its result can be written to `path`.
+
+    Parameters
+    ----------
+    path : path-like
+        Where the result shall go; a file there stays as it is.
+    suffixes : collection of str or None
+        The lower-case suffixes allowed, with their dots; None allows any.
+
+    Raises
+    ------
+    UserError
+        The suffix is not allowed, the directory does not exist or takes no file, or `path` is there
+        already and not an ordinary file.
+    """
+    if suffixes is not None:
+        _check_suffix(path, suffixes)
+    with _temporary_file_for(path):
+        pass  # only a real attempt tells: os.access errs for root and on read-only file systems
+
+
+def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Scale a picture with an antialiasing Lanczos filter, without rounding to whole numbers.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, 3), floating
+        RGB, 0 to 255.
+    height, width : int
+        The new size in pixels, each at least 1.
+
+    Returns
+    -------
+    ndarray, shape (height, width, 3), dtype of `image`
+        A new array, clipped to 0 to 255; a mere copy if the size is the same.
+    """
+    if image.shape[:2] == (height, width):
+        return image.copy()
+    channels = [
+        Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")
+    ]
+    resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS)) for channel in channels]
+    # Lanczos has negative lobes: beside sharp edges it overshoots the range of the original.
+    return np.stack(resized, axis=2).clip(0, 255).astype(image.dtype)
+
+
+def fit(image: np.ndarray, size: int) -> np.ndarray:
+    """Scale a picture, keeping its proportions, so that its longer side has `size` pixels.
+
+    Parameters
+    ----------
+    image : ndarray, shape (H, W, 3), floating
+        RGB, 0 to 255.
+    size : int
+        The longer side in pixels, at least 1.
+
+    Returns
+    -------
+    ndarray, shape (H', W', 3), dtype of `image`
+        max(H', W') is `size`, and neither side is below 1.
+    """
+    longer = max(image.shape[:2])
+    height, width = (max(1, round(side * size / longer)) for side in image.shape[:2])
+    return resize(image, height, width)
+
+
+def _decode(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
+    """`load` for an open file: the boundary where whatever Pillow raises becomes a UserError."""
+    if not file.peek(1):
+        raise UserError(f"{path} is empty: choose another file.")
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would only alarm the user
+        try:
+            with Image.open(file) as image:
+                image.load()  # truncated files show only here
+                return _pixels(_upright(image))
+        except UnidentifiedImageError as error:
+            raise UserError(
+                f"{path} is damaged or no picture of a known kind: choose a PNG, JPEG, TIFF or WebP file."
+            ) from error
+        except Image.DecompressionBombError as error:
+            size = str(error).split(",")[0].lower()
+            raise UserError(f"{path} is too large ({size}): make a smaller copy of it first.") from error
+        except MemoryError as error:
+            raise UserError(f"{path} does not fit into memory: make a smaller copy of it first.") from error
+        except Exception as error:  # damaged files make Pillow's many decoders raise nearly anything
+            reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
+            raise UserError(
+                f"{path} cannot be read as a picture ({reason}): save it anew as PNG or choose another file."
+            ) from error
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except Exception:  # noqa: BLE001 - broken metadata, of any sort, must not cost a sound picture
+        return image
+    turn = _UPRIGHT_TURNS.get(orientation)
+    return image if turn is None else image.transpose(turn)
+
+
+def _pixels(image: Image.Image) -> np.ndarray:
+    """Float RGB pixels of an image in any mode, in sRGB and over white."""
+    if image.mode == "F":
+        raise ValueError("its pixels are floating-point numbers, for which no range is agreed")
+    if image.mode.startswith("I"):
+        return _deep_grey_pixels(image)
+    if not image.has_transparency_data:
+        return np.asarray(_to_srgb(image), dtype=np.float32)
+    rgba = image.convert("RGBA")
+    opaque = rgba.convert(_colour_space(image))  # grey again, if it was: a grey profile must fit
+    alpha = np.asarray(rgba.getchannel("A"), dtype=np.float32)[..., None] / 255
+    return 255 + (np.asarray(_to_srgb(opaque), dtype=np.float32) - 255) * alpha
+
+
+def _deep_grey_pixels(image: Image.Image) -> np.ndarray:
+    """The same for 16-bit grey, which Pillow itself would clip to 255 when converting."""
+    values = np.asarray(image)
+    tags = getattr(image, "tag_v2", {})  # two things that Pillow does not see to in TIFF files
+    white = 4095 if tags.get(_TIFF_BITS_PER_SAMPLE) == (12,) else 65535
+    white_is_zero = tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
+    if values.min() < 0 or values.max() > white:
+        raise ValueError("its grey values exceed 16 bits, for which no range is agreed")
+    grey = (white - values if white_is_zero else values) * 255.0 / white
+    # A profile is applied to the 256 whole levels and interpolated between them.
+    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
+    levels.info["icc_profile"] = image.info.get("icc_profile")
+    curves = np.asarray(_to_srgb(levels))[0].T
+    pixels = np.stack([np.interp(grey, np.arange(256), curve) for curve in curves], axis=2)
+    if (transparent := image.info.get("transparency")) is not None:
+        pixels[values == transparent] = 255
+    return pixels.astype(np.float32)
+
+
+def _colour_space(image: Image.Image) -> str:
+    if image.mode == "CMYK":
+        return "CMYK"
+    return "L" if image.mode in ("1", "L", "LA") else "RGB"
+
+
+def _to_srgb(image: Image.Image) -> Image.Image:
+    """An opaque image as RGB, with its embedded profile, if sound and fitting, taken into account."""
+    space = _colour_space(image)
+    try:
+        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+        mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
+        if mode == space or (space, mode) == ("L", "RGB"):
+            flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
+            if mode == "L":  # LittleCMS's shortcut for grey is wrong by up to ten levels in the shadows
+                flags |= ImageCms.Flags.NOOPTIMIZE
+            return ImageCms.profileToProfile(
+                image.convert(mode),
+                profile,
+                ImageCms.createProfile("sRGB"),
+                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
+                outputMode="RGB",
+                flags=flags,
+            )
+    except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
+        pass  # no profile, or a broken one: the picture itself is worth more than its profile
+    return image.convert("RGB")
+
+
+def _check_suffix(path: str | os.PathLike, suffixes: Collection[str]) -> None:
+    if Path(path).suffix.lower() not in suffixes:
+        raise UserError(f"{path} has no suffix that can be written: use one of {', '.join(suffixes)}.")
+
+
+@contextmanager
+def _temporary_file_for(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Path]]:
+    """A new file beside the target of `path`, and that target; gone afterwards unless renamed."""
+    try:
+        target = _target(path)
+        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
+        try:
+            with open(temporary, "xb") as file:  # unlike tempfile's, with the permissions of any new file
+                yield file, target
+        finally:
+            temporary.unlink(missing_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be written ({error.strerror or error}): mend this or name another place."
+        ) from error
+
+
+def _target(path: str | os.PathLike) -> Path:
+    target = Path(os.path.realpath(path))  # following links, since os.replace would replace the link
+    if not target.parent.is_dir():
+        raise UserError(f"{path} cannot be written, {target.parent} is no directory: create it first.")
+    try:
+        mode = target.stat().st_mode
+    except FileNotFoundError:
+        return target
+    if stat.S_ISDIR(mode):
+        raise UserError(f"{path} is a directory: name a file in it.")
+    if not stat.S_ISREG(mode):
+        raise UserError(f"{path} is a device or the like, not an ordinary file: name another.")
+    return target

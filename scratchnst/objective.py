@@ -1,0 +1,211 @@
+r"""The objective of style transfer, from pixels to (loss, gradient): equation 7 of the paper.
+
+    L_total = alpha L_content + beta L_style  (+ tv_weight V, our option)                          (7)
+    L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
+    L_style   = sum_l w_l  E_l                               equations 4 and 5
+
+Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
+weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
+gradient is in the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.errors import UserError
+from scratchnst.network import Network
+from scratchnst.ops import content_loss, gram, style_loss, total_variation
+
+Array = Any
+LayerWeights = Mapping[str, float] | Iterable[str]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of equation 7: weight * loss(features at layer, target)."""
+
+    name: str
+    layer: str
+    weight: float
+    loss: ModuleType
+    target: Array
+
+
+class Objective:
+    """Equation 7 for one content image and some style images: call it with an image to get loss and gradient.
+
+    Parameters
+    ----------
+    network : a Network, see `load_network`
+    content : (H, W, 3) array, RGB 0-255, or None to leave the content term out (a texture)
+    styles : sequence of (H', W', 3) arrays, RGB 0-255, resized to the content's size, or, without content, to the
+        first style's; empty to leave the style term out
+    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
+    content_weight, style_weight : alpha and beta of equation 7
+    style_blend : one weight a style, by default equal shares of 1
+    tv_weight : weight of the total variation of the image in 0-255 units
+    pooling : "avg" or "max"
+    dtype : "float32" or "float64", in which network and losses are computed
+
+    Where layers or weights are None the network's defaults serve; these weights suit a normalised network, see
+    `scratchnst.normalize`.  The network is used as it is: nothing is normalised here.
+
+    Attributes
+    ----------
+    shape : (H, W, 3) of the images it takes
+    terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
+        "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
+
+    Raises
+    ------
+    UserError
+        For unknown layers, images too small for the deepest layer, negative or non-finite weights, or when no
+        term is left.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        content: Array | None = None,
+        styles: Sequence[Array] = (),
+        *,
+        content_layers: LayerWeights | None = None,
+        style_layers: LayerWeights | None = None,
+        content_weight: float | None = None,
+        style_weight: float | None = None,
+        style_blend: Sequence[float] | None = None,
+        tv_weight: float | None = None,
+        pooling: str = "avg",
+        dtype: str = "float32",
+    ):
+        if dtype not in ("float32", "float64"):
+            raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
+        defaults = network.defaults
+        self.dtype = dtype
+        self.network = replace(network, pooling=pooling).astype(dtype)
+        self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
+        self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
+        self.content = None if content is None else _as_image("content", content)
+        self.shape = self._shape(styles)
+        pixels = self.shape[0] * self.shape[1]
+        if content_weight is None:
+            content_weight = defaults.content_weight_per_pixel / pixels
+        if style_weight is None:
+            style_weight = defaults.style_weight
+        if tv_weight is None:
+            tv_weight = defaults.tv_weight_per_pixel / pixels
+        self.content_weight = _non_negative("content weight", content_weight)
+        self.style_weight = _non_negative("style weight", style_weight)
+        self.tv_weight = _non_negative("tv weight", tv_weight)
+        self.styles = [images.resize(_as_image("style", style), *self.shape[:2]) for style in styles]
+        self.style_blend = _blend(style_blend, len(self.styles))
+        self._terms = [*self._content_terms(), *self._style_terms()]
+        if not self._terms:
+            raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
+        self.terms: dict[str, float] = {}
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the total loss, equation 7, at image `x`, and its gradient.
+
+        Parameters
+        ----------
+        x : array of shape (H, W, 3), or flat, RGB 0-255 (values outside are allowed)
+
+        Returns
+        -------
+        loss : float
+        grad : float64 array of x's shape, dloss/dx
+        """
+        image = np.asarray(x, self.dtype).reshape(1, *self.shape)
+        features, cache = self.network.forward(image, {term.layer for term in self._terms})
+        loss, values, grad_features = 0.0, {}, {}
+        for term in self._terms:
+            value, loss_cache = term.loss.forward(features[term.layer], term.target)
+            grad_feature = term.loss.backward(term.weight, loss_cache)
+            if term.layer in grad_features:
+                grad_feature += grad_features[term.layer]
+            grad_features[term.layer] = grad_feature
+            loss += term.weight * value
+            values[term.name] = value
+        grad = self.network.backward(grad_features, cache)
+        if self.tv_weight:
+            values["tv"], tv_cache = total_variation.forward(image)
+            grad += total_variation.backward(self.tv_weight, tv_cache)
+            loss += self.tv_weight * values["tv"]
+        self.terms = values
+        return loss, grad.astype("float64").reshape(np.shape(x))
+
+    def _shape(self, styles):
+        """The images' shape: the content's or, without one, the first style's."""
+        images_given = [image for image in (self.content, *styles) if image is not None]
+        if not images_given:
+            raise UserError("there is nothing to imitate: give a content image, a style image or both.")
+        return (*np.shape(images_given[0])[:2], 3)
+
+    def _content_terms(self):
+        """Equation 1 at each content layer, its target P computed once."""
+        weights = {name: self.content_weight * weight for name, weight in self.content_layers.items()}
+        if self.content is None or not any(weights.values()):
+            return []
+        features = self._features(self.content, weights)
+        return [Term(f"content/{name}", name, weights[name], content_loss, features[name]) for name in features]
+
+    def _style_terms(self):
+        """Equation 4 at each style layer for each style, its target A computed once."""
+        terms = []
+        for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
+            weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
+            prefix = "style" if len(self.styles) == 1 else f"style{number}"
+            for name, feature in self._features(style, weights).items():
+                A, _ = gram.forward(feature)
+                terms.append(Term(f"{prefix}/{name}", name, weights[name], style_loss, A))
+        return terms
+
+    def _features(self, image, weights):
+        """Features of `image` at the layers with a weight above zero."""
+        features, _ = self.network.forward(
+            image[np.newaxis].astype(self.dtype), [name for name in weights if weights[name] > 0]
+        )
+        return features
+
+
+def _as_image(role, image):
+    """Return `image` as a float64 array (H, W, 3), or raise a UserError."""
+    image = np.asarray(image, "float64")
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"the {role} image must have the shape (height, width, 3), not {image.shape}.")
+    if not np.isfinite(image).all():
+        raise UserError(f"the {role} image holds values that are NaN or infinite; give RGB values from 0 to 255.")
+    return image
+
+
+def _layer_weights(layers: LayerWeights) -> dict[str, float]:
+    """Return layer name -> weight; names alone share 1 equally, the paper's w_l = 1 / (number of layers)."""
+    if isinstance(layers, Mapping):
+        return {name: _non_negative(f"weight of layer {name}", weight) for name, weight in layers.items()}
+    names = list(layers)
+    return {name: 1 / len(names) for name in names}
+
+
+def _blend(shares, count):
+    """Return one weight a style; equal shares of 1 where none are given."""
+    if shares is None:
+        return [1 / count] * count
+    if len(shares) != count:
+        raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
+    return [_non_negative("blend weight", share) for share in shares]
+
+
+def _non_negative(what, number):
+    """Return `number` as a float, or raise a UserError."""
+    number = float(number)
+    if not (np.isfinite(number) and number >= 0):
+        raise UserError(f"the {what} must be a number of 0 or more, not {number:g}.")
+    return number

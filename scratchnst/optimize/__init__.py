@@ -1,0 +1,20 @@
+"""Optimisers: each sees nothing but f(x) -> (loss, gradient), and says in the end why it stopped.
+
+Every optimiser here is a function of one signature::
+
+    result = optimizer(f, x, iterations, bounds=None, callback=None)
+
+f : float64 vector -> (float, float64 vector of the same size)
+x : the start, a float64 vector; it is not changed
+iterations : how many steps at most
+bounds : (lowest, highest) of every unknown, or None
+callback : called after each step with (x, loss); x must not be kept without a copy
+"""
+
+from scratchnst.optimize.adam import adam
+from scratchnst.optimize.lbfgs import lbfgs
+from scratchnst.optimize.result import Result
+
+OPTIMIZERS = {"lbfgs": lbfgs, "adam": adam}
+
+__all__ = ["OPTIMIZERS", "Result", "adam", "lbfgs"]

@@ -1,0 +1,50 @@
+"""Adam (D. P. Kingma, J. Ba, ICLR 2015), as common re-implementations of style transfer use it.
+
+With g_t the gradient at step t, and element-wise squares, roots and divisions::
+
+    m_t = beta1 m_{t-1} + (1 - beta1) g_t            a running mean of the gradient
+    v_t = beta2 v_{t-1} + (1 - beta2) g_t^2          a running mean of its square
+    x  -= rate  m_t / (1 - beta1^t)  /  (sqrt(v_t / (1 - beta2^t)) + epsilon)
+
+m_0 = v_0 = 0 pulls the first means towards zero; dividing by 1 - beta^t undoes it.  Each unknown moves by about
+`rate` a step, whatever the scale of the loss.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from scratchnst.optimize.result import Result
+
+RATE = 5.0  # in units of pixel values, 0-255
+BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+def adam(
+    f: Callable[[np.ndarray], tuple[float, np.ndarray]],
+    x: np.ndarray,
+    iterations: int,
+    bounds: tuple[float, float] | None = None,
+    callback: Callable[[np.ndarray, float], None] | None = None,
+    rate: float = RATE,
+) -> Result:
+    """Minimise `f` from `x` by Adam with steps of about `rate`; see the package for the other arguments.
+
+    The loss of a Result is that at its x: one evaluation more than iterations.  Adam has no line search, so
+    single steps may go up.
+    """
+    x = np.array(x, float)
+    m, v = np.zeros_like(x), np.zeros_like(x)
+    loss, g = f(x)
+    for t in range(1, iterations + 1):
+        m = BETA1 * m + (1 - BETA1) * g
+        v = BETA2 * v + (1 - BETA2) * g**2
+        x = x - rate * m / (1 - BETA1**t) / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
+        if bounds is not None:
+            x = np.clip(x, *bounds)
+        loss, g = f(x)
+        if callback:
+            callback(x, loss)
+    return Result(x, loss, iterations, iterations + 1, f"all {iterations} iterations done")

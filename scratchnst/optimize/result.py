@@ -1,0 +1,27 @@
+"""What an optimiser hands back."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Result:
+    """The end of an optimisation.
+
+    Attributes
+    ----------
+    x : float64 vector, the last point accepted
+    loss : the loss there
+    iterations : steps taken
+    evaluations : calls of the objective
+    stop_reason : why it stopped, a sentence
+    """
+
+    x: np.ndarray
+    loss: float
+    iterations: int
+    evaluations: int
+    stop_reason: str

@@ -1,0 +1,174 @@
+"""The whole job: from a start image, step by step, to the picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.errors import UserError
+from scratchnst.objective import Objective
+from scratchnst.optimize import OPTIMIZERS
+
+Array = Any
+
+PIXEL_RANGE = (0.0, 255.0)
+NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback learns after each step.
+
+    Attributes
+    ----------
+    iteration : number of steps done
+    loss : the total loss, equation 7, after it
+    image : (H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it
+    """
+
+    iteration: int
+    loss: float
+    image: np.ndarray
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One call of the objective: the total loss, each term before weighting, and seconds since the start."""
+
+    number: int
+    loss: float
+    terms: dict[str, float]
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Stylized:
+    """The end of a run.
+
+    Attributes
+    ----------
+    image : (H, W, 3) float64 array, RGB, clipped to 0-255
+    loss, terms : total loss and each term before weighting, at the image before clipping
+    iterations, evaluations : steps taken and calls of the objective
+    seconds : how long it took
+    stop_reason : why it stopped, a sentence
+    complete : False if it was interrupted or the loss was no longer finite
+    """
+
+    image: np.ndarray
+    loss: float
+    terms: dict[str, float]
+    iterations: int
+    evaluations: int
+    seconds: float
+    stop_reason: str
+    complete: bool
+
+
+def stylize(
+    objective: Objective,
+    init: str | Array = "noise",
+    *,
+    iterations: int = 500,
+    optimizer: str = "lbfgs",
+    seed: int = 0,
+    bounded: bool = False,
+    on_step: Callable[[Progress], None] | None = None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
+) -> Stylized:
+    """Optimise an image for `objective`.
+
+    Parameters
+    ----------
+    objective : an Objective
+    init : where to start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
+        (H, W, 3), RGB 0-255, resized to the objective's shape
+    iterations : steps at most
+    optimizer : "lbfgs" or "adam"
+    seed : of the white noise
+    bounded : keep pixels within 0-255 during the optimisation, not only in the end
+    on_step, on_evaluation : called after each step and after each call of the objective
+
+    Returns
+    -------
+    Stylized
+        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.
+
+    Raises
+    ------
+    UserError
+        For unknown names or numbers out of range, or if the loss is not finite at the very start.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UserError(f"there is no optimiser {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    if iterations < 1:
+        raise UserError(f"the number of iterations must be 1 or more, not {iterations}.")
+    start = start_image(objective, init, seed)
+    run = _Run(objective, start, on_step, on_evaluation)
+    try:
+        bounds = PIXEL_RANGE if bounded else None
+        result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
+        return run.end(result.stop_reason, complete=True)
+    except KeyboardInterrupt:
+        return run.end("interrupted", complete=False)
+    except FloatingPointError as error:
+        return run.end(str(error), complete=False)
+
+
+def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array:
+    """Return the image (H, W, 3), float64, that `init` stands for; see `stylize`."""
+    if not isinstance(init, str):
+        return images.resize(np.asarray(init, "float64"), *objective.shape[:2])
+    if init == "noise":
+        return np.random.default_rng(seed).normal(NOISE_MEAN, NOISE_STD, objective.shape)
+    if init == "content" and objective.content is not None:
+        return objective.content.copy()
+    if init == "style" and objective.styles:
+        return objective.styles[0].copy()
+    raise UserError(f"cannot start from {init!r}: it is none of noise, content, style, or there is no such image here.")
+
+
+class _Run:
+    """The state of a run: the last good image, counters and the clock; it stands between optimiser and objective."""
+
+    def __init__(self, objective, start, on_step, on_evaluation):
+        self.objective = objective
+        self.on_step, self.on_evaluation = on_step, on_evaluation
+        self.image, self.loss, self.terms = start, float("nan"), {}
+        self.iterations = self.evaluations = 0
+        self.started = time.perf_counter()
+
+    def evaluate(self, x):
+        """The objective, watched: (loss, gradient), or a FloatingPointError if they are not finite."""
+        loss, grad = self.objective(x)
+        self.evaluations += 1
+        if not (np.isfinite(loss) and np.isfinite(grad).all()):
+            if self.evaluations == 1:
+                raise UserError("the loss or its gradient is not finite at the start: lower the weights.")
+            raise FloatingPointError(f"the loss or its gradient became NaN or infinite at evaluation {self.evaluations}")
+        if self.evaluations == 1:
+            self.loss, self.terms = loss, self.objective.terms
+        if self.on_evaluation:
+            self.on_evaluation(Evaluation(self.evaluations, loss, self.objective.terms, self._seconds()))
+        return loss, grad
+
+    def accept(self, x, loss):
+        """Keep the image that the optimiser has moved to; the objective was called there last."""
+        self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
+        self.iterations += 1
+        if self.on_step:
+            self.on_step(Progress(self.iterations, loss, self.image))
+
+    def end(self, stop_reason, complete):
+        image = self.image.clip(*PIXEL_RANGE)
+        return Stylized(
+            image, self.loss, self.terms, self.iterations, self.evaluations, self._seconds(), stop_reason, complete
+        )
+
+    def _seconds(self):
+        return time.perf_counter() - self.started

@@ -1,0 +1,72 @@
+"""Which network runs: a file's, or one known by name."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from pathlib import Path
+
+import h5py
+
+from scratchnst import pyramid
+from scratchnst.errors import UserError
+from scratchnst.network import Network
+from scratchnst.weights import keras, native
+
+ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
+NAMED = {"pyramid": pyramid.build}
+
+
+def load_network(source: str | os.PathLike | None = None) -> Network:
+    """Return a network.
+
+    Parameters
+    ----------
+    source : the name "pyramid" (the filter pyramid, which needs no file), or an HDF5 file: our own layout, or
+        Keras's VGG19 "notop".  None takes the file that the environment variable SCRATCHNST_VGG19 names, and,
+        where it is not set, the filter pyramid.
+
+    Raises
+    ------
+    UserError
+        If there is no such file or name, or the file does not hold a complete and finite network.
+    """
+    return choose_network(source)[0]
+
+
+def choose_network(source: str | os.PathLike | None = None) -> tuple[Network, str]:
+    """Return the network as `load_network` does, and why this one, in a few words."""
+    if source is not None:
+        return _from_name_or_file(source), "as asked"
+    file = os.environ.get(ENVIRONMENT_VARIABLE)
+    if file:
+        return _from_name_or_file(file), f"{ENVIRONMENT_VARIABLE} names it"
+    return NAMED["pyramid"](), f"it needs no weights; set {ENVIRONMENT_VARIABLE} to a VGG19 file for the paper's network"
+
+
+def _from_name_or_file(source):
+    if str(source) in NAMED:
+        return NAMED[str(source)]()
+    path = Path(source)
+    if not path.exists():
+        raise UserError(f"there is no weights file {path}; give an HDF5 file, or one of the names {', '.join(NAMED)}.")
+    if not path.is_file():
+        raise UserError(f"{path} is not a file; give an HDF5 file, or one of the names {', '.join(NAMED)}.")
+    return _from_file(path)
+
+
+def _from_file(path):
+    """Recognise the layout by what the file holds and read it."""
+    try:
+        provenance = {"file": path.name, "sha256": hashlib.sha256(path.read_bytes()).hexdigest()}
+        with h5py.File(path, "r") as file:
+            for layout in (native, keras):
+                if layout.recognises(file):
+                    return layout.read(file, {**provenance, "layout": layout.NAME})
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+    except (OSError, RuntimeError, KeyError, ValueError) as error:
+        raise UserError(
+            f"{path} is not an HDF5 file, or a damaged one ({str(error).splitlines()[0]}): get it again."
+        ) from None
+    raise UserError(f"{path} is an HDF5 file, but neither Keras's VGG19 nor a network of scratchnst: give another.")

@@ -1,0 +1,95 @@
+"""Our own HDF5 layout: any network, with everything that is needed to run it.  See weights/README.md.
+
+    /                 attribute "scratchnst_format": 1, the version of this layout
+                      attribute "network": JSON with name, layers, preprocessing, defaults, provenance, pooling, normalized
+    /<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
+    /<layer>/bias     (C_out,) float32
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, replace
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from scratchnst.errors import UserError
+from scratchnst.images import write_atomically
+from scratchnst.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.weights.layer import read_layer
+
+NAME = "scratchnst"
+FORMAT = 1
+
+
+def recognises(file: h5py.File) -> bool:
+    """Return whether `file` has our own layout."""
+    return "scratchnst_format" in file.attrs
+
+
+def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
+    """Return the network in `file`.
+
+    `provenance` of the file itself goes first, what the file says of its origin stands under "origin".
+
+    Raises
+    ------
+    UserError
+        If the version is unknown, the description does not make a network, or weights are missing or bad.
+    """
+    version = file.attrs["scratchnst_format"]
+    if version != FORMAT:
+        raise UserError(f"it has version {version} of our format, but this program reads version {FORMAT}: convert it anew.")
+    try:
+        network = _network(json.loads(file.attrs["network"]), provenance)
+        arrays = {row.name: (file[row.name]["kernel"], file[row.name]["bias"]) for row in network.layers if row.kind != "pool"}
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None
+    parameters = {}
+    for name, (kernel, bias) in arrays.items():
+        before = network.convolution_before(name)
+        channels = 3 if before is None else arrays[before][0].shape[3]
+        shape = (*kernel.shape[:2], channels, *kernel.shape[3:])
+        parameters[name] = read_layer(name, kernel, bias, shape)
+    return replace(network, parameters=parameters)
+
+
+def write(network: Network, path: Path) -> None:
+    """Write `network` to `path`, whole or not at all."""
+    buffer = BytesIO()
+    with h5py.File(buffer, "w") as file:
+        file.attrs["scratchnst_format"] = FORMAT
+        file.attrs["network"] = json.dumps(_description(network))
+        for name, (w, b) in network.parameters.items():
+            group = file.create_group(name)
+            group["kernel"] = w.astype(np.float32)
+            group["bias"] = b.astype(np.float32)
+    write_atomically(path, buffer.getvalue())
+
+
+def _description(network):
+    """Everything of a network but its weights, ready for JSON."""
+    described = asdict(replace(network, parameters={}))
+    del described["parameters"]
+    return described
+
+
+def _network(described, provenance):
+    """The network without weights that `_description` describes."""
+    preprocessing = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in described["preprocessing"].items()
+    }
+    return Network(
+        name=described["name"],
+        layers=tuple(Layer(**row) for row in described["layers"]),
+        parameters={},
+        preprocessing=Preprocessing(**preprocessing),
+        defaults=Defaults(**described["defaults"]),
+        provenance={**provenance, "origin": described["provenance"]},
+        pooling=described["pooling"],
+        normalized=described["normalized"],
+    )
