@@ -1,11 +1,10 @@
 """Neural style transfer with every derivative written by hand.
 
-    from scratchnst import Objective, load_network, normalize, stylize
+from scratchnst import Objective, load_network, normalize, stylize
 
-    network = load_network()                                          # or a file, or a name
-    network = normalize(network, [photo, painting])                   # the paper's scaling of the weights
-    objective = Objective(network, content=photo, styles=[painting])  # images (H, W, 3), RGB 0-255
-    picture = stylize(objective, iterations=200).image
+network = load_network()                                                           # or a file, or a name
+objective = Objective(network, content=photo, styles=[painting], normalized=True)  # images (H, W, 3), 0-255
+picture = stylize(objective, iterations=200).image
 """
 
 from scratchnst.objective import Objective

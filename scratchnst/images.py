@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import os
-import secrets
-import stat
 import warnings
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from contextlib import suppress
 from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import ExifTags, Image, ImageCms, UnidentifiedImageError
+from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from scratchnst.errors import UserError
+from scratchnst.files import check_suffix, write_atomically
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
@@ -30,16 +28,9 @@ _FORMATS = {
 }
 PICTURE_SUFFIXES = tuple(_FORMATS)
 
-# What undoes each value of the EXIF orientation tag; 1 and unknown values need nothing.
-_UPRIGHT_TURNS = {
-    2: Image.Transpose.FLIP_LEFT_RIGHT,
-    3: Image.Transpose.ROTATE_180,
-    4: Image.Transpose.FLIP_TOP_BOTTOM,
-    5: Image.Transpose.TRANSPOSE,
-    6: Image.Transpose.ROTATE_270,
-    7: Image.Transpose.TRANSVERSE,
-    8: Image.Transpose.ROTATE_90,
-}
+# What is read: no format that runs a program to be decoded (EPS) or has no pixels of its own.
+_READABLE = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
+
 # ICC's names of colour spaces and the modes in which Pillow hands them to LittleCMS.
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
@@ -72,13 +63,11 @@ def load(path: str | os.PathLike) -> np.ndarray:
         with open(path, "rb") as file:
             return _decode(file, path)
     except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"There is no file {path}: check its name and directory.") from error
+        raise UserError(f"there is no file {path}: check its name and directory.") from error
     except PermissionError as error:
         raise UserError(f"{path} may not be read: change its permissions or choose another file.") from error
     except OSError as error:
-        raise UserError(
-            f"{path} cannot be opened ({error.strerror or error}): choose another file."
-        ) from error
+        raise UserError(f"{path} cannot be opened ({error.strerror or error}): choose another file.") from error
 
 
 def save(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -104,7 +93,7 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
         raise ValueError(f"an image has the shape (H, W, 3), not {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError("an image must be finite, this one has NaN or infinite values")
-    _check_suffix(path, PICTURE_SUFFIXES)
+    check_suffix(path, PICTURE_SUFFIXES)
     kind, longest_side, options = _FORMATS[Path(path).suffix.lower()]
     if max(image.shape) > longest_side:
         raise UserError(
@@ -114,51 +103,6 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
     encoded = BytesIO()
     Image.fromarray(pixels).save(encoded, format=kind, **options)
     write_atomically(path, encoded.getvalue())
-
-
-def write_atomically(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that at any moment `path` holds either its old content or all of the new.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to create or replace; if it is a symbolic link, the file it points to.
-    data : bytes
-        The whole content.
-
-    Raises
-    ------
-    UserError
-        The file cannot be written; what was there before is intact.
-    """
-    with _temporary_file_for(path) as (file, target):
-        file.write(data)
-        file.flush()
-        os.fsync(file.fileno())  # the content must be on the disk before the name points to it
-        file.close()
-        os.replace(file.name, target)
-
-
-def check_writable(path: str | os.PathLike, suffixes: Collection[str] | None = PICTURE_SUFFIXES) -> None:
-    """Make sure, before a long computation, that its result can be written to `path`.
-
-    Parameters
-    ----------
-    path : path-like
-        Where the result shall go; a file there stays as it is.
-    suffixes : collection of str or None
-        The lower-case suffixes allowed, with their dots; None allows any.
-
-    Raises
-    ------
-    UserError
-        The suffix is not allowed, the directory does not exist or takes no file, or `path` is there
-        already and not an ordinary file.
-    """
-    if suffixes is not None:
-        _check_suffix(path, suffixes)
-    with _temporary_file_for(path):
-        pass  # only a real attempt tells: os.access errs for root and on read-only file systems
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -178,9 +122,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape[:2] == (height, width):
         return image.copy()
-    channels = [
-        Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")
-    ]
+    channels = [Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")]
     resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS)) for channel in channels]
     # Lanczos has negative lobes: beside sharp edges it overshoots the range of the original.
     return np.stack(resized, axis=2).clip(0, 255).astype(image.dtype)
@@ -213,9 +155,10 @@ def _decode(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would only alarm the user
         try:
-            with Image.open(file) as image:
+            with Image.open(file, formats=_READABLE) as image:
                 image.load()  # truncated files show only here
-                return _pixels(_upright(image))
+                _turn_upright(image)
+                return _pixels(image)
         except UnidentifiedImageError as error:
             raise UserError(
                 f"{path} is damaged or no picture of a known kind: choose a PNG, JPEG, TIFF or WebP file."
@@ -232,13 +175,9 @@ def _decode(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
             ) from error
 
 
-def _upright(image: Image.Image) -> Image.Image:
-    try:
-        orientation = image.getexif().get(ExifTags.Base.Orientation)
-    except Exception:  # noqa: BLE001 - broken metadata, of any sort, must not cost a sound picture
-        return image
-    turn = _UPRIGHT_TURNS.get(orientation)
-    return image if turn is None else image.transpose(turn)
+def _turn_upright(image: Image.Image) -> None:
+    with suppress(Exception):  # broken metadata, of any sort, must not cost a sound picture
+        ImageOps.exif_transpose(image, in_place=True)  # in place, for a copy would lose the TIFF tags
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -301,40 +240,3 @@ def _to_srgb(image: Image.Image) -> Image.Image:
     except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
         pass  # no profile, or a broken one: the picture itself is worth more than its profile
     return image.convert("RGB")
-
-
-def _check_suffix(path: str | os.PathLike, suffixes: Collection[str]) -> None:
-    if Path(path).suffix.lower() not in suffixes:
-        raise UserError(f"{path} has no suffix that can be written: use one of {', '.join(suffixes)}.")
-
-
-@contextmanager
-def _temporary_file_for(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file beside the target of `path`, and that target; gone afterwards unless renamed."""
-    try:
-        target = _target(path)
-        temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
-        try:
-            with open(temporary, "xb") as file:  # unlike tempfile's, with the permissions of any new file
-                yield file, target
-        finally:
-            temporary.unlink(missing_ok=True)
-    except OSError as error:
-        raise UserError(
-            f"{path} cannot be written ({error.strerror or error}): mend this or name another place."
-        ) from error
-
-
-def _target(path: str | os.PathLike) -> Path:
-    target = Path(os.path.realpath(path))  # following links, since os.replace would replace the link
-    if not target.parent.is_dir():
-        raise UserError(f"{path} cannot be written, {target.parent} is no directory: create it first.")
-    try:
-        mode = target.stat().st_mode
-    except FileNotFoundError:
-        return target
-    if stat.S_ISDIR(mode):
-        raise UserError(f"{path} is a directory: name a file in it.")
-    if not stat.S_ISREG(mode):
-        raise UserError(f"{path} is a device or the like, not an ordinary file: name another.")
-    return target

@@ -1,7 +1,7 @@
 """A network is a table of named layers: a walk down the table computes features, a walk back up the gradient.
 
-A row is a convolution, with or without a ReLU behind it, or a pooling.  It reads the row above, or the row that it names as
-its source, so the same two walks serve VGG19 (a chain) and the filter pyramid (filters beside the pools).
+A row is a convolution, with or without a ReLU behind it, or a pooling.  It reads the row above, or the row that it
+names as its source, so the same two walks serve VGG19 (a chain) and the filter pyramid (filters beside the pools).
 """
 
 from __future__ import annotations
@@ -122,7 +122,7 @@ class Network:
         taps = list(taps)
         self.check_layers(taps)
         self.check_size(x.shape[1], x.shape[2], taps)
-        needed, sources = self._needed(taps), self._sources()
+        needed, sources = self.needed(taps), self._sources()
         settings = self.preprocessing
         outputs, cache = {}, {}
         outputs[IMAGE], cache[IMAGE] = preprocess.forward(
@@ -146,7 +146,7 @@ class Network:
         """
         sources = self._sources()
         gradients = dict(grad_features)
-        for layer in reversed(self._needed(grad_features)):
+        for layer in reversed(self.needed(grad_features)):
             grad_y = gradients.pop(layer.name)
             if layer.kind == "pool":
                 grad_x = POOLINGS[self.pooling].backward(grad_y, cache[layer.name])
@@ -171,7 +171,7 @@ class Network:
         """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
         sources = self._sources()
         pools = {IMAGE: 0}
-        for layer in self._needed(taps):
+        for layer in self.needed(taps):
             pools[layer.name] = pools[sources[layer.name]] + (layer.kind == "pool")
         deepest = max(pools, key=lambda name: pools[name])
         side = 2 ** pools[deepest]
@@ -189,15 +189,15 @@ class Network:
             source = sources[source]
         return None if source == IMAGE else source
 
-    def _sources(self) -> dict[str, str]:
-        """Name of each row -> name of the row that it reads."""
-        above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
-        return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}
-
-    def _needed(self, taps: Iterable[str]) -> list[Layer]:
+    def needed(self, taps: Iterable[str]) -> list[Layer]:
         """Return the rows that `taps` depend on, in the table's order."""
         sources, wanted = self._sources(), set(taps)
         for layer in reversed(self.layers):
             if layer.name in wanted:
                 wanted.add(sources[layer.name])
         return [layer for layer in self.layers if layer.name in wanted]
+
+    def _sources(self) -> dict[str, str]:
+        """Name of each row -> name of the row that it reads."""
+        above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
+        return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}

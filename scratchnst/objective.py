@@ -22,6 +22,7 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.network import Network
 from scratchnst.ops import content_loss, gram, style_loss, total_variation
+from scratchnst.weights.normalize import normalize
 
 Array = Any
 LayerWeights = Mapping[str, float] | Iterable[str]
@@ -52,10 +53,11 @@ class Objective:
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
     pooling : "avg" or "max"
+    normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
+        and style images is 1, as in the paper; otherwise they are taken as they are
     dtype : "float32" or "float64", in which network and losses are computed
 
-    Where layers or weights are None the network's defaults serve; these weights suit a normalised network, see
-    `scratchnst.normalize`.  The network is used as it is: nothing is normalised here.
+    Where layers or weights are None the network's defaults serve; these weights suit a normalised network.
 
     Attributes
     ----------
@@ -83,13 +85,13 @@ class Objective:
         style_blend: Sequence[float] | None = None,
         tv_weight: float | None = None,
         pooling: str = "avg",
+        normalized: bool = False,
         dtype: str = "float32",
     ):
         if dtype not in ("float32", "float64"):
             raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
         defaults = network.defaults
         self.dtype = dtype
-        self.network = replace(network, pooling=pooling).astype(dtype)
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
         self.content = None if content is None else _as_image("content", content)
@@ -106,6 +108,7 @@ class Objective:
         self.tv_weight = _non_negative("tv weight", tv_weight)
         self.styles = [images.resize(_as_image("style", style), *self.shape[:2]) for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
+        self.network = self._prepare(replace(network, pooling=pooling), normalized)
         self._terms = [*self._content_terms(), *self._style_terms()]
         if not self._terms:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
@@ -148,6 +151,16 @@ class Objective:
         if not images_given:
             raise UserError("there is nothing to imitate: give a content image, a style image or both.")
         return (*np.shape(images_given[0])[:2], 3)
+
+    def _prepare(self, network, normalized):
+        """The network in our dtype, its weights scaled on our images if asked."""
+        layers = {**self.content_layers, **self.style_layers}
+        network.check_layers(layers)
+        network = network.astype(self.dtype)
+        if not normalized:
+            return network
+        photos = self.styles if self.content is None else [self.content, *self.styles]
+        return normalize(network, photos, layers)
 
     def _content_terms(self):
         """Equation 1 at each content layer, its target P computed once."""

@@ -19,6 +19,8 @@ SHORE = 1.93  # y of the far shore, where the picture turns into its own reflect
 SUN = (3.25, 1.05)
 SKY_STOPS = (0.0, 0.45, 0.8, 1.0)  # fractions of the way from the top of the picture to the shore
 SKY_COLOURS = ((50, 92, 152), (118, 160, 196), (246, 206, 152), (250, 182, 112))
+LEAF_STOPS = (-1.0, -0.2, 0.45, 1.1)  # how much a leaf turns to the sun
+LEAF_COLOURS = ((16, 28, 30), (44, 70, 38), (112, 126, 48), (222, 200, 92))
 HAZE = np.array((206, 182, 176))
 
 PALETTE_STOPS = (0.0, 0.16, 0.32, 0.46, 0.56, 0.68, 0.84, 1.0)
@@ -49,7 +51,7 @@ class Board:
 
     def line(self, points: Points, colour: Sequence[float], width: float) -> None:
         pixels = max(1, round(width * self.scale[0]))
-        self.tools.line(self._pixels(points), fill=_whole(colour), width=pixels, joint="curve")
+        self.tools.line(self._pixels(points), fill=_whole(colour), width=pixels)
 
     def ellipse(self, x: float, y: float, radius_x: float, radius_y: float, colour: Sequence[float]) -> None:
         corners = ((x - radius_x, y - radius_y), (x + radius_x, y + radius_y))
@@ -83,8 +85,8 @@ def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarr
     scene = _mountains(scene, rng)
     land = _image(scene)
     _village(Board(land), rng)
-    picture = _image(_lake(land, rng))
-    _boat(Board(picture), 1.0)
+    picture = _image(_lake(np.asarray(land), rng))
+    _boat(Board(picture))
     _near_bank(Board(picture), rng)
     return _finish(picture, height, width, rng, grain=4.0)
 
@@ -138,19 +140,21 @@ def _sky(canvas, rng):
     sky = _gradient(y / SHORE, SKY_STOPS, SKY_COLOURS)
     distance = np.hypot(x - SUN[0], y - SUN[1])
     sky = _mix(sky, np.array((255, 236, 186)), 0.9 * np.exp(-2.2 * distance))
-    density = _noise(rng, canvas, 5, 3) + 0.25 - 0.5 * np.abs(y - 0.55)
-    towards_sun = np.roll(density, (-canvas[0] // 60, -canvas[1] // 40), axis=(0, 1))
-    lit = np.clip(0.55 + 0.8 * (density - towards_sun), 0, 1)
+    aside, below = canvas[1] // 40, canvas[0] // 50
+    billows = _noise(rng, (canvas[0] + below, canvas[1] + aside), 7, 4)
+    density = billows[:-below, :-aside]
+    lit = np.clip(0.5 + 0.7 * (density - billows[below:, aside:]), 0, 1)
+    density = density + 0.3 - 0.9 * np.abs(y - 0.6)
     clouds = _mix(np.array((136, 128, 156)), np.array((255, 240, 216)), lit)
     return _mix(sky, clouds, 0.95 * np.clip(1.1 * density, 0, 1) ** 0.8)
 
 
-def _mountains(sky, rng, slices=260):
+def _mountains(sky, rng, slices=600):
     canvas = sky.shape[:2]
     ground = (slices, canvas[1])
     depth = np.linspace(0, 1, slices)[:, None]
     x = np.linspace(0, BOARD_WIDTH, canvas[1])
-    ridges = 1 - np.abs(_noise(rng, ground, 2, 3, octaves=7, roughness=0.5))
+    ridges = 1 - np.abs(_noise(rng, ground, 5, 3, octaves=7, roughness=0.5))
     hills = _noise(rng, ground, 2, 3)
     peaks = 0.55 + 0.45 * np.exp(-((x - 1.75) ** 2) / 0.5) - 0.28 * np.exp(-((x - 3.3) ** 2) / 0.25)
     rise = np.clip((depth - 0.45) / 0.4, 0, 1) ** 1.3
@@ -240,32 +244,79 @@ def _church(board, rng, left, base):
     board.ellipse(left + 0.21, top + 0.36, 0.036, 0.036, (70, 70, 96))
 
 
-def _tree(board, rng, x, base, size, dabs=260):
-    board.line(((x, base), (x, base - size)), (58, 44, 36), 0.12 * size)
-    radius = np.sqrt(rng.random(dabs))
-    angle = rng.uniform(0, 2 * np.pi, dabs)
-    across, up = radius * np.cos(angle), radius * np.sin(angle)
-    light = 0.5 * across + 0.7 * up + rng.normal(0, 0.3, dabs)
-    tint = rng.uniform(-14, 14)
-    shades = _gradient(light, (-1, 0, 0.7, 1.3), ((20, 32, 30), (50, 74, 36), (128, 138, 52), (206, 188, 84)))
-    for index in np.argsort(light):
-        dab = size * rng.uniform(0.06, 0.13)
-        centre = x + 0.62 * size * across[index], base - 0.95 * size + 0.72 * size * up[index] * -1
-        board.ellipse(*centre, 1.2 * dab, dab, shades[index] + tint)
+def _tree(board, rng, x, base, size, slender=1.0):
+    board.line(((x, base), (x, base - size)), (58, 44, 36), 0.1 * size)
+    _foliage(board, rng, (x, base - 0.95 * size), (0.62 * size * slender, 0.75 * size), 500, 0.06 * size)
+
+
+def _foliage(board, rng, centre, radii, dabs, dab_size):
+    lobes = rng.normal(0, 0.42, (max(5, dabs // 60), 2))
+    lobe = lobes[rng.integers(0, len(lobes), dabs)]
+    turn, radius = rng.uniform(0, 2 * np.pi, dabs), 0.42 * np.sqrt(rng.random(dabs))
+    within = np.stack([np.cos(turn), np.sin(turn)], axis=-1) * radius[:, None]
+    light = within @ (1.5, -1.9) + lobe @ (0.35, -0.7) + rng.normal(0, 0.2, dabs)
+    shades = _gradient(light, LEAF_STOPS, LEAF_COLOURS) * rng.uniform(0.85, 1.1, (1, 3))
+    places = np.array(centre) + (lobe + within) * radii
+    for index in np.argsort(lobe[:, 1] * 0 + light):
+        size = dab_size * rng.uniform(0.6, 1.4)
+        board.ellipse(*places[index], 1.3 * size, 0.8 * size, shades[index])
 
 
 def _lake(land, rng):
-    mirrored = land.copy()
-    _boat(Board(mirrored), -1.0)
-    return np.asarray(land)
+    canvas = land.shape[:2]
+    shore = round(SHORE / BOARD_HEIGHT * canvas[0])
+    rows = np.arange(canvas[0] - shore)
+    nearness = rows[:, None] / len(rows)
+    reflection = land.copy()
+    reflection[shore:] = land[np.maximum(shore - 1 - (1.2 * rows).astype(int), 0)]
+    reflection = _image(reflection)
+    _boat(Board(reflection), upright=-1)
+    reflection = np.asarray(reflection, dtype=float)
+
+    # Ripples are as wide as the eye sees them: crowded under the far shore, broad at the near one.
+    swell = _noise(rng, canvas, 60, 9, octaves=4, roughness=0.6)
+    waves = swell[((canvas[0] - 1) * (1 - 0.12 / (0.12 + nearness[:, 0]))).astype(int)]
+    reach = canvas[0] * (0.002 + 0.016 * nearness)
+    source_row = np.clip(shore + rows[:, None] + waves * reach, shore, canvas[0] - 1).astype(int)
+    source_column = np.clip(np.arange(canvas[1]) + 0.35 * waves * reach, 0, canvas[1] - 1).astype(int)
+    water = 0.9 * reflection[source_row, source_column]
+    water = _mix(water, np.array((22, 62, 84)), 0.12 + 0.5 * nearness + 0.12 * waves)
+    x = np.linspace(0, BOARD_WIDTH, canvas[1])
+    glitter = np.exp(-(((x - SUN[0]) / (0.14 + 0.3 * nearness)) ** 2)) * np.clip(1.2 * waves - 0.5, 0, 1)
+    picture = land.copy()
+    picture[shore:] = _mix(water, np.array((255, 226, 160)), glitter)
+    return picture
 
 
-def _boat(board, direction):
-    pass
+def _boat(board, upright=1):
+    x, y = 2.72, 2.42
+
+    def shape(points, colour):
+        board.polygon([(x + across, y - upright * up) for across, up in points], colour)
+
+    shape(((-0.42, 0.13), (0.42, 0.15), (0.28, -0.02), (-0.3, -0.02)), (58, 28, 30))
+    shape(((-0.42, 0.13), (0.42, 0.15), (0.41, 0.11), (-0.41, 0.09)), (226, 120, 60))
+    shape(((-0.03, 0.1), (0, 0.1), (0, 0.98), (-0.03, 0.98)), (70, 44, 34))
+    shape(((0.03, 0.2), (0.46, 0.24), (0.2, 0.6), (0.03, 0.95)), (252, 240, 214))
+    shape(((0.03, 0.2), (0.46, 0.24), (0.37, 0.36), (0.03, 0.34)), (216, 84, 48))
+    shape(((-0.06, 0.2), (-0.38, 0.2), (-0.06, 0.84)), (206, 182, 164))
 
 
 def _near_bank(board, rng):
-    pass
+    x = np.linspace(0, 2.0, 60)
+    edge = 2.62 + 0.4 * (x / 2.0) ** 2 + 0.02 * np.sin(9 * x)
+    board.polygon([*zip(x, edge, strict=True), (0, BOARD_HEIGHT + 0.1)], (30, 36, 30))
+    for _ in range(900):
+        root = 2.0 * rng.random() ** 1.2
+        foot = 2.62 + 0.4 * (root / 2.0) ** 2 + rng.random() * 0.4
+        lean, tall = rng.normal(0.04, 0.05), rng.uniform(0.08, 0.26)
+        shade = _gradient(rng.uniform(-0.9, 1.0), LEAF_STOPS, LEAF_COLOURS)
+        board.line(((root, foot), (root + 0.3 * lean, foot - 0.6 * tall), (root + lean, foot - tall)), shade, 0.012)
+    board.line(((0.1, 3.0), (0.16, 1.9), (0.1, 1.0), (0.3, 0.2)), (40, 30, 28), 0.13)
+    for tip in ((0.7, 0.75), (0.6, 0.3), (-0.2, 0.6)):
+        board.line(((0.12, 1.3), tip), (40, 30, 28), 0.05)
+    for centre in ((0.15, 0.35), (0.62, 0.2), (0.2, 0.95), (0.75, 0.7)):
+        _foliage(board, rng, centre, (0.42, 0.32), 700, 0.03)
 
 
 def draw_style(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:
@@ -313,7 +364,7 @@ def _colours(points, vortices, jitter=0.0):
 
 def _strokes(board, rng, vortices, count, stroke_width, length, steps=14):
     point = rng.uniform((-0.2, -0.2), (BOARD_WIDTH + 0.2, BOARD_HEIGHT + 0.2), (count, 2))
-    colour = _colours(point, vortices, rng.normal(0, 0.07, count))
+    colour = _colours(point, vortices, rng.normal(0, 0.05, count))
     path = [point]
     for _ in range(steps):
         path.append(path[-1] + length / steps * _flow(path[-1], vortices))
@@ -321,15 +372,22 @@ def _strokes(board, rng, vortices, count, stroke_width, length, steps=14):
     direction = _flow(path, vortices)
     normal = np.stack([-direction[..., 1], direction[..., 0]], axis=-1)
     bristles = max(3, round(stroke_width / 0.014))
+    offset = np.linspace(-0.5, 0.5, bristles)
+    shade = rng.normal(1, 0.1, (count, bristles)) + rng.normal(0, 0.06, (count, 1))
+    # A round brush: the outer bristles touch the canvas later and leave it earlier than the middle ones.
+    start = steps * (0.8 * offset**2 + 0.1 * rng.random((count, bristles)))
+    end = steps * (1 - 1.2 * offset**2 - 0.2 * rng.random((count, bristles)))
+    moment = start[..., None] + (end - start)[..., None] * np.linspace(0, 1, steps)
+    before, share = moment.astype(int), (moment % 1)[..., None]
+    stroke = np.arange(count)[:, None, None]
+    rail = path + 0 * normal
+    middle = (1 - share) * rail[stroke, before] + share * rail[stroke, before + 1]
+    side = (1 - share) * normal[stroke, before] + share * normal[stroke, before + 1]
+    lines = middle + stroke_width * offset[:, None, None] * side
+    relief = 150 + 300 * (shade - 1) - 60 * np.abs(offset)
     for stroke in range(count):
-        offsets = np.linspace(-0.5, 0.5, bristles)
-        tone = rng.normal(1, 0.10, bristles) + rng.normal(0, 0.06)
-        start = rng.integers(0, 3, bristles)
-        end = rng.integers(steps - 2, steps + 2, bristles)
-        for offset, shade, first, last in zip(offsets, tone, start, end):
-            line = path[stroke, first:last] + stroke_width * offset * normal[stroke, first:last]
-            relief = 150 + 300 * (shade - 1) - 60 * abs(offset)
-            board.line(line, (*(colour[stroke] * shade), relief), 0.018)
+        for line, tone, height in zip(lines[stroke], shade[stroke], relief[stroke]):
+            board.line(line, (*(colour[stroke] * tone), height), 0.02)
 
 
 def _impasto(paint):

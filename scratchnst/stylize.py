@@ -150,7 +150,7 @@ class _Run:
         if not (np.isfinite(loss) and np.isfinite(grad).all()):
             if self.evaluations == 1:
                 raise UserError("the loss or its gradient is not finite at the start: lower the weights.")
-            raise FloatingPointError(f"the loss or its gradient became NaN or infinite at evaluation {self.evaluations}")
+            raise FloatingPointError(f"the loss became NaN or infinite at evaluation {self.evaluations}")
         if self.evaluations == 1:
             self.loss, self.terms = loss, self.objective.terms
         if self.on_evaluation:

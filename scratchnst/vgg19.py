@@ -1,10 +1,10 @@
 """VGG19 (K. Simonyan, A. Zisserman, ICLR 2015): sixteen 3x3 convolutions in five blocks, each block ended by a pool.
 
-    block     1        2         3          4          5
-    layers    conv1_1  conv2_1   conv3_1    conv4_1    conv5_1
-              conv1_2  conv2_2   ... 3_4    ... 4_4    ... 5_4
-              pool1    pool2     pool3      pool4      pool5
-    channels  64       128       256        512        512
+block     1        2         3          4          5
+layers    conv1_1  conv2_1   conv3_1    conv4_1    conv5_1
+          conv1_2  conv2_2   ... 3_4    ... 4_4    ... 5_4
+          pool1    pool2     pool3      pool4      pool5
+channels  64       128       256        512        512
 """
 
 from __future__ import annotations
@@ -57,10 +57,7 @@ def defaults(layers: tuple[Layer, ...]) -> Defaults:
     """
     names = [layer.name for layer in layers if layer.kind == "conv"]
     style = [name for name in names if name.endswith("_1")]
-    if "conv4_2" in names:
-        content = "conv4_2"
-    else:
-        content = names[-2] if len(names) > 1 else names[-1]
+    content = "conv4_2" if "conv4_2" in names else names[-2:][0]
     if "conv5_1" not in names and names[-1] not in style:
         style.append(names[-1])
     return Defaults({content: 1.0}, {name: 1 / len(style) for name in style}, content_weight_per_pixel=5e-3)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import os
 import struct
 import zlib
 from io import BytesIO
@@ -48,9 +47,7 @@ def make_png(width, height, depth, color_type, data, chunks=()):
     """A PNG written by hand, for the kinds that Pillow reads but does not write."""
 
     def chunk(name, content):
-        return (
-            struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
-        )
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
     stride = len(data) // height
     rows = b"".join(b"\0" + data[row * stride : (row + 1) * stride] for row in range(height))
@@ -95,9 +92,7 @@ def make_profile(space, tags, device=b"mntr", connection=b"XYZ "):
     for name, data in tags.items():
         table += name + struct.pack(">II", offset + len(content), len(data))
         content += data + bytes(-len(data) % 4)
-    header = struct.pack(
-        ">I4xI4s4s4s12x4s", offset + len(content), 0x02400000, device, space, connection, b"acsp"
-    )
+    header = struct.pack(">I4xI4s4s4s12x4s", offset + len(content), 0x02400000, device, space, connection, b"acsp")
     header += bytes(68 - len(header)) + struct.pack(">3i", 63190, 65536, 54061)  # the D50 white
     return header.ljust(128, b"\0") + table + content
 
@@ -491,12 +486,8 @@ class TestLoadErrors:
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
     def test_corrupted_anywhere(self, tmp_path, kind, mode):
         image = Image.fromarray(smooth())
-        image = (
-            Image.fromarray(noise(24, 32, 1).astype(np.uint16) * 257)
-            if mode == "I;16"
-            else image.convert(mode)
-        )
-        if kind in ("JPEG", "WEBP") and mode in ("P", "I;16") or (kind, mode) == ("JPEG", "RGBA"):
+        image = Image.fromarray(noise(24, 32, 1).astype(np.uint16) * 257) if mode == "I;16" else image.convert(mode)
+        if (kind in ("JPEG", "WEBP") and mode in ("P", "I;16")) or (kind, mode) == ("JPEG", "RGBA"):
             image = image.convert("L")
         exif = Image.Exif()
         exif[274] = 6
@@ -505,9 +496,7 @@ class TestLoadErrors:
         for count in np.repeat([1, 3, 10], 8):
             damaged = np.frombuffer(data, np.uint8).copy()
             damaged[rng.integers(0, len(data), count)] = rng.integers(0, 256, count)
-            damaged = (
-                repair_checksums(damaged.tobytes()) if kind == "PNG" and count < 10 else damaged.tobytes()
-            )
+            damaged = repair_checksums(damaged.tobytes()) if kind == "PNG" and count < 10 else damaged.tobytes()
             load_damaged(tmp_path / "a", damaged)
 
 
@@ -600,116 +589,6 @@ class TestSave:
     def test_missing_directory(self, tmp_path):
         with pytest.raises(UserError, match="create it"):
             images.save(tmp_path / "missing" / "a.png", np.zeros((1, 1, 3)))
-
-
-class TestWriteAtomically:
-    def test_creates_and_replaces(self, tmp_path):
-        for data in (b"old", b"newer", b""):
-            images.write_atomically(tmp_path / "a.json", data)
-            assert (tmp_path / "a.json").read_bytes() == data
-            assert os.listdir(tmp_path) == ["a.json"]
-
-    @pytest.mark.parametrize("function", ["fsync", "replace"])
-    @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device"), KeyboardInterrupt()])
-    def test_failure_leaves_the_old_file_and_nothing_else(self, tmp_path, monkeypatch, function, error):
-        def fail(*_):
-            raise error
-
-        (tmp_path / "a.json").write_bytes(b"old")
-        monkeypatch.setattr(os, function, fail)
-        with pytest.raises(UserError if isinstance(error, OSError) else KeyboardInterrupt) as caught:
-            images.write_atomically(tmp_path / "a.json", b"new")
-        if isinstance(error, OSError):
-            assert "a.json" in str(caught.value)
-            assert "No space left" in str(caught.value)
-        assert (tmp_path / "a.json").read_bytes() == b"old"
-        assert os.listdir(tmp_path) == ["a.json"]
-
-    @pytest.mark.skipif(os.name != "posix", reason="permission bits")
-    @pytest.mark.parametrize("mask", [0o022, 0o077, 0o002])
-    def test_permissions_are_those_of_any_new_file(self, tmp_path, mask):
-        before = os.umask(mask)
-        try:
-            images.write_atomically(tmp_path / "a", b"")
-        finally:
-            os.umask(before)
-        assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~mask
-
-    def test_follows_links(self, tmp_path):
-        (tmp_path / "folder").mkdir()
-        (tmp_path / "link").symlink_to(tmp_path / "folder" / "a")
-        for data in (b"first", b"second"):  # dangling at first
-            images.write_atomically(tmp_path / "link", data)
-            assert (tmp_path / "link").is_symlink()
-            assert (tmp_path / "folder" / "a").read_bytes() == data
-
-    @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
-    def test_does_not_replace_pipes_and_devices(self, tmp_path):
-        os.mkfifo(tmp_path / "pipe")
-        with pytest.raises(UserError, match="not an ordinary file"):
-            images.write_atomically(tmp_path / "pipe", b"")
-        assert (tmp_path / "pipe").is_fifo()
-
-    def test_relative_path(self, tmp_path, monkeypatch):
-        monkeypatch.chdir(tmp_path)
-        images.write_atomically("a", b"data")
-        assert (tmp_path / "a").read_bytes() == b"data"
-
-
-class TestCheckWritable:
-    def refused(self, path, pattern, **options):
-        with pytest.raises(UserError, match=pattern) as caught:
-            images.check_writable(path, **options)
-        assert str(path) in str(caught.value)
-        assert str(caught.value).endswith(".")
-
-    def test_accepts_and_leaves_no_trace(self, tmp_path):
-        for suffix in images.PICTURE_SUFFIXES:
-            images.check_writable(tmp_path / f"a{suffix}")
-            images.check_writable(tmp_path / f"a{suffix.upper()}")
-        assert not list(tmp_path.iterdir())
-
-    def test_existing_file_is_not_touched(self, tmp_path):
-        (tmp_path / "a.png").write_bytes(b"old")
-        before = (tmp_path / "a.png").stat()
-        images.check_writable(tmp_path / "a.png")
-        assert (tmp_path / "a.png").stat().st_mtime_ns == before.st_mtime_ns
-        assert os.listdir(tmp_path) == ["a.png"]
-
-    def test_suffixes(self, tmp_path):
-        self.refused(tmp_path / "a.gif", r"\.png, \.jpg, \.jpeg, \.tif, \.tiff, \.webp")
-        self.refused(tmp_path / "a", "suffix")
-        self.refused(tmp_path / "a.png", r"\.json", suffixes=[".json"])
-        images.check_writable(tmp_path / "a.json", suffixes=[".json"])
-        images.check_writable(tmp_path / "a", suffixes=None)
-
-    def test_missing_parent(self, tmp_path):
-        self.refused(tmp_path / "missing" / "a.png", "create it")
-
-    def test_parent_is_a_file(self, tmp_path):
-        (tmp_path / "file").write_bytes(b"")
-        self.refused(tmp_path / "file" / "a.png", "no directory")
-
-    def test_directory(self, tmp_path):
-        (tmp_path / "a.png").mkdir()
-        self.refused(tmp_path / "a.png", "is a directory")
-
-    def test_name_too_long(self, tmp_path):
-        self.refused(tmp_path / ("x" * 300 + ".png"), "too long")
-
-    @pytest.mark.skipif(os.name != "posix", reason="permission bits")
-    @pytest.mark.skipif(hasattr(os, "geteuid") and os.geteuid() == 0, reason="root may write anywhere")
-    def test_forbidden_directory(self, tmp_path):
-        tmp_path.chmod(0o500)
-        self.refused(tmp_path / "a.png", "denied")
-        tmp_path.chmod(0o700)
-
-    def test_read_only_file_system(self, tmp_path, monkeypatch):
-        def refuse(*_):
-            raise OSError(errno.EROFS, "Read-only file system")
-
-        monkeypatch.setattr(images, "open", refuse, raising=False)
-        self.refused(tmp_path / "a.png", "Read-only")
 
 
 class TestResize:

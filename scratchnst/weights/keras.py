@@ -16,7 +16,6 @@ from scratchnst.errors import UserError
 from scratchnst.network import Network
 from scratchnst.weights.layer import read_layer
 
-
 NAME = "Keras notop"
 
 

@@ -41,7 +41,7 @@ def choose_network(source: str | os.PathLike | None = None) -> tuple[Network, st
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
         return _from_name_or_file(file), f"{ENVIRONMENT_VARIABLE} names it"
-    return NAMED["pyramid"](), f"it needs no weights; set {ENVIRONMENT_VARIABLE} to a VGG19 file for the paper's network"
+    return NAMED["pyramid"](), f"which needs no weights; for the paper's network set {ENVIRONMENT_VARIABLE} to a file"
 
 
 def _from_name_or_file(source):

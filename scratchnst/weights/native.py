@@ -1,9 +1,9 @@
 """Our own HDF5 layout: any network, with everything that is needed to run it.  See weights/README.md.
 
-    /                 attribute "scratchnst_format": 1, the version of this layout
-                      attribute "network": JSON with name, layers, preprocessing, defaults, provenance, pooling, normalized
-    /<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
-    /<layer>/bias     (C_out,) float32
+/                 attribute "scratchnst_format": 1, the version of this layout
+                  attribute "network": JSON, everything of a Network but its weights
+/<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
+/<layer>/bias     (C_out,) float32
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
     """
     version = file.attrs["scratchnst_format"]
     if version != FORMAT:
-        raise UserError(f"it has version {version} of our format, but this program reads version {FORMAT}: convert it anew.")
+        raise UserError(f"its layout has version {version}, but this program reads version {FORMAT}: write it anew.")
     try:
         network = _network(json.loads(file.attrs["network"]), provenance)
-        arrays = {row.name: (file[row.name]["kernel"], file[row.name]["bias"]) for row in network.layers if row.kind != "pool"}
+        convolutions = [layer.name for layer in network.layers if layer.kind != "pool"]
+        arrays = {name: (file[name]["kernel"], file[name]["bias"]) for name in convolutions}
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None
     parameters = {}

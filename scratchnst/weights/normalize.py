@@ -13,7 +13,7 @@ the mean activation of each convolutional filter over images and positions is eq
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -25,13 +25,14 @@ from scratchnst.network import Network
 Array = Any
 
 
-def normalize(network: Network, photos: Sequence[Array]) -> Network:
+def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] | None = None) -> Network:
     """Return `network` with every filter scaled to mean activation 1 over `photos`.
 
     Parameters
     ----------
     network : a Network
     photos : images (H, W, 3), RGB 0-255, of any sizes; each position of each counts the same
+    layers : names; only these and what they depend on are scaled.  None is all
 
     A filter that is active nowhere in `photos` has no scale and stays as it is.
 
@@ -42,7 +43,7 @@ def normalize(network: Network, photos: Sequence[Array]) -> Network:
     """
     if not photos:
         raise UserError("normalising needs at least one image.")
-    means = mean_activations(network, photos)
+    means = mean_activations(network, photos, layers)
     scales = {name: np.ones(w.shape[3]) for name, (w, _) in network.parameters.items()}
     scales |= {name: np.where(mean > 0, mean, 1.0) for name, mean in means.items()}
     parameters = {}
@@ -54,9 +55,15 @@ def normalize(network: Network, photos: Sequence[Array]) -> Network:
     return replace(network, parameters=parameters, normalized=True)
 
 
-def mean_activations(network: Network, photos: Sequence[Array]) -> dict[str, np.ndarray]:
-    """Return name of each convolution with a ReLU -> mean activation (C,) of its filters, in float64."""
-    filters = [layer.name for layer in network.layers if layer.kind == "conv"]
+def mean_activations(
+    network: Network, photos: Sequence[Array], layers: Iterable[str] | None = None
+) -> dict[str, np.ndarray]:
+    """Return name of each convolution with a ReLU -> mean activation (C,) of its filters, in float64.
+
+    `layers` limits it to these names and what they depend on.
+    """
+    rows = network.layers if layers is None else network.needed(layers)
+    filters = [layer.name for layer in rows if layer.kind == "conv"]
     sums: dict[str, Any] = {}
     positions: dict[str, int] = {}
     for photo in photos:

@@ -1,0 +1,37 @@
+"""The command line: one file a command, each with `add` (its arguments) and `run` (its work)."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from importlib.metadata import version
+
+from scratchnst.cli import reconstruct, samples, transfer, weights
+from scratchnst.cli.arguments import Parser
+from scratchnst.errors import UserError
+
+INTERRUPTED = 130  # what shells report of a program ended by Ctrl-C
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit status.
+
+    0: done; 1: the loss did not stay finite; 2: a mistake of the user's, told in one sentence; 130: Ctrl-C.
+    """
+    parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
+    parser.add_argument("--version", action="version", version=f"scratchnst {version('scratchnst')}")
+    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in (transfer, reconstruct, weights, samples):
+        command.add(commands)
+    arguments = parser.parse_args(argv)
+    try:
+        return arguments.run(arguments)
+    except UserError as error:
+        print(f"scratchnst: {error}", file=sys.stderr)
+        return 2
+    except MemoryError:
+        print("scratchnst: there is not enough memory for this; choose a smaller --size.", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print("scratchnst: interrupted before there was anything to save.", file=sys.stderr)
+        return INTERRUPTED

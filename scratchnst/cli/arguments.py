@@ -1,0 +1,117 @@
+"""Arguments that commands share, and the checks that need nothing but the argument itself."""
+
+from __future__ import annotations
+
+import argparse
+import math
+from pathlib import Path
+from typing import NoReturn
+
+from scratchnst.errors import UserError
+from scratchnst.network import POOLINGS
+from scratchnst.optimize import OPTIMIZERS
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser whose errors are one sentence, without the usage in front."""
+
+    def __init__(self, **settings):
+        super().__init__(allow_abbrev=False, **settings)
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+
+
+def add_output(parser: argparse.ArgumentParser) -> None:
+    """Add what every command that optimises an image writes."""
+    group = parser.add_argument_group("output")
+    group.add_argument(
+        "-o", "--output", type=Path, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
+    )
+    group.add_argument(
+        "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... each N steps"
+    )
+    group.add_argument("--log", type=Path, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
+    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+
+
+def add_optimisation(parser: argparse.ArgumentParser) -> None:
+    """Add how an image is optimised."""
+    group = parser.add_argument_group("optimisation")
+    group.add_argument("--size", type=positive_integer, default=512, metavar="N", help="longer side in pixels (512)")
+    group.add_argument("--iterations", type=positive_integer, default=500, metavar="N", help="steps at most (500)")
+    group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="lbfgs", help="lbfgs, or adam (lbfgs)")
+    group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
+    group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")
+    group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
+    group.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
+
+
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add which network looks at the images."""
+    group = parser.add_argument_group("network")
+    group.add_argument(
+        "--network",
+        metavar="NAME|FILE.h5",
+        help="pyramid, or a weights file (the file in SCRATCHNST_VGG19, else pyramid)",
+    )
+    group.add_argument("--pooling", choices=list(POOLINGS), default="avg", help="avg as in the paper, or max (avg)")
+    group.add_argument(
+        "--no-normalize",
+        dest="normalize",
+        action="store_false",
+        help="take the weights as they are; else each filter's mean activation on the images is scaled to 1",
+    )
+
+
+def positive_integer(text: str) -> int:
+    """Parse a whole number of 1 or more."""
+    return _number(text, int, 1, "a whole number of 1 or more")
+
+
+def non_negative_integer(text: str) -> int:
+    """Parse a whole number of 0 or more."""
+    return _number(text, int, 0, "a whole number of 0 or more")
+
+
+def non_negative_number(text: str) -> float:
+    """Parse a finite number of 0 or more."""
+    return _number(text, float, 0, "a number of 0 or more")
+
+
+def _number(text, kind, lowest, what):
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not (math.isfinite(number) and number >= lowest):
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+    return number
+
+
+def parse_layers(texts: list[str] | None) -> dict[str, float] | list[str] | None:
+    """Turn ["conv1_1:0.2", "conv2_1:0.8"] into weights by name, and ["conv1_1", "conv2_1"] into names.
+
+    Commas separate as well as spaces.  None, the option not given, stays None.
+
+    Raises
+    ------
+    UserError
+        If a layer is named twice, a weight is no number of 0 or more, or only some layers have a weight.
+    """
+    if texts is None:
+        return None
+    pairs = [part.partition(":") for text in texts for part in text.split(",") if part]
+    names = [name for name, _, _ in pairs]
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"the layer {twice} is named twice: name each layer once.")
+    weighted = [colon for _, colon, _ in pairs]
+    if not any(weighted):
+        return names
+    if not all(weighted):
+        raise UserError("some layers have a weight and others do not: give one to all of them or to none.")
+    try:
+        return {name: non_negative_number(weight) for name, _, weight in pairs}
+    except argparse.ArgumentTypeError as error:
+        raise UserError(f"the weight of a layer {error}.") from None

@@ -1,0 +1,54 @@
+"""``scratchnst reconstruct content|style IMAGE --layers ... -o OUT.png``: what a layer knows, the paper's Figure 1."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scratchnst import images
+from scratchnst.cli import job
+from scratchnst.cli.arguments import add_network, add_optimisation, add_output, parse_layers
+from scratchnst.cli.progress import Reporter
+from scratchnst.objective import Objective
+from scratchnst.weights.load import choose_network
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "reconstruct",
+        help="find an image with the same features, or the same style, at some layers",
+        description="Find, from white noise, an image with the same features (content) or Gram matrices (style) at the "
+        "layers named: what these layers keep of the picture, the paper's Figure 1.",
+    )
+    parser.add_argument("kind", choices=["content", "style"], help="features, equation 1, or Gram matrices, equation 5")
+    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument("--layers", nargs="+", metavar="LAYER[:WEIGHT]", help="the network's defaults")
+    add_network(parser)
+    add_optimisation(parser)
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments say and return the exit status."""
+    reporter = Reporter(arguments.iterations, arguments.quiet)
+    job.check_outputs(arguments, [arguments.image])
+    layers = parse_layers(arguments.layers)
+    image = images.fit(images.load(arguments.image), arguments.size)
+    network, reason = choose_network(arguments.network)
+    reporter.say(f"network: {network.name}, {reason}")
+    is_content = arguments.kind == "content"
+    objective = Objective(
+        network,
+        content=image if is_content else None,
+        styles=[] if is_content else [image],
+        content_layers=layers if is_content else {},
+        style_layers={} if is_content else layers,
+        tv_weight=arguments.tv_weight or 0.0,
+        pooling=arguments.pooling,
+        normalized=arguments.normalize,
+        dtype=arguments.dtype,
+    )
+    settings = {"reconstruct": arguments.kind, "image": str(arguments.image), "init": "noise"}
+    return job.run(objective, "noise", arguments, reporter, settings)

@@ -1,0 +1,36 @@
+"""``scratchnst samples DIR``: draw the two sample pictures."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scratchnst import images, samples
+from scratchnst.errors import UserError
+from scratchnst.files import check_writable
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "samples",
+        help="draw two pictures to begin with",
+        description="Draw a scene, DIR/content.png, and a painting, DIR/style.png; DIR is created if need be.",
+    )
+    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments say and return the exit status."""
+    try:
+        arguments.directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UserError(f"{arguments.directory} cannot be created ({error.strerror}): name another.") from None
+    pictures = {"content.png": samples.draw_content, "style.png": samples.draw_style}
+    for name in pictures:
+        check_writable(arguments.directory / name)
+    for name, draw in pictures.items():
+        images.save(arguments.directory / name, draw())
+        print(arguments.directory / name)
+    return 0

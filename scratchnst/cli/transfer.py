@@ -1,0 +1,63 @@
+"""``scratchnst transfer CONTENT STYLE -o OUT.png``: paint the content in the style."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from scratchnst import images
+from scratchnst.cli import job
+from scratchnst.cli.arguments import add_network, add_optimisation, add_output, non_negative_number, parse_layers
+from scratchnst.cli.progress import Reporter
+from scratchnst.objective import Objective
+from scratchnst.weights.load import choose_network
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "transfer",
+        help="paint one picture in the style of another",
+        description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016).",
+    )
+    parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture whose objects stay")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    parser.add_argument(
+        "--init", default="noise", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)"
+    )
+    layers = parser.add_argument_group("equation 7", "defaults belong to the network")
+    layers.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
+    layers.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
+    layers.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
+    layers.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
+    add_network(parser)
+    add_optimisation(parser)
+    add_output(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Do what the arguments say and return the exit status."""
+    reporter = Reporter(arguments.iterations, arguments.quiet)
+    job.check_outputs(arguments, [arguments.content, *arguments.styles])
+    content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
+    content = images.fit(images.load(arguments.content), arguments.size)
+    styles = [images.load(path) for path in arguments.styles]
+    init = job.start(arguments)
+    network, reason = choose_network(arguments.network)
+    reporter.say(f"network: {network.name}, {reason}")
+    objective = Objective(
+        network,
+        content,
+        styles,
+        content_layers=content_layers,
+        style_layers=style_layers,
+        content_weight=arguments.content_weight,
+        style_weight=arguments.style_weight,
+        tv_weight=arguments.tv_weight,
+        pooling=arguments.pooling,
+        normalized=arguments.normalize,
+        dtype=arguments.dtype,
+    )
+    settings = {"content": str(arguments.content), "styles": [str(path) for path in arguments.styles]}
+    return job.run(objective, init, arguments, reporter, {**settings, "init": arguments.init})
