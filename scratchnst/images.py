@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import warnings
 from contextlib import suppress
-from io import BytesIO
+from io import BufferedReader, BytesIO
 from pathlib import Path
-from typing import BinaryIO
+from typing import cast
 
 import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
@@ -17,7 +17,7 @@ from scratchnst.files import check_suffix, write_atomically
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
-_TIFF = ("TIFF", 2**31 - 1, {})
+_TIFF: tuple[str, int, dict] = ("TIFF", 2**31 - 1, {})
 _FORMATS = {
     ".png": ("PNG", 2**31 - 1, {}),
     ".jpg": _JPEG,
@@ -148,7 +148,7 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
     return resize(image, height, width)
 
 
-def _decode(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
+def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
     """`load` for an open file: the boundary where whatever Pillow raises becomes a UserError."""
     if not file.peek(1):
         raise UserError(f"{path} is empty: choose another file.")
@@ -229,7 +229,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
             if mode == "L":  # LittleCMS's shortcut for grey is wrong by up to ten levels in the shadows
                 flags |= ImageCms.Flags.NOOPTIMIZE
-            return ImageCms.profileToProfile(
+            converted = ImageCms.profileToProfile(
                 image.convert(mode),
                 profile,
                 ImageCms.createProfile("sRGB"),
@@ -237,6 +237,7 @@ def _to_srgb(image: Image.Image) -> Image.Image:
                 outputMode="RGB",
                 flags=flags,
             )
+            return cast(Image.Image, converted)  # None only when told to convert in place
     except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
         pass  # no profile, or a broken one: the picture itself is worth more than its profile
     return image.convert("RGB")

@@ -183,9 +183,9 @@ class Network:
 
     def convolution_before(self, name: str) -> str | None:
         """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
-        sources = self._sources()
+        sources, pools = self._sources(), {layer.name for layer in self.layers if layer.kind == "pool"}
         source = sources[name]
-        while source != IMAGE and source not in self.parameters:
+        while source in pools:
             source = sources[source]
         return None if source == IMAGE else source
 

@@ -128,7 +128,8 @@ class Objective:
         """
         image = np.asarray(x, self.dtype).reshape(1, *self.shape)
         features, cache = self.network.forward(image, {term.layer for term in self._terms})
-        loss, values, grad_features = 0.0, {}, {}
+        loss, values = 0.0, {}
+        grad_features: dict[str, Array] = {}
         for term in self._terms:
             value, loss_cache = term.loss.forward(features[term.layer], term.target)
             grad_feature = term.loss.backward(term.weight, loss_cache)
@@ -210,7 +211,7 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
 def _blend(shares, count):
     """Return one weight a style; equal shares of 1 where none are given."""
     if shares is None:
-        return [1 / count] * count
+        return [1 / count for _ in range(count)]
     if len(shares) != count:
         raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
     return [_non_negative("blend weight", share) for share in shares]

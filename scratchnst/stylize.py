@@ -145,7 +145,8 @@ class _Run:
 
     def evaluate(self, x):
         """The objective, watched: (loss, gradient), or a FloatingPointError if they are not finite."""
-        loss, grad = self.objective(x)
+        with np.errstate(over="ignore", invalid="ignore"):  # it is told below, once and in words
+            loss, grad = self.objective(x)
         self.evaluations += 1
         if not (np.isfinite(loss) and np.isfinite(grad).all()):
             if self.evaluations == 1:

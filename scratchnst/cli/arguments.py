@@ -29,7 +29,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
         "-o", "--output", type=Path, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
     )
     group.add_argument(
-        "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... each N steps"
+        "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=Path, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
     group.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -97,12 +97,14 @@ def parse_layers(texts: list[str] | None) -> dict[str, float] | list[str] | None
     Raises
     ------
     UserError
-        If a layer is named twice, a weight is no number of 0 or more, or only some layers have a weight.
+        If a name is missing or there twice, a weight is no number of 0 or more, or only some layers have a weight.
     """
     if texts is None:
         return None
     pairs = [part.partition(":") for text in texts for part in text.split(",") if part]
     names = [name for name, _, _ in pairs]
+    if not all(names) or not names:
+        raise UserError("a layer has no name: write, for example, conv1_1:0.5 conv2_1:0.5.")
     twice = next((name for name in names if names.count(name) > 1), None)
     if twice:
         raise UserError(f"the layer {twice} is named twice: name each layer once.")

@@ -56,8 +56,9 @@ def _stop_reason(end, iterations):
     """SciPy's message in words."""
     if end.nit >= iterations:
         return f"all {iterations} iterations done"
-    if "ABNORMAL" in end.message:
-        return "the line search found no lower loss along its direction"
-    if "CONVERGENCE" in end.message:
-        return "converged: no further decrease is possible at this precision"
-    return f"SciPy's L-BFGS-B: {end.message}"
+    reasons = {
+        "GRADIENT": "converged: the gradient is zero",
+        "RELATIVE REDUCTION": "converged: the loss falls no further at this precision",
+        "ABNORMAL": "stalled: the line search found no lower loss in its direction",
+    }
+    return next((reasons[key] for key in reasons if key in end.message), f"SciPy's L-BFGS-B: {end.message}")

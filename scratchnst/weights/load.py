@@ -40,7 +40,10 @@ def choose_network(source: str | os.PathLike | None = None) -> tuple[Network, st
         return _from_name_or_file(source), "as asked"
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
-        return _from_name_or_file(file), f"{ENVIRONMENT_VARIABLE} names it"
+        try:
+            return _from_name_or_file(file), f"{ENVIRONMENT_VARIABLE} names it"
+        except UserError as error:
+            raise UserError(f"{ENVIRONMENT_VARIABLE} is set, but {error}") from None
     return NAMED["pyramid"](), f"which needs no weights; for the paper's network set {ENVIRONMENT_VARIABLE} to a file"
 
 

@@ -81,14 +81,14 @@ def _description(network):
 
 def _network(described, provenance):
     """The network without weights that `_description` describes."""
-    preprocessing = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in described["preprocessing"].items()
-    }
+    preprocessing = described["preprocessing"]
     return Network(
         name=described["name"],
         layers=tuple(Layer(**row) for row in described["layers"]),
         parameters={},
-        preprocessing=Preprocessing(**preprocessing),
+        preprocessing=Preprocessing(
+            preprocessing["channels"], preprocessing["scale"], tuple(preprocessing["mean"]), tuple(preprocessing["std"])
+        ),
         defaults=Defaults(**described["defaults"]),
         provenance={**provenance, "origin": described["provenance"]},
         pooling=described["pooling"],

@@ -1,0 +1,36 @@
+"""Fixtures that many tests share."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def random():
+    """A seeded random generator."""
+    return np.random.default_rng(7)
+
+
+@pytest.fixture(params=["float32", "float64"])
+def dtype(request):
+    """Both precisions, one after the other."""
+    return request.param
+
+
+@pytest.fixture(scope="session")
+def vgg19_file():
+    """The file with genuine VGG19 weights that SCRATCHNST_VGG19 names; without it the test is skipped."""
+    path = os.environ.get("SCRATCHNST_VGG19")
+    if not path:
+        pytest.skip("SCRATCHNST_VGG19 names no file with genuine VGG19 weights")
+    return Path(path).resolve()
+
+
+@pytest.fixture
+def no_vgg19(monkeypatch):
+    """As on a machine without VGG19."""
+    monkeypatch.delenv("SCRATCHNST_VGG19", raising=False)

@@ -1,0 +1,372 @@
+"""The command line as a user runs it, good input and bad."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import h5py
+import numpy as np
+import pytest
+
+from scratchnst import images, load_network
+from scratchnst.cli import main
+
+SMALL = ["--size", "24", "--iterations", "3"]
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, no_vgg19):
+    """A working directory with a content and a style picture, on a machine without VGG19."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
+    images.save("style.jpg", random.uniform(0, 255, (50, 20, 3)))
+    return tmp_path
+
+
+def run(*arguments):
+    """Run `python -m scratchnst` as a program of its own."""
+    return subprocess.run(
+        [sys.executable, "-m", "scratchnst", *map(str, arguments)], capture_output=True, text=True, timeout=120
+    )
+
+
+class TestTransfer:
+    def test_as_a_program(self, folder):
+        done = run("transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL)
+        assert done.returncode == 0, done.stderr
+        lines = done.stderr.splitlines()
+        assert lines[0].startswith("network: pyramid, ")
+        assert "SCRATCHNST_VGG19" in lines[0]
+        assert lines[1].startswith("iteration 1/3  loss ")
+        assert lines[-1].startswith("out.png: all 3 iterations done; loss ")
+        assert images.load("out.png").shape == (18, 24, 3)
+
+    def test_quiet(self, folder):
+        done = run("transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--quiet")
+        assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+    def test_record(self, folder):
+        arguments = ["--content-layers", "level2:0.5", "--style-layers", "level1:0.25,level2:0.75", "--seed", "5"]
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *arguments]) == 0
+        record = json.loads((folder / "out.json").read_text())
+        settings, result = record["settings"], record["result"]
+        assert settings["content_layers"] == {"level2": 0.5}
+        assert settings["style_layers"] == {"level1": 0.25, "level2": 0.75}
+        assert (settings["seed"], settings["iterations"], settings["init"]) == (5, 3, "noise")
+        assert (settings["height"], settings["width"]) == (18, 24)
+        assert record["network"]["name"] == "pyramid"
+        assert set(record["versions"]) == {"python", "scratchnst", "numpy", "scipy", "pillow", "h5py"}
+        assert result["stopped"] == "all 3 iterations done"
+        total = settings["content_weight"] * 0.5 * result["terms"]["content/level2"]
+        for name, weight in settings["style_layers"].items():
+            total += settings["style_weight"] * weight * result["terms"][f"style/{name}"]
+        total += settings["tv_weight"] * result["terms"].get("tv", 0)
+        assert result["loss"] == pytest.approx(total)
+
+    def test_settings_of_a_record_make_the_picture_again(self, folder):
+        arguments = ["transfer", "content.png", "style.jpg", *SMALL, "--quiet"]
+        assert main([*arguments, "-o", "first.png"]) == 0
+        assert main([*arguments, "-o", "again.png"]) == 0
+        assert main([*arguments, "-o", "other.png", "--seed", "1"]) == 0
+        first, again, other = (images.load(f"{name}.png") for name in ("first", "again", "other"))
+        np.testing.assert_array_equal(first, again)
+        assert not np.array_equal(first, other)
+
+    def test_log(self, folder):
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--log", "log.jsonl"]) == 0
+        entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        result = json.loads((folder / "out.json").read_text())["result"]
+        assert len(entries) == result["evaluations"]
+        assert [entry["evaluation"] for entry in entries] == list(range(1, len(entries) + 1))
+        assert entries[-1]["total"] == pytest.approx(result["loss"])
+        assert {f"style/{name}" for name in entries[0]["style"]} <= set(result["terms"])
+        assert {f"content/{name}" for name in entries[0]["content"]} <= set(result["terms"])
+        assert entries[0]["seconds"] <= entries[-1]["seconds"]
+
+    def test_save_every(self, folder):
+        assert (
+            main(
+                [
+                    "transfer",
+                    "content.png",
+                    "style.jpg",
+                    "-o",
+                    "out.jpg",
+                    "--size",
+                    "24",
+                    "--iterations",
+                    "5",
+                    "--save-every",
+                    "2",
+                ]
+            )
+            == 0
+        )
+        assert sorted(path.name for path in folder.glob("out*")) == [
+            "out-0002.jpg",
+            "out-0004.jpg",
+            "out.jpg",
+            "out.json",
+        ]
+
+    @pytest.mark.parametrize("init", ["noise", "content", "style", "style.jpg"])
+    def test_starts(self, folder, init):
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--init", init]) == 0
+
+    @pytest.mark.parametrize(
+        "options",
+        [
+            ["--optimizer", "adam"],
+            ["--pooling", "max"],
+            ["--bounded"],
+            ["--no-normalize"],
+            ["--dtype", "float64"],
+            ["--tv-weight", "1e-3"],
+        ],
+        ids=lambda options: options[0],
+    )
+    def test_options(self, folder, options):
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *options]) == 0
+
+    def test_two_styles(self, folder):
+        assert main(["transfer", "content.png", "style.jpg", "content.png", "-o", "out.png", *SMALL]) == 0
+        terms = json.loads((folder / "out.json").read_text())["result"]["terms"]
+        assert any(name.startswith("style1/") for name in terms)
+        assert any(name.startswith("style2/") for name in terms)
+
+    def test_genuine_vgg19(self, folder, vgg19_file):
+        assert (
+            main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--network", str(vgg19_file)]) == 0
+        )
+        record = json.loads((folder / "out.json").read_text())
+        assert record["network"]["layout"] == "Keras notop"
+        assert len(record["network"]["sha256"]) == 64
+        assert list(record["settings"]["content_layers"]) == ["conv3_3"]
+
+
+class TestReconstruct:
+    @pytest.mark.parametrize("kind", ["content", "style"])
+    def test_loss_falls(self, folder, kind):
+        arguments = [
+            "reconstruct",
+            kind,
+            "content.png",
+            "--layers",
+            "level1",
+            "level2",
+            "-o",
+            "out.png",
+            "--log",
+            "log.jsonl",
+        ]
+        assert main([*arguments, "--size", "24", "--iterations", "25"]) == 0
+        first, *_, last = [json.loads(line)["total"] for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert last < 0.6 * first
+        record = json.loads((folder / "out.json").read_text())
+        assert set(record["result"]["terms"]) == {f"{kind}/level1", f"{kind}/level2"}
+
+    def test_content_comes_back(self, folder):
+        """From the features of the finest level the picture itself is found again."""
+        smooth = images.resize(images.load("content.png")[:4, :4], 24, 24)
+        images.save("smooth.png", smooth)
+        arguments = ["reconstruct", "content", "smooth.png", "--layers", "level1", "-o", "out.png", "--tv-weight", "0"]
+        assert main([*arguments, "--size", "24", "--iterations", "200"]) == 0
+        assert np.abs(images.load("out.png") - smooth).mean() < 10
+
+
+class TestWeights:
+    def test_normalize(self, folder, vgg19_file):
+        assert main(["weights", "normalize", str(vgg19_file), "normalized.h5", "--images", "."]) == 0
+        network = load_network("normalized.h5")
+        assert network.normalized
+        assert network.provenance["origin"]["normalized on"] == ["content.png", "style.jpg"]
+        photos = [images.load("content.png"), images.load("style.jpg")]
+        heaps = [network.forward(photo[np.newaxis], ["conv2_2"])[0]["conv2_2"].reshape(-1, 128) for photo in photos]
+        mean = np.concatenate(heaps).mean(axis=0)
+        np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["pyramid", "out.h5", "--images", "nowhere"], "nowhere is not a directory"),
+            (["pyramid", "out.h5", "--images", "empty"], "holds no pictures"),
+            (["pyramid", "out.txt", "--images", "."], "suffix"),
+            (["nothing.h5", "out.h5", "--images", "."], "no weights file nothing.h5"),
+        ],
+    )
+    def test_bad_input(self, folder, capsys, arguments, said):
+        (folder / "empty").mkdir()
+        assert main(["weights", "normalize", *arguments]) == 2
+        assert said in capsys.readouterr().err
+        assert not (folder / "out.h5").exists()
+
+
+def test_samples(folder, capsys):
+    assert main(["samples", "new/folder"]) == 0
+    for name in ("content.png", "style.png"):
+        assert images.load(folder / "new" / "folder" / name).std() > 30
+
+
+def test_version_and_help():
+    assert run("--version").stdout.startswith("scratchnst 0.")
+    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"]):
+        done = run(*command, "--help")
+        assert done.returncode == 0
+        assert done.stdout.startswith("usage: ")
+
+
+def bad_files(folder):
+    """One file of each sort that must be refused."""
+    data = (folder / "style.jpg").read_bytes()
+    (folder / "truncated.jpg").write_bytes(data[: len(data) // 2])
+    (folder / "empty.png").write_bytes(b"")
+    (folder / "text.png").write_text("no picture")
+    (folder / "empty.h5").write_bytes(b"")
+    (folder / "text.h5").write_text("<html>")
+    (folder / "directory").mkdir()
+    (folder / "dir.png").mkdir()
+    images.save(folder / "dot.png", np.zeros((1, 1, 3)))
+    with h5py.File(folder / "nan.h5", "w") as file:
+        file["block1_conv1/kernel"] = np.full((3, 3, 3, 64), np.nan, "f")
+        file["block1_conv1/bias"] = np.zeros(64, "f")
+    with h5py.File(folder / "shape.h5", "w") as file:
+        file["block1_conv1/kernel"] = np.zeros((3, 3, 3, 7), "f")
+        file["block1_conv1/bias"] = np.zeros(7, "f")
+    with h5py.File(folder / "gap.h5", "w") as file:
+        file["block2_conv1/kernel"] = np.zeros((3, 3, 64, 128), "f")
+        file["block2_conv1/bias"] = np.zeros(128, "f")
+
+
+GOOD = ["content.png", "style.jpg"]
+BAD_INPUT = [
+    (["missing.png", "style.jpg"], "missing.png"),
+    (["content.png", "missing.jpg"], "missing.jpg"),
+    (["directory", "style.jpg"], "directory is a directory"),
+    (["truncated.jpg", "style.jpg"], "truncated.jpg"),
+    (["content.png", "truncated.jpg"], "truncated.jpg"),
+    (["empty.png", "style.jpg"], "empty.png is empty"),
+    (["text.png", "style.jpg"], "text.png is damaged or no picture"),
+    ([*GOOD, "--size", "1"], "too small"),
+    ([*GOOD, "--size", "8", "--style-layers", "level5"], "too small for layer"),
+    ([*GOOD, "--network", "empty.h5"], "empty.h5 is not an HDF5 file"),
+    ([*GOOD, "--network", "text.h5"], "text.h5 is not an HDF5 file"),
+    ([*GOOD, "--network", "nan.h5"], "conv1_1 of the weights file holds NaN"),
+    ([*GOOD, "--network", "shape.h5"], "conv1_1 should have a kernel of shape (3, 3, 3, 64)"),
+    ([*GOOD, "--network", "gap.h5"], "lacks block1_conv1"),
+    ([*GOOD, "--network", "missing.h5"], "no weights file missing.h5"),
+    ([*GOOD, "--network", "directory"], "directory is not a file"),
+    ([*GOOD, "--network", "pyramids"], "one of the names pyramid"),
+    ([*GOOD, "--style-layers", "levle1"], "did you mean level"),
+    ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
+    ([*GOOD, "--style-layers", "level1:0.5", "level2"], "give one to all"),
+    ([*GOOD, "--style-layers", "level1", "level1"], "named twice"),
+    ([*GOOD, "--style-layers", "level1:abc"], "must be a number of 0 or more, not 'abc'"),
+    ([*GOOD, "--style-layers", "level1:-1"], "not '-1'"),
+    ([*GOOD, "--style-layers", ","], "has no name"),
+    ([*GOOD, "--style-layers", ":0.5"], "has no name"),
+    ([*GOOD, "--size", "0"], "argument --size: must be a whole number of 1 or more, not '0'"),
+    ([*GOOD, "--size", "3.5"], "--size"),
+    ([*GOOD, "--iterations", "-5"], "--iterations"),
+    ([*GOOD, "--iterations", "many"], "not 'many'"),
+    ([*GOOD, "--seed", "-1"], "--seed"),
+    ([*GOOD, "--content-weight", "-1"], "--content-weight"),
+    ([*GOOD, "--style-weight", "nan"], "--style-weight"),
+    ([*GOOD, "--tv-weight", "inf"], "--tv-weight"),
+    ([*GOOD, "--content-weight", "0", "--style-weight", "0"], "nothing to optimise"),
+    ([*GOOD, "--style-weight", "1e60"], "lower the weights"),
+    ([*GOOD, "--save-every", "0"], "--save-every"),
+    ([*GOOD, "--optimizer", "sgd"], "--optimizer"),
+    ([*GOOD, "--pooling", "min"], "--pooling"),
+    ([*GOOD, "--init", "nothing.png"], "nothing.png"),
+    ([*GOOD, "--unknown"], "--unknown"),
+    ([*GOOD, "--log", "missing/log.jsonl"], "missing"),
+    ([*GOOD, "--log", "content.png"], "content.png is named twice"),
+    ([*GOOD, "--log", "out.json"], "out.json is named twice"),
+    ([*GOOD, "-o", "missing/out.png"], "missing"),
+    ([*GOOD, "-o", "content.png"], "content.png is named twice"),
+    ([*GOOD, "-o", "dir.png"], "dir.png is a directory"),
+    ([*GOOD, "-o", "out.gif"], "suffix"),
+    ([*GOOD, "-o", "out"], "suffix"),
+    (["content.png"], "STYLE"),
+]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"), BAD_INPUT, ids=lambda value: " ".join(value) if isinstance(value, list) else ""
+)
+def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
+    bad_files(folder)
+    (folder / "out.png").write_bytes(b"old picture")
+    (folder / "out.json").write_bytes(b"old record")
+    before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    output = [] if "-o" in arguments else ["-o", "out.png"]
+    size = [] if "--size" in arguments else ["--size", "24"]
+    try:
+        status = main(["transfer", *arguments, *output, *size, "--quiet"])
+    except SystemExit as leaving:
+        status = leaving.code
+    captured = capsys.readouterr()
+    assert status == 2
+    assert captured.out == ""
+    assert said in captured.err
+    assert captured.err.startswith("scratchnst")
+    assert captured.err.endswith(".\n")
+    assert captured.err.count("\n") == 1
+    assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.skipif(os.name != "posix", reason="sends the signal of Ctrl-C")
+def test_ctrl_c_saves_the_current_image(folder):
+    command = [
+        sys.executable,
+        "-m",
+        "scratchnst",
+        "transfer",
+        "content.png",
+        "style.jpg",
+        "-o",
+        "out.png",
+        "--log",
+        "log.jsonl",
+    ]
+    with subprocess.Popen(
+        [*command, "--size", "64", "--iterations", "100000"], stderr=subprocess.PIPE, text=True
+    ) as process:
+        deadline = time.monotonic() + 60
+        log = folder / "log.jsonl"
+        while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 5):
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert "interrupted" in said
+    assert "Traceback" not in said
+    assert images.load("out.png").shape == (48, 64, 3)
+    record = json.loads((folder / "out.json").read_text())
+    assert record["result"]["complete"] is False
+    assert 1 <= record["result"]["iterations"] < 100000
+
+
+def test_loss_that_becomes_infinite_keeps_the_last_good_image(folder, capsys, monkeypatch):
+    """The loss is finite at first and then not, by a loss function that breaks."""
+    from scratchnst.objective import Objective
+
+    genuine, calls = Objective.__call__, []
+
+    def breaking(self, x):
+        calls.append(0)
+        loss, grad = genuine(self, x)
+        return (loss if len(calls) < 8 else float("inf")), grad
+
+    monkeypatch.setattr(Objective, "__call__", breaking)
+    arguments = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "50"]
+    assert main([*arguments, "--quiet"]) == 1
+    assert "NaN or infinite at evaluation 8" in capsys.readouterr().err
+    assert images.load("out.png").shape == (18, 24, 3)
+    assert json.loads((folder / "out.json").read_text())["result"]["complete"] is False

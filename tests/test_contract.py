@@ -1,0 +1,181 @@
+"""Every operation keeps the contract: right values, right derivatives, either dtype, untouched inputs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pytest
+from numerical import central_differences, relative_error
+
+from scratchnst.ops import average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss
+from scratchnst.ops import total_variation as tv
+
+SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
+TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
+BGR = ("BGR", 0.5, (1.0, 2.0, 3.0), (0.5, 2.0, 4.0))
+
+
+@dataclass
+class Operation:
+    """How to make the inputs that have a gradient, and how to call each form of the operation on them."""
+
+    inputs: Callable[..., list]
+    forward: Callable
+    backward: Callable
+    forward_loops: Callable
+    backward_loops: Callable
+    shapes: tuple = tuple(SHAPES)
+
+
+def convolution(kh, kw):
+    def inputs(random, shape):
+        filters = 65 if shape[3] == 3 else 2
+        w = random.standard_normal((kh, kw, shape[3], filters))
+        return [random.standard_normal(shape), w, random.standard_normal(filters)]
+
+    return Operation(
+        inputs, conv2d.forward, conv2d.backward, conv2d.forward_loops, lambda g, x, w, b: conv2d.backward_loops(g, x, w)
+    )
+
+
+def features(random, shape):
+    return [random.standard_normal(shape)]
+
+
+def away_from_zero(random, shape):
+    """Central differences say nothing at the kink of the ReLU, so no input lies near it."""
+    x = random.standard_normal(shape)
+    return [x + 0.1 * np.sign(x)]
+
+
+def all_different(random, shape):
+    """No two inputs of a max pool tie, nor nearly."""
+    return [random.permutation(np.arange(float(np.prod(shape)))).reshape(shape)]
+
+
+def as_it_is(module):
+    """An operation whose loops take the same arguments, with one input."""
+    return {
+        "forward": module.forward,
+        "backward": module.backward,
+        "forward_loops": module.forward_loops,
+        "backward_loops": module.backward_loops,
+    }
+
+
+def loss_with_target(module, make_target):
+    """A loss whose second argument is a target without a gradient, made from the first one's shape and dtype."""
+    return Operation(
+        features,
+        lambda x: module.forward(x, make_target(x)),
+        module.backward,
+        lambda x: module.forward_loops(x, make_target(x)),
+        lambda g, x: module.backward_loops(g, x, make_target(x)),
+    )
+
+
+def target_features(x):
+    return np.random.default_rng(1).standard_normal(x.shape).astype(x.dtype)
+
+
+def target_gram(x):
+    F = target_features(x).reshape(x.shape[0], -1, x.shape[3])
+    return np.einsum("nmi,nmj->nij", F, F)
+
+
+OPERATIONS = {
+    "conv2d 3x3": convolution(3, 3),
+    "conv2d 1x1": convolution(1, 1),
+    "conv2d 5x3": convolution(5, 3),
+    "relu": Operation(away_from_zero, **as_it_is(relu)),
+    "average_pool": Operation(features, **as_it_is(average_pool)),
+    "max_pool": Operation(all_different, **as_it_is(max_pool)),
+    "preprocess": Operation(
+        features,
+        lambda x: preprocess.forward(x, *BGR),
+        preprocess.backward,
+        lambda x: preprocess.forward_loops(x, *BGR),
+        lambda g, x: preprocess.backward_loops(g, BGR[0], BGR[1], BGR[3]),
+        tuple(shape for shape in SHAPES if shape[3] == 3),
+    ),
+    "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "content_loss": loss_with_target(content_loss, target_features),
+    "style_loss": loss_with_target(style_loss, target_gram),
+    "total_variation": Operation(features, **as_it_is(tv)),
+}
+CASES = [
+    pytest.param(operation, shape, id=f"{name} {'x'.join(map(str, shape))}")
+    for name, operation in OPERATIONS.items()
+    for shape in operation.shapes
+]
+
+
+def make(operation, shape, dtype):
+    """Return (inputs, output, cache, a random upstream gradient)."""
+    random = np.random.default_rng(0)
+    inputs = [x.astype(dtype) for x in operation.inputs(random, shape)]
+    y, cache = operation.forward(*inputs)
+    grad_y = random.standard_normal(np.shape(y))
+    return inputs, y, cache, float(grad_y) if np.ndim(y) == 0 else grad_y.astype(dtype)
+
+
+def as_list(grads: Any) -> list:
+    return list(grads) if isinstance(grads, tuple) else [grads]
+
+
+def assert_close(actual, expected, dtype):
+    assert np.shape(actual) == np.shape(expected)
+    scale = max(np.max(np.abs(expected), initial=0), 1e-30)
+    np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
+
+
+@pytest.mark.parametrize(("operation", "shape"), CASES)
+def test_forward_equals_loops(operation, shape, dtype):
+    inputs, y, _, _ = make(operation, shape, dtype)
+    assert_close(y, operation.forward_loops(*inputs), dtype)
+
+
+@pytest.mark.parametrize(("operation", "shape"), CASES)
+def test_backward_equals_loops(operation, shape, dtype):
+    inputs, _, cache, grad_y = make(operation, shape, dtype)
+    grads = as_list(operation.backward(grad_y, cache))
+    expected = as_list(operation.backward_loops(grad_y, *inputs))
+    assert len(grads) == len(expected) == len(inputs)
+    for grad, wanted in zip(grads, expected):
+        assert_close(grad, wanted, dtype)
+
+
+@pytest.mark.parametrize(("operation", "shape"), CASES)
+def test_backward_equals_central_differences(operation, shape):
+    inputs, _, cache, grad_y = make(operation, shape, "float64")
+    grads = as_list(operation.backward(grad_y, cache))
+    for position, x in enumerate(inputs):
+
+        def loss(value, position=position):
+            y, _ = operation.forward(*inputs[:position], value, *inputs[position + 1 :])
+            return np.sum(grad_y * y)
+
+        expected = central_differences(loss, x, 1e-4)
+        if np.any(expected):
+            assert relative_error(grads[position], expected) < 1e-6
+        else:
+            np.testing.assert_array_equal(grads[position], 0)
+
+
+@pytest.mark.parametrize(("operation", "shape"), CASES)
+def test_dtype_stays_and_inputs_are_unchanged(operation, shape, dtype):
+    inputs, y, cache, grad_y = make(operation, shape, dtype)
+    before = [x.copy() for x in inputs], np.copy(grad_y)
+    operation.forward(*inputs)
+    grads = as_list(operation.backward(grad_y, cache))
+    again = as_list(operation.backward(grad_y, cache))
+    assert isinstance(y, float) or y.dtype == dtype
+    assert all(grad.dtype == dtype for grad in grads)
+    for x, old in zip(inputs, before[0]):
+        np.testing.assert_array_equal(x, old)
+    np.testing.assert_array_equal(grad_y, before[1])
+    for first, second in zip(grads, again):
+        np.testing.assert_array_equal(first, second)

@@ -1,0 +1,99 @@
+"""The paper's normalisation of weights: mean activation 1, function unchanged."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import random_vgg19
+
+from scratchnst import load_network
+from scratchnst.errors import UserError
+from scratchnst.weights.normalize import mean_activations, normalize
+
+
+@pytest.fixture
+def photos(random):
+    return [random.uniform(0, 255, (20, 24, 3)), random.uniform(0, 255, (16, 17, 3))]
+
+
+@pytest.fixture
+def network():
+    return random_vgg19(8, width=6).astype("float64")
+
+
+def mean_over_positions(network, photos, layer):
+    """The mean activation by its definition: all positions of all photos in one heap."""
+    heap = [network.forward(photo[np.newaxis], [layer])[0][layer].reshape(-1, 6) for photo in photos]
+    return np.concatenate(heap).mean(axis=0)
+
+
+def test_every_filter_has_mean_activation_1(network, photos):
+    normalized = normalize(network, photos)
+    for name in network.parameters:
+        alive = mean_over_positions(network, photos, name) > 0
+        assert alive.sum() >= 3
+        np.testing.assert_allclose(mean_over_positions(normalized, photos, name)[alive], 1, rtol=1e-9)
+    assert normalized.normalized
+    assert not network.normalized
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_function_is_unchanged(network, photos, random, pooling):
+    """On any image each channel is the old one divided by one positive number."""
+    network = replace(network, pooling=pooling)
+    normalized = normalize(network, photos)
+    image = random.uniform(0, 255, (1, 16, 16, 3))
+    before, _ = network.forward(image, network.parameters)
+    after, _ = normalized.forward(image, network.parameters)
+    for name in network.parameters:
+        scale = mean_over_positions(network, photos, name)
+        scale[scale == 0] = 1
+        np.testing.assert_allclose(after[name] * scale, before[name], rtol=1e-9, atol=1e-12)
+
+
+def test_dead_filters_stay(network, photos):
+    w, b = (array.copy() for array in network.parameters["conv1_1"])
+    b[2] = -1e9
+    network = replace(network, parameters={**network.parameters, "conv1_1": (w, b)})
+    normalized = normalize(network, photos)
+    np.testing.assert_array_equal(normalized.parameters["conv1_1"][0][..., 2], w[..., 2])
+    assert all(np.isfinite(array).all() for arrays in normalized.parameters.values() for array in arrays)
+
+
+def test_only_what_the_layers_named_depend_on(network, photos):
+    normalized = normalize(network, photos, ["conv2_1"])
+    assert set(mean_activations(network, photos, ["conv2_1"])) == {"conv1_1", "conv1_2", "conv2_1"}
+    np.testing.assert_array_equal(normalized.parameters["conv3_1"][0], network.parameters["conv3_1"][0])
+    np.testing.assert_allclose(mean_over_positions(normalized, photos, "conv2_1")[:2], 1, rtol=1e-9)
+
+
+def test_branches(photos):
+    """In the pyramid many rows read one; each stays itself but for its scale."""
+    pyramid = load_network("pyramid").astype("float64")
+    photos = [np.tile(photo, (2, 2, 1)) for photo in photos]
+    normalized = normalize(pyramid, photos)
+    names = [layer.name for layer in pyramid.layers if layer.kind == "conv"]
+    means = mean_activations(normalized, photos)
+    for name in names:
+        mean = means[name][means[name] > 0]
+        np.testing.assert_allclose(mean, 1, rtol=1e-9)
+
+
+def test_genuine_vgg19(vgg19_file, random):
+    network = load_network(vgg19_file)
+    photo = random.uniform(0, 255, (48, 48, 3))
+    normalized = normalize(network, [photo])
+    for mean in mean_activations(normalized, [photo]).values():
+        np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
+
+
+def test_no_images(network):
+    with pytest.raises(UserError, match="at least one image"):
+        normalize(network, [])
+
+
+def test_images_too_small(network):
+    with pytest.raises(UserError, match="too small"):
+        normalize(network, [np.zeros((3, 3, 3))])

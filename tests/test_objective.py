@@ -1,0 +1,226 @@
+"""The objective: equation 7, its gradient, and what it says to nonsense."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from networks import random_vgg19
+from numerical import central_differences, relative_error
+
+from scratchnst import Objective, images, load_network
+from scratchnst.errors import UserError
+
+LAYERS = {
+    "content_layers": {"conv2_2": 0.5, "conv3_1": 2.0},
+    "style_layers": {"conv1_1": 0.25, "conv2_1": 0.5, "conv3_1": 1.0},
+}
+
+
+@pytest.fixture
+def network():
+    """VGG19 down to conv3_1 with few channels: every kind of row, small enough for central differences."""
+    return random_vgg19(5, width=5)
+
+
+def picture(height, width, seed=0):
+    return np.random.default_rng(seed).uniform(0, 255, (height, width, 3))
+
+
+def slope(objective, x, direction, step=1e-6):
+    """The directional derivative by a central difference; with a small step few ReLUs cross their kink."""
+    return (objective(x + step * direction)[0] - objective(x - step * direction)[0]) / (2 * step)
+
+
+def features(network, image, layer):
+    """F of the paper, transposed: (M, N)."""
+    activation = network.forward(image[np.newaxis], [layer])[0][layer][0]
+    return activation.reshape(-1, activation.shape[-1])
+
+
+def equation_7(network, x, content, styles, alpha, beta, blend):
+    """Equations 1, 3, 4, 5 and 7 written down anew, in float64."""
+    total = 0.0
+    for layer, weight in LAYERS["content_layers"].items():
+        F, P = features(network, x, layer), features(network, content, layer)
+        total += alpha * weight * 0.5 * np.sum((F - P) ** 2)
+    for layer, weight in LAYERS["style_layers"].items():
+        F = features(network, x, layer)
+        M, N = F.shape
+        for style, share in zip(styles, blend):
+            S = features(network, style, layer)
+            total += beta * weight * share * np.sum((F.T @ F - S.T @ S) ** 2) / (4 * N**2 * M**2)
+    return total
+
+
+def test_total_is_equation_7(network):
+    x, content, styles = picture(12, 9), picture(12, 9, 1), [picture(12, 9, 2), picture(12, 9, 3)]
+    objective = Objective(
+        network, content, styles, **LAYERS, content_weight=3, style_weight=50, style_blend=[0.2, 0.7], dtype="float64"
+    )
+    expected = equation_7(network.astype("float64"), x, content, styles, 3, 50, [0.2, 0.7])
+    assert objective(x)[0] == pytest.approx(expected, rel=1e-12)
+
+
+def test_terms_are_the_unweighted_parts_of_the_total(network):
+    x = picture(8, 9)
+    objective = Objective(
+        network, picture(8, 9, 1), [picture(5, 20, 2)], **LAYERS, content_weight=3, style_weight=50, tv_weight=7
+    )
+    loss, _ = objective(x)
+    weights = {
+        "content/conv2_2": 1.5,
+        "content/conv3_1": 6,
+        "style/conv1_1": 12.5,
+        "style/conv2_1": 25,
+        "style/conv3_1": 50,
+    }
+    assert set(objective.terms) == {*weights, "tv"}
+    weights["tv"] = 7
+    assert loss == pytest.approx(sum(weights[name] * value for name, value in objective.terms.items()), rel=1e-12)
+    variation = np.sum(np.diff(x, axis=0) ** 2) + np.sum(np.diff(x, axis=1) ** 2)
+    assert objective.terms["tv"] == pytest.approx(variation, rel=1e-5)
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.parametrize("shape", [(8, 8), (5, 7)])
+def test_gradient_equals_central_differences_in_every_pixel(network, pooling, shape):
+    x = picture(*shape)
+    objective = Objective(
+        network,
+        picture(*shape, 1),
+        [picture(*shape, 2), picture(*shape, 3)],
+        **LAYERS,
+        style_weight=0.01,
+        content_weight=1.0,
+        tv_weight=0.3,
+        pooling=pooling,
+        dtype="float64",
+    )
+    _, grad = objective(x)
+    expected = central_differences(lambda image: objective(image)[0], x, 1e-4)
+    assert relative_error(grad, expected) < 1e-6
+
+
+@pytest.mark.parametrize("name", ["pyramid", "vgg19"])
+def test_gradient_equals_central_differences_along_random_directions(name, random):
+    """A larger image, whole networks, their own defaults, after normalisation."""
+    network = load_network("pyramid") if name == "pyramid" else random_vgg19(13, width=24)
+    objective = Objective(
+        network, picture(37, 50, 1), [picture(30, 30, 2)], normalized=True, dtype="float64", tv_weight=1e-6
+    )
+    x = picture(37, 50)
+    _, grad = objective(x)
+    for _ in range(3):
+        direction = random.standard_normal(x.shape)
+        assert np.sum(grad * direction) == pytest.approx(slope(objective, x, direction), rel=1e-5)
+
+
+def test_genuine_vgg19_gradient_along_random_directions(vgg19_file, random):
+    objective = Objective(
+        load_network(vgg19_file), picture(32, 40, 1), [picture(32, 40, 2)], normalized=True, dtype="float64"
+    )
+    x = picture(32, 40)
+    _, grad = objective(x)
+    for _ in range(3):
+        direction = random.standard_normal(x.shape)
+        assert np.sum(grad * direction) == pytest.approx(slope(objective, x, direction), rel=1e-5)
+
+
+def test_float32_agrees_with_float64(network):
+    settings = {**LAYERS, "style_weight": 0.01, "content_weight": 1.0, "tv_weight": 0.1}
+    arguments = (network, picture(20, 22, 1), [picture(20, 22, 2)])
+    x = picture(20, 22)
+    coarse_loss, coarse = Objective(*arguments, **settings, dtype="float32")(x)
+    fine_loss, fine = Objective(*arguments, **settings, dtype="float64")(x)
+    assert coarse_loss == pytest.approx(fine_loss, rel=1e-5)
+    assert coarse.dtype == fine.dtype == np.float64
+    assert relative_error(coarse, fine) < 1e-4
+
+
+def test_zero_loss_at_the_content_itself(network):
+    content = picture(8, 8)
+    objective = Objective(network, content, **{**LAYERS, "style_layers": None}, dtype="float64")
+    loss, grad = objective(content)
+    assert loss == 0
+    np.testing.assert_array_equal(grad, 0)
+
+
+def test_style_is_resized_to_the_content(network):
+    content, style = picture(8, 12), picture(30, 20, 2)
+    by_hand = Objective(network, content, [images.resize(style, 8, 12)], **LAYERS, dtype="float64")
+    by_itself = Objective(network, content, [style], **LAYERS, dtype="float64")
+    assert by_itself(picture(8, 12, 5))[0] == by_hand(picture(8, 12, 5))[0]
+
+
+def test_flat_vectors_and_images_give_the_same_and_stay_unchanged(network):
+    objective = Objective(network, picture(8, 9, 1), [picture(8, 9, 2)], **LAYERS)
+    x = picture(8, 9)
+    before = x.copy()
+    loss, grad = objective(x)
+    flat_loss, flat_grad = objective(x.ravel())
+    assert loss == flat_loss
+    assert grad.shape == (8, 9, 3)
+    np.testing.assert_array_equal(flat_grad, grad.ravel())
+    np.testing.assert_array_equal(x, before)
+
+
+def test_names_alone_share_a_weight_of_1(network):
+    objective = Objective(
+        network, picture(8, 8), [picture(8, 8)], content_layers=["conv1_1"], style_layers=["conv1_1", "conv2_2"]
+    )
+    assert objective.content_layers == {"conv1_1": 1.0}
+    assert objective.style_layers == {"conv1_1": 0.5, "conv2_2": 0.5}
+
+
+def test_default_weights_balance_alike_at_every_size(network):
+    """Equation 1 is a sum over pixels: its default weight falls as their number grows."""
+    small = Objective(network, picture(8, 8), [picture(8, 8)])
+    large = Objective(network, picture(16, 24), [picture(8, 8)])
+    assert small.content_weight / large.content_weight == pytest.approx(16 * 24 / 64)
+    assert small.style_weight == large.style_weight
+
+
+def test_normalized_makes_mean_activations_1(network):
+    objective = Objective(network, picture(16, 16), [picture(16, 16, 2)], **LAYERS, normalized=True, dtype="float64")
+    photos = [objective.content, objective.styles[0]]
+    mean = np.mean([features(objective.network, photo, "conv2_1").mean(axis=0) for photo in photos], axis=0)
+    np.testing.assert_allclose(mean[mean > 0], 1)
+    assert objective.network.normalized
+
+
+@pytest.mark.parametrize(
+    ("settings", "pattern"),
+    [
+        ({"content_layers": ["conv9_9"]}, "no layer 'conv9_9'"),
+        ({"style_layers": {"relu1_1": 1.0}}, "no layer 'relu1_1'"),
+        ({"content_weight": -1}, "content weight must be a number of 0 or more"),
+        ({"style_weight": float("nan")}, "style weight"),
+        ({"tv_weight": float("inf")}, "tv weight"),
+        ({"style_layers": {"conv1_1": -0.5}}, "weight of layer conv1_1"),
+        ({"content_weight": 0, "style_weight": 0}, "nothing to optimise"),
+        ({"style_blend": [1, 2]}, "1 styles but 2 blend weights"),
+        ({"dtype": "float16"}, "float32 or float64"),
+        ({"pooling": "min"}, "avg, max"),
+    ],
+)
+def test_nonsense_settings(network, settings, pattern):
+    with pytest.raises(UserError, match=pattern):
+        Objective(network, picture(8, 8), [picture(8, 8)], **settings)
+
+
+@pytest.mark.parametrize(
+    ("content", "styles", "pattern"),
+    [
+        (None, [], "nothing to imitate"),
+        (np.zeros((8, 8)), [], r"content image must have the shape.*\(8, 8\)"),
+        (np.zeros((8, 8, 4)), [], r"\(8, 8, 4\)"),
+        (np.zeros((0, 8, 3)), [], r"\(0, 8, 3\)"),
+        (picture(8, 8) * np.nan, [], "NaN"),
+        (picture(8, 8), [np.zeros((8, 8))], "style image"),
+        (picture(3, 3), [picture(8, 8)], "too small"),
+        (picture(1, 1), [], "too small"),
+    ],
+)
+def test_nonsense_images(network, content, styles, pattern):
+    with pytest.raises(UserError, match=pattern):
+        Objective(network, content, styles, content_layers=["conv3_1"])

@@ -1,0 +1,243 @@
+"""Weights files: Keras's layouts and our own, written here, and files that are wrong in every way we could think of."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+
+import h5py
+import numpy as np
+import pytest
+from networks import random_vgg19
+
+from scratchnst import load_network
+from scratchnst.errors import UserError
+from scratchnst.weights import native
+from scratchnst.weights.load import choose_network
+
+FLAT = ("{group}_W_1:0", "{group}_b_1:0")
+NESTED = ("{group}/kernel:0", "{group}/bias:0")
+
+
+def keras_group(name):
+    """conv2_1 -> block2_conv1"""
+    return f"block{name[4]}_conv{name[6]}"
+
+
+def write_keras(path, network, names=FLAT, attributes=True):
+    """Write the convolutions of `network` as Keras does."""
+    with h5py.File(path, "w") as file:
+        for name, arrays in network.parameters.items():
+            group = file.create_group(keras_group(name))
+            inside = [template.format(group=keras_group(name)) for template in names]
+            for dataset, array in zip(inside, arrays):
+                group[dataset] = array
+            if attributes:
+                group.attrs["weight_names"] = [dataset.encode() for dataset in inside]
+        for number in range(1, 6):
+            file.create_group(f"block{number}_pool").attrs["weight_names"] = np.array([], "S1")
+        if attributes:
+            file.attrs["layer_names"] = [name.encode() for name in file]
+
+
+@pytest.fixture
+def network():
+    """The first three convolutions of VGG19, in genuine shapes."""
+    return random_vgg19(3)
+
+
+@pytest.fixture
+def keras_file(tmp_path, network):
+    write_keras(tmp_path / "vgg.h5", network)
+    return tmp_path / "vgg.h5"
+
+
+def assert_same_weights(actual, expected):
+    assert list(actual.parameters) == list(expected.parameters)
+    for name, arrays in expected.parameters.items():
+        for got, wanted in zip(actual.parameters[name], arrays):
+            assert got.dtype == np.float32
+            np.testing.assert_array_equal(got, wanted)
+
+
+class TestKeras:
+    @pytest.mark.parametrize("names", [FLAT, NESTED], ids=["flat", "nested"])
+    @pytest.mark.parametrize("attributes", [True, False])
+    def test_layouts(self, tmp_path, network, names, attributes):
+        write_keras(tmp_path / "file without a telling name", network, names, attributes)
+        read = load_network(tmp_path / "file without a telling name")
+        assert_same_weights(read, network)
+        assert read.layers == network.layers
+        assert read.preprocessing == network.preprocessing
+        assert read.defaults == network.defaults
+
+    def test_whole_network(self, tmp_path):
+        """All sixteen layers, as thin as the reader lets them be: the shapes are checked, so they must be genuine."""
+        network = random_vgg19(16)
+        write_keras(tmp_path / "vgg.h5", network)
+        read = load_network(str(tmp_path / "vgg.h5"))
+        assert [layer.name for layer in read.layers][-1] == "pool5"
+        assert_same_weights(read, network)
+
+    def test_provenance(self, keras_file):
+        provenance = load_network(keras_file).provenance
+        assert provenance["sha256"] == hashlib.sha256(keras_file.read_bytes()).hexdigest()
+        assert provenance["file"] == "vgg.h5"
+        assert provenance["layout"] == "Keras notop"
+
+    def test_other_precisions_become_float32(self, tmp_path, network):
+        write_keras(tmp_path / "vgg.h5", network.astype("float64"))
+        assert_same_weights(load_network(tmp_path / "vgg.h5"), network)
+
+    def test_deeper_layers_are_refused_by_name(self, keras_file):
+        with pytest.raises(UserError, match=r"no layer 'conv4_2'.*conv1_1, conv1_2, pool1, conv2_1"):
+            load_network(keras_file).check_layers(["conv4_2"])
+
+
+class TestGenuine:
+    def test_first_three_blocks(self, vgg19_file):
+        network = load_network(vgg19_file)
+        assert [layer.name for layer in network.layers][-2:] == ["conv3_4", "pool3"]
+        w, b = network.parameters["conv1_1"]
+        assert w.shape == (3, 3, 3, 64)
+        assert b.shape == (64,)
+        assert network.provenance["layout"] == "Keras notop"
+
+
+class TestBadFiles:
+    def refused(self, path, pattern):
+        with pytest.raises(UserError, match=pattern) as caught:
+            load_network(path)
+        assert "\n" not in str(caught.value)
+        assert path.name in str(caught.value)
+        assert str(caught.value).endswith(".")
+
+    def test_missing(self, tmp_path):
+        self.refused(tmp_path / "none.h5", "no weights file")
+
+    def test_directory(self, tmp_path):
+        self.refused(tmp_path, "not a file")
+
+    @pytest.mark.parametrize("data", [b"", b"<html>Not found</html>", b"\x89HDF\r\n\x1a\n", b"\0" * 4096])
+    def test_not_hdf5(self, tmp_path, data):
+        (tmp_path / "vgg.h5").write_bytes(data)
+        self.refused(tmp_path / "vgg.h5", "not an HDF5 file")
+
+    @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
+    def test_truncated(self, keras_file, share):
+        data = keras_file.read_bytes()
+        keras_file.write_bytes(data[: int(share * len(data))])
+        self.refused(keras_file, "not an HDF5 file, or a damaged one")
+
+    def test_other_hdf5(self, tmp_path):
+        with h5py.File(tmp_path / "other.h5", "w") as file:
+            file["data"] = np.zeros(3)
+        self.refused(tmp_path / "other.h5", "neither Keras's VGG19 nor")
+
+    def test_missing_layer(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv2"]
+        self.refused(keras_file, "block2_conv1 but lacks block1_conv2")
+
+    def test_missing_bias(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv2/block1_conv2_b_1:0"]
+        self.refused(keras_file, "block1_conv2")
+
+    @pytest.mark.parametrize("shape", [(3, 3, 64, 63), (64, 64, 3, 3), (1, 1, 64, 64)])
+    def test_wrong_kernel_shape(self, keras_file, shape):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv2/block1_conv2_W_1:0"]
+            file["block1_conv2/block1_conv2_W_1:0"] = np.zeros(shape, np.float32)
+        self.refused(keras_file, r"conv1_2 should have a kernel of shape \(3, 3, 64, 64\)")
+
+    def test_wrong_bias_shape(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv2/block1_conv2_b_1:0"]
+            file["block1_conv2/block1_conv2_b_1:0"] = np.zeros(3, np.float32)
+        self.refused(keras_file, r"bias of shape \(64,\).*\(3,\)")
+
+    @pytest.mark.parametrize("number", [np.nan, np.inf])
+    @pytest.mark.parametrize("dataset", ["block2_conv1_W_1:0", "block2_conv1_b_1:0"])
+    def test_not_finite(self, keras_file, dataset, number):
+        with h5py.File(keras_file, "a") as file:
+            file["block2_conv1"][dataset][..., -1] = number
+        self.refused(keras_file, "conv2_1 .* NaN or infinite")
+
+    def test_integers(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1/block1_conv1_b_1:0"] = np.zeros(64, np.int8)
+        self.refused(keras_file, "floating-point")
+
+
+class TestNative:
+    def test_round_trip(self, tmp_path, network):
+        native.write(network, tmp_path / "out.h5")
+        read = load_network(tmp_path / "out.h5")
+        assert_same_weights(read, network)
+        for name in ("name", "layers", "preprocessing", "defaults", "pooling", "normalized"):
+            assert getattr(read, name) == getattr(network, name)
+        assert read.provenance["origin"] == network.provenance
+        assert read.provenance["sha256"] == hashlib.sha256((tmp_path / "out.h5").read_bytes()).hexdigest()
+
+    def test_any_network(self, tmp_path):
+        pyramid = load_network("pyramid")
+        native.write(pyramid, tmp_path / "pyramid.h5")
+        read = load_network(tmp_path / "pyramid.h5")
+        assert_same_weights(read, pyramid)
+        assert read.layers == pyramid.layers
+
+    def damaged(self, path, change):
+        with h5py.File(path, "a") as file:
+            described = json.loads(file.attrs["network"])
+            change(file, described)
+            file.attrs["network"] = json.dumps(described)
+        with pytest.raises(UserError, match="cannot be used") as caught:
+            load_network(path)
+        return str(caught.value)
+
+    def test_damaged_descriptions(self, tmp_path, network):
+        changes = {
+            "version 99": lambda file, said: file.attrs.__setitem__("scratchnst_format", 99),
+            "'preprocessing'": lambda file, said: said.pop("preprocessing"),
+            "kind of a layer": lambda file, said: said["layers"][0].update(kind="dense"),
+            "unexpected keyword": lambda file, said: said["layers"][0].update(colour="red"),
+            "pooling": lambda file, said: said.update(pooling="median"),
+            "conv1_2": lambda file, said: file.__delitem__("conv1_2"),
+            "conv1_1.*shape": lambda file, said: (
+                file.__delitem__("conv1_1/kernel"),
+                file.__setitem__("conv1_1/kernel", np.zeros((3, 3, 4, 64), "f")),
+            ),
+            "conv2_1.*NaN": lambda file, said: file["conv2_1/bias"].__setitem__(0, np.nan),
+        }
+        for number, (pattern, change) in enumerate(changes.items()):
+            path = tmp_path / f"{number}.h5"
+            native.write(network, path)
+            message = self.damaged(path, change)
+            assert re.search(pattern, message), message
+
+
+class TestChoice:
+    def test_named_first(self, keras_file, monkeypatch):
+        monkeypatch.setenv("SCRATCHNST_VGG19", str(keras_file))
+        network, reason = choose_network("pyramid")
+        assert network.name == "pyramid"
+        assert "asked" in reason
+
+    def test_then_the_environment(self, keras_file, monkeypatch):
+        monkeypatch.setenv("SCRATCHNST_VGG19", str(keras_file))
+        network, reason = choose_network()
+        assert network.name == "vgg19"
+        assert "SCRATCHNST_VGG19" in reason
+
+    def test_else_the_pyramid(self, no_vgg19):
+        network, reason = choose_network()
+        assert network.name == "pyramid"
+        assert "SCRATCHNST_VGG19" in reason
+
+    def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))
+        with pytest.raises(UserError, match=r"SCRATCHNST_VGG19.*gone\.h5"):
+            choose_network()
