@@ -1,7 +1,8 @@
 """Two sample pictures drawn by code: a lakeside village to repaint, and whirling brush strokes to learn from.
 
-Both are designed on a board 4 wide and 3 high (x to the right, y down) that is stretched over the canvas, so the
-motif does not depend on the number of pixels.  They are drawn with twice the pixels and shrunk for smooth edges.
+Both are designed on a board 4 wide and 3 high (x to the right, y down) that is stretched over the canvas, so
+the motif does not depend on the number of pixels.  They are drawn with twice the pixels and shrunk for smooth
+edges.
 """
 
 from __future__ import annotations
@@ -20,25 +21,16 @@ SUN = (3.3, 1.12)
 SKY_STOPS = (0.0, 0.6, 1.05, 1.4)  # y of each colour
 SKY_COLOURS = ((40, 84, 148), (104, 154, 196), (244, 208, 158), (252, 178, 104))
 CLOUD_SHADE, CLOUD_LIGHT = (134, 124, 156), (255, 240, 214)
-WOODS, MEADOW, ROCK, SNOW, HAZE = (
-    (58, 88, 48),
-    (152, 160, 76),
-    (130, 112, 112),
-    (255, 250, 244),
-    (204, 184, 180),
-)
+WOODS, MEADOW, ROCK, SNOW = (58, 88, 48), (152, 160, 76), (130, 112, 112), (255, 250, 244)
+HAZE = (204, 184, 180)
 MOUNTAIN_SHADE, MOUNTAIN_LIGHT = (0.30, 0.36, 0.52), (1.22, 1.1, 0.94)  # factors on the colour of the ground
 PLASTER, OCHRE, ROSE, STONE = (244, 226, 190), (234, 190, 116), (228, 158, 126), (242, 220, 180)
 TILE, RUST, SLATE, TIMBER = (184, 72, 42), (150, 56, 40), (78, 86, 112), (46, 36, 34)
 WINDOW, LAMPLIGHT = (46, 42, 54), (255, 210, 112)
 LEAF_STOPS = (-1.0, -0.2, 0.45, 1.1)  # how much a leaf faces the sun
 LEAF_COLOURS = ((16, 28, 30), (44, 70, 38), (112, 126, 48), (212, 190, 86))
-TRUNK = (
-    (0.5, 1.4, 2.4, 3.0),
-    (0.14, 0.07, 0.08, 0.0),
-    (0.2, 0.19, 0.24, 0.36),
-)  # y; x of its left and right edge
 BARK = (128, 96, 66)
+TRUNK_Y, TRUNK_LEFT, TRUNK_RIGHT = (0.5, 1.4, 2.4, 3.0), (0.14, 0.07, 0.08, 0.0), (0.2, 0.19, 0.24, 0.36)
 DEEP_WATER, GLITTER = (20, 62, 88), (255, 226, 160)
 
 # From the coldest to the hottest: ink, petrol, teal, sea foam, cream, amber, vermilion, wine.
@@ -68,22 +60,28 @@ class Board:
         self._scale = np.array((image.width / BOARD_WIDTH, image.height / BOARD_HEIGHT))
 
     def polygon(self, points: Iterable[Sequence[float]], colour: Sequence[float]) -> None:
-        self._tools.polygon(self._pixels(points), fill=_channels(colour))
+        flat = (np.asarray(points) * self._scale).ravel().tolist()
+        self._tools.polygon(flat, fill=tuple(_channels(colour)))
 
     def line(self, points: Iterable[Sequence[float]], colour: Sequence[float], width: float) -> None:
-        pixels = max(1, round(width * self._scale[0]))
-        self._tools.line(self._pixels(points), fill=_channels(colour), width=pixels)
+        self.lines([points], [colour], width)
 
-    def ellipse(self, centre: Sequence[float], radii: Sequence[float], colour: Sequence[float]) -> None:
-        (x, y), (across, up) = centre, radii
-        corners = self._pixels(((x - across, y - up), (x + across, y + up)))
-        self._tools.ellipse(corners, fill=_channels(colour))
+    def lines(self, paths: np.ndarray, colours: np.ndarray, width: float) -> None:
+        """Draw paths, shape (lines, points, 2), in order, each in its colour, shape (lines, channels)."""
+        pixels = max(1, round(width * self._scale[0]))
+        flat = (np.asarray(paths) * self._scale).reshape(len(paths), -1)
+        for path, colour in zip(flat.tolist(), _channels(colours)):
+            self._tools.line(path, fill=tuple(colour), width=pixels)
+
+    def ellipses(self, centres: np.ndarray, radii: np.ndarray, colours: np.ndarray) -> None:
+        """Draw ellipses; centres and radii have shape (ellipses, 2), the colours (ellipses, channels)."""
+        centres, radii = np.asarray(centres), np.asarray(radii)
+        corners = np.concatenate([centres - radii, centres + radii], axis=1) * np.tile(self._scale, 2)
+        for box, colour in zip(corners.tolist(), _channels(colours)):
+            self._tools.ellipse(box, fill=tuple(colour))
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Sequence[float]) -> None:
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), colour)
-
-    def _pixels(self, points):
-        return [tuple(point) for point in (np.asarray(points) * self._scale).tolist()]
 
 
 def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:
@@ -108,6 +106,7 @@ def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarr
     picture = _image(_lake(_weathered(np.asarray(land), scenery, rng), rng))
     _boat(Board(picture))
     _near_bank(Board(picture), rng)
+    _near_tree(Board(picture), rng)
     return _finished(picture, height, width, rng, grain=2.5)
 
 
@@ -151,8 +150,8 @@ def _coordinates(canvas):
     return (x + 0.5) * BOARD_WIDTH / canvas[1], (y + 0.5) * BOARD_HEIGHT / canvas[0]
 
 
-def _channels(colour):
-    return tuple(int(min(max(channel, 0), 255)) for channel in colour)
+def _channels(colours):
+    return np.clip(colours, 0, 255).astype(int).tolist()
 
 
 def _image(pixels):
@@ -208,15 +207,14 @@ def _mountains(sky, rng, slices=600):
     ridges = 1 - np.abs(_noise(rng, (slices, canvas[1]), 5, 3, octaves=7, roughness=0.5))
     hills = 0.11 + 0.12 * depth + (0.06 + 0.05 * _noise(rng, (slices, canvas[1]), 2, 3)) * np.sqrt(depth)
     from_peak = x - 2.05 + 0.1 * _noise(rng, (slices, canvas[1]), 8, 4, octaves=4)
-    summit = (
-        0.5 + 0.65 * np.exp(-np.hypot(from_peak, 0.08) / 0.55) - 0.3 * np.exp(-((x - SUN[0]) ** 2) / 0.25)
-    )
-    altitude = hills + np.clip((depth - 0.45) / 0.4, 0, 1) ** 1.3 * summit * (0.75 + 0.32 * ridges)
+    gap = np.exp(-((x - SUN[0]) ** 2) / 0.25)  # a saddle, so that the sun stands above the mountains
+    crest = 0.5 + 0.65 * np.exp(-np.hypot(from_peak, 0.08) / 0.55) - 0.3 * gap
+    altitude = hills + np.clip((depth - 0.45) / 0.4, 0, 1) ** 1.3 * crest * (0.75 + 0.32 * ridges)
     to_right = np.gradient(altitude, axis=1) * canvas[1] / BOARD_WIDTH
-    away = np.gradient(altitude, axis=0) * slices / 4
+    away = np.gradient(altitude, axis=0) * slices / BOARD_WIDTH  # the land is as deep as it is wide
     light = (0.6 - 1.0 * to_right - 0.1 * away) / np.sqrt(1 + to_right**2 + away**2)
     colour = _ground_colour(altitude, rng) * _mix(MOUNTAIN_SHADE, MOUNTAIN_LIGHT, light)
-    return _seen_from_the_lake(_mix(colour, HAZE, 0.5 * depth + 0 * light), altitude, sky)
+    return _seen_from_the_lake(_mix(colour, HAZE, 0.5 * depth), altitude, sky)
 
 
 def _ground_colour(altitude, rng):
@@ -228,7 +226,9 @@ def _ground_colour(altitude, rng):
 
 
 def _seen_from_the_lake(colour, altitude, sky):
-    """Paint the terrain (slices from near to far, columns) before the sky: the nearest slice that is high enough."""
+    """Paint the terrain (slices from near to far, columns) before the sky: at each pixel the nearest
+    slice that is high enough.
+    """
     picture = sky.copy()
     skyline = np.maximum.accumulate(altitude, axis=0)
     rows = np.arange(int(SHORE / BOARD_HEIGHT * len(sky)) + 1)
@@ -250,14 +250,8 @@ def _village(board, rng):
     _house(board, rng, 0.80, SHORE - 0.02, 0.46, 0.38, PLASTER, TILE)
     _house(board, rng, 1.93, SHORE - 0.02, 0.44, 0.34, OCHRE, TILE)
     _house(board, rng, 2.44, SHORE - 0.01, 0.40, 0.31, ROSE, SLATE)
-    for x, size, slender in (
-        (0.66, 0.3, 0.7),
-        (1.36, 0.15, 1),
-        (1.87, 0.3, 0.5),
-        (2.40, 0.2, 0.9),
-        (2.98, 0.34, 0.8),
-    ):
-        _tree(board, rng, x, size, slender)
+    for x, size in ((0.66, 0.28), (1.36, 0.15), (1.87, 0.28), (2.40, 0.2), (2.98, 0.32)):
+        _tree(board, rng, x, size, rng.uniform(0.5, 0.9))
     board.box(0, SHORE - 0.03, BOARD_WIDTH, SHORE + 0.1, (150, 134, 106))
     board.box(0, SHORE - 0.012, BOARD_WIDTH, SHORE + 0.1, (58, 54, 46))
 
@@ -290,9 +284,9 @@ def _church(board, rng, left, base):
     board.line(((tip[0] - 0.03, tip[1] - 0.065), (tip[0] + 0.03, tip[1] - 0.065)), TIMBER, 0.012)
     for x in (left + 0.06, left + 0.21):
         board.box(x - 0.025, eaves + 0.1, x + 0.025, eaves + 0.24, WINDOW)
-        board.ellipse((x, eaves + 0.1), (0.025, 0.03), WINDOW)
-    board.ellipse((left + 0.21, eaves + 0.36), (0.05, 0.05), TIMBER)
-    board.ellipse((left + 0.21, eaves + 0.36), (0.038, 0.038), PLASTER)
+        board.ellipses([(x, eaves + 0.1)], [(0.025, 0.03)], [WINDOW])
+    dial = (left + 0.21, eaves + 0.36)
+    board.ellipses([dial, dial], [(0.05, 0.05), (0.038, 0.038)], [TIMBER, PLASTER])
 
 
 def _tree(board, rng, x, size, slender):
@@ -301,7 +295,7 @@ def _tree(board, rng, x, size, slender):
 
 
 def _foliage(board, rng, centre, radii, leaves, leaf_size, brightness=1.0):
-    """A crown of several round lobes: each lobe is lit from the upper right, and so is the crown as a whole."""
+    """A crown of round lobes: each lobe is lit from the upper right, and so is the crown as a whole."""
     lobes = rng.normal(0, 0.42, (max(5, leaves // 60), 2))
     lobe = lobes[rng.integers(0, len(lobes), leaves)]
     turn, radius = rng.uniform(0, 2 * np.pi, leaves), 0.42 * np.sqrt(rng.random(leaves))
@@ -309,9 +303,9 @@ def _foliage(board, rng, centre, radii, leaves, leaf_size, brightness=1.0):
     facing_sun = within @ (1.5, -1.9) + lobe @ (0.35, -0.7) + rng.normal(0, 0.25, leaves)
     colours = brightness * _gradient(facing_sun, LEAF_STOPS, LEAF_COLOURS) * rng.uniform(0.86, 1.04, 3)
     places = np.array(centre) + (lobe + within) * radii
-    for leaf in np.argsort(facing_sun):
-        size = leaf_size * rng.uniform(0.6, 1.4)
-        board.ellipse(places[leaf], (1.3 * size, 0.8 * size), colours[leaf])
+    sizes = leaf_size * rng.uniform(0.6, 1.4, (leaves, 1)) * (1.3, 0.8)
+    order = np.argsort(facing_sun)  # the leaves in the sun hide those in the shade
+    board.ellipses(places[order], sizes[order], colours[order])
 
 
 def _weathered(land, scenery, rng):
@@ -361,20 +355,24 @@ def _near_bank(board, rng):
         return 2.62 + 0.1 * x**2 + 0.02 * np.sin(9 * x)
 
     x = np.linspace(0, 2, 60)
-    board.polygon([*zip(x, edge(x), strict=True), (0, BOARD_HEIGHT + 0.1)], (30, 36, 30))
-    for _ in range(1100):
-        root, lean, tall = 2 * rng.random() ** 1.2, rng.normal(0.04, 0.05), rng.uniform(0.08, 0.26)
-        foot = edge(root) + 0.4 * rng.random()
-        blade = ((root, foot), (root + 0.3 * lean, foot - 0.6 * tall), (root + lean, foot - tall))
-        board.line(blade, _gradient(rng.uniform(-0.9, 1.0), LEAF_STOPS, LEAF_COLOURS), 0.012)
-    height, left, right = TRUNK
-    board.polygon([*zip(left, height, strict=True), *zip(right[::-1], height[::-1], strict=True)], TIMBER)
-    for across, tone in zip(rng.random(90), rng.uniform(0.4, 1.1, 90), strict=True):
-        top = rng.uniform(0.6, 2.3)
-        fibre = np.linspace(top, top + 0.7, 5)
-        left, right = np.interp(fibre, *TRUNK[:2]), np.interp(fibre, *TRUNK[::2])
-        x = left + across * (right - left)
-        board.line(np.stack([x, fibre], axis=-1), tone * (0.35 + 0.65 * across) * np.array(BARK), 0.014)
+    board.polygon([*zip(x, edge(x)), (0, BOARD_HEIGHT + 0.1)], (30, 36, 30))
+    blades = 1100
+    lean, tall = rng.normal(0.04, 0.05, blades), rng.uniform(0.08, 0.26, blades)
+    root = 2 * rng.random(blades) ** 1.2
+    foot = edge(root) + 0.4 * rng.random(blades)
+    paths = np.stack([root, foot, root + 0.3 * lean, foot - 0.6 * tall, root + lean, foot - tall], axis=-1)
+    shades = _gradient(rng.uniform(-0.9, 1.0, blades), LEAF_STOPS, LEAF_COLOURS)
+    board.lines(paths.reshape(blades, 3, 2), shades, 0.012)
+
+
+def _near_tree(board, rng):
+    board.polygon([*zip(TRUNK_LEFT, TRUNK_Y), *zip(TRUNK_RIGHT[::-1], TRUNK_Y[::-1])], TIMBER)
+    fibres = 90
+    y = rng.uniform(0.6, 2.3, (fibres, 1)) + np.linspace(0, 0.7, 5)
+    left, right = np.interp(y, TRUNK_Y, TRUNK_LEFT), np.interp(y, TRUNK_Y, TRUNK_RIGHT)
+    across = rng.random((fibres, 1))
+    tone = rng.uniform(0.4, 1.1, (fibres, 1)) * (0.35 + 0.65 * across)
+    board.lines(np.stack([left + across * (right - left), y], axis=-1), tone * BARK, 0.014)
     for tip in ((0.75, 0.75), (0.6, 0.3), (-0.2, 0.6)):
         board.line(((0.16, 1.3), tip), TIMBER, 0.04)
     for centre in ((0.15, 0.35), (0.55, 0.15), (0.1, 0.95), (0.62, 0.62)):
@@ -413,9 +411,8 @@ def _strokes(board, rng, whirls, count, width, length):
     colours = _warmth_colour(middle, whirls, astray + rng.normal(0, 0.05, count))
     tones = rng.normal(1, 0.1, (count, bristles)) + rng.normal(0, 0.06, (count, 1))
     thickness = 150 + 300 * (tones - 1) - 60 * np.abs(offsets)
-    for stroke in range(count):
-        for line, tone, thick in zip(lines[stroke], tones[stroke], thickness[stroke], strict=True):
-            board.line(line, (*(tone * colours[stroke]), thick), 1.4 * BRISTLE)
+    paint = np.concatenate([tones[..., None] * colours[:, None], thickness[..., None]], axis=-1)
+    board.lines(lines.reshape(-1, *lines.shape[2:]), paint.reshape(-1, 4), 1.4 * BRISTLE)
 
 
 def _bristle_lines(rng, start, whirls, offsets, length, steps=14):

@@ -60,4 +60,9 @@ def defaults(layers: tuple[Layer, ...]) -> Defaults:
     content = "conv4_2" if "conv4_2" in names else names[-2:][0]
     if "conv5_1" not in names and names[-1] not in style:
         style.append(names[-1])
-    return Defaults({content: 1.0}, {name: 1 / len(style) for name in style}, content_weight_per_pixel=5e-3)
+    return Defaults(
+        {content: 1.0},
+        {name: 1 / len(style) for name in style},
+        content_weight_per_pixel=2.5e-3,
+        tv_weight_per_pixel=1e-6,
+    )

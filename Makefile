@@ -1,0 +1,32 @@
+# make demo: install and make a picture.   make test: install what the tests need and run them.
+
+PYTHON ?= python3
+BIN := .venv/bin
+
+.PHONY: demo test lint clean
+
+demo: .venv/installed
+	$(BIN)/scratchnst samples demo
+	$(BIN)/scratchnst transfer demo/content.png demo/style.png -o demo/picture.png \
+		--network pyramid --size 256 --iterations 150
+	@echo "The picture is demo/picture.png: demo/content.png, painted like demo/style.png."
+
+test: .venv/installed-for-tests
+	$(BIN)/python -m pytest
+
+lint: .venv/installed-for-tests
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+clean:
+	rm -rf .venv demo build *.egg-info
+
+.venv/installed: setup.cfg pyproject.toml
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --editable .
+	@touch $@
+
+.venv/installed-for-tests: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
