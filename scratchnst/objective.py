@@ -54,7 +54,7 @@ class Objective:
     tv_weight : weight of the total variation of the image in 0-255 units
     pooling : "avg" or "max"
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
-        and style images is 1, as in the paper; otherwise they are taken as they are
+        and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed
 
     Where layers or weights are None the network's defaults serve; these weights suit a normalised network.
@@ -158,7 +158,7 @@ class Objective:
         layers = {**self.content_layers, **self.style_layers}
         network.check_layers(layers)
         network = network.astype(self.dtype)
-        if not normalized:
+        if network.normalized or not normalized:
             return network
         photos = self.styles if self.content is None else [self.content, *self.styles]
         return normalize(network, photos, layers)

@@ -22,8 +22,14 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
 
 
-def add_output(parser: argparse.ArgumentParser) -> None:
-    """Add what every command that optimises an image writes."""
+def add_run(parser: argparse.ArgumentParser) -> None:
+    """Add what all commands that optimise an image share: network, optimisation and output."""
+    _add_network(parser)
+    _add_optimisation(parser)
+    _add_output(parser)
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o", "--output", type=Path, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
@@ -35,8 +41,7 @@ def add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", help="print nothing but errors")
 
 
-def add_optimisation(parser: argparse.ArgumentParser) -> None:
-    """Add how an image is optimised."""
+def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
     group.add_argument("--size", type=positive_integer, default=512, metavar="N", help="longer side in pixels (512)")
     group.add_argument("--iterations", type=positive_integer, default=500, metavar="N", help="steps at most (500)")
@@ -47,8 +52,7 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
 
 
-def add_network(parser: argparse.ArgumentParser) -> None:
-    """Add which network looks at the images."""
+def _add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network")
     group.add_argument(
         "--network",

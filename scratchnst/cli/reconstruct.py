@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import job
-from scratchnst.cli.arguments import add_network, add_optimisation, add_output, parse_layers
+from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_network
@@ -24,9 +24,7 @@ def add(commands) -> None:
     parser.add_argument("kind", choices=["content", "style"], help="features, equation 1, or Gram matrices, equation 5")
     parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("--layers", nargs="+", metavar="LAYER[:WEIGHT]", help="the network's defaults")
-    add_network(parser)
-    add_optimisation(parser)
-    add_output(parser)
+    add_run(parser)
     parser.set_defaults(run=run)
 
 

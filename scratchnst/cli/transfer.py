@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import job
-from scratchnst.cli.arguments import add_network, add_optimisation, add_output, non_negative_number, parse_layers
+from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_network
@@ -30,9 +30,7 @@ def add(commands) -> None:
     layers.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
     layers.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
     layers.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
-    add_network(parser)
-    add_optimisation(parser)
-    add_output(parser)
+    add_run(parser)
     parser.set_defaults(run=run)
 
 
