@@ -64,12 +64,12 @@ class Board:
         self._tools.polygon(flat, fill=tuple(_channels(colour)))
 
     def line(self, points: Iterable[Sequence[float]], colour: Sequence[float], width: float) -> None:
-        self.lines([points], [colour], width)
+        self.lines(np.asarray([points]), np.asarray([colour]), width)
 
     def lines(self, paths: np.ndarray, colours: np.ndarray, width: float) -> None:
         """Draw paths, shape (lines, points, 2), in order, each in its colour, shape (lines, channels)."""
         pixels = max(1, round(width * self._scale[0]))
-        flat = (np.asarray(paths) * self._scale).reshape(len(paths), -1)
+        flat = (paths * self._scale).reshape(len(paths), -1)
         for path, colour in zip(flat.tolist(), _channels(colours)):
             self._tools.line(path, fill=tuple(colour), width=pixels)
 
@@ -417,11 +417,11 @@ def _strokes(board, rng, whirls, count, width, length):
 
 def _bristle_lines(rng, start, whirls, offsets, length, steps=14):
     """Points, shape (strokes, bristles, steps, 2), of lines beside one another along the stream."""
-    path = [start]
+    points = [start]
     for _ in range(steps):
-        midway = path[-1] + 0.5 * length / steps * _flow(path[-1], whirls)
-        path.append(path[-1] + length / steps * _flow(midway, whirls))
-    path = np.stack(path, axis=1)
+        midway = points[-1] + 0.5 * length / steps * _flow(points[-1], whirls)
+        points.append(points[-1] + length / steps * _flow(midway, whirls))
+    path = np.stack(points, axis=1)
     normal = _flow(path, whirls)[..., ::-1] * (-1, 1)
     rails = path[:, None] + offsets[:, None, None] * normal[:, None]
     # A round brush: the outer bristles touch the canvas later and leave it earlier than the middle ones.
