@@ -52,18 +52,18 @@ class TestTransfer:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_record(self, folder):
-        arguments = ["--content-layers", "level2:0.5", "--style-layers", "level1:0.25,level2:0.75", "--seed", "5"]
+        arguments = ["--content-layers", "strokes1:0.5", "--style-layers", "edges1:0.25,strokes2:0.75", "--seed", "5"]
         assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *arguments]) == 0
         record = json.loads((folder / "out.json").read_text())
         settings, result = record["settings"], record["result"]
-        assert settings["content_layers"] == {"level2": 0.5}
-        assert settings["style_layers"] == {"level1": 0.25, "level2": 0.75}
+        assert settings["content_layers"] == {"strokes1": 0.5}
+        assert settings["style_layers"] == {"edges1": 0.25, "strokes2": 0.75}
         assert (settings["seed"], settings["iterations"], settings["init"]) == (5, 3, "noise")
         assert (settings["height"], settings["width"]) == (18, 24)
         assert record["network"]["name"] == "pyramid"
         assert set(record["versions"]) == {"python", "scratchnst", "numpy", "scipy", "pillow", "h5py"}
         assert result["stopped"] == "all 3 iterations done"
-        total = settings["content_weight"] * 0.5 * result["terms"]["content/level2"]
+        total = settings["content_weight"] * 0.5 * result["terms"]["content/strokes1"]
         for name, weight in settings["style_layers"].items():
             total += settings["style_weight"] * weight * result["terms"][f"style/{name}"]
         total += settings["tv_weight"] * result["terms"].get("tv", 0)
@@ -158,8 +158,8 @@ class TestReconstruct:
             kind,
             "content.png",
             "--layers",
-            "level1",
-            "level2",
+            "edges1",
+            "strokes1",
             "-o",
             "out.png",
             "--log",
@@ -169,13 +169,24 @@ class TestReconstruct:
         first, *_, last = [json.loads(line)["total"] for line in (folder / "log.jsonl").read_text().splitlines()]
         assert last < 0.6 * first
         record = json.loads((folder / "out.json").read_text())
-        assert set(record["result"]["terms"]) == {f"{kind}/level1", f"{kind}/level2"}
+        assert set(record["result"]["terms"]) == {f"{kind}/edges1", f"{kind}/strokes1"}
 
     def test_content_comes_back(self, folder):
         """From the features of the finest level the picture itself is found again."""
         smooth = images.resize(images.load("content.png")[:4, :4], 24, 24)
         images.save("smooth.png", smooth)
-        arguments = ["reconstruct", "content", "smooth.png", "--layers", "level1", "-o", "out.png", "--tv-weight", "0"]
+        arguments = [
+            "reconstruct",
+            "content",
+            "smooth.png",
+            "--layers",
+            "edges1",
+            "colour1",
+            "-o",
+            "out.png",
+            "--tv-weight",
+            "0",
+        ]
         assert main([*arguments, "--size", "24", "--iterations", "200"]) == 0
         assert np.abs(images.load("out.png") - smooth).mean() < 10
 
@@ -189,7 +200,7 @@ class TestWeights:
         photos = [images.load("content.png"), images.load("style.jpg")]
         heaps = [network.forward(photo[np.newaxis], ["conv2_2"])[0]["conv2_2"].reshape(-1, 128) for photo in photos]
         mean = np.concatenate(heaps).mean(axis=0)
-        np.testing.assert_allclose(mean[mean > 0], 1, rtol=1e-3)
+        assert np.mean(np.abs(mean - 1) < 1e-3) > 0.9
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
@@ -253,7 +264,7 @@ BAD_INPUT = [
     (["empty.png", "style.jpg"], "empty.png is empty"),
     (["text.png", "style.jpg"], "text.png is damaged or no picture"),
     ([*GOOD, "--size", "1"], "too small"),
-    ([*GOOD, "--size", "8", "--style-layers", "level5"], "too small for layer"),
+    ([*GOOD, "--size", "8", "--style-layers", "forms3"], "too small for layer"),
     ([*GOOD, "--network", "empty.h5"], "empty.h5 is not an HDF5 file"),
     ([*GOOD, "--network", "text.h5"], "text.h5 is not an HDF5 file"),
     ([*GOOD, "--network", "nan.h5"], "conv1_1 of the weights file holds NaN"),
@@ -262,12 +273,12 @@ BAD_INPUT = [
     ([*GOOD, "--network", "missing.h5"], "no weights file missing.h5"),
     ([*GOOD, "--network", "directory"], "directory is not a file"),
     ([*GOOD, "--network", "pyramids"], "one of the names pyramid"),
-    ([*GOOD, "--style-layers", "levle1"], "did you mean level"),
+    ([*GOOD, "--style-layers", "egdes1"], "did you mean edges1?"),
     ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
-    ([*GOOD, "--style-layers", "level1:0.5", "level2"], "give one to all"),
-    ([*GOOD, "--style-layers", "level1", "level1"], "named twice"),
-    ([*GOOD, "--style-layers", "level1:abc"], "must be a number of 0 or more, not 'abc'"),
-    ([*GOOD, "--style-layers", "level1:-1"], "not '-1'"),
+    ([*GOOD, "--style-layers", "edges1:0.5", "edges2"], "give one to all"),
+    ([*GOOD, "--style-layers", "edges1", "edges1"], "named twice"),
+    ([*GOOD, "--style-layers", "edges1:abc"], "must be a number of 0 or more, not 'abc'"),
+    ([*GOOD, "--style-layers", "edges1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
     ([*GOOD, "--size", "0"], "argument --size: must be a whole number of 1 or more, not '0'"),
@@ -340,7 +351,7 @@ def test_ctrl_c_saves_the_current_image(folder):
     ) as process:
         deadline = time.monotonic() + 60
         log = folder / "log.jsonl"
-        while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 5):
+        while time.monotonic() < deadline and not (log.exists() and log.read_text().count("\n") > 20):
             time.sleep(0.05)
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=60)

@@ -13,7 +13,7 @@ the factor 1/4; a pixel left out enters none::
 
 Cached: the shape of x; the derivative of a linear map does not depend on x.
 
-Differs from the paper: nothing (it replaces VGG's max pooling by this, "for image synthesis").
+Differs from the paper: nothing; like the paper's, it stands where VGG has max pooling.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-r"""The paper's normalisation: every filter's mean activation over images and positions becomes 1.
+r"""The paper's normalisation (its section 2): every filter's mean activation over images and positions becomes 1.
 
 Let a[c] be the mean over images and positions of channel c of a convolution's activations.  ReLU and both poolings
 commute with a positive factor, relu(x / a) = relu(x) / a, so dividing a filter's kernel and bias by a[c] divides its
@@ -7,8 +7,10 @@ activations by a[c]; multiplying the kernels that read this channel by a[c] undo
     w'[i,j,c,k] = w[i,j,c,k]  a_before[c] / a[k],        b'[k] = b[k] / a[k]
 
 and every layer's features are the old ones divided by their own a: the function of the network is unchanged, but for
-the scale in which each channel is read off.  The paper: "we normalized the network by scaling the weights such that
-the mean activation of each convolutional filter over images and positions is equal to one".
+the scale in which each channel is read off.
+
+Differs from the paper: a filter that is hardly ever active on these images would be scaled up without limit, and an
+optimisation would end in its noise, so a[c] is taken as at least 1/20 of the median of its layer.
 """
 
 from __future__ import annotations
@@ -24,6 +26,8 @@ from scratchnst.network import Network
 
 Array = Any
 
+SMALLEST_SHARE = 0.05  # of the median of a layer's mean activations
+
 
 def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] | None = None) -> Network:
     """Return `network` with every filter scaled to mean activation 1 over `photos`.
@@ -34,7 +38,7 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
     photos : images (H, W, 3), RGB 0-255, of any sizes; each position of each counts the same
     layers : names; only these and what they depend on are scaled.  None is all
 
-    A filter that is active nowhere in `photos` has no scale and stays as it is.
+    Filters that are hardly ever active are scaled up less; a layer that is active nowhere stays as it is.
 
     Raises
     ------
@@ -45,7 +49,7 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
         raise UserError("normalising needs at least one image.")
     means = mean_activations(network, photos, layers)
     scales = {name: np.ones(w.shape[3]) for name, (w, _) in network.parameters.items()}
-    scales |= {name: np.where(mean > 0, mean, 1.0) for name, mean in means.items()}
+    scales |= {name: _scale(mean) for name, mean in means.items()}
     parameters = {}
     for name, (w, b) in network.parameters.items():
         before = network.convolution_before(name)
@@ -53,6 +57,12 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
         scaled = w * (scale_before[:, np.newaxis] / scales[name])
         parameters[name] = scaled.astype(w.dtype), (b / scales[name]).astype(b.dtype)
     return replace(network, parameters=parameters, normalized=True)
+
+
+def _scale(mean):
+    """What each filter of a layer is divided by: its mean activation, or the floor under it."""
+    floor = SMALLEST_SHARE * np.median(mean)
+    return np.maximum(mean, floor) if floor > 0 else np.where(mean > 0, mean, 1.0)
 
 
 def mean_activations(
