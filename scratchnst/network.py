@@ -11,6 +11,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+import numpy as np
+
 from scratchnst.errors import UserError
 from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
 
@@ -44,6 +46,13 @@ class Preprocessing:
     mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
     std: tuple[float, float, float] = (1.0, 1.0, 1.0)
 
+    def __post_init__(self):
+        if self.channels not in preprocess.ORDERS:
+            raise ValueError(f"the order of channels is one of {', '.join(preprocess.ORDERS)}, not {self.channels!r}")
+        numbers = np.array([self.scale, *self.mean, *self.std], float)
+        if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite(numbers).all() or min(self.std) <= 0:
+            raise ValueError("mean and std are three finite numbers each, std above zero, and scale is one")
+
 
 @dataclass(frozen=True)
 class Defaults:
@@ -58,6 +67,12 @@ class Defaults:
     content_weight_per_pixel: float
     style_weight: float = 1.0
     tv_weight_per_pixel: float = 0.0
+
+    def __post_init__(self):
+        layers = [*self.content_layers.values(), *self.style_layers.values()]
+        weights = np.array([*layers, self.content_weight_per_pixel, self.style_weight, self.tv_weight_per_pixel], float)
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise ValueError("default weights are finite numbers of 0 or more")
 
 
 @dataclass(frozen=True)
@@ -88,6 +103,9 @@ class Network:
     def __post_init__(self):
         if self.pooling not in POOLINGS:
             raise UserError(f"there is no pooling {self.pooling!r}; choose one of {', '.join(POOLINGS)}.")
+        names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("a network has layers, each with a name of its own")
         if any(layer.kind not in KINDS for layer in self.layers):
             raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
         known = {IMAGE}
@@ -129,11 +147,11 @@ class Network:
             x, settings.channels, settings.scale, settings.mean, settings.std
         )
         for layer in needed:
-            x = outputs[sources[layer.name]]
+            source = outputs[sources[layer.name]]
             if layer.kind == "pool":
-                outputs[layer.name], cache[layer.name] = POOLINGS[self.pooling].forward(x)
+                outputs[layer.name], cache[layer.name] = POOLINGS[self.pooling].forward(source)
                 continue
-            y, conv_cache = conv2d.forward(x, *self.parameters[layer.name])
+            y, conv_cache = conv2d.forward(source, *self.parameters[layer.name])
             y, relu_cache = relu.forward(y) if layer.kind == "conv" else (y, None)
             outputs[layer.name], cache[layer.name] = y, (conv_cache, relu_cache)
         return {name: outputs[name] for name in taps}, cache
@@ -169,16 +187,16 @@ class Network:
 
     def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
         """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
-        sources = self._sources()
+        sources, taps = self._sources(), list(taps)
         pools = {IMAGE: 0}
         for layer in self.needed(taps):
             pools[layer.name] = pools[sources[layer.name]] + (layer.kind == "pool")
-        deepest = max(pools, key=lambda name: pools[name])
+        deepest = max(taps, key=lambda name: pools[name], default=IMAGE)
         side = 2 ** pools[deepest]
         if min(height, width) < side:
             raise UserError(
                 f"an image of {width}x{height} pixels is too small for layer {deepest} of {self.name}: "
-                f"take one of at least {side}x{side}, or layers before it."
+                f"take one of at least {side}x{side}, or layers above it."
             )
 
     def convolution_before(self, name: str) -> str | None:

@@ -2,7 +2,7 @@ r"""The objective of style transfer, from pixels to (loss, gradient): equation 7
 
     L_total = alpha L_content + beta L_style  (+ tv_weight V, our option)                          (7)
     L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
-    L_style   = sum_l w_l  E_l                               equations 4 and 5
+    L_style   = sum_s b_s sum_l w_l  E_l(A_s)                equations 4 and 5, with shares b_s of several styles
 
 Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
 weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
@@ -52,12 +52,13 @@ class Objective:
     content_weight, style_weight : alpha and beta of equation 7
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
-    pooling : "avg" or "max"
+    pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed
 
-    Where layers or weights are None the network's defaults serve; these weights suit a normalised network.
+    Where layers or weights are None the network's defaults serve.  These weights, which include a little total
+    variation, suit a normalised network: give normalized=True with them.
 
     Attributes
     ----------
@@ -84,7 +85,7 @@ class Objective:
         style_weight: float | None = None,
         style_blend: Sequence[float] | None = None,
         tv_weight: float | None = None,
-        pooling: str = "avg",
+        pooling: str | None = None,
         normalized: bool = False,
         dtype: str = "float32",
     ):
@@ -94,7 +95,8 @@ class Objective:
         self.dtype = dtype
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
-        self.content = None if content is None else _as_image("content", content)
+        self.content = None if content is None else as_image("content", content, dtype)
+        styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
         pixels = self.shape[0] * self.shape[1]
         if content_weight is None:
@@ -106,9 +108,9 @@ class Objective:
         self.content_weight = _non_negative("content weight", content_weight)
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
-        self.styles = [images.resize(_as_image("style", style), *self.shape[:2]) for style in styles]
+        self.styles = [images.resize(style, *self.shape[:2]) for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
-        self.network = self._prepare(replace(network, pooling=pooling), normalized)
+        self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self._terms = [*self._content_terms(), *self._style_terms()]
         if not self._terms:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
@@ -155,12 +157,15 @@ class Objective:
 
     def _prepare(self, network, normalized):
         """The network in our dtype, its weights scaled on our images if asked."""
-        layers = {**self.content_layers, **self.style_layers}
-        network.check_layers(layers)
+        network.check_layers([*self.content_layers, *self.style_layers])
         network = network.astype(self.dtype)
         if network.normalized or not normalized:
             return network
         photos = self.styles if self.content is None else [self.content, *self.styles]
+        layers = [
+            *(self.content_layers if self.content is not None else ()),
+            *(self.style_layers if self.styles else ()),
+        ]
         return normalize(network, photos, layers)
 
     def _content_terms(self):
@@ -184,15 +189,13 @@ class Objective:
 
     def _features(self, image, weights):
         """Features of `image` at the layers with a weight above zero."""
-        features, _ = self.network.forward(
-            image[np.newaxis].astype(self.dtype), [name for name in weights if weights[name] > 0]
-        )
+        features, _ = self.network.forward(image[np.newaxis], [name for name in weights if weights[name] > 0])
         return features
 
 
-def _as_image(role, image):
-    """Return `image` as a float64 array (H, W, 3), or raise a UserError."""
-    image = np.asarray(image, "float64")
+def as_image(role: str, image: Array, dtype: str = "float64") -> Array:
+    """Return `image` as an array (H, W, 3) of `dtype`, or raise a UserError that calls it the `role` image."""
+    image = np.asarray(image, dtype)
     if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
         raise UserError(f"the {role} image must have the shape (height, width, 3), not {image.shape}.")
     if not np.isfinite(image).all():
@@ -204,7 +207,10 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     """Return layer name -> weight; names alone share 1 equally, the paper's w_l = 1 / (number of layers)."""
     if isinstance(layers, Mapping):
         return {name: _non_negative(f"weight of layer {name}", weight) for name, weight in layers.items()}
-    names = list(layers)
+    names = [layers] if isinstance(layers, str) else list(layers)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"the layer {twice} is named twice: name each layer once.")
     return {name: 1 / len(names) for name in names}
 
 

@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.errors import UserError
-from scratchnst.objective import Objective
+from scratchnst.objective import Objective, as_image
 from scratchnst.optimize import OPTIMIZERS
 
 Array = Any
@@ -97,7 +97,8 @@ def stylize(
     Returns
     -------
     Stylized
-        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.
+        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.  Ctrl-C
+        before the first evaluation is over goes on to the caller.
 
     Raises
     ------
@@ -115,6 +116,8 @@ def stylize(
         result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
         return run.end(result.stop_reason, complete=True)
     except KeyboardInterrupt:
+        if run.evaluations == 0:
+            raise  # there is nothing but the start
         return run.end("interrupted", complete=False)
     except FloatingPointError as error:
         return run.end(str(error), complete=False)
@@ -123,13 +126,15 @@ def stylize(
 def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array:
     """Return the image (H, W, 3), float64, that `init` stands for; see `stylize`."""
     if not isinstance(init, str):
-        return images.resize(np.asarray(init, "float64"), *objective.shape[:2])
+        return images.resize(as_image("start", init), *objective.shape[:2])
     if init == "noise":
+        if seed < 0:
+            raise UserError(f"the seed must be 0 or more, not {seed}.")
         return np.random.default_rng(seed).normal(NOISE_MEAN, NOISE_STD, objective.shape)
     if init == "content" and objective.content is not None:
-        return objective.content.copy()
+        return objective.content.astype("float64")
     if init == "style" and objective.styles:
-        return objective.styles[0].copy()
+        return objective.styles[0].astype("float64")
     raise UserError(f"cannot start from {init!r}: it is none of noise, content, style, or there is no such image here.")
 
 

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
+import pty
 import signal
+import struct
 import subprocess
 import sys
+import termios
 import time
 
 import h5py
@@ -15,6 +19,7 @@ import pytest
 
 from scratchnst import images, load_network
 from scratchnst.cli import main
+from scratchnst.objective import Objective
 
 SMALL = ["--size", "24", "--iterations", "3"]
 
@@ -115,24 +120,43 @@ class TestTransfer:
             "out.json",
         ]
 
-    @pytest.mark.parametrize("init", ["noise", "content", "style", "style.jpg"])
+    @pytest.mark.parametrize("init", ["content", "style", "third.png"])
     def test_starts(self, folder, init):
-        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--init", init]) == 0
+        """After one step the picture is still nearest to where it came from."""
+        images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
+        command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "1"]
+        assert main([*command, "--init", init]) == 0
+        starts = {
+            "content": images.fit(images.load("content.png"), 24),
+            "style": images.resize(images.load("style.jpg"), 18, 24),
+            "third.png": images.load("third.png"),
+        }
+        picture = images.load("out.png")
+        distances = {name: np.abs(picture - start).mean() for name, start in starts.items()}
+        assert min(distances, key=distances.get) == init
+        assert json.loads((folder / "out.json").read_text())["settings"]["init"] == init
 
     @pytest.mark.parametrize(
-        "options",
+        ("options", "setting", "value"),
         [
-            ["--optimizer", "adam"],
-            ["--pooling", "max"],
-            ["--bounded"],
-            ["--no-normalize"],
-            ["--dtype", "float64"],
-            ["--tv-weight", "1e-3"],
+            (["--optimizer", "adam"], "optimizer", "adam"),
+            (["--pooling", "max"], "pooling", "max"),
+            (["--bounded"], "bounded", True),
+            (["--no-normalize"], "normalized", False),
+            (["--dtype", "float64"], "dtype", "float64"),
+            (["--tv-weight", "1e-3"], "tv_weight", 1e-3),
+            (["--content-weight", "1e-3"], "content_weight", 1e-3),
+            (["--style-weight", "9"], "style_weight", 9.0),
         ],
-        ids=lambda options: options[0],
     )
-    def test_options(self, folder, options):
-        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *options]) == 0
+    def test_options_are_noted_and_change_the_result(self, folder, options, setting, value):
+        command = ["transfer", "content.png", "style.jpg", "--size", "24", "--iterations", "12"]
+        assert main([*command, "-o", "plain.png"]) == 0
+        assert main([*command, "-o", "out.png", *options]) == 0
+        record, plain = (json.loads((folder / f"{name}.json").read_text()) for name in ("out", "plain"))
+        assert record["settings"][setting] == value
+        assert plain["settings"][setting] != value
+        assert record["result"]["loss"] != plain["result"]["loss"]
 
     def test_two_styles(self, folder):
         assert main(["transfer", "content.png", "style.jpg", "content.png", "-o", "out.png", *SMALL]) == 0
@@ -151,6 +175,25 @@ class TestTransfer:
 
 
 class TestReconstruct:
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["texture", "content.png"], "invalid choice"),
+            (["content", "missing.png"], "missing.png"),
+            (["style", "content.png", "--layers", "conv1_1"], "no layer 'conv1_1'"),
+            (["style", "content.png", "-o", "content.png"], "named twice"),
+        ],
+    )
+    def test_bad_input(self, folder, capsys, arguments, said):
+        output = [] if "-o" in arguments else ["-o", "out.png"]
+        try:
+            status = main(["reconstruct", *arguments, *output, *SMALL])
+        except SystemExit as leaving:
+            status = leaving.code
+        assert status == 2
+        assert said in capsys.readouterr().err
+        assert not (folder / "out.png").exists()
+
     @pytest.mark.parametrize("kind", ["content", "style"])
     def test_loss_falls(self, folder, kind):
         arguments = [
@@ -205,10 +248,10 @@ class TestWeights:
     @pytest.mark.parametrize(
         ("arguments", "said"),
         [
-            (["pyramid", "out.h5", "--images", "nowhere"], "nowhere is not a directory"),
+            (["pyramid", "out.h5", "--images", "nowhere"], "nowhere is not a readable directory"),
             (["pyramid", "out.h5", "--images", "empty"], "holds no pictures"),
             (["pyramid", "out.txt", "--images", "."], "suffix"),
-            (["nothing.h5", "out.h5", "--images", "."], "no weights file nothing.h5"),
+            (["nothing.h5", "out.h5", "--images", "."], "the weights file nothing.h5 does not exist"),
         ],
     )
     def test_bad_input(self, folder, capsys, arguments, said):
@@ -243,6 +286,10 @@ def bad_files(folder):
     (folder / "directory").mkdir()
     (folder / "dir.png").mkdir()
     images.save(folder / "dot.png", np.zeros((1, 1, 3)))
+    images.save(folder / "start.png", np.zeros((9, 9, 3)))
+    images.save(folder / "p-0002.png", np.zeros((9, 9, 3)))
+    (folder / "old.jsonl").write_text("old log")
+    (folder / "loop.png").symlink_to("loop.png")
     with h5py.File(folder / "nan.h5", "w") as file:
         file["block1_conv1/kernel"] = np.full((3, 3, 3, 64), np.nan, "f")
         file["block1_conv1/bias"] = np.zeros(64, "f")
@@ -270,9 +317,9 @@ BAD_INPUT = [
     ([*GOOD, "--network", "nan.h5"], "conv1_1 of the weights file holds NaN"),
     ([*GOOD, "--network", "shape.h5"], "conv1_1 should have a kernel of shape (3, 3, 3, 64)"),
     ([*GOOD, "--network", "gap.h5"], "lacks block1_conv1"),
-    ([*GOOD, "--network", "missing.h5"], "no weights file missing.h5"),
+    ([*GOOD, "--network", "missing.h5"], "the weights file missing.h5 does not exist"),
     ([*GOOD, "--network", "directory"], "directory is not a file"),
-    ([*GOOD, "--network", "pyramids"], "one of the names pyramid"),
+    ([*GOOD, "--network", "pyramids"], "a name: pyramid"),
     ([*GOOD, "--style-layers", "egdes1"], "did you mean edges1?"),
     ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
     ([*GOOD, "--style-layers", "edges1:0.5", "edges2"], "give one to all"),
@@ -281,7 +328,8 @@ BAD_INPUT = [
     ([*GOOD, "--style-layers", "edges1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
-    ([*GOOD, "--size", "0"], "argument --size: must be a whole number of 1 or more, not '0'"),
+    ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
+    ([*GOOD, "--size", "9" * 30], "--size"),
     ([*GOOD, "--size", "3.5"], "--size"),
     ([*GOOD, "--iterations", "-5"], "--iterations"),
     ([*GOOD, "--iterations", "many"], "not 'many'"),
@@ -294,7 +342,16 @@ BAD_INPUT = [
     ([*GOOD, "--save-every", "0"], "--save-every"),
     ([*GOOD, "--optimizer", "sgd"], "--optimizer"),
     ([*GOOD, "--pooling", "min"], "--pooling"),
-    ([*GOOD, "--init", "nothing.png"], "nothing.png"),
+    ([*GOOD, "--init", "nothing.png"], "no file nothing.png to start from: name one, or one of noise"),
+    ([*GOOD, "--init", "text.png"], "text.png is damaged or no picture"),
+    ([*GOOD, "-o", "start.png", "--init", "start.png"], "start.png is named twice"),
+    ([*GOOD, "--network", "nan.h5", "--log", "nan.h5"], "nan.h5 is named twice"),
+    ([*GOOD, "--log", "old.jsonl", "--style-weight", "1e60"], "lower the weights"),
+    (["p-0002.png", "style.jpg", "-o", "p.png", "--save-every", "2"], "p-0002.png: name another output"),
+    (["loop.png", "style.jpg"], "loop.png"),
+    (["x" * 300 + ".png", "style.jpg"], "File name too long"),
+    ([*GOOD, "--network", "x" * 300], "does not exist"),
+    ([*GOOD, "--seed", "1" + "0" * 5000], "--seed"),
     ([*GOOD, "--unknown"], "--unknown"),
     ([*GOOD, "--log", "missing/log.jsonl"], "missing"),
     ([*GOOD, "--log", "content.png"], "content.png is named twice"),
@@ -332,7 +389,6 @@ def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
 
 
-@pytest.mark.skipif(os.name != "posix", reason="sends the signal of Ctrl-C")
 def test_ctrl_c_saves_the_current_image(folder):
     command = [
         sys.executable,
@@ -364,20 +420,85 @@ def test_ctrl_c_saves_the_current_image(folder):
     assert 1 <= record["result"]["iterations"] < 100000
 
 
-def test_loss_that_becomes_infinite_keeps_the_last_good_image(folder, capsys, monkeypatch):
-    """The loss is finite at first and then not, by a loss function that breaks."""
-    from scratchnst.objective import Objective
-
-    genuine, calls = Objective.__call__, []
+def break_objective(monkeypatch, calls, failure):
+    """Let the objective work for so many calls and then do `failure(loss, grad)`."""
+    genuine, made = Objective.__call__, []
 
     def breaking(self, x):
-        calls.append(0)
+        made.append(0)
         loss, grad = genuine(self, x)
-        return (loss if len(calls) < 8 else float("inf")), grad
+        return failure(loss, grad) if len(made) > calls else (loss, grad)
 
     monkeypatch.setattr(Objective, "__call__", breaking)
-    arguments = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "50"]
-    assert main([*arguments, "--quiet"]) == 1
+
+
+COMMAND = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--quiet"]
+
+
+def test_loss_that_becomes_infinite_keeps_the_last_good_image(folder, capsys, monkeypatch):
+    break_objective(monkeypatch, 7, lambda loss, grad: (float("inf"), grad))
+    assert main(COMMAND) == 1
     assert "NaN or infinite at evaluation 8" in capsys.readouterr().err
     assert images.load("out.png").shape == (18, 24, 3)
     assert json.loads((folder / "out.json").read_text())["result"]["complete"] is False
+
+
+def test_ctrl_c_in_the_first_evaluation_saves_nothing(folder, capsys, monkeypatch):
+    def interrupt(loss, grad):
+        raise KeyboardInterrupt
+
+    break_objective(monkeypatch, 0, interrupt)
+    (folder / "out.png").write_bytes(b"old picture")
+    assert main(COMMAND) == 130
+    assert "before there was anything to save" in capsys.readouterr().err
+    assert (folder / "out.png").read_bytes() == b"old picture"
+
+
+def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
+    genuine = images.save
+
+    def save(path, image):
+        signal.raise_signal(signal.SIGINT)
+        genuine(path, image)
+
+    monkeypatch.setattr(images, "save", save)
+    assert main([*COMMAND, "--iterations", "3"]) == 0
+    assert images.load("out.png").shape == (18, 24, 3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
+def test_a_full_disk_costs_the_log_but_not_the_picture(folder, capsys, monkeypatch):
+    monkeypatch.setattr("scratchnst.cli.job.check_writable", lambda *_: None)
+    assert main([*COMMAND, "--iterations", "3", "--log", "/dev/full"]) == 0
+    assert capsys.readouterr().err.count("the log failed and is left out from now on") == 1
+    assert images.load("out.png").shape == (18, 24, 3)
+
+
+def test_a_stage_that_cannot_be_saved_does_not_cost_the_picture(folder, capsys):
+    (folder / "out-0002.png").mkdir()
+    assert main([*COMMAND, "--iterations", "5", "--save-every", "2"]) == 0
+    assert "--save-every failed" in capsys.readouterr().err
+    assert images.load("out.png").shape == (18, 24, 3)
+
+
+def test_nobody_reads_the_progress(folder):
+    command = [sys.executable, "-m", "scratchnst", *COMMAND[:-1], "--iterations", "40"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE) as process:
+        process.stderr.close()
+        process.wait(timeout=60)
+    assert images.load("out.png").shape == (18, 24, 3)
+    assert json.loads((folder / "out.json").read_text())["result"]["iterations"] == 40
+
+
+def test_progress_bar_on_a_terminal(folder):
+    outside, inside = pty.openpty()
+    fcntl.ioctl(inside, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 100, 0, 0))  # 24 rows, 100 columns
+    subprocess.run([sys.executable, "-m", "scratchnst", *COMMAND[:-1], "--iterations", "5"], stderr=inside, timeout=60)
+    os.close(inside)
+    said = os.read(outside, 100_000).decode()
+    os.close(outside)
+    assert "5/5" in said
+    assert "loss " in said
+    assert "it/s" in said
+    assert "iteration 1/5" not in said

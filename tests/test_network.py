@@ -127,7 +127,7 @@ def test_unknown_layer_names_the_nearest_and_all_there_are():
 def test_too_small_an_image_says_how_large_it_must_be(shape):
     network = make_network(CHAIN)
     network.forward(np.zeros((1, *shape, 3)), ["conv1_1"])
-    with pytest.raises(UserError, match=r"too small for layer pool1.*2x2"):
+    with pytest.raises(UserError, match=r"too small for layer conv2_1.*2x2"):
         network.forward(np.zeros((1, *shape, 3)), ["conv2_1"])
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from networks import random_vgg19
@@ -180,6 +182,28 @@ def test_names_alone_share_a_weight_of_1(network):
     assert objective.style_layers == {"conv1_1": 0.5, "conv2_2": 0.5}
 
 
+def test_one_name_alone(network):
+    objective = Objective(network, picture(8, 8), content_layers="conv1_1", style_layers="conv2_1")
+    assert (objective.content_layers, objective.style_layers) == ({"conv1_1": 1.0}, {"conv2_1": 1.0})
+
+
+def test_pooling_is_the_networks_own_unless_named(network):
+    own = replace(network, pooling="max")
+    assert Objective(own, picture(8, 8)).network.pooling == "max"
+    assert Objective(own, picture(8, 8), pooling="avg").network.pooling == "avg"
+
+
+def test_textures_need_no_content(network):
+    """The style's size serves, and content layers deeper than it allows do not matter."""
+    style = picture(4, 6, 2)
+    objective = Objective(
+        network, None, [style], style_layers=["conv1_1"], tv_weight=0, normalized=True, dtype="float64"
+    )
+    assert objective.shape == (4, 6, 3)
+    assert objective(style)[0] == 0
+    assert list(objective.terms) == ["style/conv1_1"]
+
+
 def test_default_weights_balance_alike_at_every_size(network):
     """Equation 1 is a sum over pixels: its default weight falls as their number grows."""
     small = Objective(network, picture(8, 8), [picture(8, 8)])
@@ -209,6 +233,7 @@ def test_normalized_makes_mean_activations_1(network):
         ({"content_weight": 0, "style_weight": 0}, "nothing to optimise"),
         ({"style_blend": [1, 2]}, "1 styles but 2 blend weights"),
         ({"dtype": "float16"}, "float32 or float64"),
+        ({"style_layers": ["conv1_1", "conv1_1"]}, "named twice"),
         ({"pooling": "min"}, "avg, max"),
     ],
 )
@@ -226,6 +251,7 @@ def test_nonsense_settings(network, settings, pattern):
         (np.zeros((0, 8, 3)), [], r"\(0, 8, 3\)"),
         (picture(8, 8) * np.nan, [], "NaN"),
         (picture(8, 8), [np.zeros((8, 8))], "style image"),
+        (None, [np.zeros((0, 8, 3))], "style image"),
         (picture(3, 3), [picture(8, 8)], "too small"),
         (picture(1, 1), [], "too small"),
     ],

@@ -49,7 +49,7 @@ def test_starts(objective):
     assert noise.shape == objective.shape
     assert abs(noise.mean() - NOISE_MEAN) < NOISE_STD / 5
     assert 0.8 < noise.std() / NOISE_STD < 1.2
-    np.testing.assert_array_equal(start_image(objective, "content"), picture(12, 16, 1))
+    np.testing.assert_allclose(start_image(objective, "content"), picture(12, 16, 1), rtol=1e-6)
     np.testing.assert_array_equal(start_image(objective, "style"), objective.styles[0])
     own = picture(12, 16, 9)
     np.testing.assert_array_equal(start_image(objective, own), own)
@@ -131,12 +131,29 @@ def test_interrupted_keeps_the_current_image():
     np.testing.assert_array_equal(result.image, steps[-1].clip(0, 255))
 
 
+def test_interrupted_before_anything_was_computed():
+    def interrupt(x):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        stylize(Broken(0, interrupt))
+
+
+def test_adam_tells_of_gradients_whose_squares_overflow():
+    result = stylize(Broken(3, lambda x: (1.0, np.full_like(x, 1e200))), optimizer="adam")
+    assert not result.complete
+    assert "overflow" in result.stop_reason
+
+
 @pytest.mark.parametrize(
     ("arguments", "pattern"),
     [
         ({"iterations": 0}, "1 or more"),
         ({"optimizer": "sgd"}, "lbfgs, adam"),
         ({"init": "nois"}, "none of noise, content, style"),
+        ({"seed": -1}, "seed must be 0 or more"),
+        ({"init": np.zeros((12, 16))}, "start image must have the shape"),
+        ({"init": np.full((12, 16, 3), np.nan)}, "start image holds values that are NaN"),
     ],
 )
 def test_nonsense(objective, arguments, pattern):

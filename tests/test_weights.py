@@ -14,7 +14,7 @@ from networks import random_vgg19
 from scratchnst import load_network
 from scratchnst.errors import UserError
 from scratchnst.weights import native
-from scratchnst.weights.load import choose_network
+from scratchnst.weights.load import choose_source
 
 FLAT = ("{group}_W_1:0", "{group}_b_1:0")
 NESTED = ("{group}/kernel:0", "{group}/bias:0")
@@ -114,7 +114,10 @@ class TestBadFiles:
         assert str(caught.value).endswith(".")
 
     def test_missing(self, tmp_path):
-        self.refused(tmp_path / "none.h5", "no weights file")
+        self.refused(tmp_path / "none.h5", "does not exist")
+
+    def test_name_too_long(self, tmp_path):
+        self.refused(tmp_path / ("x" * 300), "does not exist")
 
     def test_directory(self, tmp_path):
         self.refused(tmp_path, "not a file")
@@ -165,6 +168,23 @@ class TestBadFiles:
             file["block2_conv1"][dataset][..., -1] = number
         self.refused(keras_file, "conv2_1 .* NaN or infinite")
 
+    def test_group_that_is_an_array(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1"]
+            file["block1_conv1"] = np.zeros(3)
+        self.refused(keras_file, "one kernel and one bias")
+
+    def test_weight_names_that_are_no_list(self, keras_file, network):
+        with h5py.File(keras_file, "a") as file:
+            file["block1_conv1"].attrs["weight_names"] = 3
+        assert_same_weights(load_network(keras_file), network)
+
+    def test_too_large_for_float32(self, keras_file):
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1/block1_conv1_b_1:0"] = np.full(64, 1e300)
+        self.refused(keras_file, "conv1_1 .* NaN or infinite")
+
     def test_integers(self, keras_file):
         with h5py.File(keras_file, "a") as file:
             del file["block1_conv1/block1_conv1_b_1:0"]
@@ -210,6 +230,18 @@ class TestNative:
                 file.__delitem__("conv1_1/kernel"),
                 file.__setitem__("conv1_1/kernel", np.zeros((3, 3, 4, 64), "f")),
             ),
+            "not arrays": lambda file, said: (file.__delitem__("conv1_1/kernel"), file.create_group("conv1_1/kernel")),
+            r"\(2, 2, 3, 64\)": lambda file, said: (
+                file.__delitem__("conv1_1/kernel"),
+                file.__setitem__("conv1_1/kernel", np.zeros((2, 2, 3, 64), "f")),
+            ),
+            "RGB, BGR, not 'XYZ'": lambda file, said: said["preprocessing"].update(channels="XYZ"),
+            "three finite numbers": lambda file, said: said["preprocessing"].update(mean=[1, 2]),
+            "std above zero": lambda file, said: said["preprocessing"].update(std=[1, 0, 1]),
+            "could not convert": lambda file, said: said["defaults"].update(content_weight_per_pixel="x"),
+            "0 or more": lambda file, said: said["defaults"].update(style_layers={"conv1_1": -1}),
+            "no layer 'conv9_9'": lambda file, said: said["defaults"].update(style_layers={"conv9_9": 1}),
+            "name of its own": lambda file, said: said["layers"].append(said["layers"][0]),
             "conv2_1.*NaN": lambda file, said: file["conv2_1/bias"].__setitem__(0, np.nan),
         }
         for number, (pattern, change) in enumerate(changes.items()):
@@ -222,22 +254,24 @@ class TestNative:
 class TestChoice:
     def test_named_first(self, keras_file, monkeypatch):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(keras_file))
-        network, reason = choose_network("pyramid")
-        assert network.name == "pyramid"
+        source, reason = choose_source("pyramid")
         assert "asked" in reason
+        assert load_network(source).name == "pyramid"
 
     def test_then_the_environment(self, keras_file, monkeypatch):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(keras_file))
-        network, reason = choose_network()
-        assert network.name == "vgg19"
+        source, reason = choose_source()
+        assert source == str(keras_file)
         assert "SCRATCHNST_VGG19" in reason
+        assert load_network().name == "vgg19"
 
     def test_else_the_pyramid(self, no_vgg19):
-        network, reason = choose_network()
-        assert network.name == "pyramid"
+        source, reason = choose_source()
+        assert source == "pyramid"
         assert "SCRATCHNST_VGG19" in reason
+        assert load_network().name == "pyramid"
 
     def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))
-        with pytest.raises(UserError, match=r"SCRATCHNST_VGG19.*gone\.h5"):
-            choose_network()
+        with pytest.raises(UserError, match=r"gone\.h5 does not exist"):
+            load_network()

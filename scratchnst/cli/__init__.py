@@ -8,9 +8,8 @@ from importlib.metadata import version
 
 from scratchnst.cli import reconstruct, samples, transfer, weights
 from scratchnst.cli.arguments import Parser
+from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
-
-INTERRUPTED = 130  # what shells report of a program ended by Ctrl-C
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -11,6 +11,8 @@ from scratchnst.errors import UserError
 from scratchnst.network import POOLINGS
 from scratchnst.optimize import OPTIMIZERS
 
+LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
+
 
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, without the usage in front."""
@@ -43,7 +45,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
-    group.add_argument("--size", type=positive_integer, default=512, metavar="N", help="longer side in pixels (512)")
+    group.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
     group.add_argument("--iterations", type=positive_integer, default=500, metavar="N", help="steps at most (500)")
     group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="lbfgs", help="lbfgs, or adam (lbfgs)")
     group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
@@ -59,13 +61,18 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE.h5",
         help="pyramid, or a weights file (the file in SCRATCHNST_VGG19, else pyramid)",
     )
-    group.add_argument("--pooling", choices=list(POOLINGS), default="avg", help="avg as in the paper, or max (avg)")
+    group.add_argument("--pooling", choices=list(POOLINGS), help="avg as in the paper, or max (avg)")
     group.add_argument(
         "--no-normalize",
         dest="normalize",
         action="store_false",
         help="take the weights as they are; else each filter's mean activation on the images is scaled to 1",
     )
+
+
+def size(text: str) -> int:
+    """Parse the longer side of an image in pixels."""
+    return _number(text, int, 1, f"a whole number from 1 to {LARGEST_SIZE}", LARGEST_SIZE)
 
 
 def positive_integer(text: str) -> int:
@@ -83,12 +90,12 @@ def non_negative_number(text: str) -> float:
     return _number(text, float, 0, "a number of 0 or more")
 
 
-def _number(text, kind, lowest, what):
+def _number(text, kind, lowest, what, highest=math.inf):
     try:
         number = kind(text)
     except ValueError:
         number = math.nan
-    if not (math.isfinite(number) and number >= lowest):
+    if not lowest <= number <= highest or number == math.inf:
         raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
     return number
 

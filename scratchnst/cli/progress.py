@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from contextlib import suppress
 
 from tqdm import tqdm
 
@@ -34,7 +35,8 @@ class Reporter:
     def say(self, message: str) -> None:
         """Print one line, unless quiet."""
         if not self.quiet:
-            print(message, file=sys.stderr, flush=True)
+            with suppress(OSError):  # whoever read it may be gone
+                print(message, file=sys.stderr, flush=True)
 
     def step(self, progress: Progress) -> None:
         """Show that one more step is done."""

@@ -10,7 +10,7 @@ from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
-from scratchnst.weights.load import choose_network
+from scratchnst.weights.load import choose_source, load_network
 
 
 def add(commands) -> None:
@@ -31,10 +31,11 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
-    job.check_outputs(arguments, [arguments.image])
+    source, reason = choose_source(arguments.network)
+    job.check_outputs(arguments, [arguments.image, source])
     layers = parse_layers(arguments.layers)
     image = images.fit(images.load(arguments.image), arguments.size)
-    network, reason = choose_network(arguments.network)
+    network = load_network(source)
     reporter.say(f"network: {network.name}, {reason}")
     is_content = arguments.kind == "content"
     objective = Objective(
@@ -48,5 +49,4 @@ def run(arguments: argparse.Namespace) -> int:
         normalized=arguments.normalize,
         dtype=arguments.dtype,
     )
-    settings = {"reconstruct": arguments.kind, "image": str(arguments.image), "init": "noise"}
-    return job.run(objective, "noise", arguments, reporter, settings)
+    return job.run(objective, "noise", arguments, reporter)

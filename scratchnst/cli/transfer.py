@@ -10,7 +10,7 @@ from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
-from scratchnst.weights.load import choose_network
+from scratchnst.weights.load import choose_source, load_network
 
 
 def add(commands) -> None:
@@ -37,12 +37,13 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
-    job.check_outputs(arguments, [arguments.content, *arguments.styles])
+    source, reason = choose_source(arguments.network)
+    job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source])
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
     content = images.fit(images.load(arguments.content), arguments.size)
-    styles = [images.load(path) for path in arguments.styles]
-    init = job.start(arguments)
-    network, reason = choose_network(arguments.network)
+    styles = [images.resize(images.load(path), *content.shape[:2]) for path in arguments.styles]
+    init = job.load_init(arguments.init)
+    network = load_network(source)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,
@@ -57,5 +58,4 @@ def run(arguments: argparse.Namespace) -> int:
         normalized=arguments.normalize,
         dtype=arguments.dtype,
     )
-    settings = {"content": str(arguments.content), "styles": [str(path) for path in arguments.styles]}
-    return job.run(objective, init, arguments, reporter, {**settings, "init": arguments.init})
+    return job.run(objective, init, arguments, reporter)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
 from scratchnst import images
@@ -14,7 +16,7 @@ from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.weights import native
 from scratchnst.weights.load import load_network
-from scratchnst.weights.normalize import normalize
+from scratchnst.weights.normalize import mean_activations, normalize
 
 LONGEST_SIDE = 512  # larger pictures are shrunk to it: activations are averaged over positions anyway
 
@@ -38,22 +40,37 @@ def add(commands) -> None:
 def run_normalize(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     check_writable(arguments.output, [".h5", ".hdf5"])
+    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
+        raise UserError(f"{arguments.output} is the source itself: name another file for the normalised network.")
     network = load_network(arguments.source)
     paths = _pictures(arguments.images)
-    photos = [images.load(path) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
-    photos = [images.fit(photo, LONGEST_SIDE) if max(photo.shape) > LONGEST_SIDE else photo for photo in photos]
+    photos = [_photo(path) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
     network = normalize(network, photos)
     network = replace(network, provenance={**network.provenance, "normalized on": [path.name for path in paths]})
     native.write(network, arguments.output)
-    print(f"{arguments.output}: {network.name}, every filter's mean activation over {len(paths)} pictures is 1")
+    means = np.concatenate(list(mean_activations(network, photos).values()))
+    print(
+        f"{arguments.output}: {network.name}, mean activation 1 over {len(paths)} pictures in "
+        f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
+    )
     return 0
+
+
+def _photo(path):
+    """One picture, shrunk as soon as it is read, so that many large ones fit into memory."""
+    photo = images.load(path)
+    return images.fit(photo, LONGEST_SIDE) if max(photo.shape) > LONGEST_SIDE else photo
 
 
 def _pictures(directory):
     """The pictures in `directory`, by their suffixes, sorted by name."""
-    if not directory.is_dir():
-        raise UserError(f"{directory} is not a directory: name one that holds pictures.")
-    paths = sorted(path for path in directory.iterdir() if path.suffix.lower() in images.PICTURE_SUFFIXES)
+    try:
+        names = sorted(os.listdir(directory))
+    except OSError as error:
+        raise UserError(
+            f"{directory} is not a readable directory ({error.strerror}): name one with pictures."
+        ) from None
+    paths = [directory / name for name in names if os.path.splitext(name)[1].lower() in images.PICTURE_SUFFIXES]
     if not paths:
         raise UserError(f"{directory} holds no pictures ({', '.join(images.PICTURE_SUFFIXES)}): name another.")
     return paths

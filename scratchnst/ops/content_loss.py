@@ -13,6 +13,7 @@ where F > 0, and slope 0 where the ReLU cut it off::
 
     dL_content/dF = F - P  where F > 0,   0 where F < 0                                            (2)
 
+F comes out of a ReLU and is never negative: what the paper writes as F < 0 is F = 0 here, and there we take 0.
 `equation_2` states that; `backward` below is (a), and the network's own ReLU does the rest.
 
 Cached: the difference F - P.

@@ -26,8 +26,8 @@ Derivation of ``backward``.  Let g = dL/dy.  The chain rule adds up every path f
 
   again (a), a convolution of g, with the kernel flipped in both directions and its channels exchanged.
 
-Cached: x and w, both by reference.  x is the activation that the ReLU before keeps anyway, so the cache
-costs no memory; keeping the windows instead would cost kh kw times as much.
+Cached: x, for (c), and w, for (d), both by reference.  Behind a ReLU, which keeps the same x anyway, that costs
+no memory; keeping the windows instead would cost kh kw times as much.
 
 Differs from the paper: nothing (VGG's convolutions are 3x3, stride 1, zero padding).
 """

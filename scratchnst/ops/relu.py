@@ -9,7 +9,7 @@ depends on its own x alone, so the chain rule reads, element by element::
 
     dL/dx = dL/dy  where x > 0,   0 elsewhere                                                      (b)
 
-At x = 0 the two slopes differ: a kink.  We take 0, as equations 2 and 6 of the paper and everybody else do.
+At x = 0 the two slopes differ: a kink.  We take 0, as deep-learning libraries do.
 
 Cached: y.  It tells as well as x where x > 0, and the next layer keeps y as its input anyway.
 

@@ -17,7 +17,8 @@ hence its F^T)::
 
     dE/dF = F (G - A) / (N^2 M^2)  where F > 0,   0 where F < 0                                    (6)
 
-`equation_6` states that; `backward` below is (a), and the network's own ReLU does the rest.
+As in equation 2, what the paper writes as F < 0 is F = 0 here, where the ReLU cut off.  `equation_6` states that;
+`backward` below is (a), and the network's own ReLU does the rest.
 
 Cached: F, by reference, and the (C, C) matrix G - A.
 

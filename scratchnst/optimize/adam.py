@@ -40,7 +40,8 @@ def adam(
     loss, g = f(x)
     for t in range(1, iterations + 1):
         m = BETA1 * m + (1 - BETA1) * g
-        v = BETA2 * v + (1 - BETA2) * g**2
+        with np.errstate(over="raise"):  # a FloatingPointError: a step of zero would look like an end
+            v = BETA2 * v + (1 - BETA2) * g**2
         x = x - rate * m / (1 - BETA1**t) / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
         if bounds is not None:
             x = np.clip(x, *bounds)

@@ -30,9 +30,9 @@ def lbfgs(
     tolerances, which stop far too early where losses are large and flat, are off.
     """
 
-    # SciPy's first step has length 1, for many pixels next to nothing, and finding a longer one costs about ten
-    # evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.  A power of two
-    # scales without rounding.
+    # Without bounds SciPy's first step has length 1, for many pixels next to nothing, and finding a longer one costs
+    # about ten evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.  A power
+    # of two scales without rounding.
     scale = 2.0 ** round(np.log2(np.sqrt(x.size)))
 
     def scaled(z):

@@ -10,6 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 import h5py
+import numpy as np
 
 from scratchnst import vgg19
 from scratchnst.errors import UserError
@@ -55,12 +56,21 @@ def _group_name(name):
 
 def _datasets(group):
     """Return the kernel and the bias in a layer's group: its array of four dimensions and its array of one."""
-    names = group.attrs.get("weight_names")
-    if names is None:
-        names = []
-        group.visit(names.append)
-    found = [group[name.decode() if isinstance(name, bytes) else name] for name in names]
-    arrays = {item.ndim: item for item in found if isinstance(item, h5py.Dataset)}
+    arrays = {}
+    if isinstance(group, h5py.Group):
+        for name in _dataset_names(group):
+            if isinstance(group[name], h5py.Dataset):
+                arrays[group[name].ndim] = group[name]
     if set(arrays) != {1, 4}:
-        raise UserError(f"the group {group.name} of the weights file should hold one kernel and one bias.")
+        raise UserError(f"{group.name} of the weights file should hold one kernel and one bias.")
     return arrays[4], arrays[1]
+
+
+def _dataset_names(group):
+    """The names that Keras noted in the attribute weight_names or, where it did not, all there are."""
+    noted = group.attrs.get("weight_names")
+    if np.ndim(noted) == 1:
+        return [name.decode() if isinstance(name, bytes) else str(name) for name in noted]
+    names: list[str] = []
+    group.visit(names.append)
+    return names

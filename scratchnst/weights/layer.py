@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import h5py
 import numpy as np
 
 from scratchnst.errors import UserError
 
 
-def read_layer(name: str, kernel, bias, shape: tuple[int, ...]) -> tuple[np.ndarray, np.ndarray]:
+def read_layer(
+    name: str, kernel: h5py.Dataset, bias: h5py.Dataset, shape: tuple[int, ...]
+) -> tuple[np.ndarray, np.ndarray]:
     """Return (w, b) as float32 arrays from the HDF5 datasets `kernel` and `bias`.
 
     `shape` is what the kernel's must be, (kh, kw, C_in, C_out).  It is compared before anything is read, so a
@@ -25,7 +28,8 @@ def read_layer(name: str, kernel, bias, shape: tuple[int, ...]) -> tuple[np.ndar
         )
     if kernel.dtype.kind != "f" or bias.dtype.kind != "f":
         raise UserError(f"layer {name} of the weights file holds {kernel.dtype} where floating-point numbers belong.")
-    w, b = (array[()].astype(np.float32) for array in (kernel, bias))
+    with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
+        w, b = (array[()].astype(np.float32) for array in (kernel, bias))
     if not (np.isfinite(w).all() and np.isfinite(b).all()):
         raise UserError(f"layer {name} of the weights file holds NaN or infinite numbers: get the file again.")
     return w, b

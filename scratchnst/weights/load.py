@@ -31,31 +31,23 @@ def load_network(source: str | os.PathLike | None = None) -> Network:
     UserError
         If there is no such file or name, or the file does not hold a complete and finite network.
     """
-    return choose_network(source)[0]
+    source, _ = choose_source(source)
+    if source in NAMED:
+        return NAMED[source]()
+    if not os.path.isfile(source):
+        problem = "is not a file" if os.path.exists(source) else "does not exist"
+        raise UserError(f"the weights file {source} {problem}: give an HDF5 file, or a name: {', '.join(NAMED)}.")
+    return _from_file(Path(source))
 
 
-def choose_network(source: str | os.PathLike | None = None) -> tuple[Network, str]:
-    """Return the network as `load_network` does, and why this one, in a few words."""
+def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
+    """Return the name or the file that `load_network` takes, and why this one, in a few words."""
     if source is not None:
-        return _from_name_or_file(source), "as asked"
+        return str(source), "as asked"
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
-        try:
-            return _from_name_or_file(file), f"{ENVIRONMENT_VARIABLE} names it"
-        except UserError as error:
-            raise UserError(f"{ENVIRONMENT_VARIABLE} is set, but {error}") from None
-    return NAMED["pyramid"](), f"which needs no weights; for the paper's network set {ENVIRONMENT_VARIABLE} to a file"
-
-
-def _from_name_or_file(source):
-    if str(source) in NAMED:
-        return NAMED[str(source)]()
-    path = Path(source)
-    if not path.exists():
-        raise UserError(f"there is no weights file {path}; give an HDF5 file, or one of the names {', '.join(NAMED)}.")
-    if not path.is_file():
-        raise UserError(f"{path} is not a file; give an HDF5 file, or one of the names {', '.join(NAMED)}.")
-    return _from_file(path)
+        return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
+    return "pyramid", f"which needs no weights; for the paper's network set {ENVIRONMENT_VARIABLE} to a file"
 
 
 def _from_file(path):
@@ -68,6 +60,8 @@ def _from_file(path):
                     return layout.read(file, {**provenance, "layout": layout.NAME})
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
+    except PermissionError:
+        raise UserError(f"{path} may not be read: change its permissions or give another file.") from None
     except (OSError, RuntimeError, KeyError, ValueError) as error:
         raise UserError(
             f"{path} is not an HDF5 file, or a damaged one ({str(error).splitlines()[0]}): get it again."

@@ -18,7 +18,7 @@ import h5py
 import numpy as np
 
 from scratchnst.errors import UserError
-from scratchnst.images import write_atomically
+from scratchnst.files import write_atomically
 from scratchnst.network import Defaults, Layer, Network, Preprocessing
 from scratchnst.weights.layer import read_layer
 
@@ -46,17 +46,29 @@ def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
         raise UserError(f"its layout has version {version}, but this program reads version {FORMAT}: write it anew.")
     try:
         network = _network(json.loads(file.attrs["network"]), provenance)
-        convolutions = [layer.name for layer in network.layers if layer.kind != "pool"]
-        arrays = {name: (file[name]["kernel"], file[name]["bias"]) for name in convolutions}
+        arrays = _arrays(file, network)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None
+    network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
     parameters = {}
     for name, (kernel, bias) in arrays.items():
         before = network.convolution_before(name)
         channels = 3 if before is None else arrays[before][0].shape[3]
-        shape = (*kernel.shape[:2], channels, *kernel.shape[3:])
-        parameters[name] = read_layer(name, kernel, bias, shape)
+        parameters[name] = read_layer(name, kernel, bias, (*kernel.shape[:2], channels, kernel.shape[3]))
     return replace(network, parameters=parameters)
+
+
+def _arrays(file, network):
+    """The datasets (kernel, bias) of each convolution, of the right kind and rank, not yet read."""
+    arrays = {}
+    for name in (layer.name for layer in network.layers if layer.kind != "pool"):
+        kernel, bias = file[name]["kernel"], file[name]["bias"]
+        if not (isinstance(kernel, h5py.Dataset) and isinstance(bias, h5py.Dataset)):
+            raise ValueError(f"kernel and bias of {name} are not arrays")
+        if kernel.ndim != 4 or any(side % 2 == 0 for side in kernel.shape[:2]):
+            raise ValueError(f"the kernel of {name} has the shape {kernel.shape}, not (odd, odd, C_in, C_out)")
+        arrays[name] = kernel, bias
+    return arrays
 
 
 def write(network: Network, path: Path) -> None:

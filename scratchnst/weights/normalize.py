@@ -10,7 +10,7 @@ and every layer's features are the old ones divided by their own a: the function
 the scale in which each channel is read off.
 
 Differs from the paper: a filter that is hardly ever active on these images would be scaled up without limit, and an
-optimisation would end in its noise, so a[c] is taken as at least 1/20 of the median of its layer.
+optimisation would end in its noise, so a[c] is taken as at least 1/20 of the median of its layer's active filters.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
 
 def _scale(mean):
     """What each filter of a layer is divided by: its mean activation, or the floor under it."""
-    floor = SMALLEST_SHARE * np.median(mean)
-    return np.maximum(mean, floor) if floor > 0 else np.where(mean > 0, mean, 1.0)
+    active = mean[mean > 0]
+    return np.maximum(mean, SMALLEST_SHARE * np.median(active)) if active.size else np.ones_like(mean)
 
 
 def mean_activations(
