@@ -5,15 +5,17 @@ from __future__ import annotations
 import hashlib
 import json
 import re
+from dataclasses import replace
 
 import h5py
 import numpy as np
 import pytest
-from networks import random_vgg19
+from networks import random_vgg, random_vgg19
 
-from scratchnst import load_network
+from scratchnst import load_network, vgg
 from scratchnst.errors import UserError
 from scratchnst.weights import native
+from scratchnst.weights.holding import Holding, assemble
 from scratchnst.weights.load import choose_source
 
 FLAT = ("{group}_W_1:0", "{group}_b_1:0")
@@ -84,7 +86,7 @@ class TestKeras:
         provenance = load_network(keras_file).provenance
         assert provenance["sha256"] == hashlib.sha256(keras_file.read_bytes()).hexdigest()
         assert provenance["file"] == "vgg.h5"
-        assert provenance["layout"] == "Keras notop"
+        assert provenance["layout"] == "Keras"
 
     def test_other_precisions_become_float32(self, tmp_path, network):
         write_keras(tmp_path / "vgg.h5", network.astype("float64"))
@@ -95,6 +97,115 @@ class TestKeras:
             load_network(keras_file).check_layers(["conv4_2"])
 
 
+class TestOtherKerasLayouts:
+    def test_a_whole_model(self, tmp_path, network):
+        """model.save: the weights one group further down, beside a classifier that is left alone."""
+        write_keras(tmp_path / "weights.h5", network)
+        with h5py.File(tmp_path / "weights.h5") as weights, h5py.File(tmp_path / "model.h5", "w") as model:
+            weights.copy("/", model, "model_weights")
+            model["model_weights/predictions/predictions/kernel:0"] = np.zeros((4096, 1000), "f")
+        assert_same_weights(load_network(tmp_path / "model.h5"), network)
+
+    @pytest.mark.parametrize("name", ["vgg19", "vgg16"])
+    def test_keras_3(self, tmp_path, name):
+        """.weights.h5: convolutions by number, and dense layers beside them."""
+        network = random_vgg(name)
+        with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+            for number, arrays in enumerate(network.parameters.values()):
+                layer = "layers/conv2d" + (f"_{number}" if number else "")
+                for index, array in enumerate(arrays):
+                    file[f"{layer}/vars/{index}"] = array
+            file["layers/dense/vars/0"] = np.zeros((8, 8), "f")
+        read = load_network(tmp_path / "a.weights.h5")
+        assert read.name == name
+        assert_same_weights(read, network)
+
+    def test_keras_3_with_another_number_of_convolutions(self, tmp_path):
+        with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+            file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 64), "f")
+        with pytest.raises(UserError, match="1 convolutions without names"):
+            load_network(tmp_path / "a.weights.h5")
+
+    def test_vgg16(self, tmp_path):
+        network = random_vgg("vgg16")
+        write_keras(tmp_path / "vgg16.h5", network)
+        read = load_network(tmp_path / "vgg16.h5")
+        assert read.name == "vgg16"
+        assert read.layers == network.layers
+        assert read.defaults.content_layers == {"conv4_2": 1.0}
+        assert_same_weights(read, network)
+
+    def test_theano_ordering_is_refused(self, tmp_path, network):
+        theano = {name: (w.transpose(3, 2, 0, 1), b) for name, (w, b) in network.parameters.items()}
+        write_keras(tmp_path / "th.h5", replace(network, parameters=theano))
+        with pytest.raises(UserError, match="Theano's ordering"):
+            load_network(tmp_path / "th.h5")
+
+
+class TestHostileHdf5:
+    def refused(self, path, pattern):
+        with pytest.raises(UserError, match=pattern):
+            load_network(path)
+
+    def test_huge_declared_shape(self, keras_file):
+        """A few bytes that claim to be terabytes: refused before anything of that size is made."""
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_W_1:0"]
+            file["block1_conv1"].create_dataset("block1_conv1_W_1:0", (3, 3, 3, 1 << 40), "f", chunks=(3, 3, 3, 64))
+        self.refused(keras_file, "declares the shape")
+
+    def test_links_out_of_the_file(self, tmp_path, keras_file, network):
+        write_keras(tmp_path / "other.h5", network)
+        for number, link in enumerate((h5py.ExternalLink("other.h5", "/block1_conv1"), h5py.SoftLink("/block1_conv2"))):
+            path = tmp_path / f"{number}.h5"
+            path.write_bytes(keras_file.read_bytes())
+            with h5py.File(path, "a") as file:
+                del file["block1_conv1"]
+                file["block1_conv1"] = link
+            self.refused(path, "link to somewhere else")
+
+    def test_numbers_in_another_file(self, tmp_path, keras_file):
+        secret = tmp_path / "secret"
+        secret.write_bytes(bytes(4 * 64))
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1"].create_dataset("block1_conv1_b_1:0", (64,), "f", external=[(str(secret), 0, 256)])
+        self.refused(keras_file, "in another file")
+
+    def test_virtual_dataset(self, tmp_path, keras_file):
+        with h5py.File(tmp_path / "other.h5", "w") as file:
+            file["b"] = np.zeros(64, "f")
+        layout = h5py.VirtualLayout((64,), "f")
+        layout[:] = h5py.VirtualSource(str(tmp_path / "other.h5"), "b", (64,))
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1"].create_virtual_dataset("block1_conv1_b_1:0", layout)
+        self.refused(keras_file, "in another file")
+
+    def test_truncated_anywhere_in_the_header(self, keras_file):
+        """At every sixteenth byte of the first 4096 and in fifty places after them."""
+        data = keras_file.read_bytes()
+        for length in [*range(0, 4096, 16), *range(4096, len(data), len(data) // 50)]:
+            keras_file.write_bytes(data[:length])
+            with pytest.raises(UserError):
+                load_network(keras_file)
+
+
+class TestPreprocessing:
+    def test_what_the_file_tells_may_be_said_again_but_not_contradicted(self, keras_file):
+        assert load_network(keras_file, "oxford").preprocessing == vgg.OXFORD_PREPROCESSING
+        with pytest.raises(UserError, match="tells another preprocessing than torchvision"):
+            load_network(keras_file, "torchvision")
+        with pytest.raises(UserError, match="choose one of oxford, torchvision"):
+            load_network(keras_file, "caffe")
+
+    def test_demanded_where_the_file_cannot_tell(self, network):
+        holding = Holding(network.parameters)
+        with pytest.raises(UserError, match="--preprocessing oxford or --preprocessing torchvision"):
+            assemble(holding, None, {})
+        assert assemble(holding, "torchvision", {}).preprocessing == vgg.PREPROCESSINGS["torchvision"]
+
+
 class TestGenuine:
     def test_first_three_blocks(self, vgg19_file):
         network = load_network(vgg19_file)
@@ -102,7 +213,7 @@ class TestGenuine:
         w, b = network.parameters["conv1_1"]
         assert w.shape == (3, 3, 3, 64)
         assert b.shape == (64,)
-        assert network.provenance["layout"] == "Keras notop"
+        assert network.provenance["layout"] == "Keras"
 
 
 class TestBadFiles:
@@ -122,10 +233,15 @@ class TestBadFiles:
     def test_directory(self, tmp_path):
         self.refused(tmp_path, "not a file")
 
-    @pytest.mark.parametrize("data", [b"", b"<html>Not found</html>", b"\x89HDF\r\n\x1a\n", b"\0" * 4096])
-    def test_not_hdf5(self, tmp_path, data):
+    @pytest.mark.parametrize("data", [b"", b"<html>Not found</html>", b"\0" * 4096])
+    def test_no_format_that_is_known(self, tmp_path, data):
         (tmp_path / "vgg.h5").write_bytes(data)
-        self.refused(tmp_path / "vgg.h5", "not an HDF5 file")
+        self.refused(tmp_path / "vgg.h5", "no format of weights that is known")
+
+    @pytest.mark.parametrize("data", [b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 4096])
+    def test_nothing_but_a_signature(self, tmp_path, data):
+        (tmp_path / "vgg.h5").write_bytes(data)
+        self.refused(tmp_path / "vgg.h5", "not an HDF5 file, or a damaged one")
 
     @pytest.mark.parametrize("share", [0.01, 0.3, 0.9, 0.999])
     def test_truncated(self, keras_file, share):
@@ -136,12 +252,12 @@ class TestBadFiles:
     def test_other_hdf5(self, tmp_path):
         with h5py.File(tmp_path / "other.h5", "w") as file:
             file["data"] = np.zeros(3)
-        self.refused(tmp_path / "other.h5", "neither Keras's VGG19 nor")
+        self.refused(tmp_path / "other.h5", "neither Keras's VGG nor")
 
     def test_missing_layer(self, keras_file):
         with h5py.File(keras_file, "a") as file:
             del file["block1_conv2"]
-        self.refused(keras_file, "block2_conv1 but lacks block1_conv2")
+        self.refused(keras_file, "conv2_1 but lacks conv1_2")
 
     def test_missing_bias(self, keras_file):
         with h5py.File(keras_file, "a") as file:
@@ -230,7 +346,10 @@ class TestNative:
                 file.__delitem__("conv1_1/kernel"),
                 file.__setitem__("conv1_1/kernel", np.zeros((3, 3, 4, 64), "f")),
             ),
-            "not arrays": lambda file, said: (file.__delitem__("conv1_1/kernel"), file.create_group("conv1_1/kernel")),
+            "no array conv1_1/kernel": lambda file, said: (
+                file.__delitem__("conv1_1/kernel"),
+                file.create_group("conv1_1/kernel"),
+            ),
             r"\(2, 2, 3, 64\)": lambda file, said: (
                 file.__delitem__("conv1_1/kernel"),
                 file.__setitem__("conv1_1/kernel", np.zeros((2, 2, 3, 64), "f")),

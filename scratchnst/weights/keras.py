@@ -1,68 +1,96 @@
-"""Reader of the HDF5 file that Keras publishes as "notop": VGG19 without its classifier.
+"""Reader of the HDF5 files that Keras writes of VGG19 and VGG16, with or without the classifier.
 
-One group a layer, block1_conv1 ... block5_conv4, each with a kernel (3, 3, C_in, C_out) and a bias (C_out,).  The
-names inside a group vary: flat in the file that everybody downloads (block1_conv1_W_1:0), nested in later ones
-(block1_conv1/kernel:0); the attribute ``weight_names`` tells them where it is present.
+Three layouts, in each of which a convolution has a kernel (3, 3, C_in, C_out) and a bias (C_out,):
+
+    block1_conv1/block1_conv1_W_1:0       the file that everybody downloads: one group a layer
+    block1_conv1/block1_conv1/kernel:0    later ones; the attribute weight_names of the group tells the names
+    model_weights/block1_conv1/...        a whole model: the same one group further down
+    layers/conv2d/vars/0, layers/conv2d_1/vars/0 ...    Keras 3's .weights.h5: kernel 0 and bias 1, layers by number
 """
 
 from __future__ import annotations
 
-from typing import Any
+import itertools
+from pathlib import Path
 
 import h5py
 import numpy as np
 
-from scratchnst import vgg19
+from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.network import Network
-from scratchnst.weights.layer import read_layer
+from scratchnst.weights.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.holding import Holding
 
-NAME = "Keras notop"
-
-
-def recognises(file: h5py.File) -> bool:
-    """Return whether `file` has the layout of Keras: a group for at least one of VGG19's layers."""
-    return any(_group_name(name) in file for name in vgg19.kernel_shapes())
+NAME = "Keras"
 
 
-def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
-    """Return the VGG19 in `file`, down to the last layer that it holds.
+def recognises(path: Path) -> bool:
+    """Return whether the file is HDF5: of those that are not our own, Keras's are the only ones we read."""
+    return is_hdf5(path)
+
+
+def read(path: Path) -> Holding:
+    """Return the convolutions in the file.
 
     Raises
     ------
     UserError
-        If layers are missing before the last one, shapes are not VGG19's, or values are not finite.
+        If it is damaged, has another layout, Theano's ordering, or is not whole.
     """
-    shapes = vgg19.kernel_shapes()
-    present = [name for name in shapes if _group_name(name) in file]
-    parameters = {}
-    for name in list(shapes)[: len(present)]:
-        if name not in present:
-            raise UserError(
-                f"the weights file has {_group_name(present[-1])} but lacks {_group_name(name)}; "
-                "give one whose layers are complete from the first on."
-            )
-        kernel, bias = _datasets(file[_group_name(name)])
-        parameters[name] = read_layer(name, kernel, bias, shapes[name])
-    layers = vgg19.truncated_table(len(present))
-    return Network("vgg19", layers, parameters, vgg19.OXFORD_PREPROCESSING, vgg19.defaults(layers), provenance)
+    with opened(path) as file:
+        found = _by_name(member(file, "model_weights") or file) or _by_number(file)
+        if not found:
+            raise UserError("it is an HDF5 file, but neither Keras's VGG nor a network of scratchnst: give another.")
+        arrays = {
+            name: (read_array(f"{name}'s kernel", kernel), read_array(f"{name}'s bias", bias))
+            for name, (kernel, bias) in found.items()
+        }
+    first, _ = arrays.get("conv1_1", (None, None))
+    if first is not None and first.ndim == 4 and first.shape[1:] == (3, 3, 3):
+        raise UserError("its kernels are in Theano's ordering: give the file with TensorFlow's (tf_dim_ordering).")
+    return Holding(arrays, vgg.OXFORD_PREPROCESSING)
 
 
-def _group_name(name):
-    """conv1_2 -> block1_conv2, Keras's name of it."""
-    block, number = name.removeprefix("conv").split("_")
-    return f"block{block}_conv{number}"
+def _by_name(root):
+    """The datasets in groups block1_conv1 ..., under our names."""
+    found = {}
+    for name in {**vgg.kernel_shapes("vgg19"), **vgg.kernel_shapes("vgg16")}:
+        block, number = name.removeprefix("conv").split("_")
+        group = member(root, f"block{block}_conv{number}")
+        if group is not None:
+            found[name] = _kernel_and_bias(group)
+    return found
 
 
-def _datasets(group):
-    """Return the kernel and the bias in a layer's group: its array of four dimensions and its array of one."""
+def _by_number(root):
+    """The datasets in layers/conv2d, layers/conv2d_1 ..., whose names say nothing but their order."""
+    found = []
+    for number in itertools.count():
+        layer = member(root, "layers/conv2d" + (f"_{number}" if number else ""))
+        if layer is None:
+            break
+        found.append((member(layer, "vars/0"), member(layer, "vars/1")))
+    for network in vgg.CONVOLUTIONS_PER_BLOCK:
+        names = list(vgg.kernel_shapes(network))
+        if len(found) == len(names):
+            return dict(zip(names, found))
+    if found:
+        raise UserError(
+            f"it has {len(found)} convolutions without names, but VGG19 has 16 and VGG16 has 13: give another."
+        )
+    return {}
+
+
+def _kernel_and_bias(group):
+    """A layer's array of four dimensions and its array of one."""
     arrays = {}
     if isinstance(group, h5py.Group):
         for name in _dataset_names(group):
-            if isinstance(group[name], h5py.Dataset):
-                arrays[group[name].ndim] = group[name]
+            dataset = member(group, name)
+            if isinstance(dataset, h5py.Dataset):
+                arrays[dataset.ndim] = dataset
     if set(arrays) != {1, 4}:
-        raise UserError(f"{group.name} of the weights file should hold one kernel and one bias.")
+        raise UserError(f"{group.name} should hold one kernel and one bias: get the file again.")
     return arrays[4], arrays[1]
 
 

@@ -20,19 +20,23 @@ import numpy as np
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
 from scratchnst.network import Defaults, Layer, Network, Preprocessing
-from scratchnst.weights.layer import read_layer
+from scratchnst.weights.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.holding import check_layer
 
 NAME = "scratchnst"
 FORMAT = 1
 
 
-def recognises(file: h5py.File) -> bool:
-    """Return whether `file` has our own layout."""
-    return "scratchnst_format" in file.attrs
+def recognises(path: Path) -> bool:
+    """Return whether the file is HDF5 and has our own mark."""
+    if not is_hdf5(path):
+        return False
+    with opened(path) as file:
+        return "scratchnst_format" in file.attrs
 
 
-def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
-    """Return the network in `file`.
+def read(path: Path, provenance: dict[str, Any]) -> Network:
+    """Return the network in the file.
 
     `provenance` of the file itself goes first, what the file says of its origin stands under "origin".
 
@@ -41,34 +45,27 @@ def read(file: h5py.File, provenance: dict[str, Any]) -> Network:
     UserError
         If the version is unknown, the description does not make a network, or weights are missing or bad.
     """
-    version = file.attrs["scratchnst_format"]
-    if version != FORMAT:
-        raise UserError(f"its layout has version {version}, but this program reads version {FORMAT}: write it anew.")
-    try:
-        network = _network(json.loads(file.attrs["network"]), provenance)
-        arrays = _arrays(file, network)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None
-    network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
-    parameters = {}
+    with opened(path) as file:
+        version = file.attrs["scratchnst_format"]
+        if version != FORMAT:
+            raise UserError(
+                f"its layout has version {version}, but this program reads version {FORMAT}: write it anew."
+            )
+        network = _network(str(file.attrs["network"]), provenance)
+        network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
+        arrays = {
+            layer.name: [_read(file, f"{layer.name}/{part}") for part in ("kernel", "bias")]
+            for layer in network.layers
+            if layer.kind != "pool"
+        }
+    parameters: dict[str, Any] = {}
     for name, (kernel, bias) in arrays.items():
-        before = network.convolution_before(name)
-        channels = 3 if before is None else arrays[before][0].shape[3]
-        parameters[name] = read_layer(name, kernel, bias, (*kernel.shape[:2], channels, kernel.shape[3]))
-    return replace(network, parameters=parameters)
-
-
-def _arrays(file, network):
-    """The datasets (kernel, bias) of each convolution, of the right kind and rank, not yet read."""
-    arrays = {}
-    for name in (layer.name for layer in network.layers if layer.kind != "pool"):
-        kernel, bias = file[name]["kernel"], file[name]["bias"]
-        if not (isinstance(kernel, h5py.Dataset) and isinstance(bias, h5py.Dataset)):
-            raise ValueError(f"kernel and bias of {name} are not arrays")
         if kernel.ndim != 4 or any(side % 2 == 0 for side in kernel.shape[:2]):
-            raise ValueError(f"the kernel of {name} has the shape {kernel.shape}, not (odd, odd, C_in, C_out)")
-        arrays[name] = kernel, bias
-    return arrays
+            raise UserError(f"the kernel of {name} has the shape {kernel.shape}, not (odd, odd, C_in, C_out).")
+        before = network.convolution_before(name)
+        channels = 3 if before is None else parameters[before][0].shape[3]
+        parameters[name] = check_layer(name, kernel, bias, (*kernel.shape[:2], channels, kernel.shape[3]))
+    return replace(network, parameters=parameters)
 
 
 def write(network: Network, path: Path) -> None:
@@ -84,6 +81,10 @@ def write(network: Network, path: Path) -> None:
     write_atomically(path, buffer.getvalue())
 
 
+def _read(file, name):
+    return read_array(name, member(file, name))
+
+
 def _description(network):
     """Everything of a network but its weights, ready for JSON."""
     described = asdict(replace(network, parameters={}))
@@ -91,18 +92,25 @@ def _description(network):
     return described
 
 
-def _network(described, provenance):
+def _network(text, provenance):
     """The network without weights that `_description` describes."""
-    preprocessing = described["preprocessing"]
-    return Network(
-        name=described["name"],
-        layers=tuple(Layer(**row) for row in described["layers"]),
-        parameters={},
-        preprocessing=Preprocessing(
-            preprocessing["channels"], preprocessing["scale"], tuple(preprocessing["mean"]), tuple(preprocessing["std"])
-        ),
-        defaults=Defaults(**described["defaults"]),
-        provenance={**provenance, "origin": described["provenance"]},
-        pooling=described["pooling"],
-        normalized=described["normalized"],
-    )
+    try:
+        described = json.loads(text)
+        preprocessing = described["preprocessing"]
+        return Network(
+            name=described["name"],
+            layers=tuple(Layer(**row) for row in described["layers"]),
+            parameters={},
+            preprocessing=Preprocessing(
+                preprocessing["channels"],
+                preprocessing["scale"],
+                tuple(preprocessing["mean"]),
+                tuple(preprocessing["std"]),
+            ),
+            defaults=Defaults(**described["defaults"]),
+            provenance={**provenance, "origin": described["provenance"]},
+            pooling=described["pooling"],
+            normalized=described["normalized"],
+        )
+    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+        raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None

@@ -1,0 +1,254 @@
+"""Weights from the network into the user's cache: resumed after a break, checked, and whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+import requests
+from filelock import FileLock
+from tqdm import tqdm
+
+from scratchnst.errors import UserError
+
+CACHE_VARIABLE = "SCRATCHNST_CACHE"
+TIMEOUTS = (10.0, 30.0)  # seconds to connect, and without a byte afterwards
+ROUNDS = 2  # every mirror has a second chance, since the first may have ended in the middle
+MOST_REDIRECTS = 10
+CHUNK = 1 << 14  # bytes; at most this much is lost when a connection breaks
+
+
+@dataclass(frozen=True)
+class RemoteFile:
+    """A file that several servers hold.
+
+    Attributes
+    ----------
+    name : str
+        Its name in the cache.
+    mirrors : tuple of str
+        Its addresses, the preferred one first.
+    size : int
+        Its length in bytes.
+    md5 : str
+        Its checksum, in lower-case hexadecimal.
+    """
+
+    name: str
+    mirrors: tuple[str, ...]
+    size: int
+    md5: str
+
+
+_KERAS_NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
+VGG19 = RemoteFile(
+    name=_KERAS_NAME,
+    mirrors=(
+        f"https://storage.googleapis.com/tensorflow/keras-applications/vgg19/{_KERAS_NAME}",
+        f"https://github.com/fchollet/deep-learning-models/releases/download/v0.1/{_KERAS_NAME}",
+    ),
+    size=80_134_624,
+    md5="253f8cb515780f3b799900260a226db6",
+)
+
+
+class _MirrorError(Exception):
+    """A server answered, but not with the file; the message says what it did."""
+
+
+def cache_directory() -> Path:
+    """The directory named by SCRATCHNST_CACHE, else the one that this system keeps for caches."""
+    chosen = os.environ.get(CACHE_VARIABLE)
+    return Path(os.path.expanduser(chosen or platformdirs.user_cache_dir("scratchnst")))
+
+
+def cached(file: RemoteFile, directory: Path | None = None) -> Path | None:
+    """Tell whether a file is in the cache, without reading it.
+
+    Parameters
+    ----------
+    file : RemoteFile
+        The file to look for.
+    directory : Path or None
+        Where to look; None means `cache_directory()`.
+
+    Returns
+    -------
+    Path or None
+        The path if a file of the right size is there; `fetch` put it there only with the right checksum.
+    """
+    path = (directory or cache_directory()) / file.name
+    return path if _size(path) == file.size else None
+
+
+def fetch(
+    file: RemoteFile,
+    directory: Path | None = None,
+    progress: bool = True,
+    timeouts: tuple[float, float] = TIMEOUTS,
+) -> Path:
+    """Return the path of a file in the cache, downloaded if it is not there already.
+
+    What an interrupted download has brought stays beside it, in a file ending in ``.part``; the next one asks only
+    for the rest. Of several processes at once, one downloads and the others wait.
+
+    Parameters
+    ----------
+    file : RemoteFile
+        The file wanted.
+    directory : Path or None
+        Where to keep it; None means `cache_directory()`.
+    progress : bool
+        Whether to draw a progress bar if the standard error stream is a terminal.
+    timeouts : tuple of float
+        Seconds to wait for a connection, and for further data.
+
+    Returns
+    -------
+    Path
+        A file whose checksum has been verified just now.
+
+    Raises
+    ------
+    UserError
+        No mirror delivered the file, or it cannot be stored; under its name there is then nothing.
+    """
+    path = (directory or cache_directory()) / file.name
+    lock = path.with_name(f"{file.name}.lock")
+    try:
+        if _is_right(path, file):
+            return path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with FileLock(lock):
+            if not _is_right(path, file):  # unless another process has brought it meanwhile
+                path.unlink(missing_ok=True)
+                _download(file, path, progress, timeouts)
+        with suppress(OSError):  # once the file is there, it no longer matters who holds which lock
+            lock.unlink()
+    except OSError as error:
+        raise UserError(
+            f"{path} cannot be stored or read ({error.strerror or error}): mend this, or name another directory by the "
+            f"variable {CACHE_VARIABLE}, or download {file.mirrors[0]} yourself and name it with --network FILE."
+        ) from error
+    return path
+
+
+def _download(file: RemoteFile, path: Path, progress: bool, timeouts: tuple[float, float]) -> None:
+    part = path.with_name(f"{file.name}.part")
+    failures = {}
+    with requests.Session() as session:
+        session.max_redirects = MOST_REDIRECTS
+        for mirror in file.mirrors * ROUNDS:
+            try:
+                if _size(part) < file.size:
+                    _extend(part, file, mirror, session, progress, timeouts)
+                _check(part, file)
+            except (requests.RequestException, ValueError, _MirrorError) as error:  # ValueError: a malformed redirect
+                failures[mirror] = _reason(error)
+            else:
+                os.replace(part, path)
+                return
+    what = "; ".join(f"{mirror}: {reason}" for mirror, reason in failures.items())
+    raise UserError(
+        f"{file.name} could not be downloaded ({what}): try again later, or download it from one of these addresses "
+        f"yourself and put it at {path}, or name a file that you have with --network FILE."
+    )
+
+
+def _extend(
+    part: Path, file: RemoteFile, mirror: str, session: requests.Session, progress: bool, timeouts: tuple[float, float]
+) -> None:
+    """Append to `part` what it lacks, or begin anew if the server knows only whole files."""
+    held = _size(part)
+    headers = {"Accept-Encoding": "identity"}  # compressed bytes could not be resumed
+    if held:
+        headers["Range"] = f"bytes={held}-"
+    with session.get(mirror, headers=headers, stream=True, timeout=timeouts) as response:
+        start = _start(response, held, file.size)
+        bar = tqdm(
+            desc=file.name,
+            initial=start,
+            total=file.size,
+            unit="B",
+            unit_scale=True,
+            disable=None if progress else True,  # tqdm's None: unless on a terminal
+        )
+        with bar, open(part, "ab" if start else "wb") as output:
+            for chunk in response.iter_content(CHUNK):
+                output.write(chunk)
+                bar.update(len(chunk))
+                start += len(chunk)
+                if start > file.size:
+                    break
+            output.flush()
+            os.fsync(output.fileno())  # the content must be on the disk before the final name points to it
+
+
+def _start(response: requests.Response, held: int, size: int) -> int:
+    """The position in the file of the first byte of an answer, which is looked at before `part` is touched."""
+    if response.status_code == 200:
+        start = 0
+    elif response.status_code == 206 and held:
+        start = held
+        if not response.headers.get("Content-Range", "").startswith(f"bytes {held}-"):
+            raise _MirrorError("it sent another part of the file than was asked for")
+    else:
+        raise _MirrorError(f"it answered {response.status_code} {response.reason}")
+    if response.headers.get("Content-Type", "").startswith("text/html"):
+        raise _MirrorError("it sent a web page instead of the file")
+    length = response.headers.get("Content-Length", str(size - start))
+    if length != str(size - start):
+        raise _MirrorError(f"it offered {length} bytes instead of {size - start}")
+    return start
+
+
+def _check(part: Path, file: RemoteFile) -> None:
+    """Raise an error and delete `part`, which was received to its end, unless it is the whole file."""
+    if _is_right(part, file):
+        return
+    size = _size(part)
+    part.unlink()
+    if size > file.size:
+        raise _MirrorError(f"it sent more than {file.size} bytes")
+    if size < file.size:
+        raise _MirrorError(f"it sent only {size} of {file.size} bytes")
+    raise _MirrorError("the checksum of what it sent is wrong")
+
+
+def _is_right(path: Path, file: RemoteFile) -> bool:
+    return _size(path) == file.size and _md5(path) == file.md5
+
+
+def _size(path: Path) -> int:
+    return os.path.getsize(path) if os.path.isfile(path) else 0
+
+
+def _md5(path: Path) -> str:
+    checksum = hashlib.md5(usedforsecurity=False)
+    with open(path, "rb") as content:
+        while block := content.read(1 << 20):
+            checksum.update(block)
+    return checksum.hexdigest()
+
+
+def _reason(error: BaseException) -> str:
+    """What went wrong, in the operating system's words where it knows them."""
+    for cause in _causes(error):
+        if isinstance(cause, TimeoutError | requests.Timeout):
+            return "it did not answer in time"
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror
+    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        return "the connection broke off"
+    return str(error).rstrip(".")
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        error = error.__cause__ or error.__context__
