@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import fcntl
+import hashlib
 import json
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -16,10 +18,12 @@ import time
 import h5py
 import numpy as np
 import pytest
+from networks import random_vgg19
 
 from scratchnst import images, load_network
 from scratchnst.cli import main
 from scratchnst.objective import Objective
+from scratchnst.weights.published import MD5
 
 SMALL = ["--size", "24", "--iterations", "3"]
 
@@ -234,7 +238,69 @@ class TestReconstruct:
         assert np.abs(images.load("out.png") - smooth).mean() < 10
 
 
+def write_random_vgg(path, convolutions=4):
+    """A file in Keras's layout, with random numbers in genuine shapes."""
+    with h5py.File(path, "w") as file:
+        for name, (w, b) in random_vgg19(convolutions).parameters.items():
+            group = f"block{name[4]}_conv{name[6]}"
+            file[f"{group}/kernel:0"], file[f"{group}/bias:0"] = w, b
+
+
 class TestWeights:
+    def test_list(self, folder, capsys, monkeypatch):
+        assert main(["weights", "list"]) == 0
+        said = capsys.readouterr().out
+        assert said.startswith("pyramid ")
+        assert "Without --network runs pyramid" in said
+        monkeypatch.setenv("SCRATCHNST_VGG19", "some.h5")
+        assert main(["weights", "list"]) == 0
+        assert "Without --network runs some.h5" in capsys.readouterr().out
+
+    def test_info(self, folder, capsys):
+        write_random_vgg("vgg.h5")
+        assert main(["weights", "info", "vgg.h5"]) == 0
+        said = capsys.readouterr().out
+        for expected in ("vgg19, avg pooling, not normalised", "sha256: ", "layout: Keras", "channels BGR"):
+            assert expected in said
+        assert re.search(r"conv1_2 +conv \(3, 3, 64, 64\)", said)
+        assert "default content layers: conv2_1:1" in said
+
+    def test_convert(self, folder, capsys):
+        write_random_vgg("vgg.h5")
+        assert main(["weights", "convert", "vgg.h5", "own.h5"]) == 0
+        before, after = load_network("vgg.h5"), load_network("own.h5")
+        image = np.random.default_rng(0).uniform(0, 255, (1, 9, 8, 3)).astype("f")
+        features = [network.forward(image, ["conv1_1", "conv2_2"])[0] for network in (before, after)]
+        for name in features[0]:
+            np.testing.assert_array_equal(features[0][name], features[1][name])
+        assert after.provenance["origin"]["sha256"] == before.provenance["sha256"]
+
+    def test_convert_refuses_to_replace_its_source(self, folder, capsys):
+        write_random_vgg("vgg.h5", 1)
+        assert main(["weights", "convert", "vgg.h5", "./vgg.h5"]) == 2
+        assert "is the source itself" in capsys.readouterr().err
+
+    def test_verify(self, folder, capsys):
+        write_random_vgg("vgg.h5")
+        assert main(["weights", "verify", "vgg.h5"]) == 0
+        said = capsys.readouterr().out
+        assert re.search(r"conv2_2 +128 +\d+ ", said)
+        assert "whole and finite" in said
+
+    def test_verify_finds_a_network_that_is_dead(self, folder, capsys):
+        write_random_vgg("vgg.h5")
+        with h5py.File("vgg.h5", "a") as file:
+            file["block1_conv2/bias:0"][:] = -1e9
+        assert main(["weights", "verify", "vgg.h5"]) == 1
+        assert "no filter answers in ['conv1_2'" in capsys.readouterr().err
+
+    def test_verify_knows_published_files(self, folder, capsys, monkeypatch):
+        write_random_vgg("vgg.h5", 1)
+        digest = hashlib.md5((folder / "vgg.h5").read_bytes()).hexdigest()
+        monkeypatch.setitem(MD5, digest, "a file for this test")
+        assert main(["weights", "verify", "vgg.h5"]) == 0
+        assert "byte for byte, a file for this test" in capsys.readouterr().out
+
     def test_normalize(self, folder, vgg19_file):
         assert main(["weights", "normalize", str(vgg19_file), "normalized.h5", "--images", "."]) == 0
         network = load_network("normalized.h5")

@@ -10,6 +10,7 @@ from typing import NoReturn
 from scratchnst.errors import UserError
 from scratchnst.network import POOLINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.vgg import PREPROCESSINGS
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 
@@ -61,12 +62,22 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|FILE.h5",
         help="pyramid, or a weights file (the file in SCRATCHNST_VGG19, else pyramid)",
     )
+    add_preprocessing(group)
     group.add_argument("--pooling", choices=list(POOLINGS), help="avg as in the paper, or max (avg)")
     group.add_argument(
         "--no-normalize",
         dest="normalize",
         action="store_false",
         help="take the weights as they are; else each filter's mean activation on the images is scaled to 1",
+    )
+
+
+def add_preprocessing(parser) -> None:
+    """Add what a VGG expects, for files that cannot tell."""
+    parser.add_argument(
+        "--preprocessing",
+        choices=list(PREPROCESSINGS),
+        help="what a VGG expects, where its file cannot tell: oxford (BGR, 0-255) or torchvision (RGB, 0-1)",
     )
 
 

@@ -35,7 +35,7 @@ def run(arguments: argparse.Namespace) -> int:
     job.check_outputs(arguments, [arguments.image, source])
     layers = parse_layers(arguments.layers)
     image = images.fit(images.load(arguments.image), arguments.size)
-    network = load_network(source)
+    network = load_network(source, arguments.preprocessing)
     reporter.say(f"network: {network.name}, {reason}")
     is_content = arguments.kind == "content"
     objective = Objective(

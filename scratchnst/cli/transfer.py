@@ -43,7 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     content = images.fit(images.load(arguments.content), arguments.size)
     styles = [images.resize(images.load(path), *content.shape[:2]) for path in arguments.styles]
     init = job.load_init(arguments.init)
-    network = load_network(source)
+    network = load_network(source, arguments.preprocessing)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,

@@ -1,48 +1,114 @@
-"""``scratchnst weights normalize IN OUT.h5 --images DIR``: the paper's scaling of a network's weights."""
+"""``scratchnst weights list | info | convert | normalize | verify``: work on weights files."""
 
 from __future__ import annotations
 
 import argparse
 import os
 import sys
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
-from scratchnst import images
+from scratchnst import images, samples
+from scratchnst.cli.arguments import add_preprocessing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.weights import native
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
 from scratchnst.weights.normalize import mean_activations, normalize
+from scratchnst.weights.published import published
 
 LONGEST_SIDE = 512  # larger pictures are shrunk to it: activations are averaged over positions anyway
+TEST_SIDE = 128  # of the picture that `verify` shows to a network
 
 
 def add(commands) -> None:
     """Add this command's parsers to `commands`."""
-    parser = commands.add_parser("weights", help="work on weights files")
+    parser = commands.add_parser("weights", help="list, inspect, convert, normalise and verify networks")
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
-    action = actions.add_parser(
-        "normalize",
-        help="scale every filter to mean activation 1 over some images",
-        description="Scale every filter of a network so that its mean activation over images and positions is 1, and "
-        "undo it in the next layer: the paper's normalisation. The function of the network is unchanged.",
-    )
-    action.add_argument("source", metavar="IN", help="a weights file, or the name of a network")
-    action.add_argument("output", type=Path, metavar="OUT.h5", help="the normalised network")
-    action.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
-    action.set_defaults(run=run_normalize)
+    listing = actions.add_parser("list", help="list the networks at hand, and say which one runs by default")
+    listing.set_defaults(run=run_list)
+    for name, run, text in (
+        ("info", run_info, "tell what a file holds: layers, preprocessing, provenance"),
+        ("verify", run_verify, "check a file from the first byte to the last layer, on a test picture"),
+        ("convert", run_convert, "write a network in our own layout"),
+        (
+            "normalize",
+            run_normalize,
+            "scale every filter to mean activation 1 over some images, the paper's normalisation",
+        ),
+    ):
+        action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
+        action.add_argument("source", metavar="FILE", help="a weights file, or the name of a network")
+        add_preprocessing(action)
+        action.set_defaults(run=run)
+        if name in ("convert", "normalize"):
+            action.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
+        if name == "normalize":
+            action.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
+
+
+def run_list(arguments: argparse.Namespace) -> int:
+    """Print the networks at hand."""
+    file = os.environ.get(ENVIRONMENT_VARIABLE)
+    print("pyramid             made from a seed, needs no file")
+    print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
+    source, reason = choose_source()
+    print(f"Without --network runs {source}, {reason}.")
+    return 0
+
+
+def run_info(arguments: argparse.Namespace) -> int:
+    """Print what a network consists of."""
+    network = load_network(arguments.source, arguments.preprocessing)
+    print(f"{network.name}, {network.pooling} pooling, {'' if network.normalized else 'not '}normalised")
+    for name, value in network.provenance.items():
+        print(f"  {name}: {value}")
+    print("expects " + ", ".join(f"{name} {value}" for name, value in asdict(network.preprocessing).items()))
+    for layer in network.layers:
+        shape = network.parameters[layer.name][0].shape if layer.name in network.parameters else ""
+        source = f" of {layer.source}" if layer.source else ""
+        print(f"  {layer.name:<16}{layer.kind}{source} {shape}".rstrip())
+    defaults = network.defaults
+    print(f"default content layers: {_weights(defaults.content_layers)}")
+    print(f"default style layers: {_weights(defaults.style_layers)}")
+    return 0
+
+
+def run_verify(arguments: argparse.Namespace) -> int:
+    """Read everything, show the network a picture, and print what each layer makes of it."""
+    network = load_network(arguments.source, arguments.preprocessing)
+    picture = images.fit(samples.draw_content().astype(np.float32), TEST_SIDE)
+    means = mean_activations(network, [picture])
+    print(f"{'layer':<12}{'filters':>8}{'active':>8}{'mean activation':>17}")
+    for name, mean in means.items():
+        print(f"{name:<12}{mean.size:>8}{np.count_nonzero(mean):>8}{mean.mean():>17.4g}")
+    known = published(Path(arguments.source)) if os.path.isfile(arguments.source) else None
+    if known:
+        print(f"The file is, byte for byte, {known}.")
+    dead = [name for name, mean in means.items() if not mean.any()]
+    if dead or not all(np.isfinite(mean).all() for mean in means.values()):
+        print(f"scratchnst: {arguments.source} is no working network: no filter answers in {dead}.", file=sys.stderr)
+        return 1
+    print(f"{arguments.source}: every array of {network.name} is whole and finite, every layer answers a picture")
+    return 0
+
+
+def run_convert(arguments: argparse.Namespace) -> int:
+    """Write a network in our own layout."""
+    _check_output(arguments)
+    network = load_network(arguments.source, arguments.preprocessing)
+    native.write(network, arguments.output)
+    print(f"{arguments.output}: {network.name} in our own layout")
+    return 0
 
 
 def run_normalize(arguments: argparse.Namespace) -> int:
-    """Do what the arguments say and return the exit status."""
-    check_writable(arguments.output, [".h5", ".hdf5"])
-    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
-        raise UserError(f"{arguments.output} is the source itself: name another file for the normalised network.")
-    network = load_network(arguments.source)
+    """Scale a network's filters on some pictures and write it in our own layout."""
+    _check_output(arguments)
+    network = load_network(arguments.source, arguments.preprocessing)
     paths = _pictures(arguments.images)
     photos = [_photo(path) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
     network = normalize(network, photos)
@@ -54,6 +120,16 @@ def run_normalize(arguments: argparse.Namespace) -> int:
         f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
     )
     return 0
+
+
+def _weights(layers):
+    return ", ".join(f"{name}:{weight:.3g}" for name, weight in layers.items())
+
+
+def _check_output(arguments):
+    check_writable(arguments.output, [".h5", ".hdf5"])
+    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
+        raise UserError(f"{arguments.output} is the source itself: name another file to write.")
 
 
 def _photo(path):
