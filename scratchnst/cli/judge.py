@@ -1,0 +1,89 @@
+"""``scratchnst judge NETWORK --by VGG.h5 --pair CONTENT STYLE``: a network's pictures, measured by another network."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from scratchnst import images
+from scratchnst.cli.arguments import positive_integer, size
+from scratchnst.errors import UserError
+from scratchnst.files import check_writable
+from scratchnst.judge import Verdict, judge
+from scratchnst.weights.load import load_network
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "judge",
+        help="measure the pictures of one network by another",
+        description="Let a network and a judge paint the same pairs, each with its defaults, and measure both by the "
+        "judge's features. style: distance of Gram matrices, relative to the judge's own picture; content: relative "
+        "distance of features, the judge's own in brackets.",
+    )
+    parser.add_argument("network", metavar="NETWORK", help="the network to be judged, a name or a file")
+    parser.add_argument("--by", required=True, metavar="FILE", help="the judge, a weights file of VGG19")
+    parser.add_argument(
+        "--pair", nargs=2, type=Path, action="append", required=True, metavar=("CONTENT", "STYLE"), help="repeatable"
+    )
+    parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side in pixels (256)")
+    parser.add_argument("--iterations", type=positive_integer, default=200, metavar="N", help="of each run (200)")
+    parser.add_argument(
+        "--sheet",
+        type=Path,
+        metavar="OUT.png",
+        help="a contact sheet: content, style, the judge's picture, the network's",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Print a row of the table for each pair, then the mean, and write the sheet."""
+    if arguments.sheet:
+        check_writable(arguments.sheet, images.PICTURE_SUFFIXES)
+        inputs = {path.resolve() for pair in arguments.pair for path in pair}
+        if arguments.sheet.resolve() in inputs:
+            raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
+    network, by = load_network(arguments.network), load_network(arguments.by)
+    pairs = [tuple(images.load(path) for path in pair) for pair in arguments.pair]
+    print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
+    print("|---|---|---|---|---|")
+    verdicts, rows = [], []
+    for (content_path, style_path), (content, style) in zip(arguments.pair, pairs):
+        content = images.fit(content, arguments.size)
+        with tqdm(total=2 * arguments.iterations, unit=" it", leave=False, disable=not sys.stderr.isatty()) as bar:
+            verdict = judge(network, by, content, style, arguments.iterations, lambda _, bar=bar: bar.update())
+        verdicts.append(verdict)
+        rows.append([content, images.resize(style, *content.shape[:2]), verdict.own_result.image, verdict.result.image])
+        print(_row(content_path.stem, style_path.stem, verdict), flush=True)
+    style, content, own = (
+        np.mean([getattr(v, name) for v in verdicts]) for name in ("style", "content", "own_content")
+    )
+    print(f"| mean | | {style:.2f} | {content:.2f} ({own:.2f}) | |")
+    if arguments.sheet:
+        images.save(arguments.sheet, contact_sheet(rows))
+    return 0
+
+
+def _row(content: str, style: str, verdict: Verdict) -> str:
+    layers = " ".join(f"{ratio:.2f}" for ratio in verdict.style_ratios.values())
+    seconds = f"{verdict.result.seconds:.0f} ({verdict.own_result.seconds:.0f})"
+    return (
+        f"| {content} | {style} | {verdict.style:.2f} ({layers}) "
+        f"| {verdict.content:.2f} ({verdict.own_content:.2f}) | {seconds} |"
+    )
+
+
+def contact_sheet(rows: list[list[np.ndarray]]) -> np.ndarray:
+    """Return pictures (H, W, 3) side by side, rows below one another, on white, each row as high as its pictures."""
+    width = max(sum(picture.shape[1] for picture in row) for row in rows)
+    strips = []
+    for row in rows:
+        strip = np.concatenate(row, axis=1)
+        strips.append(np.pad(strip, ((0, 0), (0, width - strip.shape[1]), (0, 0)), constant_values=255.0))
+    return np.concatenate(strips)
