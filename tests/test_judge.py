@@ -62,7 +62,7 @@ def test_command(tmp_path, monkeypatch, capsys, vgg19_file):
     save("content.png", picture(1))
     save("style.png", picture(2))
     pair = ["--pair", "content.png", "style.png"]
-    command = ["judge", "pyramid", "--by", str(vgg19_file), *pair, *pair, "--size", "32", "--iterations", "2"]
+    command = ["weights", "judge", "pyramid", "--by", str(vgg19_file), *pair, *pair, "--size", "32", "--iterations", "2"]
     assert main([*command, "--sheet", "sheet.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5
@@ -82,5 +82,5 @@ def test_command(tmp_path, monkeypatch, capsys, vgg19_file):
 def test_bad_input(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     save("style.png", picture(2))
-    assert main(["judge", "pyramid", "--by", "pyramid", *arguments]) == 2
+    assert main(["weights", "judge", "pyramid", "--by", "pyramid", *arguments]) == 2
     assert said in capsys.readouterr().err

@@ -1,4 +1,4 @@
-"""``scratchnst judge NETWORK --by VGG.h5 --pair CONTENT STYLE``: a network's pictures, measured by another network."""
+"""``scratchnst weights judge NETWORK --by VGG.h5 --pair CONTENT STYLE``: a network's pictures, measured by another network."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from scratchnst.judge import Verdict, judge
 from scratchnst.weights.load import load_network
 
 
-def add(commands) -> None:
-    """Add this command's parser to `commands`."""
-    parser = commands.add_parser(
+def add(actions) -> None:
+    """Add this action's parser to those of ``scratchnst weights``."""
+    parser = actions.add_parser(
         "judge",
         help="measure the pictures of one network by another",
         description="Let a network and a judge paint the same pairs, each with its defaults, and measure both by the "

@@ -1,4 +1,4 @@
-"""``scratchnst weights list | info | convert | normalize | verify``: work on weights files."""
+"""``scratchnst weights list | info | verify | convert | normalize``: work on weights files; `judge` has its own file."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchnst import images, samples
+from scratchnst.cli import judge
 from scratchnst.cli.arguments import add_preprocessing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
@@ -30,6 +31,7 @@ def add(commands) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="list the networks at hand, and say which one runs by default")
     listing.set_defaults(run=run_list)
+    judge.add(actions)
     for name, run, text in (
         ("info", run_info, "tell what a file holds: layers, preprocessing, provenance"),
         ("verify", run_verify, "check a file from the first byte to the last layer, on a test picture"),
