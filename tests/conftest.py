@@ -31,6 +31,7 @@ def vgg19_file():
 
 
 @pytest.fixture
-def no_vgg19(monkeypatch):
+def no_vgg19(monkeypatch, tmp_path_factory):
     """As on a machine without VGG19."""
     monkeypatch.delenv("SCRATCHNST_VGG19", raising=False)
+    monkeypatch.setenv("SCRATCHNST_CACHE", str(tmp_path_factory.mktemp("cache")))

@@ -21,7 +21,7 @@ import pytest
 from networks import random_vgg19
 
 from scratchnst import images, load_network
-from scratchnst.cli import main
+from scratchnst.cli import main, weights
 from scratchnst.objective import Objective
 from scratchnst.weights.published import MD5
 
@@ -51,7 +51,7 @@ class TestTransfer:
         assert done.returncode == 0, done.stderr
         lines = done.stderr.splitlines()
         assert lines[0].startswith("network: pyramid, ")
-        assert "SCRATCHNST_VGG19" in lines[0]
+        assert "scratchnst weights get vgg19" in lines[0]
         assert lines[1].startswith("iteration 1/3  loss ")
         assert lines[-1].startswith("out.png: all 3 iterations done; loss ")
         assert images.load("out.png").shape == (18, 24, 3)
@@ -256,6 +256,19 @@ class TestWeights:
         assert main(["weights", "list"]) == 0
         assert "Without --network runs some.h5" in capsys.readouterr().out
 
+    def test_get(self, folder, capsys, monkeypatch):
+        monkeypatch.setattr(weights, "fetch", lambda file: folder / file.name)
+        assert main(["weights", "get", "vgg19"]) == 0
+        assert capsys.readouterr().out.endswith("_notop.h5\n")
+
+    def test_get_interrupted(self, folder, capsys, monkeypatch):
+        def interrupt(file):
+            raise KeyboardInterrupt
+
+        monkeypatch.setattr(weights, "fetch", interrupt)
+        assert main(["weights", "get", "vgg19"]) == 130
+        assert "the next call goes on" in capsys.readouterr().err
+
     def test_info(self, folder, capsys):
         write_random_vgg("vgg.h5")
         assert main(["weights", "info", "vgg.h5"]) == 0
@@ -385,7 +398,8 @@ BAD_INPUT = [
     ([*GOOD, "--network", "gap.h5"], "lacks conv1_1"),
     ([*GOOD, "--network", "missing.h5"], "the weights file missing.h5 does not exist"),
     ([*GOOD, "--network", "directory"], "directory is not a file"),
-    ([*GOOD, "--network", "pyramids"], "a name: pyramid"),
+    ([*GOOD, "--network", "vgg19"], "VGG19 is not in the cache: run scratchnst weights get vgg19"),
+    ([*GOOD, "--network", "pyramids"], "a name: pyramid, vgg19"),
     ([*GOOD, "--style-layers", "egdes1"], "did you mean edges1?"),
     ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
     ([*GOOD, "--style-layers", "edges1:0.5", "edges2"], "give one to all"),

@@ -14,7 +14,7 @@ from networks import random_vgg, random_vgg19
 
 from scratchnst import load_network, vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import native
+from scratchnst.weights import load, native
 from scratchnst.weights.holding import Holding, assemble
 from scratchnst.weights.load import choose_source
 
@@ -387,8 +387,16 @@ class TestChoice:
     def test_else_the_pyramid(self, no_vgg19):
         source, reason = choose_source()
         assert source == "pyramid"
-        assert "SCRATCHNST_VGG19" in reason
+        assert "scratchnst weights get vgg19" in reason
         assert load_network().name == "pyramid"
+
+    def test_before_that_vgg19_in_the_cache(self, no_vgg19, keras_file, monkeypatch):
+        with pytest.raises(UserError, match="not in the cache"):
+            load_network("vgg19")
+        monkeypatch.setattr(load, "cached", lambda file: keras_file)
+        source, reason = choose_source()
+        assert (source, reason) == ("vgg19", "from the cache")
+        assert load_network().name == load_network("vgg19").name == "vgg19"
 
     def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))

@@ -1,4 +1,4 @@
-"""``scratchnst weights judge NETWORK --by VGG.h5 --pair CONTENT STYLE``: a network's pictures, measured by another network."""
+"""``scratchnst weights judge NETWORK --by VGG.h5 --pair CONTENT STYLE``: pictures measured by another network."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``scratchnst weights list | info | verify | convert | normalize``: work on weights files; `judge` has its own file."""
+"""``scratchnst weights list | get | info | verify | convert | normalize``: work on weights files; see also judge.py."""
 
 from __future__ import annotations
 
@@ -14,9 +14,11 @@ from tqdm import tqdm
 from scratchnst import images, samples
 from scratchnst.cli import judge
 from scratchnst.cli.arguments import add_preprocessing
+from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.weights import native
+from scratchnst.weights.download import VGG19, cached, fetch
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
 from scratchnst.weights.normalize import mean_activations, normalize
 from scratchnst.weights.published import published
@@ -32,6 +34,9 @@ def add(commands) -> None:
     listing = actions.add_parser("list", help="list the networks at hand, and say which one runs by default")
     listing.set_defaults(run=run_list)
     judge.add(actions)
+    getting = actions.add_parser("get", help="download VGG19 (80 MB) into the cache")
+    getting.add_argument("name", choices=["vgg19"], help="vgg19: Keras's file without the classifier")
+    getting.set_defaults(run=run_get)
     for name, run, text in (
         ("info", run_info, "tell what a file holds: layers, preprocessing, provenance"),
         ("verify", run_verify, "check a file from the first byte to the last layer, on a test picture"),
@@ -56,9 +61,20 @@ def run_list(arguments: argparse.Namespace) -> int:
     """Print the networks at hand."""
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     print("pyramid             made from a seed, needs no file")
+    print(f"vgg19               {cached(VGG19) or 'not here yet: scratchnst weights get vgg19'}")
     print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
     source, reason = choose_source()
     print(f"Without --network runs {source}, {reason}.")
+    return 0
+
+
+def run_get(arguments: argparse.Namespace) -> int:
+    """Download a network into the cache, unless it is there, and check it."""
+    try:
+        print(fetch(VGG19))
+    except KeyboardInterrupt:
+        print("scratchnst: interrupted; the next call goes on where this one stopped.", file=sys.stderr)
+        return INTERRUPTED
     return 0
 
 

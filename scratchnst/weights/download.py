@@ -236,19 +236,21 @@ def _md5(path: Path) -> str:
     return checksum.hexdigest()
 
 
-def _reason(error: BaseException) -> str:
-    """What went wrong, in the operating system's words where it knows them."""
-    for cause in _causes(error):
-        if isinstance(cause, TimeoutError | requests.Timeout):
+def _reason(error: Exception) -> str:
+    """What went wrong, in the operating system's words where it has some."""
+    if isinstance(error, requests.ConnectionError | requests.Timeout):
+        cause = next((cause for cause in _causes(error) if not isinstance(cause, requests.RequestException)), None)
+        if isinstance(cause, TimeoutError):
             return "it did not answer in time"
-        if isinstance(cause, OSError) and cause.strerror:
-            return cause.strerror
-    if isinstance(error, requests.ConnectionError | requests.exceptions.ChunkedEncodingError):
+        return cause.strerror if cause and cause.strerror else "the connection broke off"
+    if isinstance(error, requests.exceptions.ChunkedEncodingError):
         return "the connection broke off"
     return str(error).rstrip(".")
 
 
-def _causes(error: BaseException | None) -> Iterator[BaseException]:
+def _causes(error: BaseException | None) -> Iterator[OSError]:
+    """The operating system's errors behind an error, the nearest first."""
     while error is not None:
-        yield error
+        if isinstance(error, OSError):
+            yield error
         error = error.__cause__ or error.__context__

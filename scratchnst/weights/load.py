@@ -10,10 +10,11 @@ from scratchnst import pyramid
 from scratchnst.errors import UserError
 from scratchnst.network import Network
 from scratchnst.weights import keras, native
+from scratchnst.weights.download import VGG19, cached
 from scratchnst.weights.holding import assemble
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
-NAMED = {"pyramid": pyramid.build}
+NAMES = ("pyramid", "vgg19")
 READERS = (keras,)  # asked in this order what they recognise; our own layout is asked before them
 
 
@@ -22,9 +23,10 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 
     Parameters
     ----------
-    source : the name "pyramid" (the filter pyramid, which needs no file), or a weights file: our own layout, or VGG19
-        or VGG16 in one of the formats that weights/README.md lists, recognised by what the file holds.  None takes the
-        file that the environment variable SCRATCHNST_VGG19 names, and, where it is not set, the filter pyramid.
+    source : the name "pyramid" (the filter pyramid, which needs no file) or "vgg19" (the file that ``scratchnst weights
+        get vgg19`` has put into the cache), or a weights file: our own layout, or VGG19 or VGG16 in one of the formats
+        that weights/README.md lists, recognised by what the file holds.  None takes the file that the environment
+        variable SCRATCHNST_VGG19 names; where it is not set, VGG19 in the cache; where it is not there, the pyramid.
     preprocessing : "oxford" or "torchvision", what a VGG expects, where its file cannot tell
 
     Raises
@@ -34,11 +36,16 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
         is not known.
     """
     source, _ = choose_source(source)
-    if source in NAMED:
-        return NAMED[source]()
+    if source == "pyramid":
+        return pyramid.build()
+    if source == "vgg19":
+        file = cached(VGG19)
+        if file is None:
+            raise UserError("VGG19 is not in the cache: run scratchnst weights get vgg19, or name a weights file.")
+        return _from_file(file, preprocessing)
     if not os.path.isfile(source):
         problem = "is not a file" if os.path.exists(source) else "does not exist"
-        raise UserError(f"the weights file {source} {problem}: give a weights file, or a name: {', '.join(NAMED)}.")
+        raise UserError(f"the weights file {source} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
     return _from_file(Path(source), preprocessing)
 
 
@@ -49,7 +56,9 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
         return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
-    return "pyramid", f"which needs no weights; for the paper's network set {ENVIRONMENT_VARIABLE} to a file"
+    if cached(VGG19):
+        return "vgg19", "from the cache"
+    return "pyramid", "which needs no weights; for the paper's network run: scratchnst weights get vgg19"
 
 
 def _from_file(path, preprocessing):
