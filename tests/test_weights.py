@@ -191,6 +191,56 @@ class TestHostileHdf5:
                 load_network(keras_file)
 
 
+def write_npz(path, network):
+    np.savez(
+        path,
+        **{f"{name}_{part}": array for name, pair in network.parameters.items() for part, array in zip("Wb", pair)},
+    )
+
+
+def write_safetensors(path, network):
+    """Eight bytes with the header's length, the header in JSON, the numbers; kernels (C_out, C_in, kh, kw)."""
+    header, data = {}, b""
+    for number, (w, b) in zip((0, 2, 5), network.parameters.values()):
+        for part, array in (("weight", np.ascontiguousarray(w.transpose(3, 2, 0, 1))), ("bias", b)):
+            span = [len(data), len(data) + array.nbytes]
+            header[f"features.{number}.{part}"] = {"dtype": "F32", "shape": array.shape, "data_offsets": span}
+            data += array.tobytes()
+    text = json.dumps(header).encode()
+    path.write_bytes(len(text).to_bytes(8, "little") + text + data)
+
+
+def write_pth(path, network):
+    torch = pytest.importorskip("torch", reason="PyTorch, the writer of this format, is not installed")
+    state = {}
+    for number, (w, b) in zip((0, 2, 5), network.parameters.values()):
+        state[f"features.{number}.weight"] = torch.tensor(w.transpose(3, 2, 0, 1).copy())
+        state[f"features.{number}.bias"] = torch.tensor(b)
+    torch.save(state, path)
+
+
+@pytest.mark.parametrize(
+    "write", [write_npz, write_safetensors, write_pth, lambda path, network: native.write(network, path)]
+)
+def test_the_same_weights_in_another_format_give_the_same_features_to_the_bit(tmp_path, network, keras_file, write):
+    path = tmp_path / "other.npz"
+    write(path, network)
+    expected = load_network(keras_file)
+    read = load_network(path, None if native.recognises(path) else "oxford")
+    assert_same_weights(read, expected)
+    image = np.random.default_rng(0).uniform(0, 255, (1, 20, 21, 3)).astype("f")
+    features = [network.forward(image, network.parameters)[0] for network in (read, expected)]
+    for name in expected.parameters:
+        np.testing.assert_array_equal(features[0][name], features[1][name])
+
+
+def test_preprocessing_is_demanded_of_a_file_that_cannot_tell(tmp_path, network):
+    write_safetensors(tmp_path / "a.safetensors", network)
+    with pytest.raises(UserError, match="say --preprocessing oxford or"):
+        load_network(tmp_path / "a.safetensors")
+    assert load_network(tmp_path / "a.safetensors", "torchvision").preprocessing == vgg.PREPROCESSINGS["torchvision"]
+
+
 class TestPreprocessing:
     def test_what_the_file_tells_may_be_said_again_but_not_contradicted(self, keras_file):
         assert load_network(keras_file, "oxford").preprocessing == vgg.OXFORD_PREPROCESSING

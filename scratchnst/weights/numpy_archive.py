@@ -1,0 +1,264 @@
+"""Reader of NumPy's .npz and .npy files, without unpickling them.
+
+.npz    a zip archive of .npy files, one an array, each named after its array
+.npy    a magic string, a version, a header that tells type, order and shape, and the numbers; of an array of
+        objects a pickle instead (numpy.lib.format)
+
+An .npz holds conv1_1.weight, conv1_1_W or features.0.weight and the like, an .npy a pickled dict: of these names, or,
+as the widespread vgg19.npy, of conv1_1 -> [kernel, bias].  The dict is read by the unpickler that is used for PyTorch's
+files, which makes arrays and nothing else; their numbers stay in the file until they are wanted.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+import warnings
+import zipfile
+from collections.abc import Callable, Mapping
+from io import BytesIO, FileIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst import vgg
+from scratchnst.errors import UserError
+from scratchnst.weights.archives import Sipping, archive_names, open_entry
+from scratchnst.weights.holding import Holding
+from scratchnst.weights.torch_names import (
+    OUTPUTS_FIRST,
+    OUTPUTS_LAST,
+    Declared,
+    collect,
+    damage_told,
+    has_plain_names,
+    is_meaningful,
+    native_floats,
+    read_exactly,
+)
+from scratchnst.weights.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+
+NAME = "NumPy archive"
+LONGEST_HEADER = 10_000  # characters, NumPy's own bound
+NOT_FLOATS = "its weights are not floating-point numbers of 16, 32 or 64 bits: give another file."
+_COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy.savez and numpy.savez_compressed
+_HEADERS = {
+    (1, 0): (2, np.lib.format.read_array_header_1_0),
+    (2, 0): (4, np.lib.format.read_array_header_2_0),
+}
+_PARTS = {"W": "weight", "b": "bias"}
+
+
+def recognises(path: Path) -> bool:
+    """Return whether the file is an .npy file, or a zip archive of some."""
+    with path.open("rb") as file:
+        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+            return True
+    return any(name.endswith(".npy") for name in archive_names(path))
+
+
+def read(path: Path) -> Holding:
+    """Return the convolutions in the file.
+
+    Kernels are (kh, kw, C_in, C_out) or PyTorch's (C_out, C_in, kh, kw); the first one, which has three input
+    channels, tells for all.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged, wants anything but arrays made, or does not hold VGG's convolutions as floating-point
+        numbers, or the first kernel leaves open how kernels are laid out.
+    """
+    with Sipping(FileIO(path)) as file, damage_told():
+        is_npy = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
+        file.seek(0)
+        if is_npy:
+            return _assemble(_unpickled(file))
+        with zipfile.ZipFile(file) as archive:
+            return _assemble(_entries(archive))
+
+
+def _assemble(found):
+    preprocessing = vgg.OXFORD_PREPROCESSING if has_plain_names(found) else None
+    found = {_dotted(name): array for name, array in found.items()}
+    return collect(found, _axes(found), preprocessing)
+
+
+def _dotted(name):
+    """conv1_1_W -> conv1_1.weight"""
+    match = re.fullmatch(r"(conv[0-9]_[0-9])_([Wb])", name)
+    return f"{match[1]}.{_PARTS[match[2]]}" if match else name
+
+
+def _axes(found):
+    """How the kernels are laid out, by the first one's: 3 x 3 pixels of 3 channels, and not 3 filters."""
+    first = found.get("conv1_1.weight") or found.get("features.0.weight")
+    match first and first.shape:
+        case (3, 3, 3, filters) if filters != 3:
+            return OUTPUTS_LAST
+        case (filters, 3, 3, 3) if filters != 3:
+            return OUTPUTS_FIRST
+        case None:
+            raise UserError("it holds no kernel of a first layer, conv1_1: give a file that begins with this layer.")
+    raise UserError("the kernel of conv1_1 is not 3 x 3 x 3 and a number of filters: give a file of VGG's weights.")
+
+
+def _entries(archive):
+    """The arrays of an .npz whose names mean something, by these names."""
+    found = {}
+    for entry in archive.namelist():
+        name = entry.removesuffix(".npy")
+        if entry.endswith(".npy") and is_meaningful(_dotted(name)):
+            found[name] = Declared(_entry(archive, entry)[0], _loader(archive, entry))
+    return found
+
+
+def _loader(archive, name):
+    return lambda: _entry(archive, name, load=True)[1]
+
+
+def _entry(archive, name, load=False):
+    """Return the shape of an .npy file in an archive and, if asked for, its numbers."""
+    with open_entry(archive, name, _COMPRESSIONS) as file:
+        shape, is_fortran, dtype = _header(file)
+        if not load:
+            return shape, None
+        if dtype.kind != "f" or dtype.itemsize > 8:
+            raise UserError(NOT_FLOATS)
+        data = read_exactly(file, math.prod(shape) * dtype.itemsize)
+        return shape, _in_order(data, dtype, shape, is_fortran)
+
+
+def _in_order(data, dtype, shape, is_fortran):
+    """An array of these bytes."""
+    return native_floats(data, dtype).reshape(shape, order="F" if is_fortran else "C")
+
+
+def _header(file):
+    """Return the shape, whether columns come first, and the type of the numbers that follow in an .npy file.
+
+    NumPy's own parser gets the header alone, since it would read one of four gigabytes before it calls it too long.
+    """
+    head = read_exactly(file, 8)
+    version = np.lib.format.read_magic(BytesIO(head))
+    if version not in _HEADERS:
+        raise UserError("an array in it is of a newer format than is known here: save it anew as plain numbers.")
+    length_size, read_header = _HEADERS[version]
+    head += read_exactly(file, length_size)
+    length = int.from_bytes(head[8:], "little")
+    if length > LONGEST_HEADER:
+        raise UserError(f"an array in it has a header longer than {LONGEST_HEADER} bytes: the file is damaged.")
+    header = BytesIO(head[8:] + read_exactly(file, length))
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of headers that Python 2 wrote, and of nonsense in hostile ones
+            shape, is_fortran, dtype = read_header(header, max_header_size=LONGEST_HEADER)
+    except (TypeError, AttributeError, MemoryError):  # anything can stand where a type belongs
+        raise UserError("the header of an array in it is damaged: get it again.") from None
+    if any(side < 0 for side in shape):
+        raise UserError("an array in it has a negative side: the file is damaged.")
+    return shape, is_fortran, dtype
+
+
+# ---------------------------------------------------------------------------------------------- pickled dicts
+
+
+def _unpickled(file):
+    """The arrays of the dict in an .npy file, by the names of an .npz."""
+    shape, _, dtype = _header(file)
+    if not dtype.hasobject or shape != ():
+        raise UserError("it is a single array: give a file with the kernels and biases of all layers.")
+    value = Unpickler(file, _VOCABULARY).load()
+    match value:
+        case _Array(data=[dict(layers)]):
+            return dict(_named_arrays(file, layers))
+    raise UserError("it does not hold a dict of arrays: give a file with the kernels and biases of all layers.")
+
+
+def _named_arrays(file, layers):
+    for name, value in layers.items():
+        match value:
+            case [_Array() as kernel, _Array() as bias] if is_meaningful(_dotted(f"{name}_W")):
+                yield f"{name}_W", _declared(file, kernel)
+                yield f"{name}_b", _declared(file, bias)
+            case _Array() if is_meaningful(_dotted(name)):
+                yield name, _declared(file, value)
+
+
+def _declared(file, array):
+    return Declared(array.shape, lambda: _load(file, array))
+
+
+def _load(file, array):
+    """The numbers of a pickled array, which lie in the file or, if they are few, came with the pickle."""
+    dtype = array.dtype.numpy()
+    length = math.prod(array.shape) * dtype.itemsize
+    return _in_order(_bytes(file, array.data, length), dtype, array.shape, array.is_fortran)
+
+
+def _bytes(file, data, length):
+    """The bytes that a pickle has for an array of this length."""
+    match data:
+        case Span(start=start, length=found) if found == length:
+            file.seek(start)
+            return read_exactly(file, length)
+        case str(text) if len(text) == length:
+            return text.encode("latin-1")  # the unpickler took it for a name
+    raise UserError("an array in it has a shape that does not fit its numbers: the file is damaged.")
+
+
+class _Type(Stateful):
+    """numpy.dtype: made of a code such as "f4", its byte order follows as a state."""
+
+    def __init__(self, code: Any, *_flags: Any):
+        self.code, self.order = code, "="
+
+    def set_state(self, state: Any) -> None:
+        """Take the byte order out of (version, order, ...)."""
+        match state:
+            case (int(), "<" | ">" | "=" | "|" as order, *_):
+                self.order = order
+            case _:
+                raise UserError("the type of an array in it is damaged: get it again.")
+
+    def numpy(self) -> np.dtype:
+        """Return the type that is meant."""
+        if self.code not in ("f2", "f4", "f8"):
+            raise UserError(NOT_FLOATS)
+        return np.dtype(self.order + self.code)
+
+
+class _Array(Stateful):
+    """numpy.ndarray: made empty, all else follows as a state."""
+
+    shape: tuple[int, ...] = ()
+    dtype: _Type = _Type("O8")
+    is_fortran = False
+    data: Any = None
+
+    def set_state(self, state: Any) -> None:
+        """Take over (version, shape, type, whether columns come first, numbers)."""
+        match state:
+            case (int(), tuple(shape), _Type() as dtype, bool(is_fortran), data) if all(
+                type(side) is int and side >= 0 for side in shape
+            ):
+                self.shape, self.dtype, self.is_fortran, self.data = shape, dtype, is_fortran, data
+            case _:
+                raise UserError("the description of an array in it is damaged: get it again.")
+
+
+def _reconstruct(kind, _shape, _code):
+    """numpy's function that makes an empty array, to be filled by its state."""
+    if not (isinstance(kind, Global) and kind.name == "numpy.ndarray"):
+        raise UserError("it holds another kind of array than NumPy's own: save plain arrays.")
+    return _Array()
+
+
+_VOCABULARY: Mapping[str, Callable[..., Any] | None] = {
+    "numpy.core.multiarray._reconstruct": _reconstruct,
+    "numpy._core.multiarray._reconstruct": _reconstruct,
+    "numpy.ndarray": None,
+    "numpy.dtype": _Type,
+    "collections.OrderedDict": ordered_dict,
+}

@@ -1,0 +1,163 @@
+"""From the names in a weights file to VGG's convolutions; what the readers of named arrays have in common.
+
+Two ways to name convolutions are understood:
+
+features.0.weight, features.0.bias, features.2.weight ...
+    torchvision's position in a list of modules.  A ReLU follows each convolution, so the next one of the same block
+    stands two places further, and three places if a pool comes between: VGG16 and VGG19 explain themselves.
+conv1_1.weight, conv1_1.bias, conv1_2.weight ...
+    block and number, as in Caffe; PyTorch's form of Gatys's normalised network has them.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+import struct
+import tokenize
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO
+
+import numpy as np
+
+from scratchnst.errors import UserError
+from scratchnst.network import Preprocessing
+from scratchnst.weights.holding import Holding, check_declared
+
+# Axes of a file's kernels in the order (kh, kw, C_in, C_out).
+OUTPUTS_FIRST = (2, 3, 1, 0)  # PyTorch's
+OUTPUTS_LAST = (0, 1, 2, 3)  # TensorFlow's, and ours
+
+_MEANINGFUL = re.compile(r"(features\.(?:0|[1-9][0-9]?)|conv[1-5]_[1-4])\.(weight|bias|running_mean|running_var)")
+_AT_ONCE = 1 << 20  # bytes; a file that promises more than it holds is found out before memory is spent on it
+
+# What struct, zlib, zipfile, json, codecs and NumPy's parser of headers raise on bytes that are not what they expect.
+_DAMAGE = (
+    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
+    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Declared:
+    """An array of which only the shape is known until `load` is called."""
+
+    shape: tuple[int, ...]
+    load: Callable[[], np.ndarray]
+
+
+def is_meaningful(name: str) -> bool:
+    """Return whether an array of this name can be part of VGG's convolutions; all others need not be looked at."""
+    return _MEANINGFUL.fullmatch(name) is not None
+
+
+def has_plain_names(names: Iterable[str]) -> bool:
+    """Return whether the convolutions are called conv1_1.weight ..., as in Gatys's file."""
+    return "conv1_1.weight" in names
+
+
+def collect(
+    found: Mapping[str, Declared], axes: tuple[int, int, int, int], preprocessing: Preprocessing | None
+) -> Holding:
+    """Return the convolutions among the arrays that a file declares, loaded, under the names conv1_1 ....
+
+    Parameters
+    ----------
+    found : name in the file -> array; names that are not meaningful are ignored, and their arrays not loaded
+    axes : OUTPUTS_FIRST or OUTPUTS_LAST, how the file lays out its kernels
+    preprocessing : what the first layer expects, or None
+
+    Raises
+    ------
+    UserError
+        If there are none, they are not arranged as in VGG, or one lacks its kernel or bias.
+    """
+    meaningful = [match for match in map(_MEANINGFUL.fullmatch, found) if match]
+    for match in meaningful:
+        name, stem, part = match.group(0, 1, 2)
+        if part.startswith("running") or (stem.startswith("features") and _is_scale(name, found)):
+            raise UserError("it is the variant with batch normalisation: give plain VGG.")
+    arrays = {}
+    for name, stem in _stems({match[1] for match in meaningful}).items():
+        if not {f"{stem}.weight", f"{stem}.bias"} <= found.keys():
+            raise UserError(f"{stem} lacks its weight or its bias: give a file whose layers are complete.")
+        arrays[name] = _load(name, found[f"{stem}.weight"], found[f"{stem}.bias"], axes)
+    return Holding(arrays, preprocessing)
+
+
+def _is_scale(name, found):
+    """Whether this is no kernel but the factors of a batch normalisation, one a channel."""
+    return name.endswith("weight") and len(found[name].shape) == 1
+
+
+def _stems(stems):
+    """Return canonical name -> name in the file without .weight and .bias, from the first layer to the last."""
+    plain = sorted(stem for stem in stems if stem.startswith("conv"))
+    indices = sorted(int(stem.removeprefix("features.")) for stem in stems if stem.startswith("features"))
+    if plain and indices:
+        raise UserError("it names some layers by position and some by block: give a file that holds one network.")
+    if plain:
+        return {name: name for name in plain}
+    if not indices:
+        raise UserError("no array in it is named like a convolution of VGG: give another file.")
+    return {name: f"features.{index}" for name, index in zip(_names(indices), indices)}
+
+
+def _names(indices):
+    """The canonical names of the convolutions at these positions: two steps stay in a block, three begin the next."""
+    if indices[0] != 0:
+        raise UserError("features.0, the first convolution, is missing: give a file that is complete from there on.")
+    block = number = 1
+    names = ["conv1_1"]
+    for before, index in itertools.pairwise(indices):
+        if index - before not in (2, 3):
+            raise UserError(f"no VGG has a convolution at features.{index} next after features.{before}: give VGG.")
+        block, number = (block, number + 1) if index - before == 2 else (block + 1, 1)
+        names.append(f"conv{block}_{number}")
+    if block > 5 or any(name[-1] > "4" for name in names):
+        raise UserError("it has more convolutions than any VGG: give VGG16 or VGG19.")
+    return names
+
+
+def _load(name, kernel, bias, axes):
+    """Kernel and bias of one convolution, loaded once their shapes are known to be modest and to belong together."""
+    if len(kernel.shape) != 4 or bias.shape != (kernel.shape[axes[3]],):
+        raise UserError(f"the kernel and the bias of {name} do not belong together: the file is damaged.")
+    for array in (kernel, bias):  # a kernel of no numbers may still declare endless channels
+        check_declared(name, array.shape)
+    return np.ascontiguousarray(kernel.load().transpose(axes)), bias.load()
+
+
+def native_floats(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
+    """Return the numbers in `data` as a flat array in this machine's byte order."""
+    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
+
+
+def read_exactly(file: IO[bytes], count: int) -> bytearray:
+    """Return the next `count` bytes, holding no more memory than the file has bytes.
+
+    Raises
+    ------
+    UserError
+        If the file ends before.
+    """
+    data = bytearray()
+    while len(data) < count:
+        piece = file.read(min(count - len(data), _AT_ONCE))
+        if not piece:
+            raise UserError("it ends too early: it is damaged or incomplete; get it again.")
+        data += piece
+    return data
+
+
+@contextmanager
+def damage_told() -> Iterator[None]:
+    """Turn what hostile or damaged bytes make the standard library raise into a UserError."""
+    try:
+        yield
+    except _DAMAGE:
+        raise UserError("it is damaged or incomplete: get it again.") from None
