@@ -22,6 +22,7 @@ PREPROCESSINGS = {
     "torchvision": Preprocessing("RGB", 1 / 255, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
 OXFORD_PREPROCESSING = PREPROCESSINGS["oxford"]
+OXFORD_RGB = Preprocessing("RGB", 1.0, OXFORD_PREPROCESSING.mean[::-1], (1.0, 1.0, 1.0))  # MatConvNet's form of it
 
 
 def table(name: str = "vgg19") -> tuple[Layer, ...]:

@@ -62,7 +62,8 @@ def test_command(tmp_path, monkeypatch, capsys, vgg19_file):
     save("content.png", picture(1))
     save("style.png", picture(2))
     pair = ["--pair", "content.png", "style.png"]
-    command = ["weights", "judge", "pyramid", "--by", str(vgg19_file), *pair, *pair, "--size", "32", "--iterations", "2"]
+    judges = ["weights", "judge", "pyramid", "--by", str(vgg19_file)]
+    command = [*judges, *pair, *pair, "--size", "32", "--iterations", "2"]
     assert main([*command, "--sheet", "sheet.png"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 5

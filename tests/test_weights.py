@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from networks import random_vgg, random_vgg19
+from scipy.io import savemat
 
 from scratchnst import load_network, vgg
 from scratchnst.errors import UserError
@@ -219,14 +220,54 @@ def write_pth(path, network):
     torch.save(state, path)
 
 
-@pytest.mark.parametrize(
-    "write", [write_npz, write_safetensors, write_pth, lambda path, network: native.write(network, path)]
-)
+def write_mat(path, network):
+    """MatConvNet's struct of layers: kernels as ours, but for the first one's channels, which take RGB."""
+    layers = np.empty((1, len(network.parameters)), object)
+    for position, (name, (w, b)) in enumerate(network.parameters.items()):
+        weights = np.empty((1, 2), object)
+        weights[0, 0], weights[0, 1] = (w[:, :, ::-1] if name == "conv1_1" else w), b[np.newaxis]
+        layers[0, position] = {"name": name, "type": "conv", "weights": weights}
+    colour = np.array([123.68, 116.779, 103.939], "f").reshape(1, 1, 3)
+    with path.open("wb") as file:
+        savemat(file, {"layers": layers, "meta": {"normalization": {"averageImage": colour}}})
+
+
+def write_caffemodel(path, network):
+    """Caffe's NetParameter by its field numbers: name 1, layer 100 {name 1, type 2, blobs 7 {shape 7, data 5}}."""
+
+    def number(value):
+        return bytes([value]) if value < 128 else bytes([value & 127 | 128]) + number(value >> 7)
+
+    def field(tag, content):
+        return number(tag << 3 | 2) + number(len(content)) + content
+
+    def blob(array):
+        shape = field(1, b"".join(number(side) for side in array.shape))
+        return field(7, field(7, shape) + field(5, np.ascontiguousarray(array, "<f4").tobytes()))
+
+    data = field(1, b"VGG")
+    for name, (w, b) in network.parameters.items():
+        data += field(100, field(1, name.encode()) + field(2, b"Convolution") + blob(w.transpose(3, 2, 0, 1)) + blob(b))
+    path.write_bytes(data)
+
+
+WRITERS = [
+    write_npz,
+    write_safetensors,
+    write_pth,
+    write_mat,
+    write_caffemodel,
+    lambda path, network: native.write(network, path),
+]
+
+
+@pytest.mark.parametrize("write", WRITERS)
 def test_the_same_weights_in_another_format_give_the_same_features_to_the_bit(tmp_path, network, keras_file, write):
     path = tmp_path / "other.npz"
     write(path, network)
     expected = load_network(keras_file)
-    read = load_network(path, None if native.recognises(path) else "oxford")
+    tells = write not in (write_npz, write_safetensors, write_pth)
+    read = load_network(path, None if tells else "oxford")
     assert_same_weights(read, expected)
     image = np.random.default_rng(0).uniform(0, 255, (1, 20, 21, 3)).astype("f")
     features = [network.forward(image, network.parameters)[0] for network in (read, expected)]

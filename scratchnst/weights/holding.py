@@ -57,6 +57,7 @@ def assemble(holding: Holding, preprocessing: str | None, provenance: Mapping[st
         If layers are missing before the last one, an array has another shape than VGG's or numbers that are not
         finite, or the preprocessing is not known or contradicts the file.
     """
+    holding = _in_oxfords_order(holding)
     name = _which(holding.arrays)
     shapes = vgg.kernel_shapes(name)
     present = [layer for layer in shapes if layer in holding.arrays]
@@ -96,6 +97,19 @@ def check_layer(name: str, kernel: np.ndarray, bias: np.ndarray, shape: tuple[in
     if not (np.isfinite(w).all() and np.isfinite(b).all()):
         raise UserError(f"{name} holds NaN or infinite numbers: get the file again.")
     return w, b
+
+
+def _in_oxfords_order(holding):
+    """Exchange the first layer's channels of Oxford's weights where they were exchanged to take RGB, as in MatConvNet.
+
+    Then they are the same numbers as in all other files of them, and compute the same features to the bit.
+    """
+    if holding.preprocessing != vgg.OXFORD_RGB or "conv1_1" not in holding.arrays:
+        return holding
+    kernel, bias = holding.arrays["conv1_1"]
+    if kernel.ndim != 4:
+        return holding  # it will be refused
+    return Holding({**holding.arrays, "conv1_1": (kernel[:, :, ::-1], bias)}, vgg.OXFORD_PREPROCESSING)
 
 
 def _which(arrays):

@@ -9,18 +9,14 @@ from pathlib import Path
 from scratchnst import pyramid
 from scratchnst.errors import UserError
 from scratchnst.network import Network
-from scratchnst.weights import keras, native, numpy_archive, pytorch, safetensors
+from scratchnst.weights import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
 from scratchnst.weights.download import VGG19, cached
 from scratchnst.weights.holding import assemble
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("pyramid", "vgg19")
-READERS = (
-    keras,
-    pytorch,
-    safetensors,
-    numpy_archive,
-)  # asked in this order what they recognise; our own layout is asked before them
+# Asked in this order what they recognise, our own layout before all; Caffe's files have no mark and come last.
+READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
 
 
 def load_network(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:

@@ -1,0 +1,285 @@
+"""Caffemodels: written by the library, and byte by byte, so that the fields' numbers are checked; and hostile ones."""
+
+from __future__ import annotations
+
+import struct
+import tracemalloc
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from scratchnst import vgg
+from scratchnst.errors import UserError
+from scratchnst.weights import caffe
+from scratchnst.weights.holding import Holding
+
+VGG16 = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1")
+
+
+def parameters(names, dtype=np.float32):
+    """Kernels (C_out, C_in, kh, kw) whose four sides differ, and biases; no number comes twice."""
+    rng = np.random.default_rng(3)
+    return {
+        name: (rng.standard_normal((4 + n, 3 + n, 2, 5)).astype(dtype), rng.standard_normal(4 + n).astype(dtype))
+        for n, name in enumerate(names)
+    }
+
+
+# The wire format, by hand: a field is a varint (number << 3 | wire type) and its contents ------------------------
+
+
+def varint(number):
+    number &= 2**64 - 1  # negative numbers are written as if unsigned
+    groups = b""
+    while number > 127:
+        groups += bytes([number & 127 | 128])
+        number >>= 7
+    return groups + bytes([number])
+
+
+def number_field(field, number):
+    return varint(field << 3) + varint(number)
+
+
+def bytes_field(field, contents):
+    return varint(field << 3 | 2) + varint(len(contents)) + contents
+
+
+def blob(array, shape=None, newer=False):
+    shape = array.shape if shape is None else shape
+    if newer:
+        declared = bytes_field(7, bytes_field(1, b"".join(map(varint, shape))))
+    else:
+        padded = (1,) * (4 - len(shape)) + tuple(shape)
+        declared = b"".join(number_field(field, side) for field, side in enumerate(padded, start=1))
+    data = bytes_field(8 if array.dtype == np.float64 else 5, array.astype(array.dtype.newbyteorder("<")).tobytes())
+    return declared + data
+
+
+def old_layer(name, *blobs, kind=4):
+    """A V1LayerParameter: bottom, top, name, type, blobs, and blobs_lr, which the reader does not know."""
+    head = bytes_field(2, b"below") + bytes_field(3, b"above") + bytes_field(4, name) + number_field(5, kind)
+    rates = varint(7 << 3 | 5) + struct.pack("<f", 0.5)
+    return bytes_field(2, head + b"".join(bytes_field(6, each) for each in blobs) + rates)
+
+
+def new_layer(name, *blobs):
+    """A LayerParameter: name, type, bottom, top, blobs."""
+    head = bytes_field(1, name) + bytes_field(2, b"Convolution") + bytes_field(3, b"below") + bytes_field(4, b"above")
+    return bytes_field(100, head + b"".join(bytes_field(7, each) for each in blobs))
+
+
+def net(*layers):
+    return bytes_field(1, b"VGG_ILSVRC_19_layers") + b"".join(layers)
+
+
+def oxfords(arrays):
+    """As Oxford published it: V1 layers, blobs of four sides, the classifier at the end."""
+    layers = [old_layer(name.encode(), blob(kernel), blob(bias)) for name, (kernel, bias) in arrays.items()]
+    classifier = old_layer(b"fc6", blob(np.ones((6, 7), np.float32)), blob(np.ones(6, np.float32)), kind=14)
+    return net(*layers, old_layer(b"relu1_1", kind=18), classifier)
+
+
+def newer(arrays):
+    layers = [
+        new_layer(name.encode(), blob(kernel, newer=True), blob(bias, newer=True))
+        for name, (kernel, bias) in arrays.items()
+    ]
+    return net(new_layer(b"data"), *layers)
+
+
+def by_library(arrays):
+    message = caffe.NetParameter()
+    for name, (kernel, bias) in arrays.items():
+        layer = message.layers.add(name=name.encode())
+        first, second = layer.blobs.add(), layer.blobs.add()
+        first.num, first.channels, first.height, first.width = kernel.shape
+        first.data.extend(kernel.ravel().tolist())
+        second.num = second.channels = second.height = 1
+        second.width = len(bias)
+        second.data.extend(bias.tolist())
+    return message.SerializeToString()
+
+
+def read(path, data):
+    path.write_bytes(data)
+    return caffe.read(path)
+
+
+def assert_holds(holding, arrays):
+    assert list(holding.arrays) == list(arrays)
+    assert holding.preprocessing == vgg.OXFORD_PREPROCESSING
+    for name, (kernel, bias) in arrays.items():
+        found, found_bias = holding.arrays[name]
+        assert found.dtype == kernel.dtype
+        np.testing.assert_array_equal(found_bias, bias)
+        outputs, inputs, height, width = kernel.shape
+        assert found.shape == (height, width, inputs, outputs)
+        for index in np.ndindex(kernel.shape):  # one by one: what any transposition would get wrong
+            o, i, y, x = index
+            assert found[y, x, i, o] == kernel[o, i, y, x]
+
+
+@pytest.mark.parametrize("write", [oxfords, newer, by_library])
+@pytest.mark.parametrize("names", [("conv1_1", "conv1_2", "conv5_4"), VGG16])
+def test_kernels_and_biases_are_found_in_their_order(tmp_path, write, names):
+    arrays = parameters(names)
+    assert_holds(read(tmp_path / "file", write(arrays)), arrays)
+    assert caffe.recognises(tmp_path / "file")
+
+
+def test_double_data_is_read(tmp_path):
+    arrays = parameters(("conv1_1",), np.float64)
+    assert_holds(read(tmp_path / "file", newer(arrays)), arrays)
+
+
+def test_a_negative_zero_and_the_smallest_numbers_come_through_unchanged(tmp_path):
+    bias = np.array([-0.0, 1e-45, 3.4e38, -1.1754944e-38], np.float32)
+    kernel = parameters(("conv1_1",))["conv1_1"][0]
+    found = read(tmp_path / "file", oxfords({"conv1_1": (kernel, bias)})).arrays["conv1_1"][1]
+    assert found.tobytes() == bias.tobytes()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        b"",
+        b"\x0a",
+        b"\x0a\x05ab",
+        b"\x89HDF\r\n\x1a\n",
+        b"PK\x03\x04",
+        b"\n\n<!DOCTYPE html>\n",
+        b"\x80\x02}q",
+        b"\x12\x00",
+    ],
+)
+def test_other_files_are_not_recognised(tmp_path, head):
+    (tmp_path / "file").write_bytes(head)
+    assert not caffe.recognises(tmp_path / "file")
+
+
+def test_a_net_without_a_name_is_recognised(tmp_path):
+    kernel, bias = parameters(("conv1_1",))["conv1_1"]
+    (tmp_path / "file").write_bytes(old_layer(b"conv1_1", blob(kernel), blob(bias)))
+    assert caffe.recognises(tmp_path / "file")
+
+
+KERNEL, BIAS = np.arange(24, dtype=np.float32).reshape(2, 3, 2, 2), np.arange(2, dtype=np.float32)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"", "no layer named"),
+        (net(old_layer(b"fc6", blob(KERNEL), blob(BIAS))), "no layer named"),
+        (net(old_layer(b"conv1_1")), "no layer named"),
+        (net(old_layer(b"conv1_\xff", blob(KERNEL), blob(BIAS))), "no layer named"),
+        (net(*[old_layer(b"conv1_1", blob(KERNEL), blob(BIAS))] * 2), "twice"),
+        (
+            net(old_layer(b"conv1_1", blob(KERNEL), blob(BIAS)), new_layer(b"conv1_1", blob(KERNEL), blob(BIAS))),
+            "twice",
+        ),
+        (net(old_layer(b"conv1_1", blob(KERNEL))), "1 blobs"),
+        (net(old_layer(b"conv1_1", blob(KERNEL, (2, 3, 2, 3)), blob(BIAS))), "24 numbers"),
+        (net(old_layer(b"conv1_1", blob(KERNEL), blob(BIAS, (3,)))), "2 numbers"),
+        (net(old_layer(b"conv1_1", blob(KERNEL, (-2, -3, 2, 2)), blob(BIAS))), "declares the shape"),
+        (net(old_layer(b"conv1_1", blob(KERNEL, (2**31, 2**31, 2**31, 2**31)), blob(BIAS))), "declares the shape"),
+        (net(old_layer(b"conv1_1", blob(KERNEL, (2**32 + 2, 3, 2, 2)), blob(BIAS))), "declares the shape"),
+        (net(new_layer(b"conv1_1", blob(KERNEL, (2**62, 2**62, 2, 2), newer=True), blob(BIAS))), "declares the shape"),
+        (net(new_layer(b"conv1_1", blob(KERNEL, (1,) * 5000, newer=True), blob(BIAS))), "damaged"),
+        (net(new_layer(b"conv1_1", blob(KERNEL, (6, 4), newer=True), blob(BIAS))), "no convolution's"),
+        (net(new_layer(b"conv1_1", blob(KERNEL), blob(KERNEL))), "no convolution's"),
+        (net(new_layer(b"conv1_1", blob(KERNEL), blob(BIAS[:1], (), newer=True))), "no convolution's"),
+        (net(b"\x12\xff\xff\xff\xff\x0f"), "damaged"),
+        (net(b"\x0b" * 100_000), "damaged"),  # groups in groups
+    ],
+)
+def test_an_unsuitable_file_is_refused(tmp_path, data, message):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path / "file", data)
+
+
+@pytest.mark.parametrize("write", [oxfords, newer])
+def test_truncation_at_every_byte_is_refused_or_harmless(tmp_path, write):
+    arrays = parameters(("conv1_1", "conv1_2"))
+    data = write(arrays)
+    outcomes = set()
+    for length in range(len(data)):
+        try:
+            holding = read(tmp_path / "file", data[:length])
+        except UserError:
+            outcomes.add("refused")
+        else:  # cut between two layers
+            assert_holds(holding, {name: arrays[name] for name in holding.arrays})
+            outcomes.add("read")
+        caffe.recognises(tmp_path / "file")
+    assert "refused" in outcomes
+
+
+def test_a_file_of_tiny_layers_is_refused_in_little_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(caffe, "LARGEST_REMAINDER", 1000)
+    monkeypatch.setattr(caffe, "NetParameter", None)  # which would take thirty times the file
+    for tiny in (old_layer(b""), bytes_field(2, b""), bytes_field(100, bytes_field(7, b""))):
+        with pytest.raises(UserError, match="more settings than weights"):
+            read(tmp_path / "file", net(tiny * 1000))
+
+
+def test_a_file_of_numbers_passes_the_same_bound(tmp_path, monkeypatch):
+    arrays = parameters(("conv1_1", "conv1_2"))
+    for write in (oxfords, newer):
+        data = write(arrays)
+        numbers = 4 * sum(kernel.size + bias.size for kernel, bias in arrays.values())
+        monkeypatch.setattr(caffe, "LARGEST_REMAINDER", 600)
+        assert len(data) > numbers > 600
+        assert_holds(read(tmp_path / "file", data), arrays)
+
+
+def test_a_file_that_is_too_large_is_not_read(tmp_path, monkeypatch):
+    monkeypatch.setattr(caffe, "LARGEST_FILE", 10)
+    with pytest.raises(UserError, match="more than any caffemodel"):
+        read(tmp_path / "file", bytes(11))
+
+
+def test_declared_sizes_cost_no_memory(tmp_path):
+    data = net(old_layer(b"conv1_1", blob(KERNEL, (512, 512, 3, 3)), blob(BIAS)))
+    tracemalloc.start()
+    try:
+        with pytest.raises(UserError, match="24 numbers"):
+            read(tmp_path / "file", data)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+
+
+SOUND = {write: write(parameters(("conv1_1", "conv1_2"))) for write in (oxfords, newer)}
+
+
+@settings(max_examples=500, deadline=None)
+@given(
+    write=st.sampled_from([oxfords, newer]),
+    flips=st.lists(st.tuples(st.integers(0, 2**16), st.integers(1, 255)), min_size=1, max_size=4),
+)
+def test_flipped_bytes_are_refused_or_read(tmp_path_factory, write, flips):
+    data = bytearray(SOUND[write])
+    headers = [*range(60), *range(data.find(b"conv1_2") - 40, data.find(b"conv1_2") + 60)]
+    for place, bits in flips:  # half of them where names and sizes are
+        place = headers[place % len(headers)] if place % 2 else place % len(data)
+        data[place] ^= bits
+    assert_survives(tmp_path_factory, bytes(data))
+
+
+@settings(max_examples=200, deadline=None)
+@given(data=st.binary(max_size=200))
+def test_arbitrary_bytes_are_refused_or_read(tmp_path_factory, data):
+    assert_survives(tmp_path_factory, data)
+
+
+def assert_survives(tmp_path_factory, data):
+    path = tmp_path_factory.getbasetemp() / "fuzzed.caffemodel"
+    try:
+        assert isinstance(read(path, data), Holding)
+    except UserError as error:
+        assert "\n" not in str(error)
+    assert caffe.recognises(path) in (True, False)
