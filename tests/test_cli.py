@@ -185,10 +185,12 @@ class TestReconstruct:
             (["texture", "content.png"], "invalid choice"),
             (["content", "missing.png"], "missing.png"),
             (["style", "content.png", "--layers", "conv1_1"], "no layer 'conv1_1'"),
+            (["content", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small"),
             (["style", "content.png", "-o", "content.png"], "named twice"),
         ],
     )
     def test_bad_input(self, folder, capsys, arguments, said):
+        images.save("dot.png", np.zeros((1, 1, 3)))
         output = [] if "-o" in arguments else ["-o", "out.png"]
         try:
             status = main(["reconstruct", *arguments, *output, *SMALL])
@@ -388,6 +390,8 @@ BAD_INPUT = [
     (["truncated.jpg", "style.jpg"], "truncated.jpg"),
     (["content.png", "truncated.jpg"], "truncated.jpg"),
     (["empty.png", "style.jpg"], "empty.png is empty"),
+    (["dot.png", "style.jpg"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer strokes3"),
+    (["content.png", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer forms3"),
     (["text.png", "style.jpg"], "text.png is damaged or no picture"),
     ([*GOOD, "--size", "1"], "too small"),
     ([*GOOD, "--size", "8", "--style-layers", "forms3"], "too small for layer"),

@@ -16,10 +16,13 @@ from io import FileIO
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from scratchnst import images
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
+from scratchnst.network import Network
 from scratchnst.objective import Objective
 from scratchnst.stylize import Evaluation, Progress, Stylized, stylize
 
@@ -52,6 +55,27 @@ def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path]) -
         if os.path.realpath(path) in taken:
             raise UserError(f"{path} is named twice, as input or other output: name another file.")
         taken.add(os.path.realpath(path))
+
+
+def load_picture(path: Path, network: Network, layers: Iterable[str] | None, defaults: Iterable[str]) -> np.ndarray:
+    """Return the picture in a file, if it has by itself the pixels that the deepest of `layers` needs.
+
+    Enlarged it would pass, and nothing of a picture would be in it.  Where `layers` is None, `defaults` serve.
+
+    Raises
+    ------
+    UserError
+        If the file holds no picture, a layer is unknown, or the picture is too small.
+    """
+    layers = list(defaults if layers is None else layers)
+    network.check_layers(layers)
+    picture = images.load(path)
+    height, width, _ = picture.shape
+    try:
+        network.check_size(height, width, layers)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+    return picture
 
 
 def load_init(init: str):

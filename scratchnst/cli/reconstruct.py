@@ -34,10 +34,11 @@ def run(arguments: argparse.Namespace) -> int:
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.image, source])
     layers = parse_layers(arguments.layers)
-    image = images.fit(images.load(arguments.image), arguments.size)
     network = load_network(source, arguments.preprocessing)
-    reporter.say(f"network: {network.name}, {reason}")
     is_content = arguments.kind == "content"
+    defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
+    image = images.fit(job.load_picture(arguments.image, network, layers, defaults), arguments.size)
+    reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,
         content=image if is_content else None,

@@ -40,10 +40,14 @@ def run(arguments: argparse.Namespace) -> int:
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source])
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
-    content = images.fit(images.load(arguments.content), arguments.size)
-    styles = [images.resize(images.load(path), *content.shape[:2]) for path in arguments.styles]
-    init = job.load_init(arguments.init)
     network = load_network(source, arguments.preprocessing)
+    content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
+    content = images.fit(content, arguments.size)
+    styles = []
+    for path in arguments.styles:
+        style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
+        styles.append(images.resize(style, *content.shape[:2]))
+    init = job.load_init(arguments.init)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,

@@ -31,14 +31,9 @@ class Holding:
     preprocessing: Preprocessing | None = None
 
 
-def is_small_enough(shape: Sequence[int]) -> bool:
-    """Return whether an array of `shape` can be a kernel or a bias; ask before anything of that size is made."""
-    return all(side >= 0 for side in shape) and math.prod(shape) <= LARGEST_KERNEL
-
-
 def check_declared(name: str, shape: Sequence[int]) -> None:
-    """Raise a UserError if the array `name` declares a shape that no convolution of VGG has."""
-    if not is_small_enough(shape):
+    """Raise a UserError if no kernel or bias of VGG has `shape`; ask before anything of that size is made."""
+    if any(side < 0 for side in shape) or math.prod(shape) > LARGEST_KERNEL:
         raise UserError(f"{name} declares the shape {tuple(shape)}, which no layer of VGG has: the file is damaged.")
 
 
