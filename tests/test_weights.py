@@ -15,7 +15,8 @@ from scipy.io import savemat
 
 from scratchnst import load_network, vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import load, native
+from scratchnst.weights import load
+from scratchnst.weights.formats import native
 from scratchnst.weights.holding import Holding, assemble
 from scratchnst.weights.load import choose_source
 

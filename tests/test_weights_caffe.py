@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import caffe
+from scratchnst.weights.formats import caffe
 from scratchnst.weights.holding import Holding
 
 VGG16 = ("conv1_1", "conv1_2", "conv2_1", "conv2_2", "conv3_1", "conv3_2", "conv3_3", "conv4_1")

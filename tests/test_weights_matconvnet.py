@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from scratchnst.errors import UserError
 from scratchnst.network import Preprocessing
-from scratchnst.weights import matconvnet
+from scratchnst.weights.formats import matconvnet
 from scratchnst.weights.holding import Holding
 
 OXFORD_RGB = Preprocessing("RGB", 1.0, (123.68, 116.779, 103.939))

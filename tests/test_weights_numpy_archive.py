@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import numpy_archive
+from scratchnst.weights.formats import numpy_archive
 from scratchnst.weights.holding import Holding
 
 NAMES = ("conv1_1", "conv1_2", "conv2_1")

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import pytorch
+from scratchnst.weights.formats import pytorch
 from scratchnst.weights.holding import Holding
 
 VGG19_INDICES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)

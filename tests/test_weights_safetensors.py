@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights import safetensors
+from scratchnst.weights.formats import safetensors
 from scratchnst.weights.holding import Holding
 
 DTYPES = {"f2": "F16", "f4": "F32", "f8": "F64"}

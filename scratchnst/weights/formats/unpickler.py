@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from scratchnst.errors import UserError
-from scratchnst.weights.torch_names import read_exactly
+from scratchnst.weights.formats.torch_names import read_exactly
 
 LARGEST_PICKLE = 1 << 18  # bytes, without the numbers; VGG's has some KiB, and each can cost a hundred of memory
 

@@ -11,7 +11,7 @@ before that, one after another::
     five pickles         a magic number, the protocol's version, the writer's system, the dict, the storages' names
     the storages         in the order of their names, each a count (int64) and raw numbers, little-endian
 
-The pickle is run by `scratchnst.weights.unpickler`, which makes tensors and nothing else.
+The pickle is run by `scratchnst.weights.formats.unpickler`, which makes tensors and nothing else.
 """
 
 from __future__ import annotations
@@ -30,9 +30,8 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.archives import LARGEST_DIRECTORY, LOCAL_FILE, Sipping, archive_names, open_entry
-from scratchnst.weights.holding import LARGEST_KERNEL, Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.archives import LARGEST_DIRECTORY, LOCAL_FILE, Sipping, archive_names, open_entry
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
@@ -42,7 +41,8 @@ from scratchnst.weights.torch_names import (
     native_floats,
     read_exactly,
 )
-from scratchnst.weights.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.holding import LARGEST_KERNEL, Holding
 
 NAME = "PyTorch"
 

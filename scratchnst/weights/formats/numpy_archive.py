@@ -24,9 +24,8 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.archives import Sipping, archive_names, open_entry
-from scratchnst.weights.holding import Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.archives import Sipping, archive_names, open_entry
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     OUTPUTS_LAST,
     Declared,
@@ -37,7 +36,8 @@ from scratchnst.weights.torch_names import (
     native_floats,
     read_exactly,
 )
-from scratchnst.weights.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.holding import Holding
 
 NAME = "NumPy archive"
 LONGEST_HEADER = 10_000  # characters, NumPy's own bound

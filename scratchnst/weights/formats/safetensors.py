@@ -16,8 +16,7 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.holding import Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
@@ -27,6 +26,7 @@ from scratchnst.weights.torch_names import (
     native_floats,
     read_exactly,
 )
+from scratchnst.weights.holding import Holding
 
 NAME = "safetensors"
 LONGEST_HEADER = 1 << 20  # VGG's has some KiB
