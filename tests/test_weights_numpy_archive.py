@@ -160,6 +160,22 @@ class TestValues:
             assert_holds(holding, arrays)
             assert holding.preprocessing is None
 
+    @pytest.mark.parametrize(
+        ("pack", "name"), [(npy, lists), (npy, underscored), (npy, dotted), (npz, underscored), (npz, dotted)]
+    )
+    def test_data_parallel(self, path, pack, name):
+        arrays = layers()
+        holding = read(path, pack({f"module.{key}": value for key, value in name(arrays).items()}))
+        assert_holds(holding, arrays)
+        assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if name is dotted else None)
+
+    @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+    @pytest.mark.parametrize("name", [underscored, dotted, lists])
+    def test_what_a_training_run_saves(self, path, key, name):
+        arrays = layers()
+        run = {"epoch": 3, "optimizer": {"state": {0: {"mean": np.zeros(3)}}}, key: name(arrays)}
+        assert_holds(read(path, npy(run)), arrays)
+
     @pytest.mark.parametrize("protocol", [3, 4])
     def test_protocols(self, path, protocol):
         arrays = layers()
@@ -435,5 +451,5 @@ class TestHostile:
     def test_single_array(self, path):
         self.refused(path, npy(np.zeros((3, 3, 3, 4))), "single array")
         self.refused(path, npy(np.array([{}, {}])), "single array")
-        self.refused(path, npy(np.array({1: 2})), "named arrays")
+        self.refused(path, npy(np.array({1: 2})), "no kernel of a first layer")
         self.refused(path, npy(np.array([[1], [2, 3]], object)[0:1].reshape(())), "dict")

@@ -84,13 +84,25 @@ def strides_of(array):
 
 def state_pickle(arrays, legacy=False):
     """The pickle of a state dict, one storage an array, named 0, 1 ...."""
+    return b"\x80\x02" + state_dict(arrays, legacy) + b"."
+
+
+def state_dict(arrays, legacy=False):
+    """Instructions that push a state dict."""
     view = b"N" if legacy else b""
-    program = b"\x80\x02ccollections\nOrderedDict\n)R("
+    program = b"ccollections\nOrderedDict\n)R("
     for key, (name, array) in enumerate(arrays.items()):
         stored = storage(str(key), array.size, STORAGES[array.dtype], view)
         program += text(name) + tensor(array.shape, strides_of(array), 0, stored)
-    attributes = b"}" + text("_metadata") + b"}sb"
-    return program + b"u" + attributes + b"."
+    return program + b"u}" + text("_metadata") + b"}sb"
+
+
+def training_pickle(arrays, key, legacy=False):
+    """The pickle of what a training run saves: an epoch, an optimiser whose states are numbered, and the network."""
+    optimizer = b"}" + text("state") + b"}K\x00}ss"
+    epoch = text("epoch") + integer(3) + text("best") + b"N"
+    state = text(key) + state_dict(arrays, legacy)
+    return b"\x80\x02}(" + epoch + text("optimizer") + optimizer + state + b"u."
 
 
 def old_state_pickle(arrays):
@@ -231,6 +243,38 @@ class TestValues:
         arrays = arrays_by_name()
         assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays)[:-1])), arrays, STEMS, NAMES)
 
+    @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+    def test_what_a_training_run_saves(self, path, key):
+        arrays = arrays_by_name()
+        assert_holds(read(path, zip_file(training_pickle(arrays, key), raw(arrays))), arrays, STEMS, NAMES)
+        numbers = [(array.size, array.tobytes()) for array in arrays.values()]
+        assert_holds(read(path, legacy_file(training_pickle(arrays, key, True), numbers)), arrays, STEMS, NAMES)
+
+    @pytest.mark.parametrize("write", WRITERS)
+    @pytest.mark.parametrize("stems", [STEMS, NAMES])
+    def test_data_parallel(self, path, write, stems):
+        """Around the network, or around its features alone as in PyTorch's example."""
+        arrays = arrays_by_name(stems)
+        expected = read(path, write(arrays)).preprocessing
+        for old, new in (("", "module."), ("features.", "features.module.")):
+            holding = read(path, write({name.replace(old, new, 1): array for name, array in arrays.items()}))
+            assert_holds(holding, arrays, stems, NAMES)
+            assert holding.preprocessing == expected
+
+    @pytest.mark.parametrize("is_zip", [True, False])
+    def test_training_run_of_pytorch(self, path, is_zip):
+        torch = pytest.importorskip("torch")
+        network = torch.nn.Module()
+        network.features = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3))
+        optimizer = torch.optim.Adam(network.parameters())
+        network.features(torch.zeros(1, 3, 8, 8)).sum().backward()
+        optimizer.step()
+        state = torch.nn.DataParallel(network).state_dict()
+        run = {"epoch": 3, "arch": "vgg19", "state_dict": state, "optimizer": optimizer.state_dict()}
+        torch.save(run, path, _use_new_zipfile_serialization=is_zip)
+        arrays = {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
+        assert_holds(pytorch.read(path), arrays, STEMS[:2], NAMES[:2])
+
     @pytest.mark.parametrize("is_zip", [True, False])
     @pytest.mark.parametrize("protocol", [2, 4])
     def test_written_by_pytorch(self, path, is_zip, protocol):
@@ -351,6 +395,16 @@ class TestUnsuitable:
     )
     def test_other_networks(self, path, stems, pattern):
         self.refused(path, write_zip(arrays_by_name(stems)), pattern)
+
+    def test_with_module_and_without(self, path):
+        arrays = arrays_by_name()
+        arrays["module.features.0.bias"] = arrays["features.0.bias"]
+        self.refused(path, write_zip(arrays), "features.0.bias with module. in its name and without")
+
+    def test_wrapped_twice(self, path):
+        self.refused(
+            path, zip_file(b"\x80\x02}" + text("model") + b"}" + text("model") + b"}ss.", []), "no array in it"
+        )
 
     @pytest.mark.parametrize("missing", ["features.2.weight", "features.2.bias", "features.5.bias"])
     def test_missing_part(self, path, missing):

@@ -86,6 +86,13 @@ class TestValues:
         assert_holds(holding, arrays, stems)
         assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
 
+    @pytest.mark.parametrize("stems", [TORCHVISION, PLAIN])
+    def test_data_parallel(self, path, stems):
+        arrays = arrays_by_name(stems)
+        holding = read(path, write({f"module.{name}": array for name, array in arrays.items()}))
+        assert_holds(holding, arrays, stems)
+        assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
+
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_written_by_its_library(self, path, dtype):
         library = pytest.importorskip("safetensors.numpy")

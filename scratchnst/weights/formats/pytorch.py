@@ -37,9 +37,10 @@ from scratchnst.weights.formats.torch_names import (
     collect,
     damage_told,
     has_plain_names,
-    is_meaningful,
+    meaningful,
     native_floats,
     read_exactly,
+    unwrapped,
 )
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
 from scratchnst.weights.holding import LARGEST_KERNEL, Holding
@@ -91,11 +92,8 @@ def read(path: Path) -> Holding:
         state, order, read_bytes = _open_zip(file) if is_zip else _open_legacy(file)
         if not isinstance(state, dict):
             raise UserError("it does not hold a state dict: save the network's state_dict() and give that.")
-        found = {
-            name: Declared(value.shape, _loader(value, order, read_bytes))
-            for name, value in state.items()
-            if is_meaningful(name) and isinstance(value, _Tensor)
-        }
+        tensors = {name: value for name, value in unwrapped(state).items() if isinstance(value, _Tensor)}
+        found = {name: _declared(tensors[key], order, read_bytes) for name, key in meaningful(tensors).items()}
         return collect(found, OUTPUTS_FIRST, _preprocessing(path, found))
 
 
@@ -212,8 +210,8 @@ def _tensor(storage, offset, shape, strides, *_gradients):
     raise UserError("the description of a tensor in it is not understood: the file is damaged.")
 
 
-def _loader(tensor, order, read_bytes):
-    return lambda: _load(tensor, order, read_bytes)
+def _declared(tensor, order, read_bytes):
+    return Declared(tensor.shape, lambda: _load(tensor, order, read_bytes))
 
 
 def _load(tensor, order, read_bytes):
