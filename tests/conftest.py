@@ -21,6 +21,12 @@ def dtype(request):
     return request.param
 
 
+@pytest.fixture(scope="module")
+def path(tmp_path_factory):
+    """Where tests may write a file, one after the other; its name tells nothing."""
+    return tmp_path_factory.mktemp("files") / "a file without a telling name"
+
+
 @pytest.fixture(scope="session")
 def vgg19_file():
     """The file with genuine VGG19 weights that SCRATCHNST_VGG19 names; without it the test is skipped."""

@@ -8,34 +8,34 @@ import io
 import os
 import pickle
 import struct
-import tracemalloc
 import zipfile
 from collections import OrderedDict
 
 import numpy as np
 import pytest
+import readers
 from hypothesis import given, settings
-from hypothesis import strategies as st
+from readers import (
+    PLAIN,
+    TORCHVISION,
+    Calls,
+    assert_holds,
+    damaged,
+    layers_of,
+    outcome,
+    programs,
+    state_dict,
+    survived,
+    truncations,
+    written,
+)
 
 from scratchnst import vgg
-from scratchnst.errors import UserError
-from scratchnst.weights import pytorch
-from scratchnst.weights.holding import Holding
+from scratchnst.weights.formats import pytorch
 
 VGG19_INDICES = (0, 2, 5, 7, 10, 12, 14, 16, 19, 21, 23, 25, 28, 30, 32, 34)
 VGG16_INDICES = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
 STORAGES = {np.dtype("f2"): "HalfStorage", np.dtype("f4"): "FloatStorage", np.dtype("f8"): "DoubleStorage"}
-
-
-def arrays_by_name(stems=("features.0", "features.2", "features.5"), width=4, dtype="f4"):
-    """A state dict: kernels (C_out, C_in, 3, 3) and biases under `stems`, and a classifier that does not matter."""
-    rng = np.random.default_rng(1)
-    arrays = {}
-    for number, stem in enumerate(stems):
-        arrays[f"{stem}.weight"] = rng.standard_normal((width, width if number else 3, 3, 3)).astype(dtype)
-        arrays[f"{stem}.bias"] = rng.standard_normal(width).astype(dtype)
-    arrays["classifier.0.weight"] = np.zeros((2, 2), dtype)
-    return arrays
 
 
 # ------------------------------------------------------------------------------------- the format, byte by byte
@@ -84,13 +84,25 @@ def strides_of(array):
 
 def state_pickle(arrays, legacy=False):
     """The pickle of a state dict, one storage an array, named 0, 1 ...."""
+    return b"\x80\x02" + pushed_state(arrays, legacy) + b"."
+
+
+def pushed_state(arrays, legacy=False):
+    """Instructions that push a state dict."""
     view = b"N" if legacy else b""
-    program = b"\x80\x02ccollections\nOrderedDict\n)R("
+    program = b"ccollections\nOrderedDict\n)R("
     for key, (name, array) in enumerate(arrays.items()):
         stored = storage(str(key), array.size, STORAGES[array.dtype], view)
         program += text(name) + tensor(array.shape, strides_of(array), 0, stored)
-    attributes = b"}" + text("_metadata") + b"}sb"
-    return program + b"u" + attributes + b"."
+    return program + b"u}" + text("_metadata") + b"}sb"
+
+
+def training_pickle(arrays, key, legacy=False):
+    """The pickle of what a training run saves: an epoch, an optimiser whose states are numbered, and the network."""
+    optimizer = b"}" + text("state") + b"}K\x00}ss"
+    epoch = text("epoch") + integer(3) + text("best") + b"N"
+    state = text(key) + pushed_state(arrays, legacy)
+    return b"\x80\x02}(" + epoch + text("optimizer") + optimizer + state + b"u."
 
 
 def old_state_pickle(arrays):
@@ -143,72 +155,51 @@ WRITERS = [write_zip, write_legacy, write_old_legacy]
 
 
 def read(path, data):
-    path.write_bytes(data)
-    return pytorch.read(path)
+    return pytorch.read(written(path, data))
 
 
-def assert_holds(holding, arrays, stems, names):
-    assert list(holding.arrays) == list(names)
-    for name, stem in zip(names, stems):
-        kernel, bias = holding.arrays[name]
-        assert kernel.flags.c_contiguous
-        assert kernel.dtype == arrays[f"{stem}.weight"].dtype.newbyteorder("=")
-        np.testing.assert_array_equal(kernel, arrays[f"{stem}.weight"].transpose(2, 3, 1, 0))
-        np.testing.assert_array_equal(bias, arrays[f"{stem}.bias"])
-
-
-@pytest.fixture
-def path(tmp_path):
-    return tmp_path / "a file without a telling name"
-
-
-@pytest.fixture(scope="module")
-def scratch(tmp_path_factory):
-    """A path to write to again and again."""
-    return tmp_path_factory.mktemp("fuzz") / "file"
-
-
-STEMS, NAMES = ("features.0", "features.2", "features.5"), ("conv1_1", "conv1_2", "conv2_1")
+def refused(path, data, pattern=""):
+    readers.refused(pytorch.read, written(path, data), pattern)
 
 
 class TestValues:
     @pytest.mark.parametrize("write", WRITERS)
     @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
     def test_bit_identical(self, path, write, dtype):
-        arrays = arrays_by_name(STEMS, dtype=dtype)
+        arrays = state_dict(TORCHVISION, dtype=dtype)
         holding = read(path, write(arrays))
         assert pytorch.recognises(path)
-        assert_holds(holding, arrays, STEMS, NAMES)
+        assert_holds(holding, layers_of(arrays))
         assert holding.preprocessing is None
 
     @pytest.mark.parametrize(("name", "indices"), [("vgg19", VGG19_INDICES), ("vgg16", VGG16_INDICES)])
     def test_whole_networks(self, path, name, indices):
         stems = [f"features.{index}" for index in indices]
-        arrays = arrays_by_name(stems)
-        assert_holds(read(path, write_zip(arrays)), arrays, stems, list(vgg.kernel_shapes(name)))
+        arrays = state_dict(stems)
+        assert_holds(read(path, write_zip(arrays)), layers_of(arrays, stems, vgg.kernel_shapes(name)))
 
     @pytest.mark.parametrize("write", WRITERS)
     def test_gatys(self, path, write):
         """Plain names tell that the network is Oxford's."""
-        arrays = arrays_by_name(NAMES)
+        arrays = state_dict(PLAIN)
         holding = read(path, write(arrays))
-        assert_holds(holding, arrays, NAMES, NAMES)
+        assert_holds(holding, layers_of(arrays, PLAIN))
         assert holding.preprocessing == vgg.PREPROCESSINGS["oxford"]
 
     def test_preprocessing_by_hash(self, path, monkeypatch):
-        data = write_zip(arrays_by_name())
+        data = write_zip(state_dict())
         beginning = hashlib.sha256(data).hexdigest()[:8]
         monkeypatch.setitem(pytorch.PREPROCESSING_BY_SHA256, beginning, vgg.PREPROCESSINGS["torchvision"])
         assert read(path, data).preprocessing == vgg.PREPROCESSINGS["torchvision"]
 
     def test_big_endian(self, path):
-        arrays = arrays_by_name()
+        arrays = state_dict()
         data = zip_file(state_pickle(arrays), raw({k: a.astype(">f4") for k, a in arrays.items()}), b"big")
-        assert_holds(read(path, data), arrays, STEMS, NAMES)
+        assert_holds(read(path, data), layers_of(arrays))
 
     def test_without_byte_order(self, path):
-        arrays = arrays_by_name()
-        assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays), order=None)), arrays, STEMS, NAMES)
+        arrays = state_dict()
+        assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays), order=None)), layers_of(arrays))
 
     @pytest.mark.parametrize("legacy", [False, True])
     def test_one_storage_with_offsets_and_strides(self, path, legacy):
@@ -224,24 +215,56 @@ class TestValues:
         else:
             data = zip_file(program, [numbers.tobytes()])
         arrays = {"features.0.weight": kernel, "features.0.bias": numbers[113:]}
-        assert_holds(read(path, data), arrays, ["features.0"], ["conv1_1"])
+        assert_holds(read(path, data), layers_of(arrays, TORCHVISION[:1]))
 
     def test_classifier_is_not_read(self, path):
         """Its storage, the last one, is not even there."""
-        arrays = arrays_by_name()
-        assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays)[:-1])), arrays, STEMS, NAMES)
+        arrays = state_dict()
+        assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays)[:-1])), layers_of(arrays))
+
+    @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
+    def test_what_a_training_run_saves(self, path, key):
+        arrays = state_dict()
+        assert_holds(read(path, zip_file(training_pickle(arrays, key), raw(arrays))), layers_of(arrays))
+        numbers = [(array.size, array.tobytes()) for array in arrays.values()]
+        assert_holds(read(path, legacy_file(training_pickle(arrays, key, True), numbers)), layers_of(arrays))
+
+    @pytest.mark.parametrize("write", WRITERS)
+    @pytest.mark.parametrize("stems", [TORCHVISION, PLAIN])
+    def test_data_parallel(self, path, write, stems):
+        """Around the network, or around its features alone as in PyTorch's example."""
+        arrays = state_dict(stems)
+        expected = read(path, write(arrays)).preprocessing
+        for old, new in (("", "module."), ("features.", "features.module.")):
+            holding = read(path, write({name.replace(old, new, 1): array for name, array in arrays.items()}))
+            assert_holds(holding, layers_of(arrays, stems))
+            assert holding.preprocessing == expected
+
+    @pytest.mark.parametrize("is_zip", [True, False])
+    def test_training_run_of_pytorch(self, path, is_zip):
+        torch = pytest.importorskip("torch")
+        network = torch.nn.Module()
+        network.features = torch.nn.Sequential(torch.nn.Conv2d(3, 4, 3), torch.nn.ReLU(), torch.nn.Conv2d(4, 4, 3))
+        optimizer = torch.optim.Adam(network.parameters())
+        network.features(torch.zeros(1, 3, 8, 8)).sum().backward()
+        optimizer.step()
+        state = torch.nn.DataParallel(network).state_dict()
+        run = {"epoch": 3, "arch": "vgg19", "state_dict": state, "optimizer": optimizer.state_dict()}
+        torch.save(run, path, _use_new_zipfile_serialization=is_zip)
+        arrays = {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
+        assert_holds(pytorch.read(path), layers_of(arrays, TORCHVISION[:2]))
 
     @pytest.mark.parametrize("is_zip", [True, False])
     @pytest.mark.parametrize("protocol", [2, 4])
     def test_written_by_pytorch(self, path, is_zip, protocol):
         torch = pytest.importorskip("torch")
-        arrays = arrays_by_name()
+        arrays = state_dict()
         state = OrderedDict((name, torch.from_numpy(array)) for name, array in arrays.items())
         state["features.0.weight"] = state["features.0.weight"].contiguous(memory_format=torch.channels_last)
         state["number"] = torch.tensor(3)
         torch.save(state, path, _use_new_zipfile_serialization=is_zip, pickle_protocol=protocol)
         assert pytorch.recognises(path)
-        assert_holds(pytorch.read(path), arrays, STEMS, NAMES)
+        assert_holds(pytorch.read(path), layers_of(arrays))
 
     @pytest.mark.parametrize("is_zip", [True, False])
     def test_module_written_by_pytorch(self, path, is_zip):
@@ -252,7 +275,7 @@ class TestValues:
         arrays = {name: parameter.detach().numpy() for name, parameter in network.named_parameters()}
         for state in (network.state_dict(), network.state_dict(keep_vars=True)):
             torch.save(state, path, _use_new_zipfile_serialization=is_zip)
-            assert_holds(pytorch.read(path), arrays, STEMS[:2], NAMES[:2])
+            assert_holds(pytorch.read(path), layers_of(arrays, TORCHVISION[:2]))
 
 
 class TestRecognises:
@@ -260,7 +283,7 @@ class TestRecognises:
         "data", [b"", b"PK", b"PK\3\4", b"PK\3\4" + b"\xff" * 60, b"\x80\x02}.", b"<html>", b"\0" * 99]
     )
     def test_others(self, path, data):
-        path.write_bytes(data)
+        written(path, data)
         assert not pytorch.recognises(path)
 
     def test_other_archives(self, path):
@@ -270,71 +293,49 @@ class TestRecognises:
 
     def test_truncated(self, path):
         """So that its reader can say what is wrong."""
-        path.write_bytes(write_zip(arrays_by_name())[:-10])
+        written(path, write_zip(state_dict())[:-10])
         assert pytorch.recognises(path)
 
 
 class TestDamaged:
     @pytest.mark.parametrize("write", WRITERS)
-    def test_truncated_everywhere(self, scratch, write):
-        arrays = arrays_by_name(STEMS[:1], width=2)
+    def test_truncated_everywhere(self, path, write):
+        arrays = state_dict(TORCHVISION[:1], width=2)
         data = write(arrays)
-        for length in range(len(data)):
-            scratch.write_bytes(data[:length])
-            assert pytorch.recognises(scratch) in (True, False)
-            try:
-                assert_holds(pytorch.read(scratch), arrays, STEMS[:1], NAMES[:1])
+        for length in truncations(path, data):
+            assert pytorch.recognises(path) in (True, False)
+            holding = outcome(pytorch.read, path)
+            if not isinstance(holding, str):
                 assert length >= len(data) - arrays["classifier.0.weight"].nbytes - 8
-            except UserError as error:
-                assert str(error).endswith(".")
-                assert "\n" not in str(error)
+                assert_holds(holding, layers_of(arrays, TORCHVISION[:1]))
 
     @settings(max_examples=300, deadline=None)
-    @given(st.data())
-    def test_flipped_bytes(self, scratch, data):
-        content = bytearray(data.draw(st.sampled_from(FUZZED)))
-        for _ in range(data.draw(st.integers(1, 4))):
-            content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
-        scratch.write_bytes(content)
-        pytorch.recognises(scratch)
-        try:
-            assert isinstance(pytorch.read(scratch), Holding)
-        except UserError as error:
-            assert len(str(error)) < 500
+    @given(damaged([write(state_dict(TORCHVISION[:2], width=2)) for write in WRITERS]))
+    def test_flipped_bytes(self, path, data):
+        survived(pytorch, path, data)
 
     @settings(max_examples=200, deadline=None)
-    @given(st.lists(st.sampled_from([bytes([code]) for code in range(256)]), max_size=60).map(b"".join))
-    def test_any_program(self, scratch, program):
+    @given(programs())
+    def test_any_program(self, path, program):
         for data in (zip_file(b"\x80\x02" + program, []), legacy_file(program, [])):
-            scratch.write_bytes(data)
-            with pytest.raises(UserError):
-                pytorch.read(scratch)
+            assert isinstance(outcome(pytorch.read, written(path, data)), str)
 
     def test_wrong_checksum(self, path):
-        data = bytearray(write_zip(arrays_by_name()))
-        data[data.index(arrays_by_name()["features.0.weight"].tobytes())] ^= 1
-        with pytest.raises(UserError, match="damaged"):
-            read(path, data)
-
-
-FUZZED = [write(arrays_by_name(STEMS[:2], width=2)) for write in WRITERS]
+        data = bytearray(write_zip(state_dict()))
+        data[data.index(state_dict()["features.0.weight"].tobytes())] ^= 1
+        refused(path, data, "damaged")
 
 
 class TestUnsuitable:
-    def refused(self, path, data, pattern):
-        with pytest.raises(UserError, match=pattern) as caught:
-            read(path, data)
-        assert str(caught.value).endswith(".")
-
     def test_batch_normalisation(self, path):
-        arrays = arrays_by_name(("features.0", "features.3"))
+        arrays = state_dict(("features.0", "features.3"))
         arrays["features.1.running_mean"] = np.zeros(4, "f4")
-        self.refused(path, write_zip(arrays), "batch normalisation")
+        refused(path, write_zip(arrays), "batch normalisation")
 
     def test_batch_normalisation_without_means(self, path):
-        arrays = arrays_by_name(("features.0", "features.3"))
+        arrays = state_dict(("features.0", "features.3"))
         arrays["features.1.weight"] = arrays["features.1.bias"] = np.zeros(4, "f4")
-        self.refused(path, write_zip(arrays), "batch normalisation")
+        refused(path, write_zip(arrays), "batch normalisation")
 
     @pytest.mark.parametrize(
         ("stems", "pattern"),
@@ -350,18 +351,26 @@ class TestUnsuitable:
         ],
     )
     def test_other_networks(self, path, stems, pattern):
-        self.refused(path, write_zip(arrays_by_name(stems)), pattern)
+        refused(path, write_zip(state_dict(stems)), pattern)
+
+    def test_with_module_and_without(self, path):
+        arrays = state_dict()
+        arrays["module.features.0.bias"] = arrays["features.0.bias"]
+        refused(path, write_zip(arrays), "features.0.bias with module. in its name and without")
+
+    def test_wrapped_twice(self, path):
+        refused(path, zip_file(b"\x80\x02}" + text("model") + b"}" + text("model") + b"}ss.", []), "no array in it")
 
     @pytest.mark.parametrize("missing", ["features.2.weight", "features.2.bias", "features.5.bias"])
     def test_missing_part(self, path, missing):
-        arrays = arrays_by_name()
+        arrays = state_dict()
         del arrays[missing]
-        self.refused(path, write_zip(arrays), f"{missing[:10]} lacks")
+        refused(path, write_zip(arrays), f"{missing[:10]} lacks")
 
     def test_parts_that_do_not_belong_together(self, path):
-        arrays = arrays_by_name()
+        arrays = state_dict()
         arrays["features.2.bias"] = np.zeros(5, "f4")
-        self.refused(path, write_zip(arrays), "conv1_2 do not belong together")
+        refused(path, write_zip(arrays), "conv1_2 do not belong together")
 
     @pytest.mark.parametrize("kind", ["BFloat16Storage", "LongStorage"])
     def test_other_numbers(self, path, kind):
@@ -369,23 +378,13 @@ class TestUnsuitable:
             b"\x80\x02}(" + text("conv1_1.weight") + tensor([4, 3, 3, 3], [27, 9, 3, 1], 0, storage("0", 108, kind))
         )
         program += text("conv1_1.bias") + tensor([4], [1], 0, storage("1", 4, kind)) + b"u."
-        self.refused(path, zip_file(program, [b"\0" * 864, b"\0" * 32]), kind)
+        refused(path, zip_file(program, [b"\0" * 864, b"\0" * 32]), kind)
 
     def test_no_dict(self, path):
-        self.refused(path, zip_file(pickle.dumps([1], 2), []), "state dict")
+        refused(path, zip_file(pickle.dumps([1], 2), []), "state dict")
 
     def test_other_archive(self, path):
-        self.refused(path, zip_file(b"", []).replace(b"data.pkl", b"data.txt"), "not one that PyTorch wrote")
-
-
-class Calls:
-    """Pickles as a call of `function`."""
-
-    def __init__(self, function, *arguments):
-        self.call = function, arguments
-
-    def __reduce__(self):
-        return self.call
+        refused(path, zip_file(b"", []).replace(b"data.pkl", b"data.txt"), "not one that PyTorch wrote")
 
 
 def shared(depth):
@@ -399,20 +398,9 @@ CONV = text("conv1_1.weight")
 class TestHostile:
     """Nothing is executed, memory stays small, and the answer is a UserError."""
 
-    @pytest.fixture(autouse=True)
-    def bounded(self):
-        tracemalloc.start()
-        yield
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert peak < 50e6
-
-    def refused(self, path, program, pattern="."):
+    def refused(self, path, program, pattern=""):
         for data in (zip_file(program, [b"\0" * 432]), legacy_file(program, [(108, b"\0" * 432)])):
-            with pytest.raises(UserError, match=pattern) as caught:
-                read(path, data)
-            assert len(str(caught.value)) < 300
-            assert str(caught.value).isprintable()
+            refused(path, data, pattern)
 
     @pytest.mark.parametrize("protocol", [0, 1, 2, 3, 4, 5])
     def test_calls(self, path, tmp_path, protocol):
@@ -558,24 +546,19 @@ class TestHostile:
     def test_legacy_counts(self, path, count):
         program = b"\x80\x02}(" + CONV + tensor([4, 3, 3, 3], [27, 9, 3, 1], 0, storage("0", 108))
         program += text("conv1_1.bias") + tensor([4], [1], 0, storage("0", 108)) + b"u."
-        with pytest.raises(UserError, match="sizes"):
-            read(path, legacy_file(program, [(count, b"\0" * 432)]))
+        refused(path, legacy_file(program, [(count, b"\0" * 432)]), "sizes")
 
     @pytest.mark.parametrize("keys", [3, [3], ["9"], [[]], {}])
     def test_legacy_keys(self, path, keys):
-        start = legacy_file(state_pickle(arrays_by_name(STEMS[:1])), [])
-        with pytest.raises(UserError):
-            read(path, start.removesuffix(pickle.dumps([], 2)) + pickle.dumps(keys, 2))
+        start = legacy_file(state_pickle(state_dict(TORCHVISION[:1])), [])
+        refused(path, start.removesuffix(pickle.dumps([], 2)) + pickle.dumps(keys, 2))
 
     @pytest.mark.parametrize("compression", [zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
     def test_compressed(self, path, compression):
         with zipfile.ZipFile(path, "w", compression) as archive, archive.open("archive/data.pkl", "w") as entry:
             for _ in range(100):
                 entry.write(b"N" * 1_000_000)
-        del archive, entry  # and the compressor's memory with them
-        tracemalloc.reset_peak()
-        with pytest.raises(UserError, match="compressed"):
-            pytorch.read(path)
+        readers.refused(pytorch.read, path, "compressed")
 
     def test_too_long(self, path):
         self.refused(path, b"\x80\x02" + text("x" * 2_000_000) + b".", "longer than")
@@ -587,19 +570,16 @@ class TestHostile:
         start, end = data.index(b"PK\1\2"), data.index(b"PK\5\6")
         directory = data[start:end] * 200_000
         record = struct.pack("<4s4H2LH", b"PK\5\6", 0, 0, 0, 0, len(directory), start, 0)
-        path.write_bytes(data[:start] + directory + record)
-        size = path.stat().st_size
-        del directory
-        tracemalloc.reset_peak()
-        assert pytorch.recognises(path)
-        with pytest.raises(UserError, match="too many entries"):
-            pytorch.read(path)
-        assert size > 5e6
+        assert len(directory) > 5e6
+        refused(path, data[:start] + directory + record, "too many entries")
+        with readers.memory_below(5e6):
+            assert pytorch.recognises(path)
 
     def test_promised_size(self, path):
         """An entry that claims four gigabytes: only what the tensor needs is read."""
-        arrays = arrays_by_name(STEMS[:1])
+        arrays = state_dict(TORCHVISION[:1])
         data = bytearray(write_zip(arrays))
         start = data.index(b"archive/data/0", data.index(b"PK\1\2")) - 46
         data[start + 20 : start + 28] = struct.pack("<II", 2**32 - 2, 2**32 - 2)
-        assert_holds(read(path, data), arrays, STEMS[:1], NAMES[:1])
+        with readers.memory_below(5e6):
+            assert_holds(read(path, data), layers_of(arrays, TORCHVISION[:1]))

@@ -17,8 +17,8 @@ from scratchnst.cli.arguments import add_preprocessing
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.weights import native
 from scratchnst.weights.download import VGG19, cached, fetch
+from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
 from scratchnst.weights.normalize import mean_activations, normalize
 from scratchnst.weights.published import published

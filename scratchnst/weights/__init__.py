@@ -1,1 +1,1 @@
-"""Networks from files: readers, our own format, normalisation, and the choice of the network to run."""
+"""Networks from files: the choice of the one to run, downloads, normalisation; formats/ holds the readers."""

@@ -9,8 +9,8 @@ from pathlib import Path
 from scratchnst import pyramid
 from scratchnst.errors import UserError
 from scratchnst.network import Network
-from scratchnst.weights import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
 from scratchnst.weights.download import VGG19, cached
+from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
 from scratchnst.weights.holding import assemble
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"

@@ -18,7 +18,7 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 from scratchnst.weights.holding import Holding
 
 NAME = "Keras"

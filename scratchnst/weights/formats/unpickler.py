@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from scratchnst.errors import UserError
-from scratchnst.weights.torch_names import read_exactly
+from scratchnst.weights.formats.torch_names import read_exactly
 
 LARGEST_PICKLE = 1 << 18  # bytes, without the numbers; VGG's has some KiB, and each can cost a hundred of memory
 
@@ -58,7 +58,8 @@ class Unpickler:
     Notes
     -----
     Memory and time are bounded by LARGEST_PICKLE, the bytes that are read.  Long byte strings are passed over and
-    become a `Span`.  Only strings are keys of dicts.  Instructions: pickletools in the standard library.
+    become a `Span`.  Of a dict only what has a string for its key is kept.  Instructions: pickletools in the standard
+    library.
     """
 
     def __init__(
@@ -148,7 +149,7 @@ class Unpickler:
     def _set_items(self, items):
         if not isinstance(self._stack[-1], dict):
             raise ValueError("no dict")
-        self._stack[-1].update(_checked_dict(zip(items[::2], items[1::2])))
+        self._stack[-1].update(_dict(zip(items[::2], items[1::2])))
 
     def _line(self):
         line = self._file.readline(self._left + 1)
@@ -194,14 +195,9 @@ class Unpickler:
         self._stack.append(self._persistent(self._stack.pop()))
 
 
-def _checked_dict(pairs):
-    """A dict of `pairs` that has only strings for keys: hashing anything else could take forever."""
-    result = {}
-    for key, value in pairs:
-        if type(key) is not str:
-            raise UserError("it holds more than named arrays: save the network's state_dict() and give that.")
-        result[key] = value
-    return result
+def _dict(pairs):
+    """A dict of the `pairs` whose keys are strings, as the names of arrays are: hashing others could take forever."""
+    return {key: value for key, value in pairs if type(key) is str}
 
 
 def ordered_dict(*arguments: Any) -> dict[str, Any]:
@@ -210,7 +206,7 @@ def ordered_dict(*arguments: Any) -> dict[str, Any]:
         case ():
             return {}
         case ([*pairs],) if all(isinstance(pair, list | tuple) and len(pair) == 2 for pair in pairs):
-            return _checked_dict(pairs)
+            return _dict(pairs)
     raise UserError("a dict in it is damaged: get it again.")
 
 

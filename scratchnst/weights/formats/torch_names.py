@@ -7,6 +7,9 @@ features.0.weight, features.0.bias, features.2.weight ...
     stands two places further, and three places if a pool comes between: VGG16 and VGG19 explain themselves.
 conv1_1.weight, conv1_1.bias, conv1_2.weight ...
     block and number, as in Caffe; PyTorch's form of Gatys's normalised network has them.
+
+A network that was trained on several devices has ``module.`` before its names, or behind features.; and what a training
+run saves has the names one level further down, beside the number of the epoch and the like.
 """
 
 from __future__ import annotations
@@ -20,7 +23,7 @@ import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO
+from typing import IO, Any
 
 import numpy as np
 
@@ -33,6 +36,8 @@ OUTPUTS_FIRST = (2, 3, 1, 0)  # PyTorch's
 OUTPUTS_LAST = (0, 1, 2, 3)  # TensorFlow's, and ours
 
 _MEANINGFUL = re.compile(r"(features\.(?:0|[1-9][0-9]?)|conv[1-5]_[1-4])\.(weight|bias|running_mean|running_var)")
+_MODULE = re.compile(r"\bmodule\.")  # DataParallel's, around the network or, in PyTorch's example, its features
+_WRAPPERS = ("state_dict", "model_state_dict", "model")
 _AT_ONCE = 1 << 20  # bytes; a file that promises more than it holds is found out before memory is spent on it
 
 # What struct, zlib, zipfile, json, codecs and NumPy's parser of headers raise on bytes that are not what they expect.
@@ -50,9 +55,30 @@ class Declared:
     load: Callable[[], np.ndarray]
 
 
-def is_meaningful(name: str) -> bool:
-    """Return whether an array of this name can be part of VGG's convolutions; all others need not be looked at."""
-    return _MEANINGFUL.fullmatch(name) is not None
+def unwrapped(contents: dict[str, Any]) -> dict[str, Any]:
+    """Return the state dict that what a training run saved, {"epoch": 3, "state_dict": {...}}, contains, or is."""
+    return next((contents[key] for key in _WRAPPERS if isinstance(contents.get(key), dict)), contents)
+
+
+def meaningful(names: Iterable[str]) -> dict[str, str]:
+    """Return name without ``module.`` -> name in the file, where it can be part of VGG's convolutions.
+
+    The arrays of all other names need not be looked at.
+
+    Raises
+    ------
+    UserError
+        If one array is there with ``module.`` and without it.
+    """
+    found: dict[str, str] = {}
+    for name in names:
+        plain = _MODULE.sub("", name, count=1)
+        if not _MEANINGFUL.fullmatch(plain):
+            continue
+        if plain in found:
+            raise UserError(f"it holds {plain} with module. in its name and without: give a file of one network.")
+        found[plain] = name
+    return found
 
 
 def has_plain_names(names: Iterable[str]) -> bool:
@@ -67,7 +93,7 @@ def collect(
 
     Parameters
     ----------
-    found : name in the file -> array; names that are not meaningful are ignored, and their arrays not loaded
+    found : name -> array, for the names that are `meaningful`
     axes : OUTPUTS_FIRST or OUTPUTS_LAST, how the file lays out its kernels
     preprocessing : what the first layer expects, or None
 
@@ -76,13 +102,14 @@ def collect(
     UserError
         If there are none, they are not arranged as in VGG, or one lacks its kernel or bias.
     """
-    meaningful = [match for match in map(_MEANINGFUL.fullmatch, found) if match]
-    for match in meaningful:
-        name, stem, part = match.group(0, 1, 2)
+    stems = set()
+    for name in found:
+        stem, _, part = name.rpartition(".")
         if part.startswith("running") or (stem.startswith("features") and _is_scale(name, found)):
             raise UserError("it is the variant with batch normalisation: give plain VGG.")
+        stems.add(stem)
     arrays = {}
-    for name, stem in _stems({match[1] for match in meaningful}).items():
+    for name, stem in _stems(stems).items():
         if not {f"{stem}.weight", f"{stem}.bias"} <= found.keys():
             raise UserError(f"{stem} lacks its weight or its bias: give a file whose layers are complete.")
         arrays[name] = _load(name, found[f"{stem}.weight"], found[f"{stem}.bias"], axes)

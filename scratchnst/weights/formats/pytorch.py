@@ -11,7 +11,7 @@ before that, one after another::
     five pickles         a magic number, the protocol's version, the writer's system, the dict, the storages' names
     the storages         in the order of their names, each a count (int64) and raw numbers, little-endian
 
-The pickle is run by `scratchnst.weights.unpickler`, which makes tensors and nothing else.
+The pickle is run by `scratchnst.weights.formats.unpickler`, which makes tensors and nothing else.
 """
 
 from __future__ import annotations
@@ -30,19 +30,20 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.archives import LARGEST_DIRECTORY, LOCAL_FILE, Sipping, archive_names, open_entry
-from scratchnst.weights.holding import LARGEST_KERNEL, Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.archives import LARGEST_DIRECTORY, LOCAL_FILE, Sipping, archive_names, open_entry
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
     damage_told,
     has_plain_names,
-    is_meaningful,
+    meaningful,
     native_floats,
     read_exactly,
+    unwrapped,
 )
-from scratchnst.weights.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.holding import LARGEST_KERNEL, Holding
 
 NAME = "PyTorch"
 
@@ -91,11 +92,8 @@ def read(path: Path) -> Holding:
         state, order, read_bytes = _open_zip(file) if is_zip else _open_legacy(file)
         if not isinstance(state, dict):
             raise UserError("it does not hold a state dict: save the network's state_dict() and give that.")
-        found = {
-            name: Declared(value.shape, _loader(value, order, read_bytes))
-            for name, value in state.items()
-            if is_meaningful(name) and isinstance(value, _Tensor)
-        }
+        tensors = {name: value for name, value in unwrapped(state).items() if isinstance(value, _Tensor)}
+        found = {name: _declared(tensors[key], order, read_bytes) for name, key in meaningful(tensors).items()}
         return collect(found, OUTPUTS_FIRST, _preprocessing(path, found))
 
 
@@ -212,8 +210,8 @@ def _tensor(storage, offset, shape, strides, *_gradients):
     raise UserError("the description of a tensor in it is not understood: the file is damaged.")
 
 
-def _loader(tensor, order, read_bytes):
-    return lambda: _load(tensor, order, read_bytes)
+def _declared(tensor, order, read_bytes):
+    return Declared(tensor.shape, lambda: _load(tensor, order, read_bytes))
 
 
 def _load(tensor, order, read_bytes):

@@ -16,17 +16,17 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.holding import Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
     damage_told,
     has_plain_names,
-    is_meaningful,
+    meaningful,
     native_floats,
     read_exactly,
 )
+from scratchnst.weights.holding import Holding
 
 NAME = "safetensors"
 LONGEST_HEADER = 1 << 20  # VGG's has some KiB
@@ -58,7 +58,7 @@ def read(path: Path) -> Holding:
             raise UserError("its header is not JSON: the file is damaged; get it again.") from None
         if not isinstance(header, dict):
             raise UserError("its header is no table of arrays: the file is damaged; get it again.")
-        found = {name: _declared(file, 8 + length, name, header[name]) for name in filter(is_meaningful, header)}
+        found = {name: _declared(file, 8 + length, name, header[key]) for name, key in meaningful(header).items()}
         return collect(found, OUTPUTS_FIRST, vgg.OXFORD_PREPROCESSING if has_plain_names(found) else None)
 
 

@@ -24,20 +24,21 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.archives import Sipping, archive_names, open_entry
-from scratchnst.weights.holding import Holding
-from scratchnst.weights.torch_names import (
+from scratchnst.weights.formats.archives import Sipping, archive_names, open_entry
+from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     OUTPUTS_LAST,
     Declared,
     collect,
     damage_told,
     has_plain_names,
-    is_meaningful,
+    meaningful,
     native_floats,
     read_exactly,
+    unwrapped,
 )
-from scratchnst.weights.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.holding import Holding
 
 NAME = "NumPy archive"
 LONGEST_HEADER = 10_000  # characters, NumPy's own bound
@@ -74,20 +75,23 @@ def read(path: Path) -> Holding:
         is_npy = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
         file.seek(0)
         if is_npy:
-            return _assemble(_unpickled(file))
+            return _collect(_unpickled(file), lambda array: _declared(file, array))
         with zipfile.ZipFile(file) as archive:
-            return _assemble(_entries(archive))
+            entries = {name.removesuffix(".npy"): name for name in archive.namelist() if name.endswith(".npy")}
+            return _collect(entries, lambda name: _declared_entry(archive, name))
 
 
-def _assemble(found):
-    preprocessing = vgg.OXFORD_PREPROCESSING if has_plain_names(found) else None
-    found = {_dotted(name): array for name, array in found.items()}
-    return collect(found, _axes(found), preprocessing)
+def _collect(found, declare):
+    """Return the convolutions among what was `found` by name; `declare` makes a Declared of such."""
+    names = {_dotted(name): name for name in found}
+    arrays = {name: declare(found[names[dotted]]) for name, dotted in meaningful(names).items()}
+    preprocessing = vgg.OXFORD_PREPROCESSING if has_plain_names(meaningful(found)) else None
+    return collect(arrays, _axes(arrays), preprocessing)
 
 
 def _dotted(name):
     """conv1_1_W -> conv1_1.weight"""
-    match = re.fullmatch(r"(conv[0-9]_[0-9])_([Wb])", name)
+    match = re.fullmatch(r"(.*conv[0-9]_[0-9])_([Wb])", name)
     return f"{match[1]}.{_PARTS[match[2]]}" if match else name
 
 
@@ -104,30 +108,20 @@ def _axes(found):
     raise UserError("the kernel of conv1_1 is not 3 x 3 x 3 and a number of filters: give a file of VGG's weights.")
 
 
-def _entries(archive):
-    """The arrays of an .npz whose names mean something, by these names."""
-    found = {}
-    for entry in archive.namelist():
-        name = entry.removesuffix(".npy")
-        if entry.endswith(".npy") and is_meaningful(_dotted(name)):
-            found[name] = Declared(_entry(archive, entry)[0], _loader(archive, entry))
-    return found
+def _declared_entry(archive, name):
+    """The array that an .npy file in an archive declares."""
+    with open_entry(archive, name, _COMPRESSIONS) as file:
+        shape, _, _ = _header(file)
+    return Declared(shape, lambda: _load_entry(archive, name))
 
 
-def _loader(archive, name):
-    return lambda: _entry(archive, name, load=True)[1]
-
-
-def _entry(archive, name, load=False):
-    """Return the shape of an .npy file in an archive and, if asked for, its numbers."""
+def _load_entry(archive, name):
     with open_entry(archive, name, _COMPRESSIONS) as file:
         shape, is_fortran, dtype = _header(file)
-        if not load:
-            return shape, None
         if dtype.kind != "f" or dtype.itemsize > 8:
             raise UserError(NOT_FLOATS)
         data = read_exactly(file, math.prod(shape) * dtype.itemsize)
-        return shape, _in_order(data, dtype, shape, is_fortran)
+    return _in_order(data, dtype, shape, is_fortran)
 
 
 def _in_order(data, dtype, shape, is_fortran):
@@ -165,25 +159,25 @@ def _header(file):
 
 
 def _unpickled(file):
-    """The arrays of the dict in an .npy file, by the names of an .npz."""
+    """The pickled arrays of the dict in an .npy file, by the names of an .npz."""
     shape, _, dtype = _header(file)
     if not dtype.hasobject or shape != ():
         raise UserError("it is a single array: give a file with the kernels and biases of all layers.")
     value = Unpickler(file, _VOCABULARY).load()
     match value:
         case _Array(data=[dict(layers)]):
-            return dict(_named_arrays(file, layers))
+            return dict(_named_arrays(unwrapped(layers)))
     raise UserError("it does not hold a dict of arrays: give a file with the kernels and biases of all layers.")
 
 
-def _named_arrays(file, layers):
+def _named_arrays(layers):
     for name, value in layers.items():
         match value:
-            case [_Array() as kernel, _Array() as bias] if is_meaningful(_dotted(f"{name}_W")):
-                yield f"{name}_W", _declared(file, kernel)
-                yield f"{name}_b", _declared(file, bias)
-            case _Array() if is_meaningful(_dotted(name)):
-                yield name, _declared(file, value)
+            case [_Array() as kernel, _Array() as bias]:
+                yield f"{name}_W", kernel
+                yield f"{name}_b", bias
+            case _Array():
+                yield name, value
 
 
 def _declared(file, array):
