@@ -14,7 +14,7 @@ from scratchnst import samples
 from scratchnst.cli.arguments import non_negative_integer, positive_integer
 from scratchnst.cli.pictures import check_output, pictures_in
 from scratchnst.distil.training import distil
-from scratchnst.weights import native
+from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
 SAMPLE_SEEDS = (1, 2, 3)  # the sample pair itself, seed 0, stays unseen

@@ -20,7 +20,7 @@ def draw(random: np.random.Generator, pictures: Sequence[np.ndarray], side: int)
     """Return a (side, side, 3) float32 image, RGB about 0-255, from one of `pictures` (H, W, 3) or from noise."""
     if random.random() < SHARE_OF_NOISE:
         return _noise(random, side)
-    piece = _piece(random, pictures[random.integers(len(pictures))], side)
+    piece = _piece(random, pictures[int(random.integers(len(pictures)))], side)
     return np.ascontiguousarray(_varied(random, piece), np.float32)
 
 

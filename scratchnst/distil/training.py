@@ -156,13 +156,11 @@ class Course:
     def network_with(self, flat: np.ndarray) -> Network:
         """Return the student with the parameters in the vector `flat`."""
         parameters, start = {}, 0
-        for name, pair in self.network.parameters.items():
-            filled = []
-            for array in pair:
-                filled.append(flat[start : start + array.size].reshape(array.shape).astype(np.float32))
-                start += array.size
-            parameters[name] = tuple(filled)
-        return replace(self.network, parameters=parameters)
+        for name, (w, b) in self.network.parameters.items():
+            middle, end = start + w.size, start + w.size + b.size
+            parameters[name] = flat[start:middle].reshape(w.shape), flat[middle:end]
+            start = end
+        return replace(self.network, parameters=parameters).astype("float32")
 
     def _refresh(self, network):
         """Put new lessons in the place of old ones."""
