@@ -57,7 +57,7 @@ def convolve(
             flat += np.matmul(pixels[move], weights, out=product)
         patches.write(total[:, :width], y[image, top:bottom], None if positive is None else positive[image, top:bottom])
 
-    threads.run(job, strips(count, height, NUMBERS_PER_STRIP // (width * max(w.shape[2:]))))
+    threads.run(job, threads.strips(count, height, NUMBERS_PER_STRIP // (width * max(w.shape[2:]))))
     return y, positive
 
 
@@ -72,12 +72,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
         flat = g.reshape(-1, g.shape[2])[: len(pixels[moves[0]])]
         return np.stack([pixels[move].T @ flat for move in moves])
 
-    return threads.total(job, strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
-
-
-def strips(count: int, height: int, rows: int) -> list[tuple[int, int, int]]:
-    """Return (image, top, bottom) of strips of at most `rows` rows."""
-    return [(image, *piece) for image in range(count) for piece in threads.pieces(height, rows)]
+    return threads.total(job, threads.strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
 def _pixels(x, mask, image, top, bottom, kh, kw):

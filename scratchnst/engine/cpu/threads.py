@@ -152,6 +152,11 @@ def pieces(length: int, longest: int) -> list[tuple[int, int]]:
     return list(zip(ends, ends[1:]))
 
 
+def strips(count: int, height: int, rows: int) -> list[tuple[int, int, int]]:
+    """Cut `count` images into strips of at most `rows` rows: (image, top, bottom) of each."""
+    return [(image, *piece) for image in range(count) for piece in pieces(height, rows)]
+
+
 def _work(job, waiting):
     """Do jobs until none is left."""
     while True:

@@ -12,7 +12,6 @@ import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
 from scratchnst.engine.cpu import patches, threads
-from scratchnst.engine.cpu.shifted import strips
 
 Array = Any
 
@@ -44,7 +43,7 @@ def convolve(
             product += b
         patches.write(product, y[image, top:bottom], None if positive is None else positive[image, top:bottom])
 
-    threads.run(job, strips(count, height, PIXELS_PER_STRIP // width))
+    threads.run(job, threads.strips(count, height, PIXELS_PER_STRIP // width))
     return y, positive
 
 
@@ -57,7 +56,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
         patches.read(grad_y, mask, image, top, 0, g)
         return _windows(x, None, image, top, bottom, kh, kw).T @ g.reshape(-1, g.shape[2])
 
-    return threads.total(job, strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
+    return threads.total(job, threads.strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
 def _windows(x, mask, image, top, bottom, kh, kw):

@@ -150,7 +150,9 @@ def convolve(
     return y, positive
 
 
-def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, tile: int = 4) -> Array:
+def kernel_gradient(
+    x: Array, grad_y: Array, mask: Array | None = None, kernel: tuple[int, int] = (3, 3), tile: int = 4
+) -> Array:
     """Return dL/dw (3, 3, C, K), equation (f); `grad_y` is taken as zero where `mask`, if there is one, is False."""
     channels, outputs = x.shape[3], grad_y.shape[3]
     matrices = transforms(tile, x.dtype.name)
