@@ -125,6 +125,11 @@ class Network:
         }
         return replace(self, parameters=cast)
 
+    def on(self, engine: Engine) -> Network:
+        """Return this network computing with `engine`, its weights where that computes."""
+        there = {name: (engine.asarray(w), engine.asarray(b)) for name, (w, b) in self.parameters.items()}
+        return replace(self, parameters=there, engine=engine)
+
     def forward(self, x: Array, taps: Iterable[str], training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
         """Compute the features of images at the layers named in `taps`, and nothing that these do not need.
 
@@ -189,26 +194,33 @@ class Network:
         that name it as their source.  The walk meets all of these before the layer itself.
         """
         sources = self._sources()
-        gradients, grad_parameters = {}, {}
+        gradients: dict[str, Array] = {}
+        grad_parameters: dict[str, tuple[Array, Array]] = {}
         for layer in reversed(self.needed(grad_features)):
             grad_y = gradients.pop(layer.name, None)
             if layer.name in grad_features:
-                grad_y = _sum(grad_y, grad_features[layer.name])
+                grad_y = self._sum(grad_y, grad_features[layer.name])
             operation, layer_cache = self._operation(layer), cache.pop(layer.name)
             if layer.kind == "pool":
                 grad_x = operation.backward(grad_y, layer_cache)
             else:
                 grad_x = operation.backward_input(grad_y, layer_cache)
                 if with_parameters:
+                    if layer_cache[0] is None:
+                        raise ValueError("gradients of the parameters need a forward pass with training=True")
                     grad_parameters[layer.name] = operation.backward_parameters(grad_y, layer_cache)
             source = sources[layer.name]
-            gradients[source] = _sum(gradients.pop(source, None), grad_x)
+            gradients[source] = self._sum(gradients.get(source), grad_x)
         return gradients[IMAGE], grad_parameters
 
     def _operation(self, layer):
         """The engine's module for a row of the table."""
         names = {"conv": "conv2d_relu", "linear": "conv2d", "pool": POOLINGS[self.pooling]}
         return getattr(self.engine, names[layer.kind])
+
+    def _sum(self, ours, another):
+        """Add `another` to `ours`, an array that nobody else holds, or None."""
+        return another if ours is None else self.engine.add(ours, another)
 
     def check_layers(self, names: Iterable[str]) -> None:
         """Raise a UserError that names the layers there are, and the nearest one, if one of `names` is not there."""
@@ -253,11 +265,3 @@ class Network:
         """Name of each row -> name of the row that it reads."""
         above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
         return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}
-
-
-def _sum(ours, another):
-    """Add `another` to `ours`, an array that nobody else holds, or None."""
-    if ours is None:
-        return another
-    ours += another
-    return ours

@@ -133,7 +133,8 @@ class Objective:
         with engine.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
             features, cache = self.network.forward(image, {term.layer for term in self._terms}, training=False)
-            loss, values, steps_back = 0.0, {}, defaultdict(list)
+            loss, values = 0.0, {}
+            steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
             for term in self._terms:
                 value, loss_cache = term.loss.forward(features[term.layer], term.target)
                 steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))

@@ -33,14 +33,14 @@ class Engine(Protocol):
     style_loss: ModuleType
     total_variation: ModuleType
 
-    @staticmethod
-    def session() -> AbstractContextManager[None]:
+    def session(self) -> AbstractContextManager[None]:
         """Return what to enter around an evaluation; operations outside of it work as well, each on its own."""
 
-    @staticmethod
-    def asarray(array: Array, dtype: str) -> Array:
-        """Return `array` as an array of this engine's, where it computes."""
+    def asarray(self, array: Array, dtype: str | None = None) -> Array:
+        """Return `array` as one of this engine's, where it computes."""
 
-    @staticmethod
-    def asnumpy(array: Array) -> Array:
-        """Return an array of this engine's as NumPy's."""
+    def asnumpy(self, array: Array) -> Array:
+        """Return an array of this engine's as one of NumPy's."""
+
+    def add(self, total: Array, part: Array) -> Array:
+        """Add `part` to `total`, in place, and return it."""

@@ -20,10 +20,12 @@ from scratchnst.engine.cpu import (
     style_loss,
     total_variation,
 )
+from scratchnst.engine.cpu.add import add
 from scratchnst.engine.cpu.threads import blas_on_one_thread as session
 from scratchnst.ops import preprocess  # threads would save a hundredth part of an evaluation
 
 __all__ = [
+    "add",
     "asarray",
     "asnumpy",
     "average_pool",

@@ -25,14 +25,14 @@ def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
         np.add(pairs[:, 0::2], pairs[:, 1::2], out=part)
         part *= part.dtype.type(1 / 4)
 
-    threads.run(job, threads.strips(count, height, ROWS_PER_STRIP))
+    threads.run(job, threads.strips(y.shape, ROWS_PER_STRIP))
     return y, x.shape
 
 
 def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
     shape = cache
-    count, height, width, channels = grad_y.shape
+    _, height, width, channels = grad_y.shape
     grad_x = np.empty(shape, grad_y.dtype)
     grad_x[:, 2 * height :] = grad_x[:, :, 2 * width :] = 0  # pixels left out
 
@@ -41,5 +41,5 @@ def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
         squares = grad_x[image, 2 * top : 2 * bottom, : 2 * width].reshape(bottom - top, 2, width, 2, channels)
         squares[...] = quarter[:, np.newaxis, :, np.newaxis]
 
-    threads.run(job, threads.strips(count, height, ROWS_PER_STRIP))
+    threads.run(job, threads.strips(grad_y.shape, ROWS_PER_STRIP))
     return grad_x

@@ -22,7 +22,7 @@ def forward(F: Array, P: Array) -> tuple[float, Array]:
         np.subtract(F[image, top:bottom], P[image, top:bottom], out=here)
         return (here * here).sum(dtype="float64")
 
-    return float(0.5 * threads.total(job, threads.strips(*F.shape[:2], ROWS_PER_STRIP))), difference
+    return float(0.5 * threads.total(job, threads.strips(F.shape, ROWS_PER_STRIP))), difference
 
 
 def backward(grad_y: float, cache: Array) -> Array:

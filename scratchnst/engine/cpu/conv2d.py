@@ -13,8 +13,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import partial
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -23,14 +21,7 @@ from scratchnst.engine.cpu import shifted, threads, windows, winograd
 
 Array = Any
 
-WAYS: dict[str, Any] = {
-    "winograd": winograd,
-    "winograd6": SimpleNamespace(
-        convolve=partial(winograd.convolve, tile=6), kernel_gradient=partial(winograd.kernel_gradient, tile=6)
-    ),
-    "windows": windows,
-    "shifted": shifted,
-}
+WAYS = {"winograd": winograd, "windows": windows, "shifted": shifted}
 FEW_CHANNELS, ENOUGH_CHANNELS, ENOUGH_PIXELS = 15, 32, 256
 
 _forced: ContextVar[str | None] = ContextVar("way to convolve", default=None)
@@ -38,10 +29,9 @@ _forced: ContextVar[str | None] = ContextVar("way to convolve", default=None)
 
 def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
     """Return the name of the way to convolve images of `shape` (N, H, W, C) with a `kernel` (kh, kw, C, K)."""
-    kh, kw, channels, outputs = kernel
-    forced = _forced.get()
-    three = (kh, kw) == (3, 3)
-    if forced and (three or not forced.startswith("winograd")):
+    *sides, channels, outputs = kernel
+    three, forced = sides == [3, 3], _forced.get()
+    if forced and (three or forced != "winograd"):
         return forced
     if three and min(channels, outputs) >= ENOUGH_CHANNELS and shape[1] * shape[2] >= ENOUGH_PIXELS:
         return "winograd"
@@ -122,8 +112,7 @@ def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | Non
         g = g if mask is None else g * mask[image, top:bottom]
         return g.sum(axis=(0, 1))
 
-    count, height = x.shape[:2]
-    return grad_w, threads.total(strip, threads.strips(count, height, -(-height // 8)))
+    return grad_w, threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
 
 
 def check(x: Array, w: Array) -> None:
@@ -131,7 +120,9 @@ def check(x: Array, w: Array) -> None:
     if x.dtype not in (np.float32, np.float64):
         raise ValueError(f"a convolution takes float32 or float64, not {x.dtype}: convert the array with astype")
     if x.ndim != 4 or w.ndim != 4:
-        raise ValueError(f"a convolution takes images (N, H, W, C) and kernels (kh, kw, C, K), not {x.shape}, {w.shape}")
+        raise ValueError(
+            f"a convolution takes images (N, H, W, C) and kernels (kh, kw, C, K), not {x.shape}, {w.shape}"
+        )
     if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
         raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
     if x.shape[3] != w.shape[2]:

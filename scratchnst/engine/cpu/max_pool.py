@@ -32,14 +32,14 @@ def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:
             np.maximum(first, larger * np.uint8(number), out=first)  # numbers rise, so the last one counts
             np.maximum(largest, corners[number], out=largest)
 
-    threads.run(job, threads.strips(count, height, ROWS_PER_STRIP))
+    threads.run(job, threads.strips(y.shape, ROWS_PER_STRIP))
     return y, (x.shape, winner)
 
 
 def backward(grad_y: Array, cache: tuple[tuple[int, ...], Array]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
     shape, winner = cache
-    count, height, width, _ = grad_y.shape
+    _, height, width, _ = grad_y.shape
     grad_x = np.empty(shape, grad_y.dtype)
     grad_x[:, 2 * height :] = grad_x[:, :, 2 * width :] = 0  # pixels left out
 
@@ -47,7 +47,7 @@ def backward(grad_y: Array, cache: tuple[tuple[int, ...], Array]) -> Array:
         for number, corner in enumerate(_corners(grad_x, image, top, bottom)):
             np.multiply(grad_y[image, top:bottom], winner[image, top:bottom] == number, out=corner)
 
-    threads.run(job, threads.strips(count, height, ROWS_PER_STRIP))
+    threads.run(job, threads.strips(grad_y.shape, ROWS_PER_STRIP))
     return grad_x
 
 

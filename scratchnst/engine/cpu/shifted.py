@@ -57,13 +57,13 @@ def convolve(
             flat += np.matmul(pixels[move], weights, out=product)
         patches.write(total[:, :width], y[image, top:bottom], None if positive is None else positive[image, top:bottom])
 
-    threads.run(job, threads.strips(count, height, NUMBERS_PER_STRIP // (width * max(w.shape[2:]))))
+    threads.run(job, threads.strips(x.shape, NUMBERS_PER_STRIP // (width * max(w.shape[2:]))))
     return y, positive
 
 
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:
     """Return dL/dw (kh, kw, C, K), equation (b); `grad_y` is taken as zero where `mask`, if there is one, is False."""
-    (kh, kw), (count, height, width, _) = kernel, x.shape
+    (kh, kw), (_, height, width, _) = kernel, x.shape
 
     def job(image, top, bottom):
         pixels, moves = _pixels(x, None, image, top, bottom, kh, kw)
@@ -72,7 +72,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
         flat = g.reshape(-1, g.shape[2])[: len(pixels[moves[0]])]
         return np.stack([pixels[move].T @ flat for move in moves])
 
-    return threads.total(job, threads.strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
+    return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
 def _pixels(x, mask, image, top, bottom, kh, kw):

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextvars
 import math
+import operator
 import os
 import threading
 from collections import deque
@@ -16,6 +17,7 @@ from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from functools import cache
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -31,6 +33,7 @@ class _State:
         self.lock = threading.Lock()
         self.chosen = chosen
         self.executor: ThreadPoolExecutor | None = None
+        self.size = 0  # threads of the executor
         self.sections = 0  # of all threads together, in which BLAS is held to one thread
         self.limit: Any = None  # gives BLAS its threads back
 
@@ -72,10 +75,7 @@ def set_count(number: int | None) -> None:
 
 def default_count() -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that is less."""
-    if hasattr(os, "sched_getaffinity"):
-        cores = len(os.sched_getaffinity(0))
-    else:
-        cores = os.cpu_count() or 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is 4 here, 2 in nested regions
     return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
@@ -102,15 +102,25 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
 
 
 def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
-    """Return the sum of ``job(*a)`` over `arguments`, added in their order: the same at every run."""
-    arguments = list(arguments)
-    parts: list[Any] = [None] * len(arguments)
+    """Return the sum of ``job(*a)``, numbers or new arrays, over `arguments`.
+
+    It is added up in their order, whoever is done first, so that it is the same at every run.
+    """
+    done: dict[int, Any] = {}
+    lock, added, result = threading.Lock(), 0, None
 
     def store(position, *argument):
-        parts[position] = job(*argument)
+        nonlocal added, result
+        part = job(*argument)
+        with lock:
+            done[position] = part
+            while added in done:
+                part = done.pop(added)
+                result = part if result is None else operator.iadd(result, part)
+                added += 1
 
     run(store, ((position, *argument) for position, argument in enumerate(arguments)))
-    return sum(parts[1:], start=parts[0]) if parts else 0.0
+    return 0.0 if result is None else result
 
 
 @contextmanager
@@ -149,11 +159,12 @@ def pieces(length: int, longest: int) -> list[tuple[int, int]]:
     """Cut range(length) into as few pieces as possible, none longer than `longest`: (start, stop) of each."""
     number = -(-length // max(longest, 1))
     ends = [length * end // number for end in range(number + 1)] if number else [0]
-    return list(zip(ends, ends[1:]))
+    return list(pairwise(ends))
 
 
-def strips(count: int, height: int, rows: int) -> list[tuple[int, int, int]]:
-    """Cut `count` images into strips of at most `rows` rows: (image, top, bottom) of each."""
+def strips(shape: tuple[int, ...], rows: int) -> list[tuple[int, int, int]]:
+    """Cut images (N, H, ...) into strips of at most `rows` rows: (image, top, bottom) of each."""
+    count, height = shape[:2]
     return [(image, *piece) for image in range(count) for piece in pieces(height, rows)]
 
 
@@ -174,12 +185,12 @@ def _work(job, waiting):
 def _submit(workers, job, waiting) -> list[Future]:
     """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one)."""
     with _state.lock:
-        executor = _state.executor
-        if executor is None or executor._max_workers != count():
-            if executor is not None:
-                executor.shutdown(wait=False)  # what it has begun it ends
-            executor = _state.executor = ThreadPoolExecutor(count(), "scratchnst", _enter_pool)
-        return [executor.submit(contextvars.copy_context().run, _work, job, waiting) for _ in range(workers)]
+        if _state.executor is None or _state.size != count():
+            if _state.executor is not None:
+                _state.executor.shutdown(wait=False)  # what it has begun it ends
+            _state.size = count()
+            _state.executor = ThreadPoolExecutor(_state.size, "scratchnst", _enter_pool)
+        return [_state.executor.submit(contextvars.copy_context().run, _work, job, waiting) for _ in range(workers)]
 
 
 def _enter_pool():

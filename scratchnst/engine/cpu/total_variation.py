@@ -22,7 +22,7 @@ def forward(x: Array) -> tuple[float, Array]:
         down, right = rows[1:] - rows[:-1], rows[: bottom - top, 1:] - rows[: bottom - top, :-1]
         return (down * down).sum(dtype="float64") + (right * right).sum(dtype="float64")
 
-    return float(threads.total(job, threads.strips(*x.shape[:2], ROWS_PER_STRIP))), x
+    return float(threads.total(job, threads.strips(x.shape, ROWS_PER_STRIP))), x
 
 
 def backward(grad_y: float, cache: Array) -> Array:
@@ -35,5 +35,5 @@ def backward(grad_y: float, cache: Array) -> Array:
         around = total_variation.backward(grad_y, x[image : image + 1, first : bottom + 1])
         grad_x[image, top:bottom] = around[0, top - first : bottom - first]
 
-    threads.run(job, threads.strips(*x.shape[:2], ROWS_PER_STRIP))
+    threads.run(job, threads.strips(x.shape, ROWS_PER_STRIP))
     return grad_x

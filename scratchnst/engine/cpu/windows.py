@@ -1,4 +1,4 @@
-r"""Convolution as one matrix product on windows, the textbook's way (equation (b) of `scratchnst.ops.conv2d`), threaded.
+r"""Convolution as one matrix product on windows: the textbook's way, equation (b) of `scratchnst.ops.conv2d`, threaded.
 
 Where the input has few channels, as the image has, each of the nine products of `shifted` would be too thin for BLAS,
 and there is little to copy: the window of a pixel is 27 numbers.
@@ -43,20 +43,20 @@ def convolve(
             product += b
         patches.write(product, y[image, top:bottom], None if positive is None else positive[image, top:bottom])
 
-    threads.run(job, threads.strips(count, height, PIXELS_PER_STRIP // width))
+    threads.run(job, threads.strips(x.shape, PIXELS_PER_STRIP // width))
     return y, positive
 
 
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:
     """Return dL/dw (kh, kw, C, K); `grad_y` is taken as zero where `mask`, if there is one, is False."""
-    (kh, kw), (count, height, width, _) = kernel, x.shape
+    (kh, kw), (_, height, width, _) = kernel, x.shape
 
     def job(image, top, bottom):
         g = threads.buffer("gradient", (bottom - top, width, grad_y.shape[3]), x.dtype)
         patches.read(grad_y, mask, image, top, 0, g)
         return _windows(x, None, image, top, bottom, kh, kw).T @ g.reshape(-1, g.shape[2])
 
-    return threads.total(job, threads.strips(count, height, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
+    return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
 def _windows(x, mask, image, top, bottom, kh, kw):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext as session
+from operator import iadd as add
 
 from numpy import asarray
 from numpy import asarray as asnumpy
@@ -20,6 +21,7 @@ from scratchnst.ops import (
 )
 
 __all__ = [
+    "add",
     "asarray",
     "asnumpy",
     "average_pool",
