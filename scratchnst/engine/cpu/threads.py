@@ -1,8 +1,12 @@
 """One setting for the number of threads, and the one pool that all operations of this engine share.
 
 An operation cuts its work into jobs; `run` hands them to the pool's threads, each taking the next job when it is
-done with its last.  While any operation runs, BLAS is held to one thread: ours are busy already.  Two transfers in
-two threads of a process share the pool, so that there are never more busy threads than the setting says.
+done with its last.  Two transfers in two threads of a process share the pool, so that there are never more busy
+threads than the setting says.
+
+While any operation runs, BLAS is held to one thread, since ours are busy already.  That is a setting of the whole
+process, so the last one to leave gives BLAS its threads back.  (OpenBLAS built on OpenMP has a setting for every
+thread; there the pool's threads have theirs, for good.)
 """
 
 from __future__ import annotations
@@ -86,12 +90,10 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     Jobs start in the order given.  The first exception ends the rest and is raised here.
     """
     waiting = deque(arguments)
+    if _own.in_pool:  # a job that itself calls `run` must not wait for threads that wait for it
+        return _work(job, waiting)
     with blas_on_one_thread():
-        workers = min(count(), len(waiting))
-        if workers <= 1 or _own.in_pool:  # a job that itself calls `run` must not wait for threads that wait for it
-            _work(job, waiting)
-            return
-        futures = _submit(workers, job, waiting)
+        futures = _submit(min(count(), len(waiting)), job, waiting)
         try:
             wait(futures)
         finally:  # Ctrl-C leaves no job behind that still writes somewhere
@@ -128,7 +130,8 @@ def blas_on_one_thread() -> Iterator[None]:
     """Hold BLAS to one thread; when the last thread has left, BLAS has as many as before."""
     with _state.lock:
         if _state.sections == 0:
-            _state.limit = _blas().limit(limits=1)
+            _take_control()
+            _state.limit = _blas(per_thread=False).limit(limits=1)
         _state.sections += 1
         _own.sections += 1
     try:
@@ -138,7 +141,7 @@ def blas_on_one_thread() -> Iterator[None]:
             _state.sections -= 1
             _own.sections -= 1
             if _state.sections == 0:
-                _state.limit.restore_original_limits()
+                _restore(_state.limit)
 
 
 def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -195,12 +198,32 @@ def _submit(workers, job, waiting) -> list[Future]:
 
 def _enter_pool():
     _own.in_pool = True
+    _blas(per_thread=True).limit(limits=1)
 
 
 @cache
-def _blas() -> ThreadpoolController:
-    """Return what sets the number of threads of the BLAS libraries loaded."""
-    return ThreadpoolController().select(user_api="blas")
+def _blas(per_thread: bool) -> ThreadpoolController:
+    """Return what sets the threads of the BLAS libraries that have such a setting for each thread, or of the others."""
+    libraries = ThreadpoolController().select(user_api="blas")
+    chosen = [
+        library.filepath
+        for library in libraries.lib_controllers
+        if (getattr(library, "threading_layer", None) == "openmp") == per_thread
+    ]
+    return libraries.select(filepath=chosen)
+
+
+def _take_control():
+    """Let the calling thread set the process's BLAS: threadpoolctl lets one thread do so, until its control is ended."""
+    for library in _blas(per_thread=False).lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):  # threadpoolctl 3.7 or later
+            library.clear_controlling_thread(force=True)
+
+
+def _restore(limit):
+    _take_control()
+    limit.restore_original_limits()
+    _take_control()  # and leave it to whoever comes next
 
 
 def _after_fork():
@@ -209,7 +232,7 @@ def _after_fork():
     old, _state = _state, _State(_state.chosen)
     _state.limit, _state.sections = old.limit, _own.sections
     if old.sections and not _own.sections:
-        old.limit.restore_original_limits()
+        _restore(old.limit)
 
 
 if hasattr(os, "register_at_fork"):

@@ -109,7 +109,7 @@ def convolve(
     U = _transformed(w, x.dtype) if len(blocks) > 1 else None  # else each job makes what it needs, row by row
 
     def job(block, start, stop):  # output channels
-        memory, spare = block.memory(2, max(w.shape[2], stop - start), x.dtype)
+        memory, spare = _memory(block, w.shape[2], stop - start, x.dtype)
         D = _input_at_points(x, mask, block, memory, spare)
         kernel = _readable(w[..., start:stop], x.dtype) if U is None else U[..., start:stop]
         M = _shaped(spare, (*D.shape[:4], stop - start))
@@ -136,7 +136,8 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: 
     def job(start, stop):  # input channels
         grad_U = np.zeros((POINTS, POINTS, stop - start, outputs), x.dtype)
         for block in blocks:
-            memory, other, spare = block.memory(3, max(stop - start, outputs), x.dtype)
+            memory, spare = _memory(block, stop - start, outputs, x.dtype)
+            other = threads.buffer("block's gradient", (POINTS**2 * block.height * block.width * outputs,), x.dtype)
             D = _input_at_points(x[..., start:stop], None, block, memory, spare)
             grad_M = _gradient_at_points(grad_y, mask, block, other, spare)
             grad_U += _by_points(D).swapaxes(2, 3) @ _by_points(grad_M)
@@ -165,11 +166,6 @@ class Block:
     def width(self) -> int:
         return self.right - self.left
 
-    def memory(self, number: int, channels: int, dtype: np.dtype) -> list[Array]:
-        """Return pieces of the thread's memory, each large enough for any step on this block."""
-        size = POINTS**2 * self.height * self.width * channels
-        return [threads.buffer(f"block {index}", (size,), dtype) for index in range(number)]
-
 
 def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
     """Cut images (N, H, W, ...) into blocks; wide ones, since what is written row by row is written fast."""
@@ -180,6 +176,17 @@ def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
     return [
         Block(image, *vertical, *horizontal) for image in range(count) for vertical in rows for horizontal in columns
     ]
+
+
+def _memory(block, channels, outputs, dtype):
+    """Return two pieces of the thread's memory: for pixels, D and half of A^T M A; and for half of D, M, and A^T M A."""
+    tiles = block.height * block.width
+    half_of_D = (TILE * block.height + 2) * block.width * POINTS * channels
+    sizes = (
+        max(POINTS**2 * tiles * channels, TILE * POINTS * tiles * outputs),
+        max(half_of_D, POINTS**2 * tiles * outputs),
+    )
+    return [threads.buffer(f"block {index}", (size,), dtype) for index, size in enumerate(sizes)]
 
 
 def _shaped(memory, shape):
