@@ -179,7 +179,7 @@ def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
 
 
 def _memory(block, channels, outputs, dtype):
-    """Return two pieces of the thread's memory: for pixels, D and half of A^T M A; and for half of D, M, and A^T M A."""
+    """Return two pieces of the thread's memory: for pixels, D, half of A^T M A; and for half of D, M, A^T M A."""
     tiles = block.height * block.width
     half_of_D = (TILE * block.height + 2) * block.width * POINTS * channels
     sizes = (
