@@ -27,7 +27,7 @@ from scratchnst.engine.cpu import patches, threads
 
 Array = Any
 
-NUMBERS_PER_STRIP = 65536
+NUMBERS_PER_STRIP = 131072  # of pixels times channels: few enough for the cache
 
 
 def convolve(

@@ -214,7 +214,7 @@ def _blas(per_thread: bool) -> ThreadpoolController:
 
 
 def _take_control():
-    """Let the calling thread set the process's BLAS: threadpoolctl lets one thread do so, until told that it is done."""
+    """Let the calling thread set the process's BLAS: threadpoolctl lets one thread do so, until told it is done."""
     for library in _blas(per_thread=False).lib_controllers:
         if hasattr(library, "clear_controlling_thread"):  # threadpoolctl 3.7 or later
             library.clear_controlling_thread(force=True)
