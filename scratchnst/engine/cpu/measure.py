@@ -1,7 +1,8 @@
-"""How long each way to convolve takes, the measurements behind `conv2d.choose`: ``python -m scratchnst.engine.cpu.measure``.
+"""How long each way to convolve takes: the measurements behind `conv2d.choose`.
 
-The ways take turns, so that whatever else the machine does meanwhile falls on all of them alike, and the median
-counts.  Where the way chosen is not the fastest, a line says by how much.
+``python -m scratchnst.engine.cpu.measure`` prints them.  The ways take turns, so that whatever else the machine does
+meanwhile falls on all of them alike, and the median counts.  Where the way chosen is not the fastest, a line says by
+how much.
 """
 
 from __future__ import annotations

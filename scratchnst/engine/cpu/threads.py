@@ -58,7 +58,7 @@ _own = _Own()
 def count() -> int:
     """Return the number of threads: the one set, else that of the cores this process may use.
 
-    The environment variable OMP_NUM_THREADS lowers it, as everywhere.
+    The environment variable OMP_NUM_THREADS lowers the latter.
     """
     return _state.chosen or default_count()
 

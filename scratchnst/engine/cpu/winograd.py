@@ -203,14 +203,14 @@ def _input_at_points(x, mask, block, memory, spare):
     """Return D = B^T d B of a block, in `memory`."""
     pixels = _shaped(memory, (TILE * block.height + 2, TILE * block.width + 2, x.shape[3]))
     patches.read(x, mask, block.image, TILE * block.top - 1, TILE * block.left - 1, pixels)
-    return _at_points(matrices(x.dtype).B.T, pixels, block, memory, spare)
+    return _at_points(matrices(memory.dtype).B.T, pixels, block, memory, spare)
 
 
 def _gradient_at_points(grad_y, mask, block, memory, spare):
     """Return dL/dM = A g A^T of a block, in `memory`."""
     pixels = _shaped(memory, (TILE * block.height, TILE * block.width, grad_y.shape[3]))
     patches.read(grad_y, mask, block.image, TILE * block.top, TILE * block.left, pixels)
-    return _at_points(matrices(grad_y.dtype).A, pixels, block, memory, spare)
+    return _at_points(matrices(memory.dtype).A, pixels, block, memory, spare)
 
 
 def _at_points(matrix, pixels, block, memory, spare):
