@@ -155,6 +155,29 @@ class TestHostileHdf5:
             file["block1_conv1"].create_dataset("block1_conv1_W_1:0", (3, 3, 3, 1 << 40), "f", chunks=(3, 3, 3, 64))
         refused(keras_file, "declares the shape")
 
+    @pytest.mark.parametrize("kind", ["S2000000000", "V100000000", "i8"])
+    def test_huge_numbers(self, keras_file, kind):
+        """A bias of the right shape, but what is called a number takes up to gigabytes."""
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1"].create_dataset("block1_conv1_b_1:0", (64,), kind)
+        refused(keras_file, "conv1_1's bias .* floating-point")
+
+    def test_huge_chunk(self, keras_file):
+        """A bias of the right shape in a chunk that unpacks to a hundred megabytes."""
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            settings = {"data": np.zeros(64, "f"), "chunks": (1 << 25,), "maxshape": (None,), "compression": "gzip"}
+            file["block1_conv1"].create_dataset("block1_conv1_b_1:0", **settings)
+        refused(keras_file, "declares the shape")
+
+    def test_a_name_that_a_terminal_would_obey(self, keras_file):
+        name = "\x1b[31m\n" + 1000 * "x"
+        with h5py.File(keras_file, "a") as file:
+            file["block1_conv1"][name] = h5py.SoftLink("/block1_conv2")
+            file["block1_conv1"].attrs["weight_names"] = [name]
+        refused(keras_file, "x is a link to somewhere else")
+
     def test_links_out_of_the_file(self, tmp_path, keras_file, network):
         write_keras(tmp_path / "other.h5", network)
         for number, link in enumerate((h5py.ExternalLink("other.h5", "/block1_conv1"), h5py.SoftLink("/block1_conv2"))):

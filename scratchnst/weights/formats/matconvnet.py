@@ -32,6 +32,7 @@ import scipy.io
 from scratchnst import vgg
 from scratchnst.errors import UserError
 from scratchnst.network import Preprocessing
+from scratchnst.weights.formats.untrusted import DAMAGED
 from scratchnst.weights.holding import Holding, check_declared
 
 NAME = "MatConvNet"
@@ -45,8 +46,6 @@ MOST_ARRAYS = 100_000
 MOST_FIELDS = 1000
 DEEPEST = 16
 LONGEST_NAMES = 2**16
-
-DAMAGED = "it is damaged or cut off: get it again."
 
 HEADER = 128
 CHUNK = 2**18

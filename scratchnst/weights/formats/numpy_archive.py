@@ -30,14 +30,12 @@ from scratchnst.weights.formats.torch_names import (
     OUTPUTS_LAST,
     Declared,
     collect,
-    damage_told,
     has_plain_names,
     meaningful,
-    native_floats,
-    read_exactly,
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import Holding
 
 NAME = "NumPy archive"

@@ -35,14 +35,12 @@ from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
-    damage_told,
     has_plain_names,
     meaningful,
-    native_floats,
-    read_exactly,
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import LARGEST_KERNEL, Holding
 
 NAME = "PyTorch"
