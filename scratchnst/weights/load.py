@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,6 +11,7 @@ from scratchnst.network import Network
 from scratchnst.weights.download import VGG19, cached
 from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
 from scratchnst.weights.holding import assemble
+from scratchnst.weights.published import checksum
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("pyramid", "vgg19")
@@ -65,7 +65,7 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
 def _from_file(path, preprocessing):
     """Recognise the format by what the file holds, read it and check it."""
     try:
-        provenance = {"file": path.name, "sha256": _sha256(path)}
+        provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
         if native.recognises(path):
             if preprocessing is not None:
                 raise UserError("the file tells its preprocessing: leave out --preprocessing.")
@@ -78,11 +78,3 @@ def _from_file(path, preprocessing):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): change that or give another file.") from None
     raise UserError(f"{path} is of no format of weights that is known here: see weights/README.md for those that are.")
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

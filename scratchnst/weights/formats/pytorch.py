@@ -16,7 +16,6 @@ The pickle is run by `scratchnst.weights.formats.unpickler`, which makes tensors
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import pickle
@@ -42,6 +41,7 @@ from scratchnst.weights.formats.torch_names import (
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import LARGEST_KERNEL, Holding
+from scratchnst.weights.published import checksum
 
 NAME = "PyTorch"
 
@@ -99,11 +99,7 @@ def _preprocessing(path, names):
     """By Gatys's names, or by the beginning of the SHA-256; None if neither tells."""
     if has_plain_names(names):
         return vgg.OXFORD_PREPROCESSING
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return PREPROCESSING_BY_SHA256.get(digest.hexdigest()[:8])
+    return PREPROCESSING_BY_SHA256.get(checksum(path, "sha256")[:8])
 
 
 # ---------------------------------------------------------------------------------------------- zip archives
