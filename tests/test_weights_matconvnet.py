@@ -165,7 +165,7 @@ def test_the_average_image_becomes_the_mean_colour(path, image, mean):
         ),
         (
             {"layers": cell({"name": text("conv1_1"), "weights": cell(np.ones(4_000_000, "f4"), 1.0)})},
-            "declares the shape",
+            "declares a shape",
         ),
         ({"layers": cell(*imported(parameters())["layers"].flat, {"name": text("conv1_1")})}, "twice"),
         ({"layers": cell(1j)}, "complex"),

@@ -184,6 +184,4 @@ def _declared_shape(blob):
     """The newer field, or the four older ones where it is absent."""
     if not blob.HasField("shape"):
         return blob.num, blob.channels, blob.height, blob.width
-    if len(blob.shape.dim) > 32:  # Caffe's own limit, and half of NumPy's
-        raise UserError(DAMAGED)
     return tuple(blob.shape.dim)
