@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import struct
-import tokenize
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,10 +17,10 @@ DAMAGED = "it is damaged or incomplete: get it again."
 
 _AT_ONCE = 1 << 20  # bytes; a file that promises more than it holds is found out before memory is spent on it
 
-# What struct, zlib, zipfile, json, codecs and NumPy's parser of headers raise on bytes that are not what they expect.
+# What struct, zlib, zipfile, json, codecs and NumPy raise on bytes that are not what they expect.
 _DAMAGE = (
-    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
-    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
+    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError,
+    struct.error, zipfile.BadZipFile, zlib.error,
 )  # fmt: skip
 
 
