@@ -40,9 +40,7 @@ def member(group: h5py.Group, name: str) -> h5py.Group | h5py.Dataset | None:
         if not isinstance(current, h5py.Group) or current.get(part, getlink=True) is None:
             return None
         if not isinstance(current.get(part, getlink=True), h5py.HardLink):
-            raise UserError(
-                f"{shown(name)} is a link to somewhere else, which is not followed: give a file that is complete."
-            )
+            raise UserError(f"{name} is a link to somewhere else, which is not followed: give a file that is complete.")
         current = current[part]
     return current
 
