@@ -97,7 +97,7 @@ def principal_axes(second_moment: np.ndarray, count: int) -> np.ndarray:
 def distil(
     network: Network,
     pictures: Sequence[np.ndarray],
-    steps: int = 5000,
+    steps: int = 5500,
     seed: int = 0,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Network:
