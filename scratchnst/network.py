@@ -157,13 +157,25 @@ class Network:
         return {name: outputs[name] for name in taps}, cache
 
     def backward(self, grad_features: Mapping[str, Array], cache: Mapping[str, Any]) -> Array:
-        """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps.
+        """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps."""
+        grad_x, _ = self._walk_back(grad_features, cache, with_parameters=False)
+        return preprocess.backward(grad_x, cache[IMAGE])
+
+    def backward_parameters(
+        self, grad_features: Mapping[str, Array], cache: Mapping[str, Any]
+    ) -> dict[str, tuple[Array, Array]]:
+        """Return name of each convolution below the taps -> (dL/dw, dL/db), for training."""
+        _, grad_parameters = self._walk_back(grad_features, cache, with_parameters=True)
+        return grad_parameters
+
+    def _walk_back(self, grad_features, cache, with_parameters):
+        """Return dL/d(preprocessed image) and, if asked, the gradients of all parameters on the way.
 
         A layer's gradient is the sum over everything that reads it: the loss, where it is a tap, and the rows
         that name it as their source.  The walk meets all of these before the layer itself.
         """
         sources = self._sources()
-        gradients = dict(grad_features)
+        gradients, grad_parameters = dict(grad_features), {}
         for layer in reversed(self.needed(grad_features)):
             grad_y = gradients.pop(layer.name)
             if layer.kind == "pool":
@@ -172,9 +184,11 @@ class Network:
                 conv_cache, relu_cache = cache[layer.name]
                 grad_y = relu.backward(grad_y, relu_cache) if layer.kind == "conv" else grad_y
                 grad_x = conv2d.backward_input(grad_y, conv_cache)
+                if with_parameters:
+                    grad_parameters[layer.name] = conv2d.backward_parameters(grad_y, conv_cache)
             source = sources[layer.name]
             gradients[source] = gradients[source] + grad_x if source in gradients else grad_x
-        return preprocess.backward(gradients[IMAGE], cache[IMAGE])
+        return gradients[IMAGE], grad_parameters
 
     def check_layers(self, names: Iterable[str]) -> None:
         """Raise a UserError that names the layers there are, and the nearest one, if one of `names` is not there."""

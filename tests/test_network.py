@@ -102,6 +102,26 @@ def test_backward_equals_central_differences_in_every_pixel(random, layers, taps
         np.testing.assert_array_equal(upstream[name], before[name])
 
 
+@pytest.mark.parametrize("layers", [CHAIN, BRANCHES])
+def test_gradients_of_all_parameters_equal_central_differences(random, layers):
+    network = make_network(layers, channels=2)
+    x = random.uniform(0, 255, (2, 6, 5, 3))
+    taps = [layer.name for layer in layers if layer.kind != "pool"]
+    features, cache = network.forward(x, taps)
+    upstream = {name: random.standard_normal(feature.shape) for name, feature in features.items()}
+    grad_parameters = network.backward_parameters(upstream, cache)
+    assert grad_parameters.keys() == network.parameters.keys()
+    for name, pair in network.parameters.items():
+        for position, array in enumerate(pair):
+
+            def loss(value, name=name, pair=pair, position=position):
+                changed = (value, pair[1]) if position == 0 else (pair[0], value)
+                other = replace(network, parameters={**network.parameters, name: changed})
+                return sum(np.sum(upstream[tap] * feature) for tap, feature in other.forward(x, taps)[0].items())
+
+            assert relative_error(grad_parameters[name][position], central_differences(loss, array, 1e-5)) < 1e-6
+
+
 def test_nothing_is_computed_beyond_the_deepest_tap(random):
     """Weights of NaN below the tap do no harm, because nobody touches them."""
     network = make_network(BRANCHES)

@@ -507,11 +507,11 @@ class TestChoice:
         assert "SCRATCHNST_VGG19" in reason
         assert load_network().name == "vgg19"
 
-    def test_else_the_pyramid(self, no_vgg19):
+    def test_else_the_distilled_network(self, no_vgg19):
         source, reason = choose_source()
-        assert source == "pyramid"
+        assert source == "distilled"
         assert "scratchnst weights get vgg19" in reason
-        assert load_network().name == "pyramid"
+        assert load_network().name == "distilled"
 
     def test_before_that_vgg19_in_the_cache(self, no_vgg19, keras_file, monkeypatch):
         with pytest.raises(UserError, match="not in the cache"):

@@ -60,7 +60,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--network",
         metavar="NAME|FILE.h5",
-        help="pyramid, or a weights file (the file in SCRATCHNST_VGG19, else pyramid)",
+        help="distilled, pyramid, vgg19, or a weights file (the one in SCRATCHNST_VGG19, else vgg19, else distilled)",
     )
     add_preprocessing(group)
     group.add_argument("--pooling", choices=list(POOLINGS), help="avg as in the paper, or max (avg)")

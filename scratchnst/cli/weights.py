@@ -1,4 +1,4 @@
-"""``scratchnst weights list | get | info | verify | convert | normalize``: work on weights files; see also judge.py."""
+"""``scratchnst weights list | get | info | verify | convert | normalize``; see also judge.py and distil.py."""
 
 from __future__ import annotations
 
@@ -9,21 +9,19 @@ from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from scratchnst import images, samples
-from scratchnst.cli import judge
+from scratchnst.cli import distil, judge
 from scratchnst.cli.arguments import add_preprocessing
 from scratchnst.cli.job import INTERRUPTED
-from scratchnst.errors import UserError
-from scratchnst.files import check_writable
+from scratchnst.cli.pictures import check_output, pictures_in
 from scratchnst.weights.download import VGG19, cached, fetch
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
 from scratchnst.weights.normalize import mean_activations, normalize
 from scratchnst.weights.published import published
 
-LONGEST_SIDE = 512  # larger pictures are shrunk to it: activations are averaged over positions anyway
+LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway
 TEST_SIDE = 128  # of the picture that `verify` shows to a network
 
 
@@ -34,6 +32,7 @@ def add(commands) -> None:
     listing = actions.add_parser("list", help="list the networks at hand, and say which one runs by default")
     listing.set_defaults(run=run_list)
     judge.add(actions)
+    distil.add(actions)
     getting = actions.add_parser("get", help="download VGG19 (80 MB) into the cache")
     getting.add_argument("name", choices=["vgg19"], help="vgg19: Keras's file without the classifier")
     getting.set_defaults(run=run_get)
@@ -60,6 +59,7 @@ def add(commands) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print the networks at hand."""
     file = os.environ.get(ENVIRONMENT_VARIABLE)
+    print("distilled           ships with the program, trained to see what VGG19 sees")
     print("pyramid             made from a seed, needs no file")
     print(f"vgg19               {cached(VGG19) or 'not here yet: scratchnst weights get vgg19'}")
     print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
@@ -116,7 +116,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write a network in our own layout."""
-    _check_output(arguments)
+    check_output(arguments)
     network = load_network(arguments.source, arguments.preprocessing)
     native.write(network, arguments.output)
     print(f"{arguments.output}: {network.name} in our own layout")
@@ -125,16 +125,15 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 def run_normalize(arguments: argparse.Namespace) -> int:
     """Scale a network's filters on some pictures and write it in our own layout."""
-    _check_output(arguments)
+    check_output(arguments)
     network = load_network(arguments.source, arguments.preprocessing)
-    paths = _pictures(arguments.images)
-    photos = [_photo(path) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
+    names, photos = pictures_in(arguments.images, LONGEST_SIDE)
     network = normalize(network, photos)
-    network = replace(network, provenance={**network.provenance, "normalized on": [path.name for path in paths]})
+    network = replace(network, provenance={**network.provenance, "normalized on": names})
     native.write(network, arguments.output)
     means = np.concatenate(list(mean_activations(network, photos).values()))
     print(
-        f"{arguments.output}: {network.name}, mean activation 1 over {len(paths)} pictures in "
+        f"{arguments.output}: {network.name}, mean activation 1 over {len(names)} pictures in "
         f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
     )
     return 0
@@ -142,29 +141,3 @@ def run_normalize(arguments: argparse.Namespace) -> int:
 
 def _weights(layers):
     return ", ".join(f"{name}:{weight:.3g}" for name, weight in layers.items())
-
-
-def _check_output(arguments):
-    check_writable(arguments.output, [".h5", ".hdf5"])
-    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
-        raise UserError(f"{arguments.output} is the source itself: name another file to write.")
-
-
-def _photo(path):
-    """One picture, shrunk as soon as it is read, so that many large ones fit into memory."""
-    photo = images.load(path)
-    return images.fit(photo, LONGEST_SIDE) if max(photo.shape) > LONGEST_SIDE else photo
-
-
-def _pictures(directory):
-    """The pictures in `directory`, by their suffixes, sorted by name."""
-    try:
-        names = sorted(os.listdir(directory))
-    except OSError as error:
-        raise UserError(
-            f"{directory} is not a readable directory ({error.strerror}): name one with pictures."
-        ) from None
-    paths = [directory / name for name in names if os.path.splitext(name)[1].lower() in images.PICTURE_SUFFIXES]
-    if not paths:
-        raise UserError(f"{directory} holds no pictures ({', '.join(images.PICTURE_SUFFIXES)}): name another.")
-    return paths

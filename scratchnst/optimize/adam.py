@@ -28,10 +28,11 @@ def adam(
     iterations: int,
     bounds: tuple[float, float] | None = None,
     callback: Callable[[np.ndarray, float], None] | None = None,
-    rate: float = RATE,
+    rate: float | Callable[[int], float] = RATE,
 ) -> Result:
-    """Minimise `f` from `x` by Adam with steps of about `rate`; see the package for the other arguments.
+    """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
+    `rate` is about the size of a step, one number or a function of the step's number t.
     The loss of a Result is that at its x: one evaluation more than iterations.  Adam has no line search, so
     single steps may go up.
     """
@@ -42,7 +43,8 @@ def adam(
         m = BETA1 * m + (1 - BETA1) * g
         with np.errstate(over="raise"):  # a FloatingPointError: a step of zero would look like an end
             v = BETA2 * v + (1 - BETA2) * g**2
-        x = x - rate * m / (1 - BETA1**t) / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
+        step = rate(t) if callable(rate) else rate
+        x = x - step * m / (1 - BETA1**t) / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
         if bounds is not None:
             x = np.clip(x, *bounds)
         loss, g = f(x)

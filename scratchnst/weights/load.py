@@ -14,7 +14,8 @@ from scratchnst.weights.holding import assemble
 from scratchnst.weights.published import checksum
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
-NAMES = ("pyramid", "vgg19")
+NAMES = ("distilled", "pyramid", "vgg19")
+DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
 # Asked in this order what they recognise, our own layout before all; Caffe's files have no mark and come last.
 READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
 
@@ -24,10 +25,11 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 
     Parameters
     ----------
-    source : the name "pyramid" (the filter pyramid, which needs no file) or "vgg19" (the file that ``scratchnst weights
-        get vgg19`` has put into the cache), or a weights file: our own layout, or VGG19 or VGG16 in one of the formats
-        that weights/README.md lists, recognised by what the file holds.  None takes the file that the environment
-        variable SCRATCHNST_VGG19 names; where it is not set, VGG19 in the cache; where it is not there, the pyramid.
+    source : the name "distilled" (the small network that ships with the package), "pyramid" (the filter pyramid,
+        made from a seed) or "vgg19" (the file that ``scratchnst weights get vgg19`` has put into the cache), or a
+        weights file: our own layout, or VGG19 or VGG16 in one of the formats that weights/README.md lists, recognised
+        by what the file holds.  None takes the file that the environment variable SCRATCHNST_VGG19 names; where it is
+        not set, VGG19 in the cache; where it is not there, the distilled network.
     preprocessing : "oxford" or "torchvision", what a VGG expects, where its file cannot tell
 
     Raises
@@ -39,6 +41,8 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
     source, _ = choose_source(source)
     if source == "pyramid":
         return pyramid.build()
+    if source == "distilled":
+        return _from_file(DISTILLED, preprocessing)
     if source == "vgg19":
         file = cached(VGG19)
         if file is None:
@@ -59,7 +63,7 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
         return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
     if cached(VGG19):
         return "vgg19", "from the cache"
-    return "pyramid", "which needs no weights; for the paper's network run: scratchnst weights get vgg19"
+    return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
 
 
 def _from_file(path, preprocessing):
