@@ -70,12 +70,17 @@ def load_picture(path: Path, network: Network, layers: Iterable[str] | None, def
     layers = list(defaults if layers is None else layers)
     network.check_layers(layers)
     picture = images.load(path)
+    check_picture(path, picture, network, layers)
+    return picture
+
+
+def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Iterable[str]) -> None:
+    """Raise a UserError if the picture in a file has not, by itself, the pixels that the deepest of `layers` needs."""
     height, width, _ = picture.shape
     try:
         network.check_size(height, width, layers)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
-    return picture
 
 
 def load_init(init: str):
