@@ -24,6 +24,7 @@ from scratchnst import images, load_network
 from scratchnst.cli import main, weights
 from scratchnst.distil import training
 from scratchnst.objective import Objective
+from scratchnst.weights import load
 from scratchnst.weights.published import MD5
 
 SMALL = ["--size", "24", "--iterations", "3"]
@@ -296,6 +297,12 @@ class TestWeights:
         assert main(["weights", "convert", "vgg.h5", "./vgg.h5"]) == 2
         assert "is the source itself" in capsys.readouterr().err
 
+    def test_convert_refuses_to_replace_the_network_in_the_cache(self, folder, capsys, monkeypatch):
+        write_random_vgg("cached.h5", 1)
+        monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+        assert main(["weights", "convert", "vgg19", "cached.h5"]) == 2
+        assert "is the source itself" in capsys.readouterr().err
+
     def test_verify(self, folder, capsys):
         write_random_vgg("vgg.h5")
         assert main(["weights", "verify", "vgg.h5"]) == 0
@@ -495,6 +502,19 @@ def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
     assert captured.err.endswith(".\n")
     assert captured.err.count("\n") == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("network", [[], ["--network", "vgg19"]])
+@pytest.mark.parametrize(
+    "command", [["transfer", "content.png", "style.jpg"], ["reconstruct", "style", "style.jpg"]], ids=lambda c: c[0]
+)
+def test_the_log_does_not_replace_the_network_in_the_cache(folder, capsys, monkeypatch, command, network):
+    write_random_vgg("cached.h5", 1)
+    monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+    before = (folder / "cached.h5").read_bytes()
+    assert main([*command, *network, "-o", "out.png", "--log", "cached.h5"]) == 2
+    assert "cached.h5 is named twice" in capsys.readouterr().err
+    assert (folder / "cached.h5").read_bytes() == before
 
 
 def test_ctrl_c_saves_the_current_image(folder):

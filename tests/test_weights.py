@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ from scratchnst.errors import UserError
 from scratchnst.weights import load
 from scratchnst.weights.formats import native
 from scratchnst.weights.holding import Holding, assemble
-from scratchnst.weights.load import choose_source
+from scratchnst.weights.load import choose_source, source_file
 
 FLAT = ("{group}_W_1:0", "{group}_b_1:0")
 NESTED = ("{group}/kernel:0", "{group}/bias:0")
@@ -520,6 +521,13 @@ class TestChoice:
         source, reason = choose_source()
         assert (source, reason) == ("vgg19", "from the cache")
         assert load_network().name == load_network("vgg19").name == "vgg19"
+
+    def test_files(self, no_vgg19, keras_file, monkeypatch):
+        assert [source_file(name) for name in ("pyramid", "vgg19")] == [None, None]
+        assert source_file("distilled") == load.DISTILLED
+        assert source_file("some.h5") == Path("some.h5")
+        monkeypatch.setattr(load, "cached", lambda file: keras_file)
+        assert source_file("vgg19") == keras_file
 
     def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))

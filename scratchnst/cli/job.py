@@ -31,8 +31,8 @@ STARTS = ("noise", "content", "style")
 PACKAGES = ("scratchnst", "numpy", "scipy", "pillow", "h5py")
 
 
-def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path]) -> None:
-    """Make sure, before anything is computed, that all outputs can be written and harm no input.
+def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path | None]) -> None:
+    """Make sure, before anything is computed, that all outputs can be written and harm no input that is a file.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path]) -
     if arguments.log:
         check_writable(arguments.log)
         outputs.append(arguments.log)
-    taken = {os.path.realpath(path) for path in inputs}
+    taken = {os.path.realpath(path) for path in inputs if path}
     stage = re.compile(re.escape(arguments.output.stem) + r"-\d{4,}" + re.escape(arguments.output.suffix))
     directory = os.path.dirname(os.path.realpath(arguments.output))
     for path in taken:

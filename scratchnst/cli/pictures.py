@@ -13,12 +13,14 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
+from scratchnst.weights.load import source_file
 
 
 def check_output(arguments: argparse.Namespace) -> None:
-    """Raise a UserError if `arguments.output` cannot be written or is `arguments.source` itself."""
+    """Raise a UserError if `arguments.output` cannot be written or is the file of `arguments.source`."""
     check_writable(arguments.output, [".h5", ".hdf5"])
-    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
+    source = source_file(arguments.source)
+    if source and os.path.realpath(arguments.output) == os.path.realpath(source):
         raise UserError(f"{arguments.output} is the source itself: name another file to write.")
 
 

@@ -10,7 +10,7 @@ from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
-from scratchnst.weights.load import choose_source, load_network
+from scratchnst.weights.load import choose_source, load_network, source_file
 
 
 def add(commands) -> None:
@@ -32,7 +32,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
-    job.check_outputs(arguments, [arguments.image, source])
+    job.check_outputs(arguments, [arguments.image, source_file(source)])
     layers = parse_layers(arguments.layers)
     network = load_network(source, arguments.preprocessing)
     is_content = arguments.kind == "content"

@@ -41,17 +41,13 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
     source, _ = choose_source(source)
     if source == "pyramid":
         return pyramid.build()
-    if source == "distilled":
-        return _from_file(DISTILLED, preprocessing)
-    if source == "vgg19":
-        file = cached(VGG19)
-        if file is None:
-            raise UserError("VGG19 is not in the cache: run scratchnst weights get vgg19, or name a weights file.")
-        return _from_file(file, preprocessing)
-    if not os.path.isfile(source):
-        problem = "is not a file" if os.path.exists(source) else "does not exist"
-        raise UserError(f"the weights file {source} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
-    return _from_file(Path(source), preprocessing)
+    file = source_file(source)
+    if file is None:
+        raise UserError("VGG19 is not in the cache: run scratchnst weights get vgg19, or name a weights file.")
+    if not os.path.isfile(file):
+        problem = "is not a file" if os.path.exists(file) else "does not exist"
+        raise UserError(f"the weights file {file} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
+    return _from_file(file, preprocessing)
 
 
 def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
@@ -64,6 +60,12 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
     if cached(VGG19):
         return "vgg19", "from the cache"
     return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
+
+
+def source_file(source: str) -> Path | None:
+    """Return the file in which a network lies, by its name or by the file's; None where there is none."""
+    by_name = {"pyramid": None, "distilled": DISTILLED, "vgg19": cached(VGG19)}
+    return by_name.get(source, Path(source))
 
 
 def _from_file(path, preprocessing):
