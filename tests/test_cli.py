@@ -131,7 +131,7 @@ class TestTransfer:
         """After one step the picture is still nearest to where it came from."""
         images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
         command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "1"]
-        assert main([*command, "--init", init]) == 0
+        assert main([*command, "--init", init, "--margin", "0"]) == 0
         starts = {
             "content": images.fit(images.load("content.png"), 24),
             "style": images.resize(images.load("style.jpg"), 18, 24),
@@ -445,6 +445,8 @@ BAD_INPUT = [
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
     ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
     ([*GOOD, "--size", "9" * 30], "--size"),
+    ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
+    ([*GOOD, "--margin", "257"], "--margin"),
     ([*GOOD, "--size", "3.5"], "--size"),
     ([*GOOD, "--iterations", "-5"], "--iterations"),
     ([*GOOD, "--iterations", "many"], "not 'many'"),

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scratchnst import images
 from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
@@ -37,7 +36,8 @@ def run(arguments: argparse.Namespace) -> int:
     network = load_network(source, arguments.preprocessing)
     is_content = arguments.kind == "content"
     defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
-    image = images.fit(job.load_picture(arguments.image, network, layers, defaults), arguments.size)
+    image = job.load_picture(arguments.image, network, layers, defaults)
+    image = job.canvas(image, network, layers or defaults, arguments.size, arguments.margin)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,

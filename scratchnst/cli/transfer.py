@@ -42,12 +42,13 @@ def run(arguments: argparse.Namespace) -> int:
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
     network = load_network(source, arguments.preprocessing)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
-    content = images.fit(content, arguments.size)
+    layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
+    content = job.canvas(content, network, layers, arguments.size, arguments.margin)
     styles = []
     for path in arguments.styles:
         style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
         styles.append(images.resize(style, *content.shape[:2]))
-    init = job.load_init(arguments.init)
+    init = job.load_init(arguments.init, content.shape, arguments.margin)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,
