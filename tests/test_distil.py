@@ -116,7 +116,16 @@ def test_a_teacher_without_the_layers_is_refused(pictures):
 
 
 def test_rate_rises_and_falls():
-    rates = [training.rate(step, 1000) for step in range(1, 1001)]
-    assert np.argmax(rates) == training.WARM_UP - 1
-    assert rates[0] == pytest.approx(training.RATE / training.WARM_UP, rel=1e-3)
-    assert 0 < rates[-1] < 1e-4 * training.RATE
+    shares = [training.share_of_rate(step, 1000) for step in range(1, 1001)]
+    assert np.argmax(shares) == training.WARM_UP - 1
+    assert shares[0] == pytest.approx(1 / training.WARM_UP, rel=1e-3)
+    assert 0 < shares[-1] < 1e-4
+
+
+def test_a_student_goes_on_where_it_was(small, pictures):
+    network, losses, more = random_vgg19(8, width=6), [], []
+    pupil = training.distil(network, pictures, 60, 5, on_step=lambda step, loss: losses.append(loss))
+    training.distil(network, pictures, 10, 6, pupil, on_step=lambda step, loss: more.append(loss))
+    assert np.mean(more) < 0.8 * np.mean(losses[:10])
+    with pytest.raises(UserError, match="no student"):
+        training.distil(network, pictures, start=network)
