@@ -66,7 +66,8 @@ class Teacher:
     axes : layer -> U (C, k)
     """
 
-    def __init__(self, network: Network, pictures: Sequence[np.ndarray], random: np.random.Generator):
+    def __init__(self, network: Network, pictures: Sequence[np.ndarray]):
+        random = np.random.default_rng(0)  # the same axes whenever a student of these pictures goes on
         shown = [images.fit(picture, 256) for picture in pictures]
         self.network = normalize(network, shown, student.AXES)
         pieces = [crops.draw(random, pictures, SIDE) for _ in range(POOL // 2)]
@@ -112,7 +113,7 @@ def distil(
     pictures : images (H, W, 3), RGB 0-255, of any sizes
     steps : of Adam, each on `BATCH` pieces of pictures
     seed : of the pieces and of the first weights
-    start : a student that has learned before and goes on, more gently; None is a new one
+    start : a student that has learned before, from the same pictures, and goes on, more gently; None is a new one
     on_step : called with the number of the step and the loss, equation (a), over the layers' number
 
     Raises
@@ -125,7 +126,7 @@ def distil(
     if start is not None and start.layers != student.build(np.random.default_rng(0), defaults(network)).layers:
         raise UserError(f"{start.name} is no student of this kind: give a file that was distilled, or none.")
     highest_rate = RATE if start is None else GENTLE_RATE
-    teacher = Teacher(network, pictures, random)
+    teacher = Teacher(network, pictures)
     course = Course(teacher, pictures, start or student.build(random, defaults(network)), random)
 
     def report(parameters, loss):
