@@ -32,7 +32,9 @@ def add(actions) -> None:
     parser.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
     parser.add_argument("--steps", type=positive_integer, default=5500, metavar="N", help="of training (5500)")
-    parser.add_argument("--start", metavar="FILE", help="a network distilled from the same pictures, to teach further, more gently")
+    parser.add_argument(
+        "--start", metavar="FILE", help="a network distilled from the same pictures, to teach further, more gently"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
     parser.set_defaults(run=run)
 
