@@ -77,7 +77,7 @@ def test_the_students_layers_and_defaults():
         "like_conv3_4": (6, 5, 64),
     }
     assert pupil.defaults.content_layers == {"like_conv3_3": 1.0}
-    assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(0.25 * (48 / 128) ** 2)
+    assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(1.5 * 0.25 * (48 / 128) ** 2)
     assert vgg.defaults(vgg.truncated_table(8)).style_layers["conv2_1"] == 0.25
 
 

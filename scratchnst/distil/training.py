@@ -228,7 +228,7 @@ def share_of_rate(step: int, steps: int) -> float:
 
 
 def defaults(network: Network) -> Defaults:
-    """Return the student's defaults: those of a VGG19 that ends at conv3_4, read off the student's layers.
+    """Return the student's defaults: those of a VGG19 that ends at conv3_4, with more weight on the first layers.
 
     Equation 4 divides by N^2, the squared number of channels, of which the student has k instead of C.
     """
@@ -238,6 +238,7 @@ def defaults(network: Network) -> Defaults:
         of_teacher,
         content_layers={student.likeness(name): weight for name, weight in of_teacher.content_layers.items()},
         style_layers={
-            student.likeness(name): weight * shares[name] for name, weight in of_teacher.style_layers.items()
+            student.likeness(name): weight * shares[name] * student.STYLE_FACTORS[name]
+            for name, weight in of_teacher.style_layers.items()
         },
     )
