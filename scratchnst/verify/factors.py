@@ -1,0 +1,135 @@
+"""What a constant factor gives away: 1/(N M) is a mean for a sum, 4 a missing quarter, -1 a sign."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from fractions import Fraction
+from itertools import product
+from typing import Any
+
+import numpy as np
+
+from scratchnst.verify.mistakes import Case, Known
+
+Array = Any
+
+NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
+EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}
+MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
+MOST_READINGS = 3  # more expressions of one value say nothing
+
+GENERAL = {
+    -1.0: ("sign", "minus the right one: a sign is wrong"),
+    2.0: ("accumulated-twice", "twice the right one: it is added up twice"),
+    0.5: ("half", "half the right one: a factor 2 is missing, or one of two paths to the loss"),
+}
+
+
+def readings(factor: float, case: Case, known: Known | None, tolerance: float) -> list[tuple[str, str]]:
+    """Return what `factor` times the right gradient may come from: (key, words that continue "your gradient equals").
+
+    First what it gives away in this operation, then in any, then products of powers of the shapes.  Where none of
+    these is the factor, the one reading is the simplest expression that has a number in it, or the number.
+    """
+
+    def find(table):
+        return [reading for value, reading in table.items() if abs(factor / value - 1) <= tolerance]
+
+    own = find(known.factors) if known else []
+    general = [reading for reading in find(GENERAL) if not own or reading[0] == "accumulated-twice"]
+    found = [*own, *general, *_expressions(factor, case, known, tolerance, (1.0,))]
+    if found:
+        return found
+    fraction = _fraction(factor, tolerance)
+    plain = (f"factor {fraction or f'{factor:.6g}'}", f"{number(factor, tolerance)} times the right one")
+    return [plain] if fraction else _expressions(factor, case, known, tolerance, NUMBERS) or [plain]
+
+
+def number(value: float, tolerance: float = 1e-6) -> str:
+    """Return `value` for reading, as a fraction, too, where it is a simple one."""
+    fraction = _fraction(value, tolerance)
+    decimal = f"{value:.6g}"
+    return decimal if fraction in (None, decimal) else f"{fraction} ({decimal})"
+
+
+def _fraction(value, tolerance):
+    fraction = Fraction(value).limit_denominator(64)
+    return str(fraction) if fraction and abs(value / float(fraction) - 1) <= tolerance else None
+
+
+def _expressions(factor, case, known, tolerance, numbers):
+    """The simplest products of one of `numbers` and powers of the quantities at hand that make `factor`."""
+    quantities = _quantities(case, known)
+    found: list[tuple[float, str, str]] = []
+    for cost, value, text, exponents in _products(quantities, numbers):
+        if abs(abs(factor) / value - 1) <= tolerance:
+            sign = "-" if factor < 0 else ""
+            words = f"{sign}{text} times the right one ({factor:.6g}), with {_meanings(exponents, quantities)}"
+            found.append((cost, f"factor {sign}{text}", words + _moral(exponents)))
+    cheapest = min((cost for cost, _, _ in found), default=0)
+    best = [(key, words) for cost, key, words in found if cost == cheapest]
+    return best if len(best) <= MOST_READINGS else []
+
+
+def _quantities(case, known):
+    """Symbol -> (value, meaning, exponents it may have)."""
+    quantities = {}
+    if known and case.x.ndim:
+        for symbol, (value, meaning) in known.quantities(case).items():
+            quantities[symbol] = (float(value), f"{symbol} = {value} {meaning}", EXPONENTS)
+    elif case.x.ndim and case.x.size:
+        quantities["size"] = (float(case.x.size), f"size = {case.x.size} elements", EXPONENTS)
+        for axis, length in enumerate(case.x.shape if case.x.ndim > 1 else ()):
+            quantities[f"shape[{axis}]"] = (float(length), f"shape[{axis}] = {length}", EXPONENTS)
+    if not case.grad_y.ndim and abs(case.grad_y) not in (0, 1):
+        upstream = (abs(float(case.grad_y)), f"grad_y = {float(case.grad_y):.6g}", {0: 0.0, 1: 1.0, -1: 1.0})
+        quantities["grad_y"] = upstream
+    return {symbol: quantity for symbol, quantity in quantities.items() if quantity[0] != 1}
+
+
+def _products(
+    quantities: Mapping[str, tuple], numbers: Iterable[float]
+) -> Iterator[tuple[float, float, str, dict[str, int]]]:
+    """Yield (cost, value, text, exponents) of every product of powers that is not too complex and holds a quantity."""
+    for powers in product(*(quantity[2].items() for quantity in quantities.values())):
+        exponents = {symbol: power for symbol, (power, _) in zip(quantities, powers) if power}
+        cost = sum(price for _, price in powers)
+        if not exponents or cost > MOST_COMPLEX or ("size" in exponents and len(exponents) > 1):
+            continue
+        value = float(np.prod([quantities[symbol][0] ** power for symbol, power in exponents.items()]))
+        for plain in numbers:
+            total = cost + NUMBERS[plain]
+            if total <= MOST_COMPLEX:
+                yield total, plain * value, _text(plain, exponents), exponents
+
+
+def _text(plain, exponents):
+    above = [_power(symbol, power) for symbol, power in exponents.items() if power > 0]
+    below = [_power(symbol, -power) for symbol, power in exponents.items() if power < 0]
+    fraction = Fraction(plain).limit_denominator(64)
+    above = [str(fraction.numerator)] * (fraction.numerator > 1 or not above) + above
+    below = [str(fraction.denominator)] * (fraction.denominator > 1) + below
+    if not below:
+        return " ".join(above)
+    return f"{' '.join(above)}/{below[0] if len(below) == 1 else '(' + ' '.join(below) + ')'}"
+
+
+def _power(symbol, power):
+    return symbol if power == 1 else f"{symbol}^{power}"
+
+
+def _meanings(exponents, quantities):
+    return " and ".join(quantities[symbol][1] for symbol in exponents)
+
+
+def _moral(exponents):
+    """What to look for."""
+    if exponents == {"grad_y": -1}:
+        return ": grad_y is left out, multiply by it"
+    if exponents == {"grad_y": 1}:
+        return ": grad_y is multiplied in twice"
+    if all(power < 0 for power in exponents.values()):
+        return ": a mean in the place of a sum, or a division too many"
+    if all(power > 0 for power in exponents.values()):
+        return ": a sum in the place of a mean, or a division that is missing"
+    return ""
