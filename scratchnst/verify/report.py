@@ -94,6 +94,7 @@ class InputReport:
         remainder is nothing but round-off, as that of a linear function
     adjoint, complex_step, autograd : relative disagreement with these methods, None where they do not apply
     kinks : what they did
+    coarse : whether the function's values scatter as if they were computed in float32
     caught_by : names of the methods that found the gradient wrong
     diagnosis, diagnosis_key : what the wrong gradient is instead, in words and as a word
     got, expected : both gradients, for plots; NaN in `expected` where it is not known
@@ -117,6 +118,7 @@ class InputReport:
     complex_step: float | None = None
     autograd: float | None = None
     kinks: Kinks = Kinks()
+    coarse: bool = False
     caught_by: tuple[str, ...] = ()
     diagnosis: str | None = None
     diagnosis_key: str | None = None
