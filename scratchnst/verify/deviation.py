@@ -17,6 +17,8 @@ Array = Any
 NOISE_MARGIN = 30
 # ... and what is below this part of the largest deviation is neglected beside it.
 NEGLIGIBLE = 1e-4
+# Less than this part of the largest element is the rounding of the gradients themselves.
+ROUND_OFF = 1e-13
 # A pattern must leave less of the deviation than this, and agree to this part of the largest element.
 EXPLAINED, AGREEMENT = 1e-2, 1e-6
 FEW = 8  # so few wrong elements fit a pattern by chance,
@@ -46,7 +48,8 @@ class Deviation:
         size = np.where(known, np.abs(got - np.where(known, right, 0)), 0)
         largest = size.max(initial=0)
         typical = np.median(size[known]) if known.any() else 0
-        threshold = max(NEGLIGIBLE * largest, NOISE_MARGIN * typical if NOISE_MARGIN * typical < 0.5 * largest else 0)
+        noise = NOISE_MARGIN * typical if NOISE_MARGIN * typical < 0.5 * largest else 0
+        threshold = max(NEGLIGIBLE * largest, noise, ROUND_OFF * np.abs(right[known]).max(initial=0))
         return cls(got, right, known, known & (size > threshold))
 
     def explained_by(self, gradient: Array) -> bool:

@@ -162,7 +162,8 @@ def _elsewhere(deviation, case, known) -> Diagnosis:
 
 
 def _axes(case, known):
-    return known.axes if known else tuple(f"axis {axis}" for axis in range(case.right.ndim))
+    own = known and len(known.axes) == case.right.ndim
+    return known.axes if own else tuple(f"axis {axis}" for axis in range(case.right.ndim))
 
 
 class _Fit:

@@ -14,6 +14,7 @@ from scratchnst.verify.mistakes import Case, Known
 Array = Any
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
+POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
 EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}
 MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
 MOST_READINGS = 3  # more expressions of one value say nothing
@@ -28,21 +29,23 @@ GENERAL = {
 def readings(factor: float, case: Case, known: Known | None, tolerance: float) -> list[tuple[str, str]]:
     """Return what `factor` times the right gradient may come from: (key, words that continue "your gradient equals").
 
-    First what it gives away in this operation, then in any, then products of powers of the shapes.  Where none of
-    these is the factor, the one reading is the simplest expression that has a number in it, or the number.
+    First what it gives away in this operation, then in any, then the simplest products of powers of the shapes; where
+    none of these is the factor, ratios and products with a number, or the number alone.
     """
 
     def find(table):
         return [reading for value, reading in table.items() if abs(factor / value - 1) <= tolerance]
 
     own = find(known.factors) if known else []
-    general = [reading for reading in find(GENERAL) if not own or reading[0] == "accumulated-twice"]
-    found = [*own, *general, *_expressions(factor, case, known, tolerance, (1.0,))]
-    if found:
-        return found
+    found = own + [reading for reading in find(GENERAL) if not own or reading[0] == "accumulated-twice"]
     fraction = _fraction(factor, tolerance)
-    plain = (f"factor {fraction or f'{factor:.6g}'}", f"{number(factor, tolerance)} times the right one")
-    return [plain] if fraction else _expressions(factor, case, known, tolerance, NUMBERS) or [plain]
+    plain = [(f"factor {fraction or f'{factor:.6g}'}", f"{number(factor, tolerance)} times the right one")]
+    if not found and fraction in POWERS_OF_TWO:
+        found = plain
+    found += _expressions(factor, case, known, tolerance, (1.0,), ratios=False)
+    if found or fraction:
+        return found or plain
+    return _expressions(factor, case, known, tolerance, NUMBERS, ratios=True) or plain
 
 
 def number(value: float, tolerance: float = 1e-6) -> str:
@@ -57,12 +60,13 @@ def _fraction(value, tolerance):
     return str(fraction) if fraction and abs(value / float(fraction) - 1) <= tolerance else None
 
 
-def _expressions(factor, case, known, tolerance, numbers):
+def _expressions(factor, case, known, tolerance, numbers, ratios):
     """The simplest products of one of `numbers` and powers of the quantities at hand that make `factor`."""
     quantities = _quantities(case, known)
     found: list[tuple[float, str, str]] = []
     for cost, value, text, exponents in _products(quantities, numbers):
-        if abs(abs(factor) / value - 1) <= tolerance:
+        ratio = len({power > 0 for power in exponents.values()}) > 1
+        if abs(abs(factor) / value - 1) <= tolerance and (ratios or not ratio):
             sign = "-" if factor < 0 else ""
             words = f"{sign}{text} times the right one ({factor:.6g}), with {_meanings(exponents, quantities)}"
             found.append((cost, f"factor {sign}{text}", words + _moral(exponents)))

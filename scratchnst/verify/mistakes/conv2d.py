@@ -344,13 +344,9 @@ def _missing_filters(g, gradient):
         )
 
 
-def _quantities(case):
-    images, height, width, filters = case.grad_y.shape
-    kh, kw, channels, _ = case.inputs[1].shape
+def _input_quantities(case):
+    kh, kw, channels, filters = case.inputs[1].shape
     return {
-        "images": (images, "the number of images"),
-        "H": (height, "rows of y"),
-        "W": (width, "columns of y"),
         "C": (channels, "input channels"),
         "K": (filters, "output channels"),
         "kh": (kh, "rows of the kernel"),
@@ -358,9 +354,19 @@ def _quantities(case):
     }
 
 
+def _summed_quantities(case):
+    """What the gradients of the parameters are summed over."""
+    images, height, width, _ = case.grad_y.shape
+    return {
+        "images": (images, "the number of images"),
+        "H": (height, "rows of y"),
+        "W": (width, "columns of y"),
+    }
+
+
 KERNEL = ("kernel row", "kernel column", "input channel", "output channel")
 INPUTS = (
-    Known(right_input, input_mistakes, ACTIVATION, quantities=_quantities),
-    Known(right_kernel, kernel_mistakes, KERNEL, quantities=_quantities),
-    Known(right_bias, bias_mistakes, ("output channel",), quantities=_quantities),
+    Known(right_input, input_mistakes, ACTIVATION, quantities=_input_quantities),
+    Known(right_kernel, kernel_mistakes, KERNEL, quantities=_summed_quantities),
+    Known(right_bias, bias_mistakes, ("output channel",), quantities=_summed_quantities),
 )
