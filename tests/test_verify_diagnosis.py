@@ -204,7 +204,7 @@ PREPROCESS = {
     "std-not-divided": lambda i, g, right: g[..., ::-1] / 255,
     "std-multiplied": lambda i, g, right: g[..., ::-1] / 255 * [0.225, 0.224, 0.229],
     "mean-in-gradient": lambda i, g, right: (g / 255 - [0.485, 0.456, 0.406])[..., ::-1] / [0.225, 0.224, 0.229],
-    "factor 255": lambda i, g, right: g[..., ::-1] / [0.225, 0.224, 0.229],
+    "scale": lambda i, g, right: g[..., ::-1] / [0.225, 0.224, 0.229],
 }
 GRAM = {
     "gram-not-symmetrised": lambda i, g, right: np.einsum("nhwi,nij->nhwj", i[0], g),
@@ -287,6 +287,8 @@ def test_the_sentence_says_what_to_mend():
     assert "(3, 1, 4, 2, " in mean.sentence
     leaky = diagnosed("relu", RELU["leaky"])
     assert "0.01 grad_y where x < 0" in leaky.sentence
+    scale = diagnosed("preprocess", PREPROCESS["scale"])
+    assert "scale is left out, if it is 1/255" in scale.sentence
     factor = diagnosed("style_loss", STYLE_LOSS["factor N M"])
     assert "N M times the right one (210), with N = 6 channels and M = 35 pixels" in factor.sentence
 

@@ -40,6 +40,9 @@ def readings(factor: float, case: Case, known: Known | None, tolerance: float) -
     found = own + [reading for reading in find(GENERAL) if not own or reading[0] == "accumulated-twice"]
     fraction = _fraction(factor, tolerance)
     plain = [(f"factor {fraction or f'{factor:.6g}'}", f"{number(factor, tolerance)} times the right one")]
+    if known and known.any_factor and factor != -1:
+        key, text = known.any_factor
+        found.append((key, text.format(factor=number(factor, tolerance), inverse=number(1 / factor, tolerance))))
     if not found and fraction in POWERS_OF_TWO:
         found = plain
     found += _expressions(factor, case, known, tolerance, (1.0,), ratios=False)
@@ -56,8 +59,13 @@ def number(value: float, tolerance: float = 1e-6) -> str:
 
 
 def _fraction(value, tolerance):
-    fraction = Fraction(value).limit_denominator(64)
-    return str(fraction) if fraction and abs(value / float(fraction) - 1) <= tolerance else None
+    """A fraction of small numbers, or one over an integer, that is `value`; None if there is none."""
+    if not np.isfinite(value) or not 1e-6 < abs(value) < 1e6:
+        return None
+    for fraction in (Fraction(value).limit_denominator(64), 1 / Fraction(round(1 / value) or 1)):
+        if fraction and abs(value / float(fraction) - 1) <= tolerance:
+            return str(fraction)
+    return None
 
 
 def _expressions(factor, case, known, tolerance, numbers, ratios):
@@ -85,6 +93,14 @@ def _quantities(case, known):
         quantities["size"] = (float(case.x.size), f"size = {case.x.size} elements", EXPONENTS)
         for axis, length in enumerate(case.x.shape if case.x.ndim > 1 else ()):
             quantities[f"shape[{axis}]"] = (float(length), f"shape[{axis}] = {length}", EXPONENTS)
+    if known is None and np.isfinite(case.right).all():
+        for symbol, value, meaning in (
+            ("|grad|", np.linalg.norm(case.right), "the length of the right gradient"),
+            ("max|grad|", np.abs(case.right).max(initial=0), "the size of its largest element"),
+            ("mean|grad|", np.abs(case.right).mean() if case.right.size else 0, "the mean size of its elements"),
+        ):
+            if value:
+                quantities[symbol] = (float(value), f"{symbol} = {value:.6g} {meaning}", {0: 0.0, -1: 1.0})
     if not case.grad_y.ndim and abs(case.grad_y) not in (0, 1):
         upstream = (abs(float(case.grad_y)), f"grad_y = {float(case.grad_y):.6g}", {0: 0.0, 1: 1.0, -1: 1.0})
         quantities["grad_y"] = upstream

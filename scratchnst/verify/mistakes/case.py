@@ -69,6 +69,7 @@ class Known:
     mistakes : those that are made with it
     axes : names of the axes of the input
     factors : constant factor -> (key, text) of the mistake it gives away
+    any_factor : (key, text) of what any constant factor may be, {factor} and one over it, {inverse}
     quantities : symbol -> (number, meaning), of which a constant factor may be made
     regions : where mistakes of this operation confine themselves to
     kinks : elements where the derivative is a matter of choice, as a mask
@@ -78,6 +79,7 @@ class Known:
     mistakes: Callable[[Case], Iterator[Mistake]]
     axes: tuple[str, ...]
     factors: Mapping[float, tuple[str, str]] = field(default_factory=dict)
+    any_factor: tuple[str, str] | None = None
     quantities: Callable[[Case], dict[str, tuple[int, str]]] = lambda case: {}
     regions: Callable[[Case], Iterable[Region]] = lambda case: ()
     kinks: Callable[[Case], Array] = lambda case: np.zeros(case.x.shape, bool)

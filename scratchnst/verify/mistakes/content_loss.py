@@ -64,6 +64,6 @@ FACTORS = {
     -1.0: ("difference-reversed", "minus the right one: the difference is F - P, not P - F"),
 }
 INPUTS = (
-    Known(right, mistakes, ACTIVATION, FACTORS, paper_quantities),
-    Known(right, mistakes, ACTIVATION, FACTORS, paper_quantities),
+    Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
+    Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
 )

@@ -53,18 +53,24 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
                 "from its other end in both directions, w[::-1, ::-1]",
                 gradient(w=np.flip(w, axis)),
             )
-    if kh == kw > 1:
+    if kh > 1 or kw > 1:
+        for key, words, exchanged in (
+            ("kernel-transposed", "in place of being flipped", w.swapaxes(0, 1)[::-1, ::-1]),
+            ("kernel-transposed-and-flipped", "besides being flipped", w.swapaxes(0, 1)),
+        ):
+            yield Mistake(
+                key,
+                f"the right one with the kernel's rows and columns exchanged {words}: flip it, w[::-1, ::-1], and "
+                "leave axes 0 and 1 in their order",
+                crop(_spread(g, exchanged), *padding[::-1], *case.inputs[0].shape[1:3]),
+            )
+    if channels != filters:
+        reshaped = w[::-1, ::-1].reshape(kh, kw, filters, channels).swapaxes(2, 3)[::-1, ::-1]
         yield Mistake(
-            "kernel-transposed",
-            "the right one with the kernel's rows and columns exchanged in place of being flipped: flip it, "
-            "w[::-1, ::-1]",
-            gradient(w=w.swapaxes(0, 1)[::-1, ::-1]),
-        )
-        yield Mistake(
-            "kernel-transposed-extra",
-            "the right one with the kernel's rows and columns exchanged besides being flipped: exchange the channels, "
-            "swapaxes(2, 3), and leave axes 0 and 1 in their order",
-            gradient(w=w.swapaxes(0, 1)),
+            "channels-reshaped",
+            "the right one with the kernel's channels reshaped to (K, C): exchange them, swapaxes(2, 3); a reshape "
+            "does not move numbers",
+            gradient(w=reshaped),
         )
     if channels == filters > 1:
         text = "of the kernel not exchanged: on the way back output channels come in, w.swapaxes(2, 3)"
@@ -262,6 +268,15 @@ def _shifted_input(case, padding):
             f"the right one moved {words} by one pixel: the padding is off by one; padded with kh//2 rows and kw//2 "
             "columns of zeros on each side, pixel (u, v) of the gradient looks at the window around it",
             crop(full, r - down, s - sideways, height, width),
+        )
+        moved = np.roll(case.grad_y, (down, sideways), (1, 2))
+        for axis, step in ((1, down), (2, sideways)):
+            if step:
+                np.moveaxis(moved, axis, 0)[0 if step > 0 else -1] = 0
+        yield Mistake(
+            "padding-off-by-one",
+            f"the right one for grad_y moved {words} by one pixel: the padding is off by one",
+            _input_gradient(case, padding, moved, case.inputs[1]),
         )
     if max(r, s) > 1:
         yield Mistake(

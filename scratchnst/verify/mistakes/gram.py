@@ -65,6 +65,11 @@ def mistakes(case: Case) -> Iterator[Mistake]:
     )
     if len(x) > 1:
         yield Mistake(
+            "gram-of-first-image",
+            "the right one with the upstream gradient of the first image for all: each image has its own Gram matrix",
+            _product(x, np.broadcast_to((g + transposed)[:1], g.shape)),
+        )
+        yield Mistake(
             "gram-of-summed-images",
             "the right one with the upstream gradients of all images added up: each image has its own Gram matrix",
             _product(x, np.broadcast_to((g + transposed).sum(0), g.shape)),
@@ -80,4 +85,4 @@ def _product(x, matrix):
 FACTORS = {
     0.5: ("gram-half", "half the right one: F enters G twice, dL/dF = F (g + g^T), equation (a) of gram"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, paper_quantities),)
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)

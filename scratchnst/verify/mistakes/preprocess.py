@@ -114,4 +114,8 @@ def _gradient(g, order, factor):
     return gradient
 
 
-INPUTS = (Known(right, mistakes, ACTIVATION, quantities=image_quantities),)
+SCALE = (
+    "scale",
+    "{factor} times the right one: the factor is scale / std[c], and scale is left out, if it is {inverse}",
+)
+INPUTS = (Known(right, mistakes, ACTIVATION, any_factor=SCALE, quantities=image_quantities),)

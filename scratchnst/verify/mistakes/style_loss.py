@@ -74,6 +74,11 @@ def mistakes(case: Case) -> Iterator[Mistake]:
         )
     if len(F) > 1:
         yield Mistake(
+            "gram-of-first-image",
+            "the right one with G - A of the first image for all: each image has its own Gram matrix",
+            _as_input(case, F @ np.broadcast_to(difference[:1], difference.shape) * slope),
+        )
+        yield Mistake(
             "gram-of-summed-images",
             f"the right one with G - A of all images added up: each image has its own Gram matrix, {text}",
             _as_input(case, F @ np.broadcast_to(difference.sum(0), difference.shape) * slope),
@@ -132,4 +137,4 @@ FACTORS = {
     ),
     -1.0: ("difference-reversed", "minus the right one: the difference is G - A, not A - G"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, paper_quantities),)
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)

@@ -30,6 +30,14 @@ def mistakes(case: Case) -> Iterator[Mistake]:
             f"the right one with the wrong sign for the differences {words}: the end gets +2d, the start -2d, {text}",
             2 * kept - gradient,
         )
+    for (axis, end), part in parts.items():
+        words = ("down the columns", "along the rows")[axis - 1]
+        yield Mistake(
+            "one-end-missing",
+            f"the right one without the slopes at the {'end' if end else 'start'} of the differences {words}: the end "
+            f"gets +2d, the start -2d, {text}",
+            gradient - part,
+        )
     for end, missing in ((True, "start"), (False, "end")):
         yield Mistake(
             "one-end-only",
@@ -80,4 +88,4 @@ FACTORS = {
         "half the right one: the 2 of the square is missing, equation (b) of total_variation",
     ),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, paper_quantities),)
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
