@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,17 +29,18 @@ from scratchnst.verify.adjoint import Adjoint
 from scratchnst.verify.differences import as_float64
 from scratchnst.verify.kinks import Pattern, merged
 from scratchnst.verify.report import InputReport, Kinks, Worst
-from scratchnst.verify.steps import Estimate, Line, Probe, common_rung, computational_noise, v_curve
+from scratchnst.verify.steps import SAFETY, Estimate, Line, Noise, Probe, common_rung, computational_noise, v_curve
 from scratchnst.verify.taylor import order_of_convergence, remainders
 
 Array = Any
 
-SAFETY = 20
 PILOTS = 6  # elements, of those sampled, with a whole sweep of steps each
 JUDGEABLE = {"fine": 1e-3, "coarse": 1e-2}  # largest tolerance, beside the largest element, in float64 and float32
+TELLING = 0.1  # the largest tolerance, beside the same, for a gradient to be called wrong
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
+TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against
 ROUNDINGS = 100  # units in the last place that any sum may be off by
-REFERENCE_SECONDS = 20.0  # what a numerical gradient in every element may take, to tell what is wrong
+REFERENCE_SECONDS = 10.0  # what a numerical gradient in every element may take, to tell what is wrong
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ class Gradient:
     Attributes
     ----------
     values : at x, float64
-    nearby : x -> the gradient there, or None if it is known at x alone
+    nearby : factor -> the gradient where all inputs are multiplied by it, or None if it is known at x alone
     precision : relative precision of the values, if they are coarser than x
     """
 
@@ -91,18 +92,39 @@ class Measurement:
         x = function.x
         self.probe = Probe(function.f, x, function.weights, function.patterns)
         directions = random_directions(x, random)
-        self.noise = computational_noise(self.probe, directions[0])
+        self.noise = computational_noise(self.probe, [*directions, *sample[:PILOTS]])
         self.lines = [Line(self.probe, direction, self.noise) for direction in directions]
         for line in self.lines:
             line.sweep()
         self.pilots = {index: Line(self.probe, index, self.noise) for index in sample[:PILOTS]}
         for line in self.pilots.values():
             line.sweep()
+        self._correct_noise()
         self.rung = common_rung(list(self.pilots.values()))
-        variations = [line.variation for line in self.pilots.values()]
-        variations += [line.variation / math.sqrt(x.size) for line in self.lines]
-        self.scale = max(variations)
+        self.scale = max([self._steepness(line) for line in self.pilots.values()])
+        self.scale = max([self.scale, *(self._steepness(line) / math.sqrt(x.size) for line in self.lines)])
         self.limit = JUDGEABLE["coarse" if self.is_coarse else "fine"]
+
+    def _steepness(self, line):
+        """The size of a derivative along a line, or of its changes nearby where it vanishes."""
+        best = line.best()
+        steepness = line.variation(self.rung if best is None else best.rung)
+        return steepness if math.isfinite(steepness) else 0.0
+
+    def _correct_noise(self):
+        """Mend the noise of a function that does not change near x: its last digit tells nothing then.
+
+        If it changes nowhere, there is no noise.  If it changes at large steps, by as little as a ten-billionth of its
+        largest change, then that is the size of its own rounding somewhere inside.
+        """
+        lines = [*self.lines, *self.pilots.values()]
+        changes = [change for line in lines for change in line.changes]
+        if not changes:
+            self.noise = Noise(0.0, 0.0, False)
+        elif not self.noise.is_measured and min(changes) < 1e-10 * max(changes):
+            self.noise = replace(self.noise, level=max(self.noise.level, min(changes)))
+        for line in lines:
+            line.noise = self.noise
 
     @property
     def is_coarse(self) -> bool:
@@ -129,6 +151,7 @@ class Elements:
     crossed: int = 0
     closer: int = 0
     stuck: int = 0
+    undeclared: int = 0
     units: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
@@ -150,16 +173,18 @@ class Elements:
 
     def _count_kinks(self, line, estimate, rung):
         units = merged(*(line.units[each] for each in (rung, rung + 1) if each in line.units))
+        undeclared = not units and estimate is None and line.has_kink
         self.units = merged(self.units, units)
-        self.crossed += bool(units)
+        self.undeclared += undeclared
+        self.crossed += bool(units) or undeclared
         self.closer += bool(units) and estimate is not None
-        self.stuck += bool(units) and estimate is None
+        self.stuck += (bool(units) or undeclared) and estimate is None
 
     def kinks(self) -> Kinks:
         """What kinks did to these elements."""
         counts = {name: int(mask.sum()) for name, mask in self.units.items()}
         examples = {name: tuple(map(int, np.argwhere(on_host(mask))[0])) for name, mask in self.units.items()}
-        return Kinks(self.crossed, self.closer, self.stuck, counts, examples)
+        return Kinks(self.crossed, self.closer, self.stuck, counts, examples, self.undeclared)
 
 
 def judge(
@@ -301,9 +326,9 @@ class _Verdict:
         return np.isfinite(self.elements.slopes[indices]) & (self.tolerance(indices) <= limit)
 
     def is_wrong(self, indices):
-        """Whether the gradient differs by more than the tolerance."""
-        slopes = self.elements.slopes[indices]
-        return np.isfinite(slopes) & (np.abs(self.got[indices] - slopes) > self.tolerance(indices))
+        """Whether the gradient differs by more than the tolerance, and that is not too large to tell."""
+        slopes, tolerance = self.elements.slopes[indices], self.tolerance(indices)
+        return (tolerance <= TELLING * self.scale) & (np.abs(self.got[indices] - slopes) > tolerance)
 
     def _unit_rounding(self):
         noise = self.measurement.noise
@@ -314,12 +339,11 @@ class _Verdict:
         """By how much each element of the gradient changes when x moves by some units in the last place."""
         if self.gradient.nearby is None:
             return np.zeros_like(self.got)
-        x = self.function.x
         units = self._unit_rounding() / ROUNDINGS * 4
         shift = np.zeros_like(self.got)
         for factor in (1 + units, 1 - units):
             try:
-                near = on_host(as_float64(self.gradient.nearby((x * factor).astype(x.dtype, copy=False)))).reshape(-1)
+                near = on_host(as_float64(self.gradient.nearby(factor))).reshape(-1)
             except Exception:  # a gradient that fails nearby tells nothing, and is judged at x all the same
                 continue
             if near.shape == shift.shape and np.isfinite(near).all():
@@ -351,12 +375,13 @@ class _Verdict:
             rounding += 8 * abs(float(np.sum(self.shift * np.abs(v)))) / math.sqrt(v.size)
             rounding += self._usual_shift() * math.sqrt(v.size)
             tolerance = SAFETY * best.error + rounding
-            if abs(promised - best.slope) > tolerance:
+            size = max(line.variation(best.rung), self.scale * math.sqrt(v.size))
+            if abs(promised - best.slope) > tolerance and tolerance <= TELLING * size:
                 self._catch("directions", _direction_sentence(number, promised, best.slope))
-            elif tolerance > self.measurement.limit * max(line.variation, self.scale * math.sqrt(v.size)):
+            elif tolerance > self.measurement.limit * size:
                 continue
             served += 1
-            order = order_of_convergence(*remainders(line, promised, rounding))
+            order = order_of_convergence(*remainders(line, promised, rounding, best.rung + 1))
             if order is not None:
                 orders.append(order)
         return (float(np.median(orders)) if orders else None), served
@@ -370,7 +395,7 @@ class _Verdict:
         line = self.measurement.lines[0]
         best = line.best()
         slope = self.function.complex_slope(line.direction) if self.function.complex_slope and best else None
-        if slope is None or not abs(slope - best.slope) <= SAFETY * best.error:
+        if slope is None or not abs(slope - best.slope) <= SAFETY * best.error <= TRUSTWORTHY * abs(slope):
             return None
         v = on_host(line.direction).reshape(-1).astype("float64")
         promised = float(np.sum(self.got * v))

@@ -81,11 +81,11 @@ class Pair:
         """Return y as a function of one input, the others held fixed."""
         return lambda x: self.forward(*self._with(position, x))[0]
 
-    def gradient_of(self, position: int) -> Callable[[Array], Array]:
-        """Return the gradient with respect to one input as a function of that input."""
+    def nearby(self, position: int) -> Callable[[float], Array]:
+        """Return the gradient with respect to one input as a function of a factor that all inputs are multiplied by."""
 
-        def gradient(x):
-            _, cache = self.forward(*self._with(position, x))
+        def gradient(factor):
+            _, cache = self.forward(*((x * factor).astype(x.dtype, copy=False) for x in self.inputs))
             return _as_list(self.backward(_copy(self.grad_y), cache))[position]
 
         return gradient

@@ -66,6 +66,7 @@ class Kinks:
     not_judged : those that could not be judged, because they sit on the kink
     units : name of the operation or layer -> number of its units that changed sign or winner
     examples : name -> index of one such unit
+    undeclared : elements that sit on a kink of no named unit, seen in the slopes on its two sides
     """
 
     crossed: int = 0
@@ -73,6 +74,7 @@ class Kinks:
     not_judged: int = 0
     units: Mapping[str, int] = field(default_factory=dict)
     examples: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    undeclared: int = 0
 
 
 @dataclass(frozen=True)
@@ -242,6 +244,8 @@ def _kink_lines(kinks):
         f"at a smaller step, {kinks.not_judged} could not be judged"
     )
     units = [f"{name} {count} units, such as {kinks.examples[name]}" for name, count in kinks.units.items()]
+    if kinks.undeclared:
+        units.append(f"not declared, but seen in the slopes on both sides: {kinks.undeclared}")
     return [line, *(f"  {unit}" for unit in units)]
 
 

@@ -11,8 +11,8 @@ whose sum is a V against h on logarithmic axes.  Each is estimated by itself:
 
       D(sqrt(10) h) - D(h) = 9 h^2/6 phi'''(0) + ...,      truncation(h) = |D(sqrt(10) h) - D(h)| / 9        (a)
 
-  If the next smaller step has been tried as well, it is a second witness: it has a tenth of the error, so the
-  difference to it is 9/10 of the truncation.  The larger of the two counts.
+  That holds where h is small enough for the first term to rule.  It is where all smaller steps that have been tried
+  agree, within their round-off.
 
 * Round-off.  Let values of phi carry noise of size e.  Values at equally spaced points a tiny distance apart differ
   smoothly but for the noise; differences of differences, taken k times, wipe out what is smooth and leave noise of
@@ -31,7 +31,7 @@ where there is a kink.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -44,13 +44,19 @@ from scratchnst.verify.report import Curve
 
 Array = Any
 
+SAFETY = 20  # times the estimated error is the largest that a numerical derivative may have
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
 LADDER = range(-18, 2)  # half decades, 1e-9 to 3 times the typical size of x
 LOWEST, HIGHEST = -28, 14  # as far as the ladder is lengthened where its end is not good enough
 
-# Spacings of the difference table, in the typical size of x.  The first two are smooth for any sane function, and the
-# first one shows rounding to float32 inside a float64 function.  The others serve where f does not change over these.
-SPACINGS = {"float64": (3e-7, 3e-9, 3e-5, 3e-3), "float32": (1e-3, 1e-4, 1e-2, 1e-1)}
+# Spacings of the difference table, in the typical size of x.  The first one shows rounding to float32 inside a float64
+# function, those that follow are for functions that are not smooth at that scale.  Where f does not change at all over
+# the first one, wider ones are tried.
+SPACINGS = {
+    "float64": (3e-7, 3e-8, 3e-9, 3e-10, 3e-11, 3e-12),
+    "float32": (1e-3, 1e-4, 1e-5),
+}
+WIDER = {"float64": (3e-5, 3e-3), "float32": (1e-2, 1e-1)}
 TABLE = range(-4, 5)
 ORDERS = (4, 5, 6)
 
@@ -63,10 +69,12 @@ class Noise:
     ----------
     level : e, the size of the noise in values near x
     relative : the same for values far from x, over their size
+    is_measured : whether the values near x differ enough to show it; if not, level is the last bit of the output
     """
 
     level: float
     relative: float
+    is_measured: bool = True
 
     @property
     def is_coarse(self) -> bool:
@@ -83,22 +91,38 @@ class Probe:
 
     Where f has an array of outputs, the scalar is <weights, f>.  Values at x are subtracted before they are summed:
     outputs that do not change cancel exactly, and their rounding with them.
+
+    Attributes
+    ----------
+    y : f at x
+    size : root of the sum of squares of the summands of <weights, y>, as which their last bits add up
+    unit : the typical size of x's elements, the yardstick of steps: their median, zeros aside
+    is_single, has_digits : whether values other than y fit into float32, all of them, or have shown more digits
+    calls : how often f was called
+    failure : the last exception of f, away from x
     """
 
     def __init__(self, f: Callable, x: Array, weights: Array = 1.0, patterns: Callable[[Array], Pattern] | None = None):
         self.f, self.x, self.weights, self.patterns = f, x, weights, patterns
         self.y = as_float64(f(x.copy()))
+        self.size = float(((weights * self.y) ** 2).sum()) ** 0.5
+        sizes = abs(x[x != 0])
+        self.unit = float(array_module(x).median(sizes)) if sizes.size else 1.0
         self.here = patterns(x.copy()) if patterns else {}
         self.failure: Exception | None = None
         self.calls = 0
+        self.is_single = self.has_digits = False
 
     def __call__(self, x: Array) -> float:
         """Return how much <weights, f> rises from the centre to `x`; NaN where f has no finite value there."""
         self.calls += 1
         try:
             with np.errstate(all="ignore"):
-                change = as_float64(self.f(x)) - self.y
-                rise = float((self.weights * change).sum())
+                y = as_float64(self.f(x))
+                rise = float((self.weights * (y - self.y)).sum())
+                if not self.has_digits and bool((y != self.y).any()):
+                    self.is_single = bool((y.astype("float32") == y).all())
+                    self.has_digits = not self.is_single
         except Exception as error:
             self.failure = error
             return math.nan
@@ -108,47 +132,69 @@ class Probe:
         """Which units cross a kink within `step` to either side."""
         return crossed(self.patterns, self.x, direction, step, self.here) if self.patterns else {}
 
-    @property
-    def size(self) -> float:
-        """Root of the sum of squares of the summands of <weights, f>: their last bits add up like that."""
-        return float(((self.weights * self.y) ** 2).sum() ** 0.5)
 
-    @property
-    def unit(self) -> float:
-        """The typical size of x's elements, the yardstick of steps: their median, zeros aside."""
-        sizes = abs(self.x[self.x != 0])
-        return float(array_module(self.x).median(sizes)) if sizes.size else 1.0
+def computational_noise(probe: Probe, directions: Iterable[Direction]) -> Noise:
+    """Measure how far values of a function scatter around x, equation (b), along some of `directions`.
 
-
-def computational_noise(probe: Probe, direction: Array) -> Noise:
-    """Measure how far values of a function scatter, equation (b), along `direction`."""
-    epsilon = float(np.finfo(probe.x.dtype).eps)
-    floor = epsilon * probe.size
-    found: list[float] = []
-    for number, spacing in enumerate(SPACINGS[str(probe.x.dtype)]):
-        if number >= 2 and found:
+    The largest of the first three that are free of kinks counts; if none of these is, the first one that is.
+    """
+    found: list[_Scatter] = []
+    for number, direction in enumerate(directions):
+        if number >= 3 and found:
             break
-        level = _scatter(probe, direction, spacing * probe.unit)
-        if level is not None:
-            found.append(level)
-    level = max(floor, min(found, default=0.0))
-    coarse = level > 1e5 * floor > 0
-    return Noise(level, float(np.finfo("float32").eps) if coarse else 4 * epsilon)
+        scatter = _scatter(probe, direction)
+        if scatter is not None:
+            found.append(scatter)
+    epsilon, single = (float(np.finfo(dtype).eps) for dtype in (probe.x.dtype, "float32"))
+    floor = (single if probe.is_single else epsilon) * probe.size
+    level = max([floor, *(scatter.level for scatter in found)])
+    usual = epsilon * max([probe.size, *(float(abs(probe.x).max()) * scatter.secant for scatter in found)])
+    coarse = probe.is_single or level > 1e5 * usual > 0
+    return Noise(level, single if coarse else 4 * epsilon, bool(found))
 
 
-def _scatter(probe, direction, spacing):
-    """Equation (b) at one spacing; None if a kink lies there, or f hardly changes and the table says nothing."""
-    reach = spacing * TABLE[-1]
-    if probe.patterns and probe.crossed(direction, reach):
-        return None
-    values = np.array([probe(moved(probe.x, direction, number * spacing)) for number in TABLE])
-    if not np.isfinite(values).all() or len(np.unique(values)) <= len(values) // 2:
+@dataclass(frozen=True)
+class _Scatter:
+    """Noise seen in a difference table, and how steep f is there."""
+
+    level: float
+    secant: float
+
+
+def _scatter(probe, direction) -> _Scatter | None:
+    """The noise along a direction, at the widest spacing where it is noise: where a tenth of the spacing shows as much.
+
+    What is left of a smooth function, or of a kink, shrinks with the spacing; noise does not, until the steps of a
+    function that is rounded to few digits are wider than the table, which then shows no change.
+    """
+    spacings = SPACINGS[str(probe.x.dtype)]
+    wider = None
+    for spacing in spacings:
+        narrower = _difference_table(probe, direction, spacing)
+        if wider is not None and (narrower is None or narrower.level > wider.level / 4):
+            return wider
+        if narrower is None and spacing == spacings[0]:
+            tables = (_difference_table(probe, direction, each) for each in WIDER[str(probe.x.dtype)])
+            return next((table for table in tables if table is not None), None)
+        wider = narrower
+    return None
+
+
+def _difference_table(probe, direction, spacing) -> _Scatter | None:
+    """Equation (b) at one spacing; None where f hardly changes and the table says nothing, NaN at a kink."""
+    step = spacing * probe.unit
+    if probe.crossed(direction, step * TABLE[-1]):
+        return _Scatter(math.nan, math.nan)
+    values = np.array([probe(moved(probe.x, direction, number * step)) for number in TABLE])
+    if not np.isfinite(values).all():
+        return _Scatter(math.nan, math.nan)
+    if len(np.unique(values)) <= len(values) // 2:
         return None
     variances = []
     for order in ORDERS:
         gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
         variances.append(gamma * float(np.mean(np.diff(values, order) ** 2)))
-    return math.sqrt(max(variances))
+    return _Scatter(math.sqrt(max(variances)), abs(values[-1] - values[0]) / (len(values) - 1) / step)
 
 
 @dataclass(frozen=True)
@@ -210,9 +256,15 @@ class Line:
             return None
         slope = self.at(rung).slope
         truncation = abs(self.at(rung + 1).slope - slope) / 9
-        if rung - 1 in self.sides and self.is_clear(rung - 1):
-            truncation = max(truncation, abs(self.at(rung - 1).slope - slope) / 0.9)
-        return Estimate(slope, truncation, self.roundoff(rung), rung)
+        estimate = Estimate(slope, truncation, self.roundoff(rung), rung)
+        return estimate if self._smaller_steps_agree(estimate) else None
+
+    def _smaller_steps_agree(self, estimate):
+        smaller = [rung for rung in self.sides if rung < estimate.rung and self.is_clear(rung)]
+        return all(
+            abs(self.at(rung).slope - estimate.slope) <= SAFETY * (estimate.error + self.roundoff(rung))
+            for rung in smaller
+        )
 
     def sweep(self) -> Estimate | None:
         """Try every step of the ladder, and more beyond its end if the best lies there; return the best estimate."""
@@ -220,7 +272,7 @@ class Line:
         for rung in LADDER:
             self.at(rung)
         best = self.best()
-        while best is None or best.error > 1e-8 * self.variation:
+        while self.changes and (best is None or best.error > 1e-8 * self.variation(best.rung)):
             if (best is None or best.rung <= low + 1) and low > LOWEST:
                 low -= 2
             elif best is not None and best.rung >= high - 2 and high < HIGHEST:
@@ -256,12 +308,22 @@ class Line:
             rung -= 1
         return best
 
+    def variation(self, rung: int) -> float:
+        """How steep f is over the step at this rung: the larger secant."""
+        sides = self.at(rung)
+        return max(abs(sides.ahead / sides.forth), abs(sides.behind / sides.back))
+
     @property
-    def variation(self) -> float:
-        """How steep f is in the neighbourhood: the largest secant over a step of up to a third of x's size."""
-        near = [sides for rung, sides in self.sides.items() if rung <= -1]
-        secants = [abs(side) / sides.forth for sides in near for side in sides[:2] if sides.forth > 0]
-        return max((secant for secant in secants if math.isfinite(secant)), default=0.0)
+    def changes(self) -> list[float]:
+        """How much f changes over each step tried, leaving out where it does not."""
+        rises = [abs(rise) for sides in self.sides.values() for rise in sides[:2]]
+        return [rise for rise in rises if 0 < rise < math.inf]
+
+    @property
+    def has_kink(self) -> bool:
+        """Whether the slopes on the two sides stay apart down to the smallest step that still tells."""
+        telling = [rung for rung in sorted(self.sides) if self.bend(rung) > 40 * self.roundoff(rung)]
+        return bool(telling) and not any(self.is_smooth(rung) for rung in telling[:3] if rung + 1 in self.sides)
 
 
 def common_rung(lines: Sequence[Line]) -> int:
@@ -287,16 +349,17 @@ def v_curve(lines: Sequence[Line], slopes: Sequence[float], rung: int, scale: fl
     rung : the step that was chosen
     scale : that errors are divided by
     """
-    rungs = [each for each in range(min(LOWEST, rung), HIGHEST) if any(each in line.sides for line in lines)]
+    rungs = sorted({each for line in lines for each in line.sides})
+    bests = {id(line): line.best() for line in lines}
     table: dict[str, list[float]] = {"error": [], "truncation": [], "roundoff": [], "scatter": []}
     for each in rungs:
         clear = [(line, slope) for line, slope in zip(lines, slopes) if each in line.sides and line.is_clear(each)]
         estimates = [estimate for line, _ in clear if each + 1 in line.sides and (estimate := line.estimate(each))]
-        bests = [(line.at(each).slope, best.slope) for line, _ in clear if (best := line.best())]
+        scatter = [line.at(each).slope - best.slope for line, _ in clear if (best := bests[id(line)])]
         table["error"].append(_largest([line.at(each).slope - slope for line, slope in clear], scale))
         table["truncation"].append(_largest([estimate.truncation for estimate in estimates], scale))
         table["roundoff"].append(_largest([line.roundoff(each) for line, _ in clear], scale))
-        table["scatter"].append(_largest([slope - best for slope, best in bests], scale))
+        table["scatter"].append(_largest(scatter, scale))
     steps = [lines[0].step(each) for each in rungs]
     falls, rises = _branches(rungs, table, rung)
     return Curve(
@@ -315,14 +378,17 @@ def _branches(rungs, table, best):
     points = list(zip(rungs, table["scatter"], table["truncation"], table["roundoff"]))
     right = [(rung, size) for rung, size, cut, noise in points if rung > best and size > 0 and cut > 3 * noise]
     left = [(rung, size) for rung, size, _, _ in points if rung < best and size > 0]
-    return _exponent(right[:6]), _exponent(left)
+    return _exponent(right[:4], 0.1), _exponent(left, 1.0)
 
 
-def _exponent(points):
+def _exponent(points, straightness):
+    """The exponent p of sizes ~ h^p; None for points that are too few or, by that many decades, not on a line."""
     if len(points) < 3:
         return None
-    rungs, sizes = zip(*points)
-    return float(np.polyfit(np.array(rungs) / 2, np.log10(sizes), 1)[0])
+    exponents, sizes = np.array(points).T
+    line = np.polyfit(exponents / 2, np.log10(sizes), 1)
+    off = np.abs(np.polyval(line, exponents / 2) - np.log10(sizes)).max()
+    return float(line[0]) if off < straightness else None
 
 
 def _largest(values, scale):

@@ -24,7 +24,9 @@ ABOVE_NOISE = 30  # a remainder that many times the noise is known to 3 %
 FEWEST, MOST = 3, 6  # clean steps that an order is fitted to, the smallest ones
 
 
-def remainders(line: Line, slope: float, rounding: float = 0.0) -> tuple[list[float], list[float]]:
+def remainders(
+    line: Line, slope: float, rounding: float = 0.0, highest: int | None = None
+) -> tuple[list[float], list[float]]:
     """Return the clean steps h, ascending, and |R(h)| there: equation (a).
 
     Parameters
@@ -32,10 +34,11 @@ def remainders(line: Line, slope: float, rounding: float = 0.0) -> tuple[list[fl
     line : f along v, evaluated on a ladder of steps
     slope : <g, v>
     rounding : how exactly <g, v> is known, absolutely
+    highest : rung of the ladder above which kinks may lie that nobody declared
     """
     steps, sizes = [], []
     for rung in sorted(line.sides):
-        if not line.is_clear(rung):
+        if not line.is_clear(rung) or (highest is not None and rung > highest):
             continue
         h, rise = line.step(rung), line.at(rung).ahead
         remainder = abs(rise - h * slope)
