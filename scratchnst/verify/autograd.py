@@ -114,11 +114,11 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
 
 def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
     """Return equation 7 with the settings of `ours`, as a function of a picture (H, W, 3), from its images on."""
-    taps = [*ours.content_layers, *ours.style_layers]
+    network, taps = ours.network, [*ours.content_layers, *ours.style_layers]
 
     def of(picture):
         picture = picture if hasattr(picture, "detach") else _torch().tensor(np.asarray(picture, "float64"))
-        return features(ours.network, picture[None], taps)
+        return features(network, picture[None], taps)
 
     def loss(x):
         F, total = of(x), ours.tv_weight * total_variation(x[None])

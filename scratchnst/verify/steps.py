@@ -105,7 +105,7 @@ class Probe:
     def __init__(self, f: Callable, x: Array, weights: Array = 1.0, patterns: Callable[[Array], Pattern] | None = None):
         self.f, self.x, self.weights, self.patterns = f, x, weights, patterns
         self.y = as_float64(f(x.copy()))
-        self.size = float(((weights * self.y) ** 2).sum()) ** 0.5
+        self.size = _root_of_squares(weights * self.y)
         sizes = abs(x[x != 0])
         self.unit = float(array_module(x).median(sizes)) if sizes.size else 1.0
         self.here = patterns(x.copy()) if patterns else {}
@@ -190,11 +190,18 @@ def _difference_table(probe, direction, spacing) -> _Scatter | None:
         return _Scatter(math.nan, math.nan)
     if len(np.unique(values)) <= len(values) // 2:
         return None
-    variances = []
+    levels = []
     for order in ORDERS:
+        differences = np.diff(values, order)
         gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
-        variances.append(gamma * float(np.mean(np.diff(values, order) ** 2)))
-    return _Scatter(math.sqrt(max(variances)), abs(values[-1] - values[0]) / (len(values) - 1) / step)
+        levels.append(math.sqrt(gamma / len(differences)) * _root_of_squares(differences))
+    return _Scatter(max(levels), abs(values[-1] - values[0]) / (len(values) - 1) / step)
+
+
+def _root_of_squares(values) -> float:
+    """The root of the sum of squares, of numbers however large."""
+    largest = float(abs(values).max())
+    return largest * float(((values / largest) ** 2).sum()) ** 0.5 if 0 < largest < math.inf else largest
 
 
 @dataclass(frozen=True)
