@@ -356,6 +356,10 @@ ANY = {
     "accumulated-twice": 2 * COSINE,
     "factor 3/4": 0.75 * COSINE,
     "factor 0.123457": 0.1234567 * COSINE,
+    "factor 1 + 4e-08": (1 + 4e-8) * COSINE,
+    "factor 1 - 0.0001": (1 - 1e-4) * COSINE,
+    "factor 1/mean|grad|": COSINE / np.abs(COSINE).mean(),
+    "factor 1/|grad|": COSINE / np.linalg.norm(COSINE),
     "factor 1/size": COSINE / 80,
     "offset": COSINE + 0.3,
     "clipped": np.clip(COSINE, -0.5, 0.5),
@@ -397,6 +401,7 @@ PLACES = [
     (np.s_[:, 1::2], lambda part: part + 0.5, "right but in the odd indices of axis 1, where 0.5 is added to it"),
     (np.s_[1:3, 4:7], np.square, "right but in indices 1 to 2 of axis 0, indices 4 to 6 of axis 1; first at [1, 4]"),
     (drawn(4, 20) < 0, lambda part: 7 * part, "right but where x < 0, where it is 7 times the right one"),
+    (drawn(4, 20) < -0.5, lambda part: 0 * part, "right but at 24 of the 40 elements where x < 0, where it is 0"),
 ]
 
 

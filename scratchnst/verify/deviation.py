@@ -21,8 +21,21 @@ NEGLIGIBLE = 1e-4
 ROUND_OFF = 1e-13
 # A pattern must leave less of the deviation than this, and agree to this part of the largest element.
 EXPLAINED, AGREEMENT = 1e-2, 1e-6
-FEW = 8  # so few wrong elements fit a pattern by chance,
+FEW, MANY = 8, 16  # fewer wrong elements than this fit a pattern by chance,
 FEW_SPARED = 4  # and fewer right ones than this say nothing
+
+# Keys that say what became of the gradient, not what mistake was made: those of this file, and of a factor.
+DESCRIPTIONS = (
+    "zero",
+    "not-zero",
+    "clipped",
+    "reordered",
+    "own-factors",
+    "one-element",
+    "part",
+    "border",
+    "everywhere",
+)
 
 
 @dataclass(frozen=True)
@@ -112,7 +125,7 @@ def _reordered(deviation, axes):
         if not 2 < len(got) <= 64 or got.shape[1] < 2:
             continue
         order = np.abs(got[:, np.newaxis] - right).max(axis=2).argmin(axis=1)
-        if deviation.explained_by(deviation.right.take(order, axis)):
+        if len(set(order)) == len(order) and deviation.explained_by(deviation.right.take(order, axis)):
             shown = ", ".join(map(str, order[:8])) + (", ..." if len(order) > 8 else "")
             return "reordered", f"your gradient equals the right one in another order along {name}: it holds {shown}"
     return None
@@ -189,15 +202,19 @@ def _border(deviation):
 
 
 def _signs(deviation, case):
-    """Only where some array of the same shape has some sign."""
-    if deviation.wrong.sum() < FEW:
-        return None
+    """Only where some array of the same shape has some sign: there everywhere or, of many, at some elements."""
+    wrong = deviation.wrong.sum()
+    found = []
     for region in general.regions(case):
         inside = region.mask & deviation.known
-        part = 0 < inside.sum() < deviation.known.sum()
-        if part and not (deviation.wrong & ~inside).any() and deviation.wrong.sum() >= 0.9 * inside.sum():
-            return region.key, region.text
-    return None
+        if 0 < inside.sum() < deviation.known.sum() and not (deviation.wrong & ~inside).any():
+            found.append((inside.sum(), region))
+    if not found or wrong < FEW:
+        return None
+    size, region = min(found, key=lambda each: each[0])
+    if wrong >= 0.9 * size:
+        return region.key, region.text
+    return (region.key, f"at {wrong} of the {size} elements {region.text}") if wrong >= MANY else None
 
 
 def _relation(deviation):

@@ -17,6 +17,7 @@ NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2
 POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
 EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}
 MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
+NEARLY_ONE = 1e-3  # a factor so near to 1 is no number of anything
 MOST_READINGS = 3  # more expressions of one value say nothing
 
 GENERAL = {
@@ -36,10 +37,12 @@ def readings(factor: float, case: Case, known: Known | None, tolerance: float) -
     def find(table):
         return [reading for value, reading in table.items() if abs(factor / value - 1) <= tolerance]
 
+    fraction = _fraction(factor, tolerance)
+    plain = [(f"factor {fraction or _decimal(factor)}", f"{number(factor, tolerance)} times the right one")]
+    if abs(factor - 1) < NEARLY_ONE:
+        return plain
     own = find(known.factors) if known else []
     found = own + [reading for reading in find(GENERAL) if not own or reading[0] == "accumulated-twice"]
-    fraction = _fraction(factor, tolerance)
-    plain = [(f"factor {fraction or f'{factor:.6g}'}", f"{number(factor, tolerance)} times the right one")]
     if known and known.any_factor and factor != -1:
         key, text = known.any_factor
         found.append((key, text.format(factor=number(factor, tolerance), inverse=number(1 / factor, tolerance))))
@@ -53,14 +56,19 @@ def readings(factor: float, case: Case, known: Known | None, tolerance: float) -
 
 def number(value: float, tolerance: float = 1e-6) -> str:
     """Return `value` for reading, as a fraction, too, where it is a simple one."""
-    fraction = _fraction(value, tolerance)
-    decimal = f"{value:.6g}"
+    fraction, decimal = _fraction(value, tolerance), _decimal(value)
     return decimal if fraction in (None, decimal) else f"{fraction} ({decimal})"
+
+
+def _decimal(value):
+    if 0 < abs(value - 1) < NEARLY_ONE:
+        return f"1 {'+' if value > 1 else '-'} {abs(value - 1):.3g}"
+    return f"{value:.6g}"
 
 
 def _fraction(value, tolerance):
     """A fraction of small numbers, or one over an integer, that is `value`; None if there is none."""
-    if not np.isfinite(value) or not 1e-6 < abs(value) < 1e6:
+    if not np.isfinite(value) or not 1e-6 < abs(value) < 1e6 or 0 < abs(value - 1) < NEARLY_ONE:
         return None
     for fraction in (Fraction(value).limit_denominator(64), 1 / Fraction(round(1 / value) or 1)):
         if fraction and abs(value / float(fraction) - 1) <= tolerance:

@@ -26,7 +26,6 @@ from scratchnst.objective import Objective
 from scratchnst.ops import total_variation
 from scratchnst.verify.check import check_gradient
 from scratchnst.verify.diagnosis import diagnose
-from scratchnst.verify.factors import number
 from scratchnst.verify.kinks import network_pattern
 from scratchnst.verify.report import InputReport, Report, Worst
 from scratchnst.verify.walk import Step, Walk
@@ -95,7 +94,8 @@ def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> 
         for taps in [*({name: grad_y} for name, grad_y in upstream.items()), upstream]:
             given, right = _back(network, image, taps), walk.backward(taps)
             if not _close(given, right):
-                return _compared(WALK, given, right, _left_out(walk, taps, given) or _lost_taps(walk, taps, given))
+                found = _left_out(walk, taps, given) or _lost_taps(walk, taps, given)
+                return _compared(WALK, given, right, found=found)
     except Exception as error:
         return Report(WALK, problems=(f"The network raises {type(error).__name__}: {error}.",))
     return _compared(WALK, given, right)
@@ -110,22 +110,15 @@ def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 
         values = [each.value(walk, image) for each in summands]
         gradients = np.stack([each.gradient(walk, image) for each in summands])
         meant = np.array([each.weight for each in summands])
-        if _close(loss, meant @ values) and _close(given, np.tensordot(meant, gradients, 1)):
-            return _compared(SUM, given, np.tensordot(meant, gradients, 1))
-        in_loss = _weights_in_loss(objective, walk, summands, image, seed)
+        in_loss, agreement = meant, AGREEMENT
+        if not _close(loss, meant @ values):
+            in_loss, agreement = _weights_in_loss(objective, walk, summands, image, seed), 10 * FITTED
         if in_loss is None:
             return _whole_objective(objective, image, seed)
     except Exception as error:
         return Report(SUM, problems=(f"The objective raises {type(error).__name__}: {error}.",))
     right = np.tensordot(in_loss, gradients, 1)
-    if _close(given, right, 10 * FITTED):
-        return _compared(SUM, right, right)
-    parts = meant * np.abs(gradients).max(axis=(1, 2, 3, 4))
-    told = parts > NEGLIGIBLE * parts.max()
-    in_gradient = _least_squares(gradients[told].reshape(told.sum(), -1).T, given.ravel())
-    chosen = [each for each, kept in zip(summands, told) if kept]
-    findings = [] if in_gradient is None else list(_unlike(chosen, in_loss[told], in_gradient))
-    return _compared(SUM, given, right, _joined(findings))
+    return _compared(SUM, given, right, agreement, _unlike_weights(summands, in_loss, gradients, given))
 
 
 def _summands(objective) -> Iterator[Summand]:
@@ -214,47 +207,60 @@ def _least_squares(columns, wanted):
     return factors if _close(columns @ factors, wanted, FITTED) else None
 
 
-def _unlike(summands, in_loss, in_gradient) -> Iterator[tuple[str, str, str]]:
-    """(key, words, name) of each term whose weights in loss and gradient differ."""
-    for each, a, b in zip(summands, in_loss, in_gradient):
-        if abs(a - b) <= 10 * FITTED * max(abs(a), abs(b)):
-            continue
-        for key, words, in_a, in_b in (
-            ("term-missing-in-gradient", "is in the loss, but its gradient is left out", a, 0),
-            ("term-missing-in-loss", "is in the gradient, but not in the loss", 0, b),
-            ("weight-missing-in-gradient", "lacks its weight in the gradient", each.weight, 1),
-            ("weight-missing-in-loss", "lacks its weight in the loss", 1, each.weight),
-            ("weight-twice-in-gradient", "has its weight twice in the gradient", each.weight, each.weight**2),
-            ("sign-in-gradient", "has the wrong sign in the gradient", a, -a),
-            ("twice-in-gradient", "is counted twice in the gradient", a, 2 * a),
-        ):
-            if _close(np.array([a, b]), np.array([in_a, in_b]), 10 * FITTED):
-                yield key, words, each.name
-                break
-        else:
-            yield (
-                "weights-differ",
-                f"weighs {number(b / a, FITTED)} times as much in the gradient as in the loss",
-                each.name,
-            )
+def _unlike_weights(summands, in_loss, gradients, given):
+    """Key and words for the terms whose weights in loss and gradient differ; None where all differ by one factor."""
+    parts = np.abs(gradients).reshape(len(summands), -1).max(axis=1) * [each.weight for each in summands]
+    told = np.flatnonzero(parts > NEGLIGIBLE * parts.max())
+    in_gradient = _least_squares(gradients[told].reshape(len(told), -1).T, given.ravel())
+    if in_gradient is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = in_gradient / in_loss[told]
+    if np.ptp(ratios) <= 10 * FITTED * np.abs(ratios).max():
+        return None
+    return _joined([_unlike(summands[each], in_loss[each], b) for each, b in zip(told, in_gradient)])
+
+
+def _unlike(summand, a, b):
+    """(key, words, name) of a term that weighs a in the loss and b in the gradient; None if they are the same."""
+    weight = summand.weight
+
+    def same(found, assumed):
+        return abs(found - assumed) <= 10 * FITTED * max(abs(found), abs(assumed), weight)
+
+    known = (
+        ("term-missing-in-gradient", "is in the loss, but its gradient is left out", a, 0),
+        ("term-missing-in-loss", "is in the gradient, but not in the loss", 0, b),
+        ("weight-missing-in-gradient", "lacks its weight in the gradient", weight, 1),
+        ("weight-missing-in-loss", "lacks its weight in the loss", 1, weight),
+        ("weight-twice-in-gradient", "has its weight twice in the gradient", weight, weight**2),
+        ("sign-in-gradient", "has the wrong sign in the gradient", a, -a),
+        ("twice-in-gradient", "is counted twice in the gradient", a, 2 * a),
+    )
+    if same(a, b):
+        return None
+    for key, words, in_loss, in_gradient in known:
+        if same(a, in_loss) and same(b, in_gradient):
+            return key, words, summand.name
+    return "weights-differ", f"weighs {b:.6g} in the gradient and {a:.6g} in the loss", summand.name
 
 
 def _joined(findings):
-    """One key and one sentence of what was found of each term."""
-    if not findings:
-        return None
+    """One key and one sentence of what was found of each term; None if nothing was."""
     names: dict[tuple[str, str], list[str]] = {}
-    for key, words, name in findings:
+    for key, words, name in filter(None, findings):
         names.setdefault((key, words), []).append(name)
+    if not names:
+        return None
     keys = " and ".join(dict.fromkeys(key for key, _ in names))
-    sentences = [
-        f"each of {', '.join(several)} {words}" if several[1:] else f"{several[0]} {words}"
-        for (_, words), several in names.items()
-    ]
-    return keys, f"of the terms, {'; '.join(sentences)}."
+    return keys, f"{'; '.join(f'{_listed(several)} {words}' for (_, words), several in names.items())}."
 
 
-def _compared(name, given, right, found=None) -> Report:
+def _listed(names):
+    return names[0] if len(names) == 1 else f"each of {', '.join(names)}"
+
+
+def _compared(name, given, right, agreement=AGREEMENT, found=None) -> Report:
     """The report on an image's gradient beside the right one."""
     given, right = np.asarray(given, float), np.asarray(right, float)
     if given.shape != right.shape:
@@ -262,7 +268,7 @@ def _compared(name, given, right, found=None) -> Report:
     error = np.abs(given - right)
     index = tuple(int(place) for place in np.unravel_index(np.nanargmax(error), error.shape))
     scale = np.abs(right).max() or 1.0
-    passed = bool(error.max() <= 10 * FITTED * scale)
+    passed = bool(error.max() <= agreement * scale)
     if not passed and found is None:
         diagnosis = diagnose([right], 0.0, None, given, right)
         found = (diagnosis.key, diagnosis.sentence) if diagnosis else None
