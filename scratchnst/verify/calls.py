@@ -16,6 +16,14 @@ Array = Any
 class Refusal(Exception):
     """Something that cannot be checked; the message is the sentence for the report."""
 
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        return "The " + sentence[4:] if sentence.startswith("the ") else sentence
+
+
+class NotDeterministic(Refusal):
+    """Two calls with the same input disagree, so that neither result means anything."""
+
 
 def is_array(values: Any) -> bool:
     """Whether `values` is an array with at least one axis, on whatever device."""
@@ -25,21 +33,24 @@ def is_array(values: Any) -> bool:
 def kind_of(value: Any) -> str:
     """What something is, in words for a sentence."""
     if is_array(value):
-        return f"an array of shape {tuple(value.shape)}"
+        return f"an array of {value.dtype} and of shape {tuple(value.shape)}"
     if isinstance(value, tuple):
         return f"a tuple of {len(value)}"
-    return "nothing" if value is None else f"an object of type {type(value).__name__}"
+    return "None" if value is None else f"of type {type(value).__name__}"
 
 
 def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
     """Return a copy of an input in the dtype to check it in, float64 unless `keep_dtype` asks for its own float32."""
+    given = x
+    if callable(x):
+        raise Refusal(f"{name} is a function, not numbers: the function to be checked comes first, then {name}.")
     if not hasattr(x, "__cuda_array_interface__"):
-        x = call(f"Turning {name} into an array", np.asarray, x)
+        x = call(f"turning {name} into an array", np.asarray, x)
     kind = x.dtype.kind
     if kind == "c":
         raise Refusal(f"{name} is complex: give its real and its imaginary part as two real inputs.")
     if kind not in "fiu":
-        raise Refusal(f"{name} holds {x.dtype}, which has no gradient: give real numbers.")
+        raise Refusal(f"{name} is {kind_of(given)}: give real numbers, only they have a gradient.")
     if x.size == 0:
         raise Refusal(f"{name} has the shape {tuple(x.shape)}, so there is nothing to check: give it some elements.")
     if not bool(array_module(x).isfinite(x).all()):
@@ -54,6 +65,12 @@ def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
     if x.dtype != np.float64:
         notes.append(f"{name} is {x.dtype}; it is checked in float64.")
     return x.astype("float64", order="C")
+
+
+def checked_samples(samples: int | None) -> None:
+    """Raise a Refusal unless `samples` is a number of elements or None."""
+    if samples is not None and samples < 1:
+        raise Refusal(f"samples must be 1 or more, or None for all elements, not {samples}.")
 
 
 def call(what: str, function: Callable, *arguments: Any) -> Any:
@@ -75,12 +92,13 @@ def check_unchanged(what: str, copy: Any, original: Any, role: str) -> None:
 
 def checked_values(values: Any, what: str) -> Any:
     """Return numbers if they are real, finite and there are some, else raise a Refusal."""
+    given = values
     if not hasattr(values, "dtype"):
-        values = call(f"Reading {what}", np.asarray, values)
+        values = call(f"turning {what} into an array", np.asarray, values)
     if values.dtype.kind == "c":
         raise Refusal(f"{what} is complex: only a real function has the gradient that is checked here.")
     if values.dtype.kind not in "fiu":
-        raise Refusal(f"{what} is not made of real numbers: it holds {values.dtype}.")
+        raise Refusal(f"{what} is {kind_of(given)}: it must be made of real numbers.")
     if values.size == 0:
         raise Refusal(f"{what} has the shape {tuple(values.shape)}, no elements, so there is nothing to check.")
     numbers = as_float64(values)
@@ -116,9 +134,12 @@ def check_same(first: Any, second: Any, what: str, dtype: Any, notes: list[str])
     first, second = as_float64(first), as_float64(second)
     advice = "seed its randomness, and let nothing remain from one call to the next, in the cache or elsewhere"
     if first.shape != second.shape:
-        raise Refusal(f"{what} is not deterministic, two calls give shapes {first.shape} and {second.shape}: {advice}.")
+        shapes = f"{first.shape} and {second.shape}"
+        raise NotDeterministic(f"{what} is not deterministic, two calls give shapes {shapes}: {advice}.")
     difference, size = float(abs(first - second).max()), float(abs(first).max())
     if difference > float(np.finfo(dtype).eps) ** 0.5 * size:
-        raise Refusal(f"{what} is not deterministic, two calls at one point differ by {difference:.1e}: {advice}.")
+        raise NotDeterministic(
+            f"{what} is not deterministic, two calls at one point differ by {difference:.1e}: {advice}."
+        )
     if difference:
         notes.append(f"{what} differs from call to call by rounding, {difference:.0e}.")

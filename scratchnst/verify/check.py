@@ -16,17 +16,20 @@ import numpy as np
 
 from scratchnst.verify import autograd, diagnosis, operations
 from scratchnst.verify.calls import (
+    NotDeterministic,
     Refusal,
     as_input,
     call,
     check_same,
     check_unchanged,
     checked_gradient,
+    checked_samples,
     checked_scalar,
 )
-from scratchnst.verify.differences import as_float64, complex_step
-from scratchnst.verify.judgement import Function, Gradient, judge, numerical_gradient, on_host
+from scratchnst.verify.differences import as_float64, complex_step, on_host
+from scratchnst.verify.judgement import Gradient, judge
 from scratchnst.verify.kinks import Pattern
+from scratchnst.verify.measurement import Function, numerical_gradient
 from scratchnst.verify.pair import Pair
 from scratchnst.verify.report import InputReport, Report
 
@@ -79,6 +82,7 @@ def check_gradient(
     start, notes = time.perf_counter(), []  # type: tuple[float, list[str]]
     value, gradient = _split(f, grad)
     try:
+        checked_samples(samples)
         point = as_input(x, "x", keep_dtype, notes)
         y = _value(value, point)
         check_same(y, _value(value, point), "f", point.dtype, notes)
@@ -144,6 +148,7 @@ def check_backward(
     """
     start = time.perf_counter()
     try:
+        checked_samples(samples)
         pair = Pair(forward, backward, inputs, names, keep_dtype, seed)
         host_inputs, output = [on_host(x) for x in pair.inputs], on_host(pair.y)
         operation = operation or operations.recognise(host_inputs, output)
@@ -194,7 +199,7 @@ def _pair_of(result):
 def _value(value, x):
     """The value at x, f's behaviour checked."""
     copy = x.copy()
-    y = checked_scalar(call("f", value, copy), "f")
+    y = checked_scalar(call("f", value, copy), "the value of f")
     check_unchanged("f", copy, x, "its input x")
     return y
 
@@ -227,12 +232,23 @@ def _patterns(kinks, inputs):
     """position -> (x -> pattern), the other inputs held fixed, or None; tried out once."""
     if kinks is None:
         return None
-    pattern = call("kinks", kinks, *(x.copy() for x in inputs))
-    if not isinstance(pattern, Mapping) or not all(hasattr(units, "dtype") for units in pattern.values()):
-        raise Refusal("kinks must return a dictionary, name -> integer array with an entry a unit.")
+
+    def pattern(*inputs):
+        units = call("kinks", kinks, *(x.copy() for x in inputs))
+        if not isinstance(units, Mapping) or not all(hasattr(each, "dtype") for each in units.values()):
+            raise Refusal("kinks must return a dictionary, name -> integer array with an entry a unit.")
+        return units
+
+    shapes = {name: units.shape for name, units in pattern(*inputs).items()}
 
     def of(position: int) -> Callable[[Array], Pattern]:
-        return lambda x: kinks(*(x if number == position else other for number, other in enumerate(inputs)))
+        def checked(x):
+            units = pattern(*(x if number == position else other for number, other in enumerate(inputs)))
+            if {name: each.shape for name, each in units.items()} != shapes:
+                raise Refusal("kinks must return the same names and shapes wherever it is called.")
+            return units
+
+        return checked
 
     return of
 
@@ -262,7 +278,7 @@ def _autograd(torch_f, inputs, weights, y, notes):
     if torch_f is None or not autograd.is_available():
         return None
     host = [on_host(x) for x in inputs]
-    value, gradients = call("The function for PyTorch", autograd.gradients, torch_f, host, on_host(weights))
+    value, gradients = call("the function for PyTorch", autograd.gradients, torch_f, host, on_host(weights))
     if value.shape != np.shape(y) or not np.allclose(value, y, rtol=1e-6, atol=1e-6 * float(np.abs(y).max())):
         notes.append("The function for PyTorch has other values at these inputs, so its gradient is not compared.")
         return None
@@ -272,8 +288,13 @@ def _autograd(torch_f, inputs, weights, y, notes):
 def _refused(function, given, refusal):
     """The report on what is no gradient at all, with the numerical one beside it for the diagnosis."""
     report = InputReport(function.name, tuple(function.x.shape), str(function.x.dtype), reasons=(str(refusal),))
-    values = on_host(given) if hasattr(given, "dtype") and given.dtype.kind in "fiu" and given.size else None
-    return report if values is None else replace(report, got=values, expected=numerical_gradient(function))
+    is_numbers = hasattr(given, "dtype") and given.dtype.kind in "fiu" and given.size
+    if isinstance(refusal, NotDeterministic) or not is_numbers:
+        return report
+    try:
+        return replace(report, got=on_host(given), expected=numerical_gradient(function))
+    except Refusal:  # of the function's kinks, which is what the report says already
+        return report
 
 
 def _diagnosed(report, inputs, output, grad_y, position, operation):
@@ -295,8 +316,8 @@ def _remarks(report):
     """What to note about the function of one input."""
     if report.coarse and report.dtype == "float64":
         yield (
-            f"Values scatter, as {report.name} moves, as if they were computed in float32: derivatives can be known to "
-            f"about {report.precision or 1:.0e} of their size only."
+            f"The function's values scatter as {report.name} moves, as if they were computed in float32 or had lost "
+            "digits to cancellation: smaller errors than stated cannot be seen."
         )
 
 

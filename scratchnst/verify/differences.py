@@ -42,6 +42,11 @@ def as_float64(y: Array) -> Array:
     return array_module(y).asarray(y, "float64")
 
 
+def on_host(x: Array) -> np.ndarray:
+    """Return a NumPy array, fetched from the GPU if it is there."""
+    return np.asarray(x.get() if hasattr(x, "get") else x)
+
+
 class Sides(NamedTuple):
     """f at both ends of a step, and how far x really moved there: x + h is rounded too."""
 

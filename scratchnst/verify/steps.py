@@ -45,6 +45,7 @@ from scratchnst.verify.report import Curve
 Array = Any
 
 SAFETY = 20  # times the estimated error is the largest that a numerical derivative may have
+SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
 LADDER = range(-18, 2)  # half decades, 1e-9 to 3 times the typical size of x
 LOWEST, HIGHEST = -28, 14  # as far as the ladder is lengthened where its end is not good enough
@@ -97,7 +98,7 @@ class Probe:
     y : f at x
     size : root of the sum of squares of the summands of <weights, y>, as which their last bits add up
     unit : the typical size of x's elements, the yardstick of steps: their median, zeros aside
-    is_single, has_digits : whether values other than y fit into float32, all of them, or have shown more digits
+    resolution : the machine epsilon of the coarsest type that all values other than y fit into; None before the first
     calls : how often f was called
     failure : the last exception of f, away from x
     """
@@ -111,7 +112,7 @@ class Probe:
         self.here = patterns(x.copy()) if patterns else {}
         self.failure: Exception | None = None
         self.calls = 0
-        self.is_single = self.has_digits = False
+        self.resolution: float | None = None
 
     def __call__(self, x: Array) -> float:
         """Return how much <weights, f> rises from the centre to `x`; NaN where f has no finite value there."""
@@ -120,9 +121,8 @@ class Probe:
             with np.errstate(all="ignore"):
                 y = as_float64(self.f(x))
                 rise = float((self.weights * (y - self.y)).sum())
-                if not self.has_digits and bool((y != self.y).any()):
-                    self.is_single = bool((y.astype("float32") == y).all())
-                    self.has_digits = not self.is_single
+                if self.resolution != DOUBLE and bool((y != self.y).any()):
+                    self.resolution = max(self.resolution or 0.0, _resolution(y))
         except Exception as error:
             self.failure = error
             return math.nan
@@ -145,12 +145,18 @@ def computational_noise(probe: Probe, directions: Iterable[Direction]) -> Noise:
         scatter = _scatter(probe, direction)
         if scatter is not None:
             found.append(scatter)
-    epsilon, single = (float(np.finfo(dtype).eps) for dtype in (probe.x.dtype, "float32"))
-    floor = (single if probe.is_single else epsilon) * probe.size
-    level = max([floor, *(scatter.level for scatter in found)])
+    epsilon = max(float(np.finfo(probe.x.dtype).eps), probe.resolution or 0.0)
+    level = max([epsilon * probe.size, *(scatter.level for scatter in found)])
     usual = epsilon * max([probe.size, *(float(abs(probe.x).max()) * scatter.secant for scatter in found)])
-    coarse = probe.is_single or level > 1e5 * usual > 0
-    return Noise(level, single if coarse else 4 * epsilon, bool(found))
+    if level > 1e5 * usual > 0:
+        epsilon = max(epsilon, SINGLE)
+    return Noise(level, 4 * epsilon, bool(found))
+
+
+def _resolution(y):
+    """The machine epsilon of the coarsest type that holds the numbers `y` exactly."""
+    fits = (dtype for dtype in ("float16", "float32") if bool((y.astype(dtype) == y).all()))
+    return float(np.finfo(next(fits, "float64")).eps)
 
 
 @dataclass(frozen=True)
