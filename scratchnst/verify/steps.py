@@ -58,8 +58,8 @@ SPACINGS = {
     "float32": (1e-3, 1e-4, 1e-5),
 }
 WIDER = {"float64": (3e-5, 3e-3), "float32": (1e-2, 1e-1)}
-TABLE = range(-4, 5)
-ORDERS = (4, 5, 6)
+TABLE = range(-5, 6)
+ORDERS = (3, 4, 5)
 
 
 @dataclass(frozen=True)
@@ -178,7 +178,7 @@ def _scatter(probe, direction) -> _Scatter | None:
     for spacing in spacings:
         narrower = _difference_table(probe, direction, spacing)
         if wider is not None and (narrower is None or narrower.level > wider.level / 4):
-            return wider
+            return max(wider, narrower or wider, key=lambda table: table.level)
         if narrower is None and spacing == spacings[0]:
             tables = (_difference_table(probe, direction, each) for each in WIDER[str(probe.x.dtype)])
             return next((table for table in tables if table is not None), None)
@@ -285,7 +285,7 @@ class Line:
         for rung in LADDER:
             self.at(rung)
         best = self.best()
-        while self.changes and (best is None or best.error > 1e-8 * self.variation(best.rung)):
+        while self.changes and (best is None or best.error > 1e-10 * self.variation(best.rung)):
             if (best is None or best.rung <= low + 1) and low > LOWEST:
                 low -= 2
             elif best is not None and best.rung >= high - 2 and high < HIGHEST:
