@@ -21,7 +21,7 @@ NEGLIGIBLE = 1e-4
 ROUND_OFF = 1e-13
 # A pattern must leave less of the deviation than this, and agree to this part of the largest element.
 EXPLAINED, AGREEMENT = 1e-2, 1e-6
-FEW, MANY = 8, 16  # fewer wrong elements than this fit a pattern by chance,
+FEW, MANY = 8, 12  # fewer wrong elements than this fit a pattern by chance,
 FEW_SPARED = 4  # and fewer right ones than this say nothing
 
 # Keys that say what became of the gradient, not what mistake was made: those of this file, and of a factor.
@@ -74,13 +74,13 @@ class Deviation:
 
 def describe(deviation: Deviation, case: Case, axes: Sequence[str], regions: Iterable[Region]) -> tuple[str, str]:
     """Return a key and a sentence on where and how the gradient deviates first."""
+    for region in regions:
+        if not (deviation.wrong & ~region.mask).any():
+            return region.key, f"your gradient is right but {region.text}{_relation(deviation)}"
     for pattern in (_single, _zero, _clipped, _reordered, _own_factors):
         found = pattern(deviation, axes)
         if found:
             return found
-    for region in regions:
-        if not (deviation.wrong & ~region.mask).any():
-            return region.key, f"your gradient is right but {region.text}{_relation(deviation)}"
     where = _signs(deviation, case) or _place(deviation, axes)
     if where:
         key, words = where

@@ -15,7 +15,8 @@ Array = Any
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
 POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
-EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}
+EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}  # and what each adds to an expression's complexity
+FIRST_POWERS = {power: EXPONENTS[power] for power in (0, 1, -1)}
 MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
 NEARLY_ONE = 1e-3  # a factor so near to 1 is no number of anything
 MOST_READINGS = 3  # more expressions of one value say nothing
@@ -82,8 +83,8 @@ def _expressions(factor, case, known, tolerance, numbers, ratios):
     found: list[tuple[float, str, str]] = []
     for cost, value, text, exponents in _products(quantities, numbers):
         ratio = len({power > 0 for power in exponents.values()}) > 1
-        if abs(abs(factor) / value - 1) <= tolerance and (ratios or not ratio):
-            sign = "-" if factor < 0 else ""
+        if abs(abs(factor / value) - 1) <= tolerance and (ratios or not ratio):
+            sign = "-" if factor / value < 0 else ""
             words = f"{sign}{text} times the right one ({factor:.6g}), with {_meanings(exponents, quantities)}"
             found.append((cost, f"factor {sign}{text}", words + _moral(exponents)))
     cheapest = min((cost for cost, _, _ in found), default=0)
@@ -95,12 +96,13 @@ def _quantities(case, known):
     """Symbol -> (value, meaning, exponents it may have)."""
     quantities = {}
     if known and case.x.ndim:
+        powers = {power: price for power, price in EXPONENTS.items() if abs(power) <= known.highest_power}
         for symbol, (value, meaning) in known.quantities(case).items():
-            quantities[symbol] = (float(value), f"{symbol} = {value} {meaning}", EXPONENTS)
+            quantities[symbol] = (float(value), f"{symbol} = {value} {meaning}", powers)
     elif case.x.ndim and case.x.size:
-        quantities["size"] = (float(case.x.size), f"size = {case.x.size} elements", EXPONENTS)
+        quantities["size"] = (float(case.x.size), f"size = {case.x.size} elements", FIRST_POWERS)
         for axis, length in enumerate(case.x.shape if case.x.ndim > 1 else ()):
-            quantities[f"shape[{axis}]"] = (float(length), f"shape[{axis}] = {length}", EXPONENTS)
+            quantities[f"shape[{axis}]"] = (float(length), f"shape[{axis}] = {length}", FIRST_POWERS)
     if known is None and np.isfinite(case.right).all():
         for symbol, value, meaning in (
             ("|grad|", np.linalg.norm(case.right), "the length of the right gradient"),
@@ -110,8 +112,7 @@ def _quantities(case, known):
             if value:
                 quantities[symbol] = (float(value), f"{symbol} = {value:.6g} {meaning}", {0: 0.0, -1: 1.0})
     if not case.grad_y.ndim and abs(case.grad_y) not in (0, 1):
-        upstream = (abs(float(case.grad_y)), f"grad_y = {float(case.grad_y):.6g}", {0: 0.0, 1: 1.0, -1: 1.0})
-        quantities["grad_y"] = upstream
+        quantities["grad_y"] = (float(case.grad_y), f"grad_y = {float(case.grad_y):.6g}", FIRST_POWERS)
     return {symbol: quantity for symbol, quantity in quantities.items() if quantity[0] != 1}
 
 

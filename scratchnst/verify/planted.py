@@ -166,8 +166,7 @@ AVERAGE_POOL = (
         "one row of two",
         "for i in (0, 1):\n        for j in (0, 1):\n            grad_x",
         "for i in (0,):\n        for j in (0, 1):\n            grad_x",
-        "",
-        "in the odd rows, where it is 0",
+        "half-of-square-only",
     ),
     ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
     (

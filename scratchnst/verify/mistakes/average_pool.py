@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+import numpy as np
+
 from scratchnst.verify.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
 from scratchnst.verify.mistakes.squares import (
     CORNERS,
@@ -43,6 +45,17 @@ def mistakes(case: Case) -> Iterator[Mistake]:
             f"all of grad_y at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
             one_corner(g, x.shape, corner),
         )
+    right = spread(g, x.shape) / 4
+    for name, part in (
+        ("top row", np.s_[:, 0::2]),
+        ("bottom row", np.s_[:, 1::2]),
+        ("left column", np.s_[:, :, 0::2]),
+        ("right column", np.s_[:, :, 1::2]),
+    ):
+        kept = np.zeros(x.shape)
+        kept[part] = right[part]
+        text = f"the right one in the {name} of each square and zero in the other: all four pixels get 1/4 grad_y"
+        yield Mistake("half-of-square-only", text, kept)
     yield Mistake(
         "tiled",
         "1/4 grad_y laid out as tiles beside each other: each of its numbers fills one square, np.repeat, not np.tile",

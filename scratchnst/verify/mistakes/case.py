@@ -71,6 +71,7 @@ class Known:
     factors : constant factor -> (key, text) of the mistake it gives away
     any_factor : (key, text) of what any constant factor may be, {factor} and one over it, {inverse}
     quantities : symbol -> (number, meaning), of which a constant factor may be made
+    highest_power : of such a number in a factor
     regions : where mistakes of this operation confine themselves to
     kinks : elements where the derivative is a matter of choice, as a mask
     """
@@ -81,6 +82,7 @@ class Known:
     factors: Mapping[float, tuple[str, str]] = field(default_factory=dict)
     any_factor: tuple[str, str] | None = None
     quantities: Callable[[Case], dict[str, tuple[int, str]]] = lambda case: {}
+    highest_power: int = 1
     regions: Callable[[Case], Iterable[Region]] = lambda case: ()
     kinks: Callable[[Case], Array] = lambda case: np.zeros(case.x.shape, bool)
 

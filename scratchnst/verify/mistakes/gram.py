@@ -85,4 +85,4 @@ def _product(x, matrix):
 FACTORS = {
     0.5: ("gram-half", "half the right one: F enters G twice, dL/dF = F (g + g^T), equation (a) of gram"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)

@@ -137,4 +137,4 @@ FACTORS = {
     ),
     -1.0: ("difference-reversed", "minus the right one: the difference is G - A, not A - G"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)
