@@ -384,6 +384,13 @@ def test_a_gradient_of_any_function(key):
     assert diagnose([drawn(4, 20)], 1.0, None, ANY[key], COSINE).key == key
 
 
+def test_a_mean_over_a_batch_that_only_the_output_shows():
+    x, grad_y = drawn(6, 5), drawn(6, 4)
+    right = x.T @ grad_y  # of the weights of a dense layer
+    sentence = diagnose([x, drawn(5, 4)], x @ drawn(5, 4), grad_y, right / 6, right, 1).sentence
+    assert "1/y.shape[0] times the right one (0.166667), with y.shape[0] = 6: a mean in the place of a sum" in sentence
+
+
 def changed(where, change, gradient=COSINE):
     """`gradient` with something done to a part of it."""
     gradient = gradient.copy()
@@ -418,6 +425,16 @@ def test_the_border():
 def test_axes_of_a_known_operation_have_names():
     diagnosis = diagnosed("conv2d", lambda i, g, right: changed(np.s_[1, :, 0, 2], np.square, right))
     assert "in image 1, the first column, channel 2" in diagnosis.sentence
+
+
+def test_a_known_mistake_in_a_part():
+    def wrong(inputs, grad_y, right):
+        return changed(np.s_[1:], lambda part: CONV2D_INPUT["kernel-not-flipped"](inputs, grad_y, right)[1:], right)
+
+    diagnosis = diagnosed("conv2d", wrong)
+    assert diagnosis.key == "part: kernel-not-flipped"
+    assert diagnosis.sentence.startswith("your gradient is right but in every image but 0; first at [1, 0, 0, 0]: ")
+    assert ". There your gradient equals the right one with the kernel not flipped: " in diagnosis.sentence
 
 
 def test_first_and_worst_element_with_both_values():

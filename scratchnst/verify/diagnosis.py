@@ -8,7 +8,7 @@ inputs cannot tell them apart, and all are named.  In turn:
 2. that of a mistake with free numbers in it, such as a slope;
 3. that of a known mistake times a constant factor;
 4. float32 round-off;
-5. where and how it deviates, `scratchnst.verify.deviation`.
+5. where and how it deviates, `scratchnst.verify.deviation`, and which known mistake it is there.
 
 The operation's own mistakes come first, those of any operation only if none of them fits: the general ones say what
 became of the right gradient, the operation's own say why.  They are considered only where its equation makes the
@@ -34,6 +34,9 @@ EXPLAINED = 1e-2  # a mistake must leave less of the deviation than this
 FINE, COARSE = 1e-6, 1e-3  # and agree with the gradient given to this part of its largest element; COARSE for float32
 EQUALLY_GOOD = 1e-3  # of the deviation: mistakes this close to each other cannot be told apart
 FEW = 3  # wrong elements, fewer of which agree with something by chance
+MANY = 12  # wrong elements in some part of the gradient, from which on a mistake is told there
+PLACES = ("part", "border")
+LARGEST = 10**6  # elements of an input, more of which take too long to try an operation's mistakes on
 ENOUGH = 6  # elements a free number must explain
 
 
@@ -106,7 +109,8 @@ def diagnose(
         if not deviation.wrong.any():
             return _mistake(replace(case, right=right), known, got, agreement)
         case = replace(case, right=smooth)
-        return _mistake(case, known, got, agreement) or _rounding(deviation) or _elsewhere(deviation, case, known)
+        whole = _mistake(case, known, got, agreement) or _rounding(deviation)
+        return whole or _in_part(case, known, got, agreement, deviation)
 
 
 def _plain(array):
@@ -123,7 +127,8 @@ def _is_single(array):
 def _known(case, operation, agreement) -> tuple[Known | None, Array]:
     """What is known about the input, if the operation's equation makes the right gradient, and the right gradient."""
     entries = OPERATIONS.get(operation or "", ())
-    if case.position < len(entries) and case.grad_y.shape == case.output.shape:
+    small = max(array.size for array in (*case.inputs, case.output)) <= LARGEST
+    if small and case.position < len(entries) and case.grad_y.shape == case.output.shape:
         known = entries[case.position]
         right = known.right(case)
         if right is not None and _agree(right, case.right, agreement):
@@ -140,12 +145,12 @@ def _agree(gradient, expected, agreement):
     return bool(judged.any() and np.all(np.abs(gradient - expected)[judged] <= 10 * agreement * scale))
 
 
-def _mistake(case, known, got, agreement) -> Diagnosis | None:
-    """The known mistakes whose gradient is the one given, as closely as possible."""
+def _mistake(case, known, got, agreement, part=True) -> Diagnosis | None:
+    """The known mistakes whose gradient is the one given, in a part of the elements, as closely as possible."""
     of_operation = list(known.mistakes(case)) if known else []
     of_any = list(general.mistakes(case, _axes(case, known)))
     for closely in sorted({FINE, agreement}):
-        fit = _Fit(got, case.right, closely)
+        fit = _Fit(got, np.where(part, case.right, np.nan), closely)
         found = _constant_factor(fit, case, known)
         for matches in (_named, _with_free_numbers, _times_factor):
             for mistakes in (of_operation, of_any if np.count_nonzero(fit.deviation) >= FEW else []):
@@ -155,10 +160,15 @@ def _mistake(case, known, got, agreement) -> Diagnosis | None:
     return None
 
 
-def _elsewhere(deviation, case, known) -> Diagnosis:
-    """Where the gradient deviates, which no known mistake explains."""
+def _in_part(case, known, got, agreement, deviation) -> Diagnosis:
+    """Where the gradient deviates, and which known mistake it is there, if there are enough elements to tell."""
     key, sentence = describe(deviation, case, _axes(case, known), known.regions(case) if known else ())
-    return Diagnosis(key, f"{sentence}.")
+    there = None
+    if key in PLACES and deviation.wrong.sum() >= MANY and len(np.unique(got[deviation.wrong])) > MANY / 2:
+        there = _mistake(case, known, got, agreement, deviation.wrong)
+    if there is None:
+        return Diagnosis(key, f"{sentence}.")
+    return Diagnosis(f"{key}: {there.key}", f"{sentence}. There {there.sentence}")
 
 
 def _axes(case, known):
@@ -195,7 +205,7 @@ class _Fit:
 
 
 def _constant_factor(fit, case, known):
-    """The right gradient times a constant factor: (key, text) of every reading, with its error."""
+    """The right gradient times a constant factor: (key, text) of every reading."""
     if np.count_nonzero(case.right[fit.known]) < 2:
         return []
     factor = fit.factor(case.right)

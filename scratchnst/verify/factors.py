@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
 from fractions import Fraction
-from itertools import product
+from itertools import combinations, product
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,8 @@ Array = Any
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
 POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
-EXPONENTS = {0: 0.0, 1: 1.0, -1: 1.0, 2: 1.5, -2: 1.5}  # and what each adds to an expression's complexity
-FIRST_POWERS = {power: EXPONENTS[power] for power in (0, 1, -1)}
+COSTS = {1: 1.0, 2: 1.5}  # of powers, as those of numbers above: what each adds to an expression's complexity
+MOST_QUANTITIES = 4
 MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
 NEARLY_ONE = 1e-3  # a factor so near to 1 is no number of anything
 MOST_READINGS = 3  # more expressions of one value say nothing
@@ -26,6 +27,19 @@ GENERAL = {
     2.0: ("accumulated-twice", "twice the right one: it is added up twice"),
     0.5: ("half", "half the right one: a factor 2 is missing, or one of two paths to the loss"),
 }
+
+
+@dataclass(frozen=True)
+class Quantity:
+    """A number that a factor may be made of: what it means, the powers it may have, and whether it stands alone."""
+
+    value: float
+    meaning: str = ""
+    powers: tuple[int, ...] = (1, -1)
+    alone: bool = False
+
+    def __str__(self) -> str:
+        return f"{self.value:.6g} {self.meaning}".rstrip()
 
 
 def readings(factor: float, case: Case, known: Known | None, tolerance: float) -> list[tuple[str, str]]:
@@ -81,61 +95,63 @@ def _expressions(factor, case, known, tolerance, numbers, ratios):
     """The simplest products of one of `numbers` and powers of the quantities at hand that make `factor`."""
     quantities = _quantities(case, known)
     found: list[tuple[float, str, str]] = []
-    for cost, value, text, exponents in _products(quantities, numbers):
-        ratio = len({power > 0 for power in exponents.values()}) > 1
+    for cost, value, text, powers in _products(quantities, numbers):
+        ratio = len({power > 0 for power in powers.values()}) > 1
         if abs(abs(factor / value) - 1) <= tolerance and (ratios or not ratio):
             sign = "-" if factor / value < 0 else ""
-            words = f"{sign}{text} times the right one ({factor:.6g}), with {_meanings(exponents, quantities)}"
-            found.append((cost, f"factor {sign}{text}", words + _moral(exponents)))
+            meanings = " and ".join(f"{symbol} = {quantities[symbol]}" for symbol in powers)
+            words = f"{sign}{text} times the right one ({factor:.6g}), with {meanings}{_moral(powers)}"
+            found.append((cost, f"factor {sign}{text}", words))
     cheapest = min((cost for cost, _, _ in found), default=0)
     best = [(key, words) for cost, key, words in found if cost == cheapest]
     return best if len(best) <= MOST_READINGS else []
 
 
-def _quantities(case, known):
-    """Symbol -> (value, meaning, exponents it may have)."""
-    quantities = {}
+def _quantities(case, known) -> dict[str, Quantity]:
+    """What a factor may be made of: symbol -> quantity."""
+    quantities: dict[str, Quantity] = {}
     if known and case.x.ndim:
-        powers = {power: price for power, price in EXPONENTS.items() if abs(power) <= known.highest_power}
+        powers = (1, -1, 2, -2)[: 2 * known.highest_power]
         for symbol, (value, meaning) in known.quantities(case).items():
-            quantities[symbol] = (float(value), f"{symbol} = {value} {meaning}", powers)
-    elif case.x.ndim and case.x.size:
-        quantities["size"] = (float(case.x.size), f"size = {case.x.size} elements", FIRST_POWERS)
-        for axis, length in enumerate(case.x.shape if case.x.ndim > 1 else ()):
-            quantities[f"shape[{axis}]"] = (float(length), f"shape[{axis}] = {length}", FIRST_POWERS)
-    if known is None and np.isfinite(case.right).all():
-        for symbol, value, meaning in (
-            ("|grad|", np.linalg.norm(case.right), "the length of the right gradient"),
-            ("max|grad|", np.abs(case.right).max(initial=0), "the size of its largest element"),
-            ("mean|grad|", np.abs(case.right).mean() if case.right.size else 0, "the mean size of its elements"),
-        ):
-            if value:
-                quantities[symbol] = (float(value), f"{symbol} = {value:.6g} {meaning}", {0: 0.0, -1: 1.0})
-    if not case.grad_y.ndim and abs(case.grad_y) not in (0, 1):
-        quantities["grad_y"] = (float(case.grad_y), f"grad_y = {float(case.grad_y):.6g}", FIRST_POWERS)
-    return {symbol: quantity for symbol, quantity in quantities.items() if quantity[0] != 1}
+            quantities[symbol] = Quantity(value, meaning, powers)
+    elif known is None:
+        quantities["size"] = Quantity(case.x.size, "elements", alone=True)
+        for name, array in (("shape", case.x), ("y.shape", case.output)):
+            for axis, length in enumerate(array.shape if case.x.ndim > 1 or array is case.output else ()):
+                if length not in [quantity.value for quantity in quantities.values()]:
+                    quantities[f"{name}[{axis}]"] = Quantity(length)
+        if np.isfinite(case.right).all() and case.right.size:
+            size = np.abs(case.right)
+            quantities["|grad|"] = Quantity(float(np.linalg.norm(size)), "the gradient's length", (-1,), alone=True)
+            quantities["max|grad|"] = Quantity(size.max(), "its largest element's size", (-1,), alone=True)
+            quantities["mean|grad|"] = Quantity(size.mean(), "its elements' mean size", (-1,), alone=True)
+    if not case.grad_y.ndim:
+        quantities["grad_y"] = Quantity(float(case.grad_y))
+    return {symbol: quantity for symbol, quantity in quantities.items() if quantity.value not in (0, 1, -1)}
 
 
 def _products(
-    quantities: Mapping[str, tuple], numbers: Iterable[float]
+    quantities: Mapping[str, Quantity], numbers: Iterable[float]
 ) -> Iterator[tuple[float, float, str, dict[str, int]]]:
-    """Yield (cost, value, text, exponents) of every product of powers that is not too complex and holds a quantity."""
-    for powers in product(*(quantity[2].items() for quantity in quantities.values())):
-        exponents = {symbol: power for symbol, (power, _) in zip(quantities, powers) if power}
-        cost = sum(price for _, price in powers)
-        if not exponents or cost > MOST_COMPLEX or ("size" in exponents and len(exponents) > 1):
-            continue
-        value = float(np.prod([quantities[symbol][0] ** power for symbol, power in exponents.items()]))
-        for plain in numbers:
-            total = cost + NUMBERS[plain]
-            if total <= MOST_COMPLEX:
-                yield total, plain * value, _text(plain, exponents), exponents
+    """Yield (cost, value, text, powers) of every product that is not too complex and holds a quantity."""
+    for count in range(1, MOST_QUANTITIES + 1):
+        for symbols in combinations(quantities, count):
+            if count > 1 and any(quantities[symbol].alone for symbol in symbols):
+                continue
+            for chosen in product(*(quantities[symbol].powers for symbol in symbols)):
+                powers = dict(zip(symbols, chosen))
+                cost = sum(COSTS[abs(power)] for power in chosen)
+                value = float(np.prod([quantities[symbol].value ** float(power) for symbol, power in powers.items()]))
+                for plain in numbers:
+                    if cost + NUMBERS[plain] <= MOST_COMPLEX:
+                        yield cost + NUMBERS[plain], plain * value, _text(plain, powers), powers
 
 
-def _text(plain, exponents):
-    above = [_power(symbol, power) for symbol, power in exponents.items() if power > 0]
-    below = [_power(symbol, -power) for symbol, power in exponents.items() if power < 0]
+def _text(plain, powers):
+    """The product in symbols, "2 N/M^2"."""
     fraction = Fraction(plain).limit_denominator(64)
+    above = [_power(symbol, power) for symbol, power in powers.items() if power > 0]
+    below = [_power(symbol, -power) for symbol, power in powers.items() if power < 0]
     above = [str(fraction.numerator)] * (fraction.numerator > 1 or not above) + above
     below = [str(fraction.denominator)] * (fraction.denominator > 1) + below
     if not below:
@@ -147,18 +163,15 @@ def _power(symbol, power):
     return symbol if power == 1 else f"{symbol}^{power}"
 
 
-def _meanings(exponents, quantities):
-    return " and ".join(quantities[symbol][1] for symbol in exponents)
-
-
-def _moral(exponents):
+def _moral(powers):
     """What to look for."""
-    if exponents == {"grad_y": -1}:
-        return ": grad_y is left out, multiply by it"
-    if exponents == {"grad_y": 1}:
-        return ": grad_y is multiplied in twice"
-    if all(power < 0 for power in exponents.values()):
+    (symbol, power), *others = powers.items()
+    if symbol == "grad_y" and not others:
+        return ": grad_y is left out, multiply by it" if power < 0 else ": grad_y is multiplied in twice"
+    if symbol.endswith("|grad|"):
+        return ": it is divided by its own size, and is the gradient of the loss no more"
+    if all(power < 0 for power in powers.values()):
         return ": a mean in the place of a sum, or a division too many"
-    if all(power > 0 for power in exponents.values()):
+    if all(power > 0 for power in powers.values()):
         return ": a sum in the place of a mean, or a division that is missing"
     return ""
