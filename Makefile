@@ -8,7 +8,7 @@ BIN := .venv/bin
 demo: .venv/installed
 	$(BIN)/scratchnst samples demo
 	$(BIN)/scratchnst transfer demo/content.png demo/style.png -o demo/picture.png \
-		--network pyramid --size 256 --iterations 150
+		--network distilled --size 256 --iterations 150
 	@echo "The picture is demo/picture.png: demo/content.png, painted like demo/style.png."
 
 test: .venv/installed-for-tests

@@ -148,6 +148,20 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
     return resize(image, height, width)
 
 
+def extend(image: np.ndarray, margin: int) -> np.ndarray:
+    """Continue a picture beyond its border as in a mirror, by `margin` pixels on every side.
+
+    (H, W, 3) becomes (H + 2 margin, W + 2 margin, 3); `crop` undoes it.
+    """
+    return np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
+
+
+def crop(image: np.ndarray, margin: int) -> np.ndarray:
+    """Cut `margin` pixels off every side of a picture; the result is a view."""
+    height, width = image.shape[:2]
+    return image[margin : height - margin, margin : width - margin]
+
+
 def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
     """`load` for an open file: the boundary where whatever Pillow raises becomes a UserError."""
     if not file.peek(1):

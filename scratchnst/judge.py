@@ -21,7 +21,7 @@ from scratchnst import images
 from scratchnst.network import Network
 from scratchnst.objective import Objective
 from scratchnst.ops import gram
-from scratchnst.stylize import Stylized, stylize
+from scratchnst.stylize import MARGIN, Stylized, stylize
 
 Array = Any
 
@@ -64,14 +64,14 @@ def judge(
     ----------
     network, by : the network to be judged and the judge
     content, style : images (H, W, 3), RGB 0-255; the style is resized to the content's size
-    iterations : of each run, from white noise, with L-BFGS and the networks' defaults
+    iterations : of each run, from white noise, with L-BFGS, a margin and the networks' defaults
     on_step : called with the Progress of every step of both runs
     """
     style = images.resize(style, *content.shape[:2])
     results = []
     for painter in (network, by):
-        objective = Objective(painter, content, [style], normalized=True)
-        results.append(stylize(objective, iterations=iterations, on_step=on_step))
+        objective = Objective(painter, images.extend(content, MARGIN), [style], normalized=True)
+        results.append(stylize(objective, iterations=iterations, margin=MARGIN, on_step=on_step))
     theirs, own = (style_distances(by, result.image, style) for result in results)
     contents = [content_distance(by, result.image, content) for result in results]
     ratios = {layer: theirs[layer] / own[layer] for layer in own}

@@ -18,6 +18,7 @@ Array = Any
 
 PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well
+MARGIN = 8  # pixels, for clean borders: see `stylize`
 
 
 @dataclass(frozen=True)
@@ -78,6 +79,7 @@ def stylize(
     optimizer: str = "lbfgs",
     seed: int = 0,
     bounded: bool = False,
+    margin: int = 0,
     on_step: Callable[[Progress], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> Stylized:
@@ -92,6 +94,8 @@ def stylize(
     optimizer : "lbfgs" or "adam"
     seed : of the white noise
     bounded : keep pixels within 0-255 during the optimisation, not only in the end
+    margin : pixels that are cut off every side of the images handed out.  Convolutions see zeros beyond the border,
+        which leaves traces there; an objective over images with a margin, `images.extend`, keeps them out of sight
     on_step, on_evaluation : called after each step and after each call of the objective
 
     Returns
@@ -103,14 +107,17 @@ def stylize(
     Raises
     ------
     UserError
-        For unknown names or numbers out of range, or if the loss is not finite at the very start.
+        For unknown names, numbers out of range or a margin that leaves no pixel, or if the loss is not finite at the
+        very start.
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(f"there is no optimiser {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
     if iterations < 1:
         raise UserError(f"the number of iterations must be 1 or more, not {iterations}.")
+    if not 0 <= 2 * margin < min(objective.shape[:2]):
+        raise UserError(f"a margin of {margin} leaves nothing of an image of {objective.shape[:2]} pixels: take less.")
     start = start_image(objective, init, seed)
-    run = _Run(objective, start, on_step, on_evaluation)
+    run = _Run(objective, start, margin, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
         result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
@@ -141,8 +148,8 @@ def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array
 class _Run:
     """The state of a run: the last good image, counters and the clock; it stands between optimiser and objective."""
 
-    def __init__(self, objective, start, on_step, on_evaluation):
-        self.objective = objective
+    def __init__(self, objective, start, margin, on_step, on_evaluation):
+        self.objective, self.margin = objective, margin
         self.on_step, self.on_evaluation = on_step, on_evaluation
         self.image, self.loss, self.terms = start, float("nan"), {}
         self.iterations = self.evaluations = 0
@@ -168,10 +175,10 @@ class _Run:
         self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
         self.iterations += 1
         if self.on_step:
-            self.on_step(Progress(self.iterations, loss, self.image))
+            self.on_step(Progress(self.iterations, loss, images.crop(self.image, self.margin)))
 
     def end(self, stop_reason, complete):
-        image = self.image.clip(*PIXEL_RANGE)
+        image = images.crop(self.image, self.margin).clip(*PIXEL_RANGE)
         return Stylized(
             image, self.loss, self.terms, self.iterations, self.evaluations, self._seconds(), stop_reason, complete
         )

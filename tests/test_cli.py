@@ -22,7 +22,9 @@ from networks import random_vgg19
 
 from scratchnst import images, load_network
 from scratchnst.cli import main, weights
+from scratchnst.distil import training
 from scratchnst.objective import Objective
+from scratchnst.weights import load
 from scratchnst.weights.published import MD5
 
 SMALL = ["--size", "24", "--iterations", "3"]
@@ -50,7 +52,7 @@ class TestTransfer:
         done = run("transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL)
         assert done.returncode == 0, done.stderr
         lines = done.stderr.splitlines()
-        assert lines[0].startswith("network: pyramid, ")
+        assert lines[0].startswith("network: distilled, ")
         assert "scratchnst weights get vgg19" in lines[0]
         assert lines[1].startswith("iteration 1/3  loss ")
         assert lines[-1].startswith("out.png: all 3 iterations done; loss ")
@@ -61,18 +63,18 @@ class TestTransfer:
         assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
 
     def test_record(self, folder):
-        arguments = ["--content-layers", "strokes1:0.5", "--style-layers", "edges1:0.25,strokes2:0.75", "--seed", "5"]
+        arguments = ["--content-layers", "conv1_2:0.5", "--style-layers", "conv1_1:0.25,conv2_1:0.75", "--seed", "5"]
         assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *arguments]) == 0
         record = json.loads((folder / "out.json").read_text())
         settings, result = record["settings"], record["result"]
-        assert settings["content_layers"] == {"strokes1": 0.5}
-        assert settings["style_layers"] == {"edges1": 0.25, "strokes2": 0.75}
+        assert settings["content_layers"] == {"conv1_2": 0.5}
+        assert settings["style_layers"] == {"conv1_1": 0.25, "conv2_1": 0.75}
         assert (settings["seed"], settings["iterations"], settings["init"]) == (5, 3, "noise")
         assert (settings["height"], settings["width"]) == (18, 24)
-        assert record["network"]["name"] == "pyramid"
+        assert record["network"]["name"] == "distilled"
         assert set(record["versions"]) == {"python", "scratchnst", "numpy", "scipy", "pillow", "h5py"}
         assert result["stopped"] == "all 3 iterations done"
-        total = settings["content_weight"] * 0.5 * result["terms"]["content/strokes1"]
+        total = settings["content_weight"] * 0.5 * result["terms"]["content/conv1_2"]
         for name, weight in settings["style_layers"].items():
             total += settings["style_weight"] * weight * result["terms"][f"style/{name}"]
         total += settings["tv_weight"] * result["terms"].get("tv", 0)
@@ -129,7 +131,7 @@ class TestTransfer:
         """After one step the picture is still nearest to where it came from."""
         images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
         command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "1"]
-        assert main([*command, "--init", init]) == 0
+        assert main([*command, "--init", init, "--margin", "0"]) == 0
         starts = {
             "content": images.fit(images.load("content.png"), 24),
             "style": images.resize(images.load("style.jpg"), 18, 24),
@@ -154,7 +156,7 @@ class TestTransfer:
         ],
     )
     def test_options_are_noted_and_change_the_result(self, folder, options, setting, value):
-        command = ["transfer", "content.png", "style.jpg", "--size", "24", "--iterations", "12"]
+        command = ["transfer", "content.png", "style.jpg", "--network", "pyramid", "--size", "24", "--iterations", "12"]
         assert main([*command, "-o", "plain.png"]) == 0
         assert main([*command, "-o", "out.png", *options]) == 0
         record, plain = (json.loads((folder / f"{name}.json").read_text()) for name in ("out", "plain"))
@@ -184,7 +186,7 @@ class TestReconstruct:
         [
             (["texture", "content.png"], "invalid choice"),
             (["content", "missing.png"], "missing.png"),
-            (["style", "content.png", "--layers", "conv1_1"], "no layer 'conv1_1'"),
+            (["style", "content.png", "--layers", "conv4_1"], "no layer 'conv4_1'"),
             (["content", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small"),
             (["style", "content.png", "-o", "content.png"], "named twice"),
         ],
@@ -207,8 +209,8 @@ class TestReconstruct:
             kind,
             "content.png",
             "--layers",
-            "edges1",
-            "strokes1",
+            "conv1_1",
+            "conv1_2",
             "-o",
             "out.png",
             "--log",
@@ -218,7 +220,7 @@ class TestReconstruct:
         first, *_, last = [json.loads(line)["total"] for line in (folder / "log.jsonl").read_text().splitlines()]
         assert last < 0.6 * first
         record = json.loads((folder / "out.json").read_text())
-        assert set(record["result"]["terms"]) == {f"{kind}/edges1", f"{kind}/strokes1"}
+        assert set(record["result"]["terms"]) == {f"{kind}/conv1_1", f"{kind}/conv1_2"}
 
     def test_content_comes_back(self, folder):
         """From the features of the finest level the picture itself is found again."""
@@ -229,8 +231,8 @@ class TestReconstruct:
             "content",
             "smooth.png",
             "--layers",
-            "edges1",
-            "colour1",
+            "conv1_1",
+            "conv1_2",
             "-o",
             "out.png",
             "--tv-weight",
@@ -252,8 +254,8 @@ class TestWeights:
     def test_list(self, folder, capsys, monkeypatch):
         assert main(["weights", "list"]) == 0
         said = capsys.readouterr().out
-        assert said.startswith("pyramid ")
-        assert "Without --network runs pyramid" in said
+        assert said.startswith("distilled ")
+        assert "Without --network runs distilled" in said
         monkeypatch.setenv("SCRATCHNST_VGG19", "some.h5")
         assert main(["weights", "list"]) == 0
         assert "Without --network runs some.h5" in capsys.readouterr().out
@@ -295,6 +297,12 @@ class TestWeights:
         assert main(["weights", "convert", "vgg.h5", "./vgg.h5"]) == 2
         assert "is the source itself" in capsys.readouterr().err
 
+    def test_convert_refuses_to_replace_the_network_in_the_cache(self, folder, capsys, monkeypatch):
+        write_random_vgg("cached.h5", 1)
+        monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+        assert main(["weights", "convert", "vgg19", "cached.h5"]) == 2
+        assert "is the source itself" in capsys.readouterr().err
+
     def test_verify(self, folder, capsys):
         write_random_vgg("vgg.h5")
         assert main(["weights", "verify", "vgg.h5"]) == 0
@@ -325,6 +333,29 @@ class TestWeights:
         heaps = [network.forward(photo[np.newaxis], ["conv2_2"])[0]["conv2_2"].reshape(-1, 128) for photo in photos]
         mean = np.concatenate(heaps).mean(axis=0)
         assert np.mean(np.abs(mean - 1) < 1e-3) > 0.9
+
+    def test_distil(self, folder, monkeypatch, capsys):
+        """The teacher here is random, and the lessons few: what counts is the file that comes out."""
+        write_random_vgg(folder / "teacher.h5", 8)
+        monkeypatch.setattr(training, "POOL", 4)
+        monkeypatch.setattr(training, "SIDE", 16)
+        command = ["weights", "distil", "teacher.h5", "student.h5", "--images", ".", "--steps", "3", "--seed", "2"]
+        assert main(command) == 0
+        assert "trained for 3 steps" in capsys.readouterr().err
+        network = load_network("student.h5")
+        origin = network.provenance["origin"]
+        assert (network.name, origin["steps"], origin["seed"]) == ("distilled", 3, 2)
+        assert origin["pictures"] == ["content.png", "style.jpg"]
+        assert origin["distilled from"]["file"] == "teacher.h5"
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--network", "student.h5"]) == 0
+
+    @pytest.mark.parametrize("arguments", [["pyramid", "out.h5"], ["teacher.h5", "teacher.h5"], ["teacher.h5", "out"]])
+    def test_distil_bad_input(self, folder, arguments, capsys):
+        write_random_vgg(folder / "teacher.h5", 8)
+        before = (folder / "teacher.h5").read_bytes()
+        assert main(["weights", "distil", *arguments, "--images", "."]) == 2
+        assert len(capsys.readouterr().err.splitlines()) == 1
+        assert (folder / "teacher.h5").read_bytes() == before
 
     @pytest.mark.parametrize(
         ("arguments", "said"),
@@ -390,11 +421,11 @@ BAD_INPUT = [
     (["truncated.jpg", "style.jpg"], "truncated.jpg"),
     (["content.png", "truncated.jpg"], "truncated.jpg"),
     (["empty.png", "style.jpg"], "empty.png is empty"),
-    (["dot.png", "style.jpg"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer strokes3"),
-    (["content.png", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer forms3"),
+    (["dot.png", "style.jpg"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv3_3"),
+    (["content.png", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv3_1"),
     (["text.png", "style.jpg"], "text.png is damaged or no picture"),
     ([*GOOD, "--size", "1"], "too small"),
-    ([*GOOD, "--size", "8", "--style-layers", "forms3"], "too small for layer"),
+    ([*GOOD, "--size", "3", "--style-layers", "conv3_4"], "too small for layer"),
     ([*GOOD, "--network", "empty.h5"], "empty.h5 is of no format"),
     ([*GOOD, "--network", "text.h5"], "text.h5 is of no format"),
     ([*GOOD, "--network", "nan.h5"], "conv1_1 holds NaN"),
@@ -403,17 +434,19 @@ BAD_INPUT = [
     ([*GOOD, "--network", "missing.h5"], "the weights file missing.h5 does not exist"),
     ([*GOOD, "--network", "directory"], "directory is not a file"),
     ([*GOOD, "--network", "vgg19"], "VGG19 is not in the cache: run scratchnst weights get vgg19"),
-    ([*GOOD, "--network", "pyramids"], "a name: pyramid, vgg19"),
-    ([*GOOD, "--style-layers", "egdes1"], "did you mean edges1?"),
+    ([*GOOD, "--network", "pyramids"], "a name: distilled, pyramid, vgg19"),
+    ([*GOOD, "--style-layers", "covn1_1"], "did you mean conv1_1?"),
     ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
-    ([*GOOD, "--style-layers", "edges1:0.5", "edges2"], "give one to all"),
-    ([*GOOD, "--style-layers", "edges1", "edges1"], "named twice"),
-    ([*GOOD, "--style-layers", "edges1:abc"], "must be a number of 0 or more, not 'abc'"),
-    ([*GOOD, "--style-layers", "edges1:-1"], "not '-1'"),
+    ([*GOOD, "--style-layers", "conv1_1:0.5", "conv2_1"], "give one to all"),
+    ([*GOOD, "--style-layers", "conv1_1", "conv1_1"], "named twice"),
+    ([*GOOD, "--style-layers", "conv1_1:abc"], "must be a number of 0 or more, not 'abc'"),
+    ([*GOOD, "--style-layers", "conv1_1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
     ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
     ([*GOOD, "--size", "9" * 30], "--size"),
+    ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
+    ([*GOOD, "--margin", "257"], "--margin"),
     ([*GOOD, "--size", "3.5"], "--size"),
     ([*GOOD, "--iterations", "-5"], "--iterations"),
     ([*GOOD, "--iterations", "many"], "not 'many'"),
@@ -471,6 +504,19 @@ def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
     assert captured.err.endswith(".\n")
     assert captured.err.count("\n") == 1
     assert {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} == before
+
+
+@pytest.mark.parametrize("network", [[], ["--network", "vgg19"]])
+@pytest.mark.parametrize(
+    "command", [["transfer", "content.png", "style.jpg"], ["reconstruct", "style", "style.jpg"]], ids=lambda c: c[0]
+)
+def test_the_log_does_not_replace_the_network_in_the_cache(folder, capsys, monkeypatch, command, network):
+    write_random_vgg("cached.h5", 1)
+    monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+    before = (folder / "cached.h5").read_bytes()
+    assert main([*command, *network, "-o", "out.png", "--log", "cached.h5"]) == 2
+    assert "cached.h5 is named twice" in capsys.readouterr().err
+    assert (folder / "cached.h5").read_bytes() == before
 
 
 def test_ctrl_c_saves_the_current_image(folder):

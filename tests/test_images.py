@@ -661,3 +661,17 @@ def test_fit(shape, size, expected):
     assert fitted.shape == (*expected, 3)
     assert fitted.dtype == np.float32
     assert np.allclose(fitted, 9.5, atol=1e-3)
+
+
+def test_extend_continues_as_in_a_mirror_and_crop_undoes_it(random):
+    image = np.arange(4.0 * 5 * 3).reshape(4, 5, 3)
+    extended = images.extend(image, 2)
+    assert extended.shape == (8, 9, 3)
+    np.testing.assert_array_equal(extended[1, 2:-2], image[1])  # row 0 is the mirror, row 1 of the picture before it
+    np.testing.assert_array_equal(extended[2:-2, 0], image[:, 2])
+    np.testing.assert_array_equal(images.crop(extended, 2), image)
+    np.testing.assert_array_equal(images.crop(image, 0), image)
+
+
+def test_extend_by_more_than_there_is():
+    assert images.extend(np.full((1, 2, 3), 7.0), 5).shape == (11, 12, 3)

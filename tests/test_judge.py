@@ -78,10 +78,13 @@ def test_command(tmp_path, monkeypatch, capsys, vgg19_file):
         (["--pair", "missing.png", "style.png"], "missing.png"),
         (["--pair", "style.png", "style.png", "--sheet", "style.png"], "one of the pictures"),
         (["--pair", "style.png", "style.png", "--sheet", "sheet.gif"], "suffix"),
+        (["--pair", "small.png", "style.png"], "small.png cannot be used: "),
+        (["--pair", "style.png", "style.png", "--pair", "style.png", "small.png"], "small.png cannot be used: "),
     ],
 )
 def test_bad_input(tmp_path, monkeypatch, capsys, arguments, said):
     monkeypatch.chdir(tmp_path)
     save("style.png", picture(2))
+    save("small.png", picture(3, 2, 2))
     assert main(["weights", "judge", "pyramid", "--by", "pyramid", *arguments]) == 2
     assert said in capsys.readouterr().err

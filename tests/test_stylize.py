@@ -165,3 +165,14 @@ def test_start_from_an_image_that_is_not_there():
     texture = Objective(random_vgg19(2, width=2), None, [picture(8, 8)])
     with pytest.raises(UserError, match="'content'"):
         stylize(texture, "content")
+
+
+def test_a_margin_is_optimised_but_not_handed_out(objective):
+    whole, steps = stylize(objective, iterations=3), []
+    inner = stylize(objective, iterations=3, margin=2, on_step=steps.append)
+    np.testing.assert_array_equal(inner.image, whole.image[2:-2, 2:-2])
+    assert [step.image.shape for step in steps] == [(8, 12, 3)] * 3
+    assert inner.loss == whole.loss
+    for margin in (6, -1):
+        with pytest.raises(UserError, match="margin"):
+            stylize(objective, margin=margin)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from dataclasses import replace
+from pathlib import Path
 
 import h5py
 import numpy as np
@@ -18,7 +19,7 @@ from scratchnst.errors import UserError
 from scratchnst.weights import load
 from scratchnst.weights.formats import native
 from scratchnst.weights.holding import Holding, assemble
-from scratchnst.weights.load import choose_source
+from scratchnst.weights.load import choose_source, source_file
 
 FLAT = ("{group}_W_1:0", "{group}_b_1:0")
 NESTED = ("{group}/kernel:0", "{group}/bias:0")
@@ -153,7 +154,31 @@ class TestHostileHdf5:
         with h5py.File(keras_file, "a") as file:
             del file["block1_conv1/block1_conv1_W_1:0"]
             file["block1_conv1"].create_dataset("block1_conv1_W_1:0", (3, 3, 3, 1 << 40), "f", chunks=(3, 3, 3, 64))
-        refused(keras_file, "declares the shape")
+        refused(keras_file, "declares a shape")
+
+    @pytest.mark.parametrize("kind", ["S2000000000", "V100000000", "i8"])
+    def test_huge_numbers(self, keras_file, kind):
+        """A bias of the right shape, but what is called a number takes up to gigabytes."""
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            file["block1_conv1"].create_dataset("block1_conv1_b_1:0", (64,), kind)
+        refused(keras_file, "conv1_1's bias .* floating-point")
+
+    def test_huge_chunk(self, keras_file):
+        """A bias of the right shape in a chunk that unpacks to a hundred megabytes."""
+        with h5py.File(keras_file, "a") as file:
+            del file["block1_conv1/block1_conv1_b_1:0"]
+            settings = {"data": np.zeros(64, "f"), "chunks": (1 << 25,), "maxshape": (None,), "compression": "gzip"}
+            file["block1_conv1"].create_dataset("block1_conv1_b_1:0", **settings)
+        refused(keras_file, "declares a shape")
+
+    def test_attributes_are_not_read(self, keras_file, network):
+        """HDF5 looks without end for a text in a heap whose first place is empty and has no size."""
+        data = bytearray(keras_file.read_bytes())
+        start = data.index(b"GCOL") + 16
+        data[start : start + 16] = bytes(16)
+        readers.written(keras_file, data)
+        assert_same_weights(load_network(keras_file), network)
 
     def test_links_out_of_the_file(self, tmp_path, keras_file, network):
         write_keras(tmp_path / "other.h5", network)
@@ -483,11 +508,11 @@ class TestChoice:
         assert "SCRATCHNST_VGG19" in reason
         assert load_network().name == "vgg19"
 
-    def test_else_the_pyramid(self, no_vgg19):
+    def test_else_the_distilled_network(self, no_vgg19):
         source, reason = choose_source()
-        assert source == "pyramid"
+        assert source == "distilled"
         assert "scratchnst weights get vgg19" in reason
-        assert load_network().name == "pyramid"
+        assert load_network().name == "distilled"
 
     def test_before_that_vgg19_in_the_cache(self, no_vgg19, keras_file, monkeypatch):
         with pytest.raises(UserError, match="not in the cache"):
@@ -496,6 +521,13 @@ class TestChoice:
         source, reason = choose_source()
         assert (source, reason) == ("vgg19", "from the cache")
         assert load_network().name == load_network("vgg19").name == "vgg19"
+
+    def test_files(self, no_vgg19, keras_file, monkeypatch):
+        assert [source_file(name) for name in ("pyramid", "vgg19")] == [None, None]
+        assert source_file("distilled") == load.DISTILLED
+        assert source_file("some.h5") == Path("some.h5")
+        monkeypatch.setattr(load, "cached", lambda file: keras_file)
+        assert source_file("vgg19") == keras_file
 
     def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):
         monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))

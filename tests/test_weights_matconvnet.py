@@ -1,4 +1,4 @@
-"""MatConvNet's files in their several nestings: written by scipy, and byte by byte; and hostile ones."""
+"""MatConvNet's files in their several nestings: written by SciPy, and byte by byte; and hostile ones."""
 
 from __future__ import annotations
 
@@ -165,7 +165,7 @@ def test_the_average_image_becomes_the_mean_colour(path, image, mean):
         ),
         (
             {"layers": cell({"name": text("conv1_1"), "weights": cell(np.ones(4_000_000, "f4"), 1.0)})},
-            "declares the shape",
+            "declares a shape",
         ),
         ({"layers": cell(*imported(parameters())["layers"].flat, {"name": text("conv1_1")})}, "twice"),
         ({"layers": cell(1j)}, "complex"),
@@ -281,6 +281,34 @@ def test_a_bomb_is_refused_in_little_memory(path, monkeypatch):
     assert len(data) < 2**18
     del bomb
     refused(path, data, memory=2**23)
+
+
+def test_more_numbers_than_vgg_has_are_refused(path, monkeypatch):
+    arrays = parameters()
+    data = file_of(layers_of(arrays))
+    numbers = sum(kernel.size + bias.size for kernel, bias in arrays.values())
+    monkeypatch.setattr(matconvnet, "MOST_NUMBERS", numbers)
+    assert_holds(matconvnet.read(written(path, data)), arrays)
+    monkeypatch.setattr(matconvnet, "MOST_NUMBERS", numbers - 1)
+    refused(path, data, memory=2**20)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_the_classifier_costs_no_memory(path, packed):
+    arrays = parameters()
+    classifier = matrix(7, (7, 7, 512, 256), element(7, bytes(4 * 7 * 7 * 512 * 256)))
+    parts = [layer("fc6", np.zeros(1), np.zeros(1)).replace(single(np.zeros(1)), classifier)]
+    parts += [layer(name, *both) for name, both in arrays.items()]
+    variable = matrix(1, (1, len(parts)), *parts, name=b"layers")
+    written(path, file_of(compressed(variable) if packed else variable))
+    with readers.memory_below(2**22):
+        assert_holds(matconvnet.read(path), arrays)
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_variable_that_is_there_twice_is_refused(path, packed):
+    variable = layers_of(parameters())
+    refused(path, file_of(*[compressed(variable) if packed else variable] * 2), memory=2**20)
 
 
 def test_a_long_name_in_a_variable_that_nobody_wants_is_refused_too(path):

@@ -192,6 +192,20 @@ class TestValues:
             read(path, pack(underscored({n: map(np.asfortranarray, both) for n, both in arrays.items()}))), arrays
         )
 
+    @pytest.mark.parametrize(
+        "header",
+        [
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3L, 3L, 3L, 4L), }",  # Python 2
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3,3,3,4,), }     ",
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, 4)}",
+        ],
+    )
+    def test_headers_of_others(self, path, header):
+        arrays = {"conv1_1": layers()["conv1_1"]}
+        kernel, bias = arrays["conv1_1"]
+        files = {"conv1_1_W": npy_header(header) + kernel.tobytes(), "conv1_1_b": npy(bias)}
+        assert_holds(read(path, npz_of(files)), arrays)
+
     def test_others_are_not_read(self, path):
         arrays = layers()
         files = {name: npy(array) for name, array in underscored(arrays).items()}
@@ -329,7 +343,7 @@ class TestHostile:
         ("text", "pattern"),
         [
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, 4000000), }", "conv1_1 declares|together"),
-            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, -4), }", "negative"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, -4), }", "damaged"),
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3), }", "3 x 3 x 3"),
             ("{'descr': '|O', 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "floating-point"),
             ("{'descr': '<i4', 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "floating-point"),
@@ -338,7 +352,12 @@ class TestHostile:
             ("{'descr': '(9999,9999)f4', 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "floating-point"),
             ("{'descr': [('a', 3)], 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "damaged"),
             ("{'descr': {'a': 3}, 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "damaged"),
-            ("{'descr': '\\q', 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "damaged"),
+            ("{'descr': '\\q', 'fortran_order': False, 'shape': (3, 3, 3, 4), }", "floating-point"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, 4L4), }", "damaged"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, " + "4" * 9000 + "), }", "damaged"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3 4), }", "damaged"),
+            ("{'descr': '<f4', 'fortran_order': False, 'shape': (" + "3, " * 3000 + "4x), }", "damaged"),
+            ("{'descr': '<f4', 'fortran_order': 0, 'shape': (3, 3, 3, 4), }", "damaged"),
             ("{'descr': '<f4', 'fortran_order': False, 'shape': (3, 3, 3, 4", "damaged"),
             ("__import__('os').system('exit')", "damaged"),
             ("(" * 9000, "damaged"),

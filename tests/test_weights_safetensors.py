@@ -173,6 +173,7 @@ class TestHostile:
             ("shape", [4, 3, 2**31, 2**31]),
             ("shape", [4, 0, 2**63, 2**63]),
             ("shape", [4, 2**20, 3, 3]),
+            ("shape", [4, 10**4000, 0, 3]),
             ("data_offsets", None),
             ("data_offsets", [0]),
             ("data_offsets", [0, 432, 432]),
@@ -196,7 +197,7 @@ class TestHostile:
         """A kernel of no numbers, whose bias would have 2^60."""
         kernel = {"dtype": "F32", "shape": [2**60, 0, 3, 3], "data_offsets": [0, 0]}
         bias = {"dtype": "F32", "shape": [2**60], "data_offsets": [0, 2**62]}
-        refused(path, file_of({"conv1_1.weight": kernel, "conv1_1.bias": bias}), "conv1_1 declares the shape")
+        refused(path, file_of({"conv1_1.weight": kernel, "conv1_1.bias": bias}), "conv1_1 declares a shape")
 
     def test_promise_of_more_than_there_is(self, path):
         kernel = {"dtype": "F64", "shape": [512, 512, 3, 3], "data_offsets": [0, 512 * 512 * 9 * 8]}

@@ -10,9 +10,11 @@ from typing import NoReturn
 from scratchnst.errors import UserError
 from scratchnst.network import POOLINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.stylize import MARGIN
 from scratchnst.vgg import PREPROCESSINGS
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
+LARGEST_MARGIN = 256
 
 
 class Parser(argparse.ArgumentParser):
@@ -51,6 +53,13 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="lbfgs", help="lbfgs, or adam (lbfgs)")
     group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")
+    group.add_argument(
+        "--margin",
+        type=margin,
+        default=MARGIN,
+        metavar="N",
+        help=f"pixels around the picture that are computed and cut off, for clean borders ({MARGIN})",
+    )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
     group.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
 
@@ -60,7 +69,7 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--network",
         metavar="NAME|FILE.h5",
-        help="pyramid, or a weights file (the file in SCRATCHNST_VGG19, else pyramid)",
+        help="distilled, pyramid, vgg19, or a weights file (the one in SCRATCHNST_VGG19, else vgg19, else distilled)",
     )
     add_preprocessing(group)
     group.add_argument("--pooling", choices=list(POOLINGS), help="avg as in the paper, or max (avg)")
@@ -84,6 +93,11 @@ def add_preprocessing(parser) -> None:
 def size(text: str) -> int:
     """Parse the longer side of an image in pixels."""
     return _number(text, int, 1, f"a whole number from 1 to {LARGEST_SIZE}", LARGEST_SIZE)
+
+
+def margin(text: str) -> int:
+    """Parse the width of a margin in pixels."""
+    return _number(text, int, 0, f"a whole number from 0 to {LARGEST_MARGIN}", LARGEST_MARGIN)
 
 
 def positive_integer(text: str) -> int:

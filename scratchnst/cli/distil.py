@@ -17,6 +17,7 @@ from scratchnst.distil.training import distil
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
+LONGEST_SIDE = 2048  # of pictures to learn from
 SAMPLE_SEEDS = (1, 2, 3)  # the sample pair itself, seed 0, stays unseen
 
 
@@ -30,7 +31,10 @@ def add(actions) -> None:
     parser.add_argument("source", metavar="TEACHER", help="VGG19, the file or the name")
     parser.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
-    parser.add_argument("--steps", type=positive_integer, default=6000, metavar="N", help="of training (6000)")
+    parser.add_argument("--steps", type=positive_integer, default=5500, metavar="N", help="of training (5500)")
+    parser.add_argument(
+        "--start", metavar="FILE", help="a network distilled from the same pictures, to teach further, more gently"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
     parser.set_defaults(run=run)
 
@@ -39,22 +43,25 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, and write the student in our own layout."""
     check_output(arguments)
     teacher = load_network(arguments.source)
-    names, pictures = pictures_in(arguments.images)
+    start = load_network(arguments.start) if arguments.start else None
+    names, pictures = pictures_in(arguments.images, LONGEST_SIDE)
     for seed in SAMPLE_SEEDS:
         pictures += [draw(seed=seed).astype(np.float32) for draw in (samples.draw_content, samples.draw_style)]
-    with tqdm(total=arguments.steps, unit=" steps", dynamic_ncols=True) as bar:
+    interval = 0.5 if sys.stderr.isatty() else 60  # seconds
+    with tqdm(total=arguments.steps, unit=" steps", dynamic_ncols=True, mininterval=interval, delay=interval) as bar:
 
         def on_step(step: int, loss: float) -> None:
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update()
 
-        student = distil(teacher, pictures, arguments.steps, arguments.seed, on_step)
+        student = distil(teacher, pictures, arguments.steps, arguments.seed, start, on_step)
     origin = {
         "distilled from": dict(teacher.provenance),
         "pictures": names,
         "sample pictures of seeds": list(SAMPLE_SEEDS),
         "steps": arguments.steps,
         "seed": arguments.seed,
+        "started from": dict(start.provenance) if start else None,
     }
     native.write(replace(student, provenance=origin), arguments.output)
     print(f"{arguments.output}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)

@@ -31,8 +31,8 @@ STARTS = ("noise", "content", "style")
 PACKAGES = ("scratchnst", "numpy", "scipy", "pillow", "h5py")
 
 
-def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path]) -> None:
-    """Make sure, before anything is computed, that all outputs can be written and harm no input.
+def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path | None]) -> None:
+    """Make sure, before anything is computed, that all outputs can be written and harm no input that is a file.
 
     Raises
     ------
@@ -45,7 +45,7 @@ def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path]) -
     if arguments.log:
         check_writable(arguments.log)
         outputs.append(arguments.log)
-    taken = {os.path.realpath(path) for path in inputs}
+    taken = {os.path.realpath(path) for path in inputs if path}
     stage = re.compile(re.escape(arguments.output.stem) + r"-\d{4,}" + re.escape(arguments.output.suffix))
     directory = os.path.dirname(os.path.realpath(arguments.output))
     for path in taken:
@@ -70,21 +70,41 @@ def load_picture(path: Path, network: Network, layers: Iterable[str] | None, def
     layers = list(defaults if layers is None else layers)
     network.check_layers(layers)
     picture = images.load(path)
+    check_picture(path, picture, network, layers)
+    return picture
+
+
+def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Iterable[str]) -> None:
+    """Raise a UserError if the picture in a file has not, by itself, the pixels that the deepest of `layers` needs."""
     height, width, _ = picture.shape
     try:
         network.check_size(height, width, layers)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
-    return picture
 
 
-def load_init(init: str):
-    """Return what `stylize` takes as init: a name, or the image of the file named."""
+def canvas(picture: np.ndarray, network: Network, layers: Iterable[str], size: int, margin: int) -> np.ndarray:
+    """Return `picture` scaled to `size` pixels on its longer side, with a margin.
+
+    Raises
+    ------
+    UserError
+        If a layer is unknown, or the picture without the margin too small for the deepest.
+    """
+    picture, layers = images.fit(picture, size), list(layers)
+    network.check_layers(layers)
+    network.check_size(picture.shape[0], picture.shape[1], layers)
+    return images.extend(picture, margin)
+
+
+def load_init(init: str, shape: tuple[int, ...], margin: int) -> str | np.ndarray:
+    """Return what `stylize` takes as init: a name, or the image of the file named, with a margin, in `shape`."""
     if init in STARTS:
         return init
     if not os.path.exists(init):
         raise UserError(f"there is no file {init} to start from: name one, or one of {', '.join(STARTS)}.")
-    return images.load(init)
+    height, width = shape[0] - 2 * margin, shape[1] - 2 * margin
+    return images.extend(images.resize(images.load(init), height, width), margin)
 
 
 def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter: Reporter) -> int:
@@ -112,6 +132,7 @@ def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter
             optimizer=arguments.optimizer,
             seed=arguments.seed,
             bounded=arguments.bounded,
+            margin=arguments.margin,
             on_step=on_step,
             on_evaluation=write_log,
         )
@@ -219,8 +240,8 @@ def _record(objective: Objective, result: Stylized, arguments) -> dict:
         if name != "run"
     }
     resolved = {
-        "height": objective.shape[0],
-        "width": objective.shape[1],
+        "height": result.image.shape[0],
+        "width": result.image.shape[1],
         "content_layers": objective.content_layers if objective.content is not None else {},
         "style_layers": objective.style_layers if objective.styles else {},
         "content_weight": objective.content_weight,

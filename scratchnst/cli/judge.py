@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -11,9 +12,11 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli.arguments import positive_integer, size
+from scratchnst.cli.job import check_picture
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.judge import Verdict, judge
+from scratchnst.network import Network
 from scratchnst.weights.load import load_network
 
 
@@ -50,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.sheet.resolve() in inputs:
             raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
     network, by = load_network(arguments.network), load_network(arguments.by)
-    pairs = [tuple(images.load(path) for path in pair) for pair in arguments.pair]
+    pairs = [_load_pair(pair, (network, by)) for pair in arguments.pair]
     print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
     print("|---|---|---|---|---|")
     verdicts, rows = [], []
@@ -68,6 +71,16 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.sheet:
         images.save(arguments.sheet, contact_sheet(rows))
     return 0
+
+
+def _load_pair(paths: list[Path], networks: Iterable[Network]) -> tuple[np.ndarray, np.ndarray]:
+    """Return content and style, each large enough by itself for all that the networks look at."""
+    content_path, style_path = paths
+    content, style = images.load(content_path), images.load(style_path)
+    for network in networks:
+        check_picture(content_path, content, network, network.defaults.content_layers)
+        check_picture(style_path, style, network, network.defaults.style_layers)
+    return content, style
 
 
 def _row(content: str, style: str, verdict: Verdict) -> str:

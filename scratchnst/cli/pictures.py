@@ -13,19 +13,21 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-
-LONGEST_SIDE = 512  # larger pictures are shrunk to it: activations are averaged over positions anyway
+from scratchnst.weights.load import source_file
 
 
 def check_output(arguments: argparse.Namespace) -> None:
-    """Raise a UserError if `arguments.output` cannot be written or is `arguments.source` itself."""
+    """Raise a UserError if `arguments.output` cannot be written or is the file of `arguments.source`."""
     check_writable(arguments.output, [".h5", ".hdf5"])
-    if os.path.realpath(arguments.output) == os.path.realpath(arguments.source):
+    source = source_file(arguments.source)
+    if source and os.path.realpath(arguments.output) == os.path.realpath(source):
         raise UserError(f"{arguments.output} is the source itself: name another file to write.")
 
 
-def pictures_in(directory: Path) -> tuple[list[str], list[np.ndarray]]:
+def pictures_in(directory: Path, longest_side: int) -> tuple[list[str], list[np.ndarray]]:
     """Return names and pictures (H, W, 3), RGB 0-255, of a directory, by their suffixes, sorted by name.
+
+    Larger ones are shrunk to `longest_side`.
 
     Raises
     ------
@@ -33,14 +35,14 @@ def pictures_in(directory: Path) -> tuple[list[str], list[np.ndarray]]:
         If it cannot be read, or holds no picture.
     """
     paths = _paths(directory)
-    pictures = [_shrunk(path) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
+    pictures = [_shrunk(path, longest_side) for path in tqdm(paths, unit=" pictures", disable=not sys.stderr.isatty())]
     return [path.name for path in paths], pictures
 
 
-def _shrunk(path):
+def _shrunk(path, longest_side):
     """One picture, shrunk as soon as it is read, so that many large ones fit into memory."""
     picture = images.load(path)
-    return images.fit(picture, LONGEST_SIDE) if max(picture.shape) > LONGEST_SIDE else picture
+    return images.fit(picture, longest_side) if max(picture.shape) > longest_side else picture
 
 
 def _paths(directory):

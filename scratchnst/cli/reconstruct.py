@@ -5,12 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scratchnst import images
 from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
-from scratchnst.weights.load import choose_source, load_network
+from scratchnst.weights.load import choose_source, load_network, source_file
 
 
 def add(commands) -> None:
@@ -32,12 +31,13 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
-    job.check_outputs(arguments, [arguments.image, source])
+    job.check_outputs(arguments, [arguments.image, source_file(source)])
     layers = parse_layers(arguments.layers)
     network = load_network(source, arguments.preprocessing)
     is_content = arguments.kind == "content"
     defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
-    image = images.fit(job.load_picture(arguments.image, network, layers, defaults), arguments.size)
+    image = job.load_picture(arguments.image, network, layers, defaults)
+    image = job.canvas(image, network, layers or defaults, arguments.size, arguments.margin)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,

@@ -10,7 +10,7 @@ from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
-from scratchnst.weights.load import choose_source, load_network
+from scratchnst.weights.load import choose_source, load_network, source_file
 
 
 def add(commands) -> None:
@@ -38,16 +38,17 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
-    job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source])
+    job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source_file(source)])
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
     network = load_network(source, arguments.preprocessing)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
-    content = images.fit(content, arguments.size)
+    layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
+    content = job.canvas(content, network, layers, arguments.size, arguments.margin)
     styles = []
     for path in arguments.styles:
         style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
         styles.append(images.resize(style, *content.shape[:2]))
-    init = job.load_init(arguments.init)
+    init = job.load_init(arguments.init, content.shape, arguments.margin)
     reporter.say(f"network: {network.name}, {reason}")
     objective = Objective(
         network,

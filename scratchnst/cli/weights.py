@@ -21,6 +21,7 @@ from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_ne
 from scratchnst.weights.normalize import mean_activations, normalize
 from scratchnst.weights.published import published
 
+LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway
 TEST_SIDE = 128  # of the picture that `verify` shows to a network
 
 
@@ -58,6 +59,7 @@ def add(commands) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print the networks at hand."""
     file = os.environ.get(ENVIRONMENT_VARIABLE)
+    print("distilled           ships with the program, trained to see what VGG19 sees")
     print("pyramid             made from a seed, needs no file")
     print(f"vgg19               {cached(VGG19) or 'not here yet: scratchnst weights get vgg19'}")
     print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
@@ -125,7 +127,7 @@ def run_normalize(arguments: argparse.Namespace) -> int:
     """Scale a network's filters on some pictures and write it in our own layout."""
     check_output(arguments)
     network = load_network(arguments.source, arguments.preprocessing)
-    names, photos = pictures_in(arguments.images)
+    names, photos = pictures_in(arguments.images, LONGEST_SIDE)
     network = normalize(network, photos)
     network = replace(network, provenance={**network.provenance, "normalized on": names})
     native.write(network, arguments.output)

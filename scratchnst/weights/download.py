@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import suppress
@@ -15,6 +14,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from scratchnst.errors import UserError
+from scratchnst.weights.published import checksum
 
 CACHE_VARIABLE = "SCRATCHNST_CACHE"
 TIMEOUTS = (10.0, 30.0)  # seconds to connect, and without a byte afterwards
@@ -221,19 +221,11 @@ def _check(part: Path, file: RemoteFile) -> None:
 
 
 def _is_right(path: Path, file: RemoteFile) -> bool:
-    return _size(path) == file.size and _md5(path) == file.md5
+    return _size(path) == file.size and checksum(path, "md5") == file.md5
 
 
 def _size(path: Path) -> int:
     return os.path.getsize(path) if os.path.isfile(path) else 0
-
-
-def _md5(path: Path) -> str:
-    checksum = hashlib.md5(usedforsecurity=False)
-    with open(path, "rb") as content:
-        while block := content.read(1 << 20):
-            checksum.update(block)
-    return checksum.hexdigest()
 
 
 def _reason(error: Exception) -> str:

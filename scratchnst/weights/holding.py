@@ -32,9 +32,10 @@ class Holding:
 
 
 def check_declared(name: str, shape: Sequence[int]) -> None:
-    """Raise a UserError if no kernel or bias of VGG has `shape`; ask before anything of that size is made."""
-    if any(side < 0 for side in shape) or math.prod(shape) > LARGEST_KERNEL:
-        raise UserError(f"{name} declares the shape {tuple(shape)}, which no layer of VGG has: the file is damaged.")
+    """Raise a UserError if no kernel or bias of VGG has `shape`; ask before anything of that size is made, or shown."""
+    sides_are_possible = len(shape) <= 4 and all(0 <= side <= LARGEST_KERNEL for side in shape)
+    if not sides_are_possible or math.prod(shape) > LARGEST_KERNEL:
+        raise UserError(f"{name} declares a shape that no layer of VGG has: the file is damaged.")
 
 
 def assemble(holding: Holding, preprocessing: str | None, provenance: Mapping[str, Any]) -> Network:

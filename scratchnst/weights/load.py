@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from pathlib import Path
 
@@ -12,9 +11,11 @@ from scratchnst.network import Network
 from scratchnst.weights.download import VGG19, cached
 from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
 from scratchnst.weights.holding import assemble
+from scratchnst.weights.published import checksum
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
-NAMES = ("pyramid", "vgg19")
+NAMES = ("distilled", "pyramid", "vgg19")
+DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
 # Asked in this order what they recognise, our own layout before all; Caffe's files have no mark and come last.
 READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
 
@@ -24,10 +25,11 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 
     Parameters
     ----------
-    source : the name "pyramid" (the filter pyramid, which needs no file) or "vgg19" (the file that ``scratchnst weights
-        get vgg19`` has put into the cache), or a weights file: our own layout, or VGG19 or VGG16 in one of the formats
-        that weights/README.md lists, recognised by what the file holds.  None takes the file that the environment
-        variable SCRATCHNST_VGG19 names; where it is not set, VGG19 in the cache; where it is not there, the pyramid.
+    source : the name "distilled" (the small network that ships with the package), "pyramid" (the filter pyramid,
+        made from a seed) or "vgg19" (the file that ``scratchnst weights get vgg19`` has put into the cache), or a
+        weights file: our own layout, or VGG19 or VGG16 in one of the formats that weights/README.md lists, recognised
+        by what the file holds.  None takes the file that the environment variable SCRATCHNST_VGG19 names; where it is
+        not set, VGG19 in the cache; where it is not there, the distilled network.
     preprocessing : "oxford" or "torchvision", what a VGG expects, where its file cannot tell
 
     Raises
@@ -39,15 +41,13 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
     source, _ = choose_source(source)
     if source == "pyramid":
         return pyramid.build()
-    if source == "vgg19":
-        file = cached(VGG19)
-        if file is None:
-            raise UserError("VGG19 is not in the cache: run scratchnst weights get vgg19, or name a weights file.")
-        return _from_file(file, preprocessing)
-    if not os.path.isfile(source):
-        problem = "is not a file" if os.path.exists(source) else "does not exist"
-        raise UserError(f"the weights file {source} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
-    return _from_file(Path(source), preprocessing)
+    file = source_file(source)
+    if file is None:
+        raise UserError("VGG19 is not in the cache: run scratchnst weights get vgg19, or name a weights file.")
+    if not os.path.isfile(file):
+        problem = "is not a file" if os.path.exists(file) else "does not exist"
+        raise UserError(f"the weights file {file} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
+    return _from_file(file, preprocessing)
 
 
 def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
@@ -59,13 +59,19 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
         return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
     if cached(VGG19):
         return "vgg19", "from the cache"
-    return "pyramid", "which needs no weights; for the paper's network run: scratchnst weights get vgg19"
+    return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
+
+
+def source_file(source: str) -> Path | None:
+    """Return the file in which a network lies, by its name or by the file's; None where there is none."""
+    by_name = {"pyramid": None, "distilled": DISTILLED, "vgg19": cached(VGG19)}
+    return by_name.get(source, Path(source))
 
 
 def _from_file(path, preprocessing):
     """Recognise the format by what the file holds, read it and check it."""
     try:
-        provenance = {"file": path.name, "sha256": _sha256(path)}
+        provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
         if native.recognises(path):
             if preprocessing is not None:
                 raise UserError("the file tells its preprocessing: leave out --preprocessing.")
@@ -78,11 +84,3 @@ def _from_file(path, preprocessing):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): change that or give another file.") from None
     raise UserError(f"{path} is of no format of weights that is known here: see weights/README.md for those that are.")
-
-
-def _sha256(path):
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()

@@ -15,8 +15,13 @@ MD5 = {
 
 def published(path: Path) -> str | None:
     """Return which published file this is, byte for byte, or None."""
-    digest = hashlib.md5(usedforsecurity=False)
+    return MD5.get(checksum(path, "md5"))
+
+
+def checksum(path: Path, algorithm: str) -> str:
+    """Return the "md5" or "sha256" of a file in hexadecimal."""
+    digest = hashlib.new(algorithm, usedforsecurity=False)
     with path.open("rb") as file:
         while block := file.read(1 << 20):
             digest.update(block)
-    return MD5.get(digest.hexdigest())
+    return digest.hexdigest()

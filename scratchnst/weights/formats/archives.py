@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import IO
 
 from scratchnst.errors import UserError
-from scratchnst.weights.formats.torch_names import damage_told
+from scratchnst.weights.formats.untrusted import damage_told
 
 LARGEST_DIRECTORY = 1 << 20  # bytes
 LOCAL_FILE = b"PK\x03\x04"

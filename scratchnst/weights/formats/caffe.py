@@ -25,6 +25,7 @@ from google.protobuf.message import DecodeError
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.weights.formats.untrusted import DAMAGED
 from scratchnst.weights.holding import Holding, check_declared
 
 NAME = "Caffe"
@@ -35,8 +36,6 @@ LARGEST_FILE = 2**31 - 1
 # What a file may hold beside numbers.  A layer of two bytes takes sixty in memory, so a file of nothing else
 # would take thirty times its own size; the genuine ones have a few kilobytes of names and settings.
 LARGEST_REMAINDER = 2**24
-
-DAMAGED = "it is damaged or cut off: get it again."
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _ONE, _MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
@@ -185,6 +184,4 @@ def _declared_shape(blob):
     """The newer field, or the four older ones where it is absent."""
     if not blob.HasField("shape"):
         return blob.num, blob.channels, blob.height, blob.width
-    if len(blob.shape.dim) > 32:  # Caffe's own limit, and half of NumPy's
-        raise UserError(DAMAGED)
     return tuple(blob.shape.dim)

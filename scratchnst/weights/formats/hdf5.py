@@ -10,6 +10,7 @@ import h5py
 import numpy as np
 
 from scratchnst.errors import UserError
+from scratchnst.weights.formats.untrusted import shown
 from scratchnst.weights.holding import check_declared
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
@@ -28,7 +29,7 @@ def opened(path: Path) -> Iterator[h5py.File]:
         with h5py.File(path, "r") as file:
             yield file
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, AttributeError) as error:
-        reason = " ".join(str(error).split())
+        reason = shown(str(error), most=200)
         raise UserError(f"it is not an HDF5 file, or a damaged one ({reason}): get it again.") from None
 
 
@@ -50,11 +51,15 @@ def read_array(name: str, dataset: h5py.Dataset | h5py.Group | None) -> np.ndarr
     Raises
     ------
     UserError
-        If it is no array, declares a size that no layer has, or keeps its numbers in another file.
+        If it is no array of floating-point numbers, declares a size that no layer has, or keeps its numbers in another
+        file.
     """
-    if not isinstance(dataset, h5py.Dataset):
+    if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise UserError(f"it has no array {name}: get the file again.")
-    check_declared(name, dataset.shape)
+    if dataset.dtype.kind != "f":  # a number of another kind may be a text of gigabytes
+        raise UserError(f"{name} holds something else than floating-point numbers: it is no file of weights.")
+    for shape in (dataset.shape, dataset.chunks or ()):  # a chunk is unpacked whole, however little of it is wanted
+        check_declared(name, shape)
     if dataset.is_virtual or dataset.external:
         raise UserError(f"{name} keeps its numbers in another file: give a file that is complete.")
     return dataset[()]

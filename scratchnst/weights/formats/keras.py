@@ -3,7 +3,7 @@
 Three layouts, in each of which a convolution has a kernel (3, 3, C_in, C_out) and a bias (C_out,):
 
     block1_conv1/block1_conv1_W_1:0       the file that everybody downloads: one group a layer
-    block1_conv1/block1_conv1/kernel:0    later ones; the attribute weight_names of the group tells the names
+    block1_conv1/block1_conv1/kernel:0    later ones
     model_weights/block1_conv1/...        a whole model: the same one group further down
     layers/conv2d/vars/0, layers/conv2d_1/vars/0 ...    Keras 3's .weights.h5: kernel 0 and bias 1, layers by number
 """
@@ -14,7 +14,6 @@ import itertools
 from pathlib import Path
 
 import h5py
-import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
@@ -83,22 +82,10 @@ def _by_number(root):
 
 def _kernel_and_bias(group):
     """A layer's array of four dimensions and its array of one."""
-    arrays = {}
+    arrays = []
     if isinstance(group, h5py.Group):
-        for name in _dataset_names(group):
-            dataset = member(group, name)
-            if isinstance(dataset, h5py.Dataset):
-                arrays[dataset.ndim] = dataset
-    if set(arrays) != {1, 4}:
+        group.visititems(lambda _, item: arrays.append(item) if isinstance(item, h5py.Dataset) else None)
+    arrays.sort(key=lambda array: -array.ndim)
+    if [array.ndim for array in arrays] != [4, 1]:
         raise UserError(f"{group.name} should hold one kernel and one bias: get the file again.")
-    return arrays[4], arrays[1]
-
-
-def _dataset_names(group):
-    """The names that Keras noted in the attribute weight_names or, where it did not, all there are."""
-    noted = group.attrs.get("weight_names")
-    if np.ndim(noted) == 1:
-        return [name.decode() if isinstance(name, bytes) else str(name) for name in noted]
-    names: list[str] = []
-    group.visit(names.append)
-    return names
+    return arrays

@@ -10,55 +10,58 @@ vl_nnconv has width before height, and tools that believe it transpose once more
 file that can be seen in print lie at the same kh and kw as Keras's.  The mean to subtract is
 ``normalization.averageImage``, from beta16 on ``meta.normalization.averageImage``.
 
-scipy reads such files, but believes what they declare: it inflates without a limit, descends into nested cells
-by recursion in C, makes arrays before it knows that their contents follow, and looks types up in a C array
-without comparing them with its length.  So the declarations are walked first, in little memory, and only a file
-that keeps within bounds is handed to scipy.
+The format ("MAT-File Format", The MathWorks): behind a header follow elements, each with its type, its size in bytes
+and its contents.  An element may be an array, again of elements: flags, which tell its class, its sides, its name, and
+what is in it, numbers or, in a cell array or an array of structs, arrays.  A variable may be compressed as a whole.
+
+SciPy reads such files too, but believes what they declare: it inflates without a limit, descends into nested cells by
+recursion in C, makes arrays before it knows that their contents follow, and looks types up in a C array without
+comparing them with its length.  It would also keep the classifier, six sevenths of the file.
 """
 
 from __future__ import annotations
 
+import io
 import math
 import struct
-import warnings
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-import scipy.io
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
 from scratchnst.network import Preprocessing
-from scratchnst.weights.holding import Holding, check_declared
+from scratchnst.weights.formats.untrusted import DAMAGED, damage_told, read_exactly
+from scratchnst.weights.holding import LARGEST_KERNEL, Holding, check_declared
 
 NAME = "MatConvNet"
 
 VARIABLES = ("layers", "normalization", "meta", "net")
 
-# Bounds of the walk.  The genuine file has 575 MB, read once and made into arrays once; some thousand arrays,
-# most of them the names of classes; and is four cells and structs deep.
+# The genuine file has 575 MB, of which the convolutions are 20 million numbers; some thousand arrays, most of them the
+# names of classes; and is four cells and structs deep.
 MOST_BYTES = 2**31
+MOST_NUMBERS = 2**25
 MOST_ARRAYS = 100_000
 MOST_FIELDS = 1000
 DEEPEST = 16
-LONGEST_NAMES = 2**16
-
-DAMAGED = "it is damaged or cut off: get it again."
+LONGEST_NAMES = 2**16  # bytes, of all fields of a struct together
+LONGEST_TEXT = 64  # bytes; nothing longer is the name of a layer
 
 HEADER = 128
 CHUNK = 2**18
 
-# Types of data elements, and classes of arrays, as "MAT-File Format" (The MathWorks) numbers them.
-INTEGER_32 = {5, 6}
-NUMBER_SIZES = {1: 1, 2: 1, 3: 2, 4: 2, 5: 4, 6: 4, 7: 4, 9: 8, 12: 8, 13: 8}
-NAME_TYPES = {1, 16}
-TEXT_TYPES = {1, 2, 4, 16, 17, 18}
+# Types of elements and classes of arrays, by the numbers that the format gives them.
 MATRIX, COMPRESSED = 14, 15
+INTEGERS = {5, 6}
+NAMES = {1, 16}
+TEXTS = {1, 2, 4, 16, 17, 18}
+NUMBERS = {1: "i1", 2: "u1", 3: "i2", 4: "u2", 5: "i4", 6: "u4", 7: "f4", 9: "f8", 12: "i8", 13: "u8"}
 CELL, STRUCT, CHARACTERS, OPAQUE = 1, 2, 4, 17
-NUMBER_CLASSES = {6: 8, 7: 4, 8: 1, 9: 1, 10: 2, 11: 2, 12: 4, 13: 4, 14: 8, 15: 8}  # class -> bytes of a number
+CLASSES = {6: "f8", 7: "f4", 8: "i1", 9: "u1", 10: "i2", 11: "u2", 12: "i4", 13: "u4", 14: "i8", 15: "u8"}
 COMPLEX = 0x800
 
 
@@ -80,83 +83,47 @@ def read(path: Path) -> Holding:
     UserError
         If the file is of version 7.3, damaged, exceeds the bounds above, or holds no or doubtful convolutions.
     """
-    with path.open("rb") as file:
-        order = _byte_order(file.read(HEADER))
-        _walk(file, order)
-        file.seek(0)
-        contents = _load(file)
-    net = _first_struct(contents.get("net")) if "layers" not in contents else None
-    find = contents.get if net is None else lambda name: _field(net, name)
+    with path.open("rb") as file, damage_told():
+        variables = _variables(file)
+    net = variables if "layers" in variables else _first_struct(variables.get("net"))
     arrays: dict[str, tuple[np.ndarray, np.ndarray]] = {}
-    for layer in _structs(find("layers")):
-        name = _text(_field(layer, "name"))
-        if name not in vgg.kernel_shapes():
+    for layer in _structs(net.get("layers")):
+        name = layer.get("name")
+        if not isinstance(name, str) or name not in vgg.kernel_shapes():
             continue
         if name in arrays:
             raise UserError(f"it holds {name} twice: give one that tells which is right.")
         arrays[name] = _convolution(name, layer)
     if not arrays:
         raise UserError("it holds no layer named conv1_1 ... conv5_4: give MatConvNet's VGG19.")
-    return Holding(arrays, _preprocessing(find))
+    return Holding(arrays, _preprocessing(net))
 
 
-def _byte_order(head):
-    """The sign of the byte order for struct, from the last four bytes of the header: the version and "MI"."""
-    versions = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
-    if head[124:] in (b"\x00\x02IM", b"\x02\x00MI"):
-        raise UserError("it is a MATLAB file of version 7.3: save it in MATLAB with -v7 and give that.")
-    if not head.startswith(b"MATLAB ") or head[124:] not in versions:  # scipy takes zeros for another version
-        raise UserError(DAMAGED)
-    return versions[head[124:]]
+# What the variables mean --------------------------------------------------------------------------------------
 
 
-def _load(file) -> dict[str, Any]:
-    """Return what scipy finds in `file`, which has been walked."""
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error")  # scipy warns of variables that it gives up on: damaged as well
-            # mat_dtype: numbers that happen to be whole are stored as integers, and become floating-point again
-            return scipy.io.loadmat(file, variable_names=VARIABLES, mat_dtype=True)
-    except Exception as error:  # scipy answers damage with whatever its parsing stumbles over, IOError too
-        raise UserError(DAMAGED) from error
-
-
-# What the file holds ------------------------------------------------------------------------------------------
-
-
-def _structs(value):
-    """Return the structs in an array of structs, or in a cell array of them."""
-    if not isinstance(value, np.ndarray):
-        return []
-    if value.dtype.names:
-        return list(value.flat)
-    if value.dtype != object:
-        return []
-    return [item for cell in value.flat if isinstance(cell, np.ndarray) and cell.dtype.names for item in cell.flat]
+def _structs(value) -> Iterator[dict[str, Any]]:
+    """Yield the structs in an array of structs, or in a cell array of them."""
+    if isinstance(value, dict):
+        yield value
+    elif isinstance(value, list):
+        for item in value:
+            yield from _structs(item)
 
 
 def _first_struct(value):
-    return next(iter(_structs(value)), None)
-
-
-def _field(record, name):
-    return record[name] if record is not None and name in record.dtype.names else None
-
-
-def _text(value):
-    is_text = isinstance(value, np.ndarray) and value.dtype.kind == "U" and value.size == 1
-    return str(value.flat[0]) if is_text else ""
+    return next(_structs(value), {})
 
 
 def _convolution(name, layer):
     """Return (kernel, bias) of one layer."""
-    weights = _field(layer, "weights")
-    if isinstance(weights, np.ndarray) and weights.dtype == object and weights.size >= 2:
-        kernel, bias = weights.flat[0], weights.flat[1]
-    else:
-        kernel, bias = _field(layer, "filters"), _field(layer, "biases")
-    if not (_is_floating(kernel) and _is_floating(bias)):
-        raise UserError(f"{name} should hold a kernel and a bias of floating-point numbers: give MatConvNet's VGG19.")
+    match layer:
+        case {"weights": [np.ndarray() as kernel, np.ndarray() as bias, *_]}:
+            pass
+        case {"filters": np.ndarray() as kernel, "biases": np.ndarray() as bias}:
+            pass
+        case _:
+            raise UserError(f"{name} should hold a kernel and a bias: give MatConvNet's VGG19.")
     check_declared(f"the kernel of {name}", kernel.shape)
     check_declared(f"the bias of {name}", bias.shape)
     if kernel.ndim != 4 or bias.size != max(bias.shape, default=0):
@@ -164,196 +131,216 @@ def _convolution(name, layer):
             f"{name} has a kernel of shape {kernel.shape} and a bias of shape {bias.shape}, "
             "which are no convolution's: give MatConvNet's VGG19."
         )
-    return _native(kernel), _native(bias.reshape(-1))
+    return np.ascontiguousarray(kernel), bias.reshape(-1)
 
 
-def _native(array):
-    """The same numbers in this machine's byte order, row by row."""
-    return np.ascontiguousarray(array, array.dtype.newbyteorder("="))
-
-
-def _is_floating(value):
-    return isinstance(value, np.ndarray) and value.dtype.kind == "f"
-
-
-def _preprocessing(find):
+def _preprocessing(net):
     """Return RGB less the average image's mean colour, Oxford's where there is no average image."""
-    normalization = _first_struct(find("normalization"))
-    if normalization is None:
-        normalization = _first_struct(_field(_first_struct(find("meta")), "normalization"))
-    image = _field(normalization, "averageImage")
-    if image is None or image.size < 3:  # the importer wrote [0, 0] for none
+    normalization = _first_struct(net.get("normalization"))
+    normalization = normalization or _first_struct(_first_struct(net.get("meta")).get("normalization"))
+    image = normalization.get("averageImage")
+    if not isinstance(image, np.ndarray) or image.size < 3:  # the importer wrote [0, 0] for none
         return vgg.OXFORD_RGB
-    colours = image.reshape(-1, 3) if image.size == 3 or image.shape[2:] == (3,) else None
-    if colours is None or not _is_floating(colours) or not np.isfinite(colours).all():
+    check_declared("the average image", image.shape)
+    if not (image.size == 3 or image.shape[2:] == (3,)) or not np.isfinite(image).all():
         raise UserError("its average image is none of RGB colours: get the file again.")
-    mean = colours.mean(axis=0, dtype=np.float64)
+    mean = image.reshape(-1, 3).mean(axis=0, dtype=np.float64)
     if np.allclose(mean, vgg.OXFORD_RGB.mean, rtol=0, atol=1e-3):  # of float32, or summed: the same colour is meant
         return vgg.OXFORD_RGB
     return Preprocessing("RGB", 1.0, tuple(mean.tolist()), (1.0, 1.0, 1.0))
 
 
-# The walk -----------------------------------------------------------------------------------------------------
+# The format ---------------------------------------------------------------------------------------------------
 
 
-def _walk(file: BinaryIO, order: str) -> None:
-    """Refuse a file whose variables exceed the bounds, looking at them in the order in which scipy will."""
-    budget = {"bytes": MOST_BYTES, "arrays": MOST_ARRAYS}
+def _variables(file: BinaryIO) -> dict[str, Any]:
+    """Return the variables that we want: arrays, texts, cells as lists, and arrays of structs as lists of dicts."""
+    order = _byte_order(file.read(HEADER))
+    budget = {"bytes": MOST_BYTES, "numbers": MOST_NUMBERS, "arrays": MOST_ARRAYS}
+    variables = {}
     while tag := file.read(8):
-        if len(tag) < 8:
-            raise UserError(DAMAGED)
         type_, count = struct.unpack(f"{order}2I", tag)
         following = file.tell() + count
-        chunks = _plain(file, count)
+        elements = _Elements(file, order, budget)
         if type_ == COMPRESSED:
-            stream = _Stream(_inflated(chunks), order, budget)
-            type_ = stream.words(2)[0]
-        else:
-            stream = _Stream(chunks, order, budget)
-        if type_ != MATRIX or count == 0:
+            elements = _Elements(io.BufferedReader(_Inflated(file, count), CHUNK), order, budget)
+            type_, _ = elements.words(2)
+        if type_ != MATRIX:
             raise UserError(DAMAGED)
-        _walk_variable(stream)
+        elements.spend("arrays", 1)
+        class_, shape, name = _head(elements)
+        if name in variables:
+            raise UserError(DAMAGED)
+        if name in VARIABLES:
+            variables[name] = _value(elements, class_, shape, depth=0)
+            if elements.file is not file:
+                elements.finish()
         file.seek(following)
+    return variables
 
 
-def _plain(file, count) -> Iterator[bytes]:
-    """Yield the next `count` bytes of `file`, or as many as there are."""
-    while count and (chunk := file.read(min(count, CHUNK))):
-        count -= len(chunk)
-        yield chunk
+def _byte_order(head):
+    """The sign of the byte order for struct, from the last four bytes of the header: the version and "MI"."""
+    versions = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
+    if head[124:] in (b"\x00\x02IM", b"\x02\x00MI"):
+        raise UserError("it is a MATLAB file of version 7.3: save it in MATLAB with -v7 and give that.")
+    if not head.startswith(b"MATLAB ") or head[124:] not in versions:
+        raise UserError(DAMAGED)
+    return versions[head[124:]]
 
 
-def _inflated(chunks) -> Iterator[bytes]:
-    """Yield what `chunks` inflate to, never much at once."""
-    inflater = zlib.decompressobj()
-    try:
-        for chunk in chunks:
-            while chunk and not inflater.eof:
-                yield inflater.decompress(chunk, CHUNK)
-                chunk = inflater.unconsumed_tail
-        while rest := inflater.decompress(b"", CHUNK):
-            yield rest
-    except zlib.error as error:
-        raise UserError(DAMAGED) from error
+class _Inflated(io.RawIOBase):
+    """What the next `count` bytes of a file inflate to, which is never made faster than it is read."""
+
+    def __init__(self, file: BinaryIO, count: int):
+        self.file, self.left = file, count
+        self.packed = b""
+        self.inflater = zlib.decompressobj()
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer) -> int:
+        while not (data := self.inflater.decompress(self.packed, len(buffer))) and not self.inflater.eof:
+            self.packed = self.file.read(min(self.left, CHUNK))
+            self.left -= len(self.packed)
+            if not self.packed:
+                raise UserError(DAMAGED)
+        self.packed = self.inflater.unconsumed_tail
+        buffer[: len(data)] = data
+        return len(data)
 
 
-class _Stream:
-    """The bytes of one variable: taken, or skipped over, at the cost of the file's budget."""
+class _Elements:
+    """The elements of one variable: read, or passed over, at the cost of the file's budget."""
 
-    def __init__(self, chunks: Iterator[bytes], order: str, budget: dict[str, int]):
-        self.chunks, self.order, self.budget = chunks, order, budget
-        self.chunk = b""
-        self.position = 0  # in the chunk
+    def __init__(self, file: Any, order: str, budget: dict[str, int]):
+        self.file, self.order, self.budget = file, order, budget
 
     def spend(self, what: str, count: int) -> None:
         self.budget[what] -= count
         if self.budget[what] < 0:
             raise UserError(f"it declares more {what} than VGG19 has: it is damaged, get it again.")
 
-    def skip(self, count: int) -> None:
-        for _ in self._pieces(count):
-            pass
-
-    def take(self, count: int) -> bytes:
-        if count > LONGEST_NAMES:
-            raise UserError(DAMAGED)
-        return b"".join(self._pieces(count))
-
-    def _pieces(self, count):
+    def take(self, count: int) -> bytearray:
         self.spend("bytes", count)
-        while count:
-            if self.position == len(self.chunk):
-                following = next(self.chunks, None)
-                if following is None:
-                    raise UserError(DAMAGED)
-                self.chunk, self.position = following, 0
-            piece = self.chunk[self.position : self.position + count]
-            self.position += len(piece)
-            count -= len(piece)
-            yield piece
+        return read_exactly(self.file, count)
+
+    def skip(self, count: int) -> None:
+        for start in range(0, count, CHUNK):
+            self.take(min(CHUNK, count - start))
+
+    def finish(self) -> None:
+        """Read what is left, so that a wrong checksum comes to light."""
+        while piece := self.file.read(CHUNK):
+            self.spend("bytes", len(piece))
 
     def words(self, count: int) -> tuple[int, ...]:
         return struct.unpack(f"{self.order}{count}I", self.take(4 * count))
 
-    def element(self, types, skipped: bool = False) -> tuple[int, int, bytes]:
-        """Return (type, size in bytes, contents) of the next element, whose type must be one of `types`."""
+    def next(self, types, longest: int) -> tuple[int, int, bytes | None]:
+        """Return type, size in bytes, and contents of the next element; None for contents longer than `longest`.
+
+        Its type must be one of `types`.
+        """
         type_, count = self.words(2)
         small = type_ >> 16  # the small format: type and size share one word, the contents are in the other
         if (type_ & 0xFFFF if small else type_) not in types or small > 4:
             raise UserError(DAMAGED)
         if small:
             return type_ & 0xFFFF, small, struct.pack(f"{self.order}I", count)[:small]
-        contents = b""
-        if skipped:
+        contents = bytes(self.take(count)) if count <= longest else None
+        if contents is None:
             self.skip(count)
-        else:
-            contents = self.take(count)
         self.skip(-count % 8)
         return type_, count, contents
 
+    def next_words(self) -> tuple[int, ...]:
+        """Return the numbers in an element of few integers."""
+        _, count, contents = self.next(INTEGERS, 4 * 32)
+        if contents is None:
+            raise UserError(DAMAGED)
+        return struct.unpack(f"{self.order}{count // 4}I", contents)
 
-def _walk_variable(stream):
-    """Walk one variable behind its tag; of those that scipy passes over, only the head that it reads."""
-    stream.spend("arrays", 1)
-    class_, shape, name = _walk_head(stream)
-    if name.decode("latin-1") in VARIABLES:
-        _walk_contents(stream, class_, shape, depth=0)
+    def next_name(self) -> bytes:
+        """Return the name, or the names, in an element."""
+        _, _, contents = self.next(NAMES, LONGEST_NAMES)
+        if contents is None:
+            raise UserError(DAMAGED)
+        return contents
 
 
-def _walk_head(stream):
+def _head(elements):
     """Return the class, shape and name of the array that begins here."""
-    flags = stream.words(4)[2]  # behind their own tag
-    class_, shape = flags & 0xFF, ()
-    if flags & COMPLEX:
-        class_ = 0  # refused where it is read: no weights are complex
-    if flags & 0xFF != OPAQUE:
-        _, count, contents = stream.element(INTEGER_32)
-        if count > 4 * 32 or count % 4:
-            raise UserError(DAMAGED)
-        shape = struct.unpack(f"{stream.order}{count // 4}i", contents)
-    return class_, shape, stream.element(NAME_TYPES)[2]
+    flags = elements.words(4)[2]  # behind their own tag
+    class_ = flags & 0xFF
+    shape = () if class_ == OPAQUE else elements.next_words()
+    return None if flags & COMPLEX else class_, shape, elements.next_name().decode("latin-1")
 
 
-def _walk_contents(stream, class_, shape, depth):
-    """Walk what follows the head of an array of `class_` and `shape`."""
-    if depth > DEEPEST or any(side < 0 for side in shape):
+def _value(elements, class_, shape, depth):
+    """Return what is in an array of `class_` and `shape`, behind its head."""
+    if depth > DEEPEST:
         raise UserError(DAMAGED)
+    if class_ in CLASSES:
+        return _numbers(elements, shape, CLASSES[class_])
+    if class_ == CHARACTERS:
+        return _text(elements, shape)
+    if class_ == CELL:
+        return _parts(elements, math.prod(shape), depth)
+    if class_ == STRUCT:
+        return _records(elements, math.prod(shape), depth)
+    raise UserError("it holds objects, functions, or sparse or complex numbers: give MatConvNet's VGG19.")
+
+
+def _numbers(elements, shape, class_):
+    """Return an array; in the place of one that is larger than any kernel, zeros that take no memory.
+
+    Numbers of floating-point that happen to be whole are stored as integers.
+    """
     size = math.prod(shape)
-    if class_ in NUMBER_CLASSES:
-        stream.spend("bytes", size * NUMBER_CLASSES[class_])
-        type_, count, _ = stream.element(NUMBER_SIZES, skipped=True)
-        if count != size * NUMBER_SIZES[type_]:
-            raise UserError(DAMAGED)
-    elif class_ == CHARACTERS:
-        _, count, _ = stream.element(TEXT_TYPES, skipped=True)
-        stream.spend("bytes", 16 * max(count, size))  # decoded, made an array, and that made strings
-    elif class_ == CELL:
-        _walk_parts(stream, size, depth)
-    elif class_ == STRUCT:
-        fields = _number_of_fields(stream)
-        stream.spend("arrays", size + fields)  # there is a record even of no fields, and fields even of no record
-        _walk_parts(stream, size * fields, depth)
-    else:
-        raise UserError("it holds objects, functions, or sparse or complex numbers: give MatConvNet's VGG19.")
-
-
-def _number_of_fields(stream):
-    """Return how many names follow, all of one length, which comes first."""
-    _, count, contents = stream.element(INTEGER_32)
-    length = struct.unpack(f"{stream.order}i", contents)[0] if count == 4 else 0
-    names = stream.element(NAME_TYPES)[2]
-    if length <= 0 or len(names) > MOST_FIELDS * length:
+    is_wanted = size <= LARGEST_KERNEL
+    type_, count, contents = elements.next(NUMBERS, longest=8 * size if is_wanted else 0)
+    stored = np.dtype(elements.order + NUMBERS[type_])
+    if count != size * stored.itemsize:
         raise UserError(DAMAGED)
-    return len(names) // length
+    if not is_wanted:
+        return np.broadcast_to(np.zeros((), class_), shape)
+    elements.spend("numbers", size)
+    with np.errstate(all="ignore"):  # of stored numbers that their class cannot hold
+        return np.frombuffer(contents, stored).astype(class_).reshape(shape, order="F")
 
 
-def _walk_parts(stream, count, depth):
-    """Walk the `count` arrays in a cell array or an array of structs."""
-    stream.spend("arrays", count)
-    for _ in range(count):
-        type_, length = stream.words(2)
-        if type_ != MATRIX:
-            raise UserError(DAMAGED)
-        if length:  # an empty array may have a tag alone
-            class_, shape, _ = _walk_head(stream)
-            _walk_contents(stream, class_, shape, depth + 1)
+def _text(elements, shape):
+    """Return a row of characters, None if it is long; names are ASCII, which all encodings fill up with zeros."""
+    _, _, contents = elements.next(TEXTS, LONGEST_TEXT)
+    is_row = contents is not None and shape[:1] == (1,)
+    return contents.replace(b"\0", b"").decode("latin-1") if is_row else None
+
+
+def _records(elements, count, depth):
+    """Return an array of structs: the length of the fields' names, the names, filled up, and field after field."""
+    (length,) = elements.next_words()
+    names = elements.next_name()
+    if length == 0 or len(names) > MOST_FIELDS * length:
+        raise UserError(DAMAGED)
+    names = [names[start : start + length] for start in range(0, len(names), length)]
+    fields = [name.partition(b"\0")[0].decode("latin-1") for name in names]
+    elements.spend("arrays", count)  # there is a record even of no fields
+    return [dict(zip(fields, _parts(elements, len(fields), depth))) for _ in range(count)]
+
+
+def _parts(elements, count, depth):
+    """Return the next `count` arrays, those in a cell array or a struct."""
+    elements.spend("arrays", count)
+    return [_part(elements, depth + 1) for _ in range(count)]
+
+
+def _part(elements, depth):
+    type_, length = elements.words(2)
+    if type_ != MATRIX:
+        raise UserError(DAMAGED)
+    if not length:  # an empty array may have a tag alone
+        return None
+    class_, shape, _ = _head(elements)
+    return _value(elements, class_, shape, depth)

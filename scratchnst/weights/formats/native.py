@@ -21,6 +21,7 @@ from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
 from scratchnst.network import Defaults, Layer, Network, Preprocessing
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.formats.untrusted import shown
 from scratchnst.weights.holding import check_layer
 
 NAME = "scratchnst"
@@ -112,4 +113,5 @@ def _network(text, provenance):
             normalized=described["normalized"],
         )
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        raise UserError(f"its description of the network is incomplete or wrong ({error}): write it anew.") from None
+        reason = shown(str(error), most=200)
+        raise UserError(f"its description of the network is incomplete or wrong ({reason}): write it anew.") from None

@@ -1,8 +1,11 @@
 """Reader of NumPy's .npz and .npy files, without unpickling them.
 
 .npz    a zip archive of .npy files, one an array, each named after its array
-.npy    a magic string, a version, a header that tells type, order and shape, and the numbers; of an array of
-        objects a pickle instead (numpy.lib.format)
+.npy    a magic string, a version, the length of the header, the header, and the numbers or, of an array of objects,
+        a pickle (numpy.lib.format)
+
+A header is a dict in Python's words, {'descr': '<f4', 'fortran_order': False, 'shape': (64,), }.  It is not evaluated:
+all programs write it alike.
 
 An .npz holds conv1_1.weight, conv1_1_W or features.0.weight and the like, an .npy a pickled dict: of these names, or,
 as the widespread vgg19.npy, of conv1_1 -> [kernel, bias].  The dict is read by the unpickler that is used for PyTorch's
@@ -13,10 +16,9 @@ from __future__ import annotations
 
 import math
 import re
-import warnings
 import zipfile
 from collections.abc import Callable, Mapping
-from io import BytesIO, FileIO
+from io import FileIO
 from pathlib import Path
 from typing import Any
 
@@ -30,31 +32,31 @@ from scratchnst.weights.formats.torch_names import (
     OUTPUTS_LAST,
     Declared,
     collect,
-    damage_told,
     has_plain_names,
     meaningful,
-    native_floats,
-    read_exactly,
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import Holding
 
 NAME = "NumPy archive"
-LONGEST_HEADER = 10_000  # characters, NumPy's own bound
+LONGEST_HEADER = 10_000  # bytes, NumPy's own bound
 NOT_FLOATS = "its weights are not floating-point numbers of 16, 32 or 64 bits: give another file."
 _COMPRESSIONS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)  # numpy.savez and numpy.savez_compressed
-_HEADERS = {
-    (1, 0): (2, np.lib.format.read_array_header_1_0),
-    (2, 0): (4, np.lib.format.read_array_header_2_0),
-}
+_MAGIC = b"\x93NUMPY"
+_LENGTH_SIZES = {b"\1\0": 2, b"\2\0": 4}  # by version, the bytes that hold the header's length
+_SIDES = rb"(?:[0-9]+L?(?:, *|(?=\))))*"  # the L is Python 2's
+_HEADER = re.compile(
+    rb"\{'descr': *'([^']*)', *'fortran_order': *(True|False), *'shape': *\((" + _SIDES + rb")\),? *\}\s*"
+)
 _PARTS = {"W": "weight", "b": "bias"}
 
 
 def recognises(path: Path) -> bool:
     """Return whether the file is an .npy file, or a zip archive of some."""
     with path.open("rb") as file:
-        if file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX:
+        if file.read(len(_MAGIC)) == _MAGIC:
             return True
     return any(name.endswith(".npy") for name in archive_names(path))
 
@@ -72,7 +74,7 @@ def read(path: Path) -> Holding:
         numbers, or the first kernel leaves open how kernels are laid out.
     """
     with Sipping(FileIO(path)) as file, damage_told():
-        is_npy = file.read(len(np.lib.format.MAGIC_PREFIX)) == np.lib.format.MAGIC_PREFIX
+        is_npy = file.read(len(_MAGIC)) == _MAGIC
         file.seek(0)
         if is_npy:
             return _collect(_unpickled(file), lambda array: _declared(file, array))
@@ -82,7 +84,7 @@ def read(path: Path) -> Holding:
 
 
 def _collect(found, declare):
-    """Return the convolutions among what was `found` by name; `declare` makes a Declared of such."""
+    """Return the convolutions among what was `found`, by name; `declare` makes each of them a Declared."""
     names = {_dotted(name): name for name in found}
     arrays = {name: declare(found[names[dotted]]) for name, dotted in meaningful(names).items()}
     preprocessing = vgg.OXFORD_PREPROCESSING if has_plain_names(meaningful(found)) else None
@@ -111,48 +113,44 @@ def _axes(found):
 def _declared_entry(archive, name):
     """The array that an .npy file in an archive declares."""
     with open_entry(archive, name, _COMPRESSIONS) as file:
-        shape, _, _ = _header(file)
+        _, _, shape = _header(file)
     return Declared(shape, lambda: _load_entry(archive, name))
 
 
 def _load_entry(archive, name):
     with open_entry(archive, name, _COMPRESSIONS) as file:
-        shape, is_fortran, dtype = _header(file)
-        if dtype.kind != "f" or dtype.itemsize > 8:
-            raise UserError(NOT_FLOATS)
+        descr, is_fortran, shape = _header(file)
+        dtype = _float_type(descr)
         data = read_exactly(file, math.prod(shape) * dtype.itemsize)
-    return _in_order(data, dtype, shape, is_fortran)
+    return _in_order(data, dtype, is_fortran, shape)
 
 
-def _in_order(data, dtype, shape, is_fortran):
+def _float_type(descr):
+    """The type of numbers that is described, like <f4, if we read it."""
+    if not re.fullmatch("[<>=|]f[248]", descr):
+        raise UserError(NOT_FLOATS)
+    return np.dtype(descr)
+
+
+def _in_order(data, dtype, is_fortran, shape):
     """An array of these bytes."""
     return native_floats(data, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _header(file):
-    """Return the shape, whether columns come first, and the type of the numbers that follow in an .npy file.
-
-    NumPy's own parser gets the header alone, since it would read one of four gigabytes before it calls it too long.
-    """
+    """Return the type of the numbers that follow in an .npy file, whether columns come first, and the shape."""
     head = read_exactly(file, 8)
-    version = np.lib.format.read_magic(BytesIO(head))
-    if version not in _HEADERS:
+    length_size = _LENGTH_SIZES.get(bytes(head[6:]))
+    if not head.startswith(_MAGIC) or length_size is None:
         raise UserError("an array in it is of a newer format than is known here: save it anew as plain numbers.")
-    length_size, read_header = _HEADERS[version]
-    head += read_exactly(file, length_size)
-    length = int.from_bytes(head[8:], "little")
+    length = int.from_bytes(read_exactly(file, length_size), "little")
     if length > LONGEST_HEADER:
         raise UserError(f"an array in it has a header longer than {LONGEST_HEADER} bytes: the file is damaged.")
-    header = BytesIO(head[8:] + read_exactly(file, length))
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # of headers that Python 2 wrote, and of nonsense in hostile ones
-            shape, is_fortran, dtype = read_header(header, max_header_size=LONGEST_HEADER)
-    except (TypeError, AttributeError, MemoryError):  # anything can stand where a type belongs
-        raise UserError("the header of an array in it is damaged: get it again.") from None
-    if any(side < 0 for side in shape):
-        raise UserError("an array in it has a negative side: the file is damaged.")
-    return shape, is_fortran, dtype
+    match = _HEADER.fullmatch(read_exactly(file, length))
+    if not match:
+        raise UserError("the header of an array in it is damaged: get it again.")
+    descr, is_fortran, sides = (group.decode("latin-1") for group in match.groups())
+    return descr, is_fortran == "True", tuple(map(int, re.findall("[0-9]+", sides)))
 
 
 # ---------------------------------------------------------------------------------------------- pickled dicts
@@ -160,8 +158,8 @@ def _header(file):
 
 def _unpickled(file):
     """The pickled arrays of the dict in an .npy file, by the names of an .npz."""
-    shape, _, dtype = _header(file)
-    if not dtype.hasobject or shape != ():
+    descr, _, shape = _header(file)
+    if not descr.startswith("|O") or shape != ():
         raise UserError("it is a single array: give a file with the kernels and biases of all layers.")
     value = Unpickler(file, _VOCABULARY).load()
     match value:
@@ -186,9 +184,9 @@ def _declared(file, array):
 
 def _load(file, array):
     """The numbers of a pickled array, which lie in the file or, if they are few, came with the pickle."""
-    dtype = array.dtype.numpy()
+    dtype = _float_type(array.dtype.order + array.dtype.code)
     length = math.prod(array.shape) * dtype.itemsize
-    return _in_order(_bytes(file, array.data, length), dtype, array.shape, array.is_fortran)
+    return _in_order(_bytes(file, array.data, length), dtype, array.is_fortran, array.shape)
 
 
 def _bytes(file, data, length):
@@ -206,7 +204,7 @@ class _Type(Stateful):
     """numpy.dtype: made of a code such as "f4", its byte order follows as a state."""
 
     def __init__(self, code: Any, *_flags: Any):
-        self.code, self.order = code, "="
+        self.code, self.order = code if isinstance(code, str) else "", "="
 
     def set_state(self, state: Any) -> None:
         """Take the byte order out of (version, order, ...)."""
@@ -215,12 +213,6 @@ class _Type(Stateful):
                 self.order = order
             case _:
                 raise UserError("the type of an array in it is damaged: get it again.")
-
-    def numpy(self) -> np.dtype:
-        """Return the type that is meant."""
-        if self.code not in ("f2", "f4", "f8"):
-            raise UserError(NOT_FLOATS)
-        return np.dtype(self.order + self.code)
 
 
 class _Array(Stateful):

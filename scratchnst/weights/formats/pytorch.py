@@ -16,7 +16,6 @@ The pickle is run by `scratchnst.weights.formats.unpickler`, which makes tensors
 
 from __future__ import annotations
 
-import hashlib
 import io
 import math
 import pickle
@@ -30,20 +29,19 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.formats.archives import LARGEST_DIRECTORY, LOCAL_FILE, Sipping, archive_names, open_entry
+from scratchnst.weights.formats.archives import LOCAL_FILE, Sipping, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
     collect,
-    damage_told,
     has_plain_names,
     meaningful,
-    native_floats,
-    read_exactly,
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
+from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import LARGEST_KERNEL, Holding
+from scratchnst.weights.published import checksum
 
 NAME = "PyTorch"
 
@@ -58,11 +56,10 @@ PREPROCESSING_BY_SHA256 = {
 _MAGIC_NUMBER = 0x1950A86A20F9469CFC6C
 _MAGIC_INSTRUCTION = pickle.LONG1 + b"\x0a" + _MAGIC_NUMBER.to_bytes(10, "little")
 _UNCOMPRESSED = (zipfile.ZIP_STORED,)
-_DTYPES = {"torch.DoubleStorage": "f8", "torch.FloatStorage": "f4", "torch.HalfStorage": "f2"}
-_ITEM_SIZES = {
-    "torch.DoubleStorage": 8, "torch.FloatStorage": 4, "torch.HalfStorage": 2, "torch.BFloat16Storage": 2,
-    "torch.LongStorage": 8, "torch.IntStorage": 4, "torch.ShortStorage": 2, "torch.CharStorage": 1,
-    "torch.ByteStorage": 1, "torch.BoolStorage": 1,
+_DTYPES = {
+    "torch.DoubleStorage": "f8", "torch.FloatStorage": "f4", "torch.HalfStorage": "f2", "torch.BFloat16Storage": "V2",
+    "torch.LongStorage": "i8", "torch.IntStorage": "i4", "torch.ShortStorage": "i2", "torch.CharStorage": "i1",
+    "torch.ByteStorage": "u1", "torch.BoolStorage": "?",
 }  # fmt: skip
 
 # (a storage's key, the first byte, how many) -> these bytes
@@ -101,11 +98,7 @@ def _preprocessing(path, names):
     """By Gatys's names, or by the beginning of the SHA-256; None if neither tells."""
     if has_plain_names(names):
         return vgg.OXFORD_PREPROCESSING
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return PREPROCESSING_BY_SHA256.get(digest.hexdigest()[:8])
+    return PREPROCESSING_BY_SHA256.get(checksum(path, "sha256")[:8])
 
 
 # ---------------------------------------------------------------------------------------------- zip archives
@@ -125,8 +118,7 @@ def _open_zip(file):
 
     def read_bytes(key, first, count):
         with open_entry(archive, f"{root}data/{key}", _UNCOMPRESSED) as entry:
-            for start in range(0, first, LARGEST_DIRECTORY):
-                read_exactly(entry, min(LARGEST_DIRECTORY, first - start))
+            entry.seek(first)
             return read_exactly(entry, count)
 
     with open_entry(archive, pickles[0], _UNCOMPRESSED) as entry:
@@ -170,7 +162,7 @@ def _storage_starts(file, storages):
         if int.from_bytes(read_exactly(file, 8), "little") != storage.size:
             raise UserError("its storages have not the sizes that their tensors expect: the file is damaged.")
         starts[storage.key] = file.tell()
-        file.seek(storage.size * _ITEM_SIZES[storage.type], io.SEEK_CUR)
+        file.seek(storage.size * np.dtype(_DTYPES[storage.type]).itemsize, io.SEEK_CUR)
     return starts
 
 
@@ -196,7 +188,7 @@ def _storage(identity):
     """What a persistent identity stands for: ("storage", type, key, device, size), older files end it with None."""
     match identity:
         case ("storage", Global(name=str(name)), str(key), str(), int(size), *view):
-            if name in _ITEM_SIZES and size >= 0 and view in ([], [None]):
+            if name in _DTYPES and size >= 0 and view in ([], [None]):
                 return _Storage(key, name, size)
     raise UserError("it refers to numbers in a way that is not understood: save the network's state_dict() anew.")
 
@@ -216,9 +208,9 @@ def _declared(tensor, order, read_bytes):
 
 def _load(tensor, order, read_bytes):
     """The numbers of a tensor, once nothing of it lies outside its storage."""
-    if tensor.storage.type not in _DTYPES:
-        raise UserError(f"its weights are stored as {tensor.storage.type}: save them as 32-bit floating-point numbers.")
     dtype = np.dtype(order + _DTYPES[tensor.storage.type])
+    if dtype.kind != "f":
+        raise UserError(f"its weights are stored as {tensor.storage.type}: save them as 32-bit floating-point numbers.")
     steps = zip(tensor.shape, tensor.strides)
     span = 1 + sum((side - 1) * stride for side, stride in steps) if math.prod(tensor.shape) else 0
     if tensor.offset + span > tensor.storage.size or max(span, *tensor.strides) > LARGEST_KERNEL:
@@ -243,5 +235,5 @@ _VOCABULARY: dict[str, Callable[..., Any] | None] = {
     "torch._utils._rebuild_tensor_v2": _tensor,
     "torch._utils._rebuild_parameter": _parameter,
     "torch.Size": _size,
-    **dict.fromkeys(_ITEM_SIZES),
+    **dict.fromkeys(_DTYPES),
 }

@@ -16,16 +16,8 @@ import numpy as np
 
 from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.weights.formats.torch_names import (
-    OUTPUTS_FIRST,
-    Declared,
-    collect,
-    damage_told,
-    has_plain_names,
-    meaningful,
-    native_floats,
-    read_exactly,
-)
+from scratchnst.weights.formats.torch_names import OUTPUTS_FIRST, Declared, collect, has_plain_names, meaningful
+from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 from scratchnst.weights.holding import Holding
 
 NAME = "safetensors"

@@ -16,14 +16,9 @@ from __future__ import annotations
 
 import itertools
 import re
-import struct
-import tokenize
-import zipfile
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +33,6 @@ OUTPUTS_LAST = (0, 1, 2, 3)  # TensorFlow's, and ours
 _MEANINGFUL = re.compile(r"(features\.(?:0|[1-9][0-9]?)|conv[1-5]_[1-4])\.(weight|bias|running_mean|running_var)")
 _MODULE = re.compile(r"\bmodule\.")  # DataParallel's, around the network or, in PyTorch's example, its features
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
-_AT_ONCE = 1 << 20  # bytes; a file that promises more than it holds is found out before memory is spent on it
-
-# What struct, zlib, zipfile, json, codecs and NumPy's parser of headers raise on bytes that are not what they expect.
-_DAMAGE = (
-    ArithmeticError, EOFError, LookupError, OSError, RuntimeError, SyntaxError, ValueError,
-    struct.error, tokenize.TokenError, zipfile.BadZipFile, zlib.error,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -157,34 +145,3 @@ def _load(name, kernel, bias, axes):
     for array in (kernel, bias):  # a kernel of no numbers may still declare endless channels
         check_declared(name, array.shape)
     return np.ascontiguousarray(kernel.load().transpose(axes)), bias.load()
-
-
-def native_floats(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
-    """Return the numbers in `data` as a flat array in this machine's byte order."""
-    return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
-
-
-def read_exactly(file: IO[bytes], count: int) -> bytearray:
-    """Return the next `count` bytes, holding no more memory than the file has bytes.
-
-    Raises
-    ------
-    UserError
-        If the file ends before.
-    """
-    data = bytearray()
-    while len(data) < count:
-        piece = file.read(min(count - len(data), _AT_ONCE))
-        if not piece:
-            raise UserError("it ends too early: it is damaged or incomplete; get it again.")
-        data += piece
-    return data
-
-
-@contextmanager
-def damage_told() -> Iterator[None]:
-    """Turn what hostile or damaged bytes make the standard library raise into a UserError."""
-    try:
-        yield
-    except _DAMAGE:
-        raise UserError("it is damaged or incomplete: get it again.") from None

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from typing import IO, Any
 
 from scratchnst.errors import UserError
-from scratchnst.weights.formats.torch_names import read_exactly
+from scratchnst.weights.formats.untrusted import read_exactly, shown
 
 LARGEST_PICKLE = 1 << 18  # bytes, without the numbers; VGG's has some KiB, and each can cost a hundred of memory
 
@@ -162,7 +162,7 @@ class Unpickler:
         full = f"{module}.{name}"
         if full not in self._vocabulary:
             raise UserError(
-                f"it asks for {ascii(full)[1:61]}, and only arrays may be in it: save the network's state_dict() "
+                f"it asks for {shown(full)}, and only arrays may be in it: save the network's state_dict() "
                 "and give that."
             )
         self._stack.append(Global(full, self._vocabulary[full]))
