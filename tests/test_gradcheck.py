@@ -10,7 +10,7 @@ import pytest
 
 from scratchnst import images
 from scratchnst.cli import gradcheck, main
-from scratchnst.ops import relu, total_variation
+from scratchnst.ops import average_pool, relu, total_variation
 from scratchnst.verify.planted import MUTANTS, SOUND
 
 
@@ -41,6 +41,14 @@ def test_a_wrong_derivative_is_told_with_its_diagnosis(capsys, monkeypatch):
     assert "diagnosis: " in said
     assert "mask" in said
     assert "1 of 2 are not right" in said
+
+
+def test_a_wrong_objective_is_traced_to_the_operation(capsys, monkeypatch):
+    backward = average_pool.backward
+    monkeypatch.setattr(average_pool, "backward", lambda grad_y, cache: 4 * backward(grad_y, cache))
+    assert main(["gradcheck", "--op", "objective"]) == 1
+    said = capsys.readouterr().out
+    assert "The first one wrong, coming from the loss, is pool4" in said
 
 
 def test_json(capsys, monkeypatch):

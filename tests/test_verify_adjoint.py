@@ -64,7 +64,9 @@ def test_operations(random, dtype):
     assert adjoint_identity(lambda x: average_pool.forward(x)[0], lambda u: average_pool.backward(u, x.shape), x).holds
     for module in (relu, max_pool):
         _, cache = module.forward(x)
-        assert adjoint_identity(lambda x, m=module: m.forward(x)[0], lambda u, m=module: m.backward(u, cache), x) is None
+        assert (
+            adjoint_identity(lambda x, m=module: m.forward(x)[0], lambda u, m=module: m.backward(u, cache), x) is None
+        )
 
 
 def test_x_is_not_changed():

@@ -17,8 +17,10 @@ from scratchnst.cli.arguments import non_negative_integer, size
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.network import Network
+from scratchnst.objective import Objective
 from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
+from scratchnst.verify.chain import check_chain
 from scratchnst.verify.mutants import Row, run_mutants
 from scratchnst.verify.operations import OPERATIONS
 from scratchnst.verify.report import Report
@@ -29,6 +31,7 @@ ENGINES = ("textbook",)
 COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
 MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
 OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
+WARM_UP, LONG = 16, 20  # elements before the others' time is estimated, and seconds worth telling
 SAMPLES = 24  # elements of the objective's gradient that are compared one by one, beside all of them together
 
 
@@ -82,6 +85,7 @@ def run(arguments: argparse.Namespace) -> int:
         print(json.dumps([report.as_dict() for report in reports], indent=2))
     else:
         _print_end(reports)
+        _locate(arguments, network, reports)
     if arguments.plot:
         plot.draw(reports, arguments.plot)
     return 0 if all(report.passed for report in reports) else 1
@@ -125,9 +129,10 @@ def _pictures(arguments):
 
 
 class _Bar:
-    """Progress of one long check, and how long it will take."""
+    """Progress of one long check, and, as soon as it can be told, how long it will take."""
 
     def __init__(self, shown: bool):
+        self.shown, self.started = shown, 0.0
         self.bar = tqdm(unit=" elements", leave=False, delay=1, disable=not (shown and sys.stderr.isatty()))
 
     def __enter__(self) -> Callable[[int, int], None]:
@@ -137,6 +142,12 @@ class _Bar:
         self.bar.close()
 
     def _update(self, done: int, total: int) -> None:
+        if done == WARM_UP:
+            self.started = time.perf_counter()
+        if done == 2 * WARM_UP:
+            seconds = (time.perf_counter() - self.started) / WARM_UP * (total - done)
+            if seconds > LONG and self.shown:
+                print(f"{total} elements will take about {seconds:.0f} s.", file=sys.stderr)
         self.bar.total = total
         self.bar.update(done - self.bar.n)
 
@@ -163,6 +174,16 @@ def _print_end(reports: Sequence[Report]) -> None:
     seconds = sum(report.seconds for report in reports)
     said = "everything is right" if not wrong else f"{len(wrong)} of {len(reports)} are not right"
     print(f"\n{said}, {seconds:.0f} s")
+
+
+def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[Report]) -> None:
+    """Where the objective is wrong, check the operations in it one by one, and print which is the first wrong one."""
+    if all(report.passed for report in reports if report.name not in OPERATIONS):
+        return
+    content, style = _pictures(arguments)
+    objective = Objective(network, content, [style], dtype="float64")
+    picture = np.random.default_rng(arguments.seed).uniform(0, 255, objective.shape)
+    print(f"\n{check_chain(objective, picture, seed=arguments.seed)}")
 
 
 def _refuse_with_mutants(arguments):

@@ -21,7 +21,7 @@ def check_available() -> None:
     try:
         import matplotlib  # noqa: F401
     except ImportError:
-        raise UserError("--plot needs Matplotlib: install it with pip install 'scratchnst[plot]'.") from None
+        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.") from None
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:

@@ -180,11 +180,10 @@ class Report:
 
 
 def _input_lines(report: InputReport) -> list[str]:
-    """The text of one input, a line a fact, the reasons and the diagnosis first."""
+    """The text of one input, a line a fact, the diagnosis and the reasons first."""
     lines = [f"{report.name} {report.shape} {report.dtype}: {report.verdict}"]
-    facts = [*report.reasons]
-    if report.diagnosis:
-        facts.append(f"diagnosis: {report.diagnosis}")
+    facts = [f"diagnosis: {report.diagnosis}"] if report.diagnosis else []
+    facts += report.reasons
     if report.checked:
         facts += [_elements_line(report), _curve_line(report.curve), _order_line(report)]
     for method, error in _other_methods(report).items():
