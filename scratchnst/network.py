@@ -197,9 +197,9 @@ class Network:
         gradients: dict[str, Array] = {}
         grad_parameters: dict[str, tuple[Array, Array]] = {}
         for layer in reversed(self.needed(grad_features)):
-            grad_y = gradients.pop(layer.name, None)
             if layer.name in grad_features:
-                grad_y = self._sum(grad_y, grad_features[layer.name])
+                gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
+            grad_y = gradients.pop(layer.name)
             operation, layer_cache = self._operation(layer), cache.pop(layer.name)
             if layer.kind == "pool":
                 grad_x = operation.backward(grad_y, layer_cache)

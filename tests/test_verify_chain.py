@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from scratchnst import Objective, network, objective
+from scratchnst.engine import cpu, textbook
 from scratchnst.errors import UserError
-from scratchnst.ops import average_pool, conv2d, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, relu
 from scratchnst.verify import planted
 from scratchnst.verify.chain import check_chain, check_step
 from scratchnst.verify.mutants import WEIGHTS, mutated, small_network
@@ -45,12 +46,11 @@ def planted_in(module, name):
 
 
 def with_operations(**operations):
-    """A network whose code calls other operations, as that of someone who edits them does."""
-    module = mutated(planted.Mutant("network", "nothing", ()))
-    module.POOLINGS = {**module.POOLINGS, **operations.pop("poolings", {})}
-    for name, operation in operations.items():
-        setattr(module, name, operation)
-    return network_of(module)
+    """A network whose engine has other operations, as that of someone who edits them has."""
+    fused = mutated(planted.Mutant("engine.textbook.conv2d_relu", "nothing", ()))
+    for name in {"conv2d", "relu"} & set(operations):
+        setattr(fused, name, operations[name])
+    return network_of().on(stand_in(textbook, **{"conv2d_relu": fused, **operations}))
 
 
 def stand_in(module, **functions):
@@ -77,6 +77,13 @@ def test_a_right_network_and_a_right_objective_pass(pooling, seed):
     net = replace(network_of(seed=seed), pooling=pooling)
     assert checked(net, seed=seed).passed
     assert checked(objective_of(net=net), seed=seed).passed
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_the_fast_engine_passes(pooling):
+    net = replace(network_of().on(cpu), pooling=pooling)
+    assert checked(net).passed
+    assert checked(objective_of(net=net)).passed
 
 
 def test_operations_from_the_loss_to_the_pixels():
@@ -129,7 +136,7 @@ def test_one_wrong_layer_leaves_the_others_right():
 
 def test_two_wrong_operations():
     double = stand_in(average_pool, backward=lambda grad_y, cache: 2 * average_pool.backward(grad_y, cache))
-    net = with_operations(relu=stand_in(relu, backward=without_mask), poolings={"avg": double})
+    net = with_operations(relu=stand_in(relu, backward=without_mask), average_pool=double)
     report = checked(net)
     assert [each.name for each in report.wrong] == ["conv2 relu", "pool1 average_pool", "conv1 relu"]
     assert [each.inputs[0].diagnosis_key for each in report.wrong[:2]] == [
@@ -140,9 +147,10 @@ def test_two_wrong_operations():
 
 GLUE = [
     ("a tap's gradient overwritten", "gradient-overwritten", "without what comes in at conv1"),
+    ("a branch's gradient overwritten", "gradient-overwritten", "without what comes in at side"),
     ("ReLU left out on the way back", "relu-left-out", "first seen from conv1 on"),
     ("preprocessing left out on the way back", "preprocess-left-out", "without the backward of preprocess"),
-    ("gradients that meet subtracted", "shares", "counts what comes in at the taps not once but so often: pool1 -1"),
+    ("gradients that meet subtracted", "shares", "counts what comes in at the taps not once but so often: conv2 -1"),
 ]
 
 
@@ -164,7 +172,7 @@ TERMS = [
         "terms without their weights in the loss",
         "each of content/conv2, content/side, style/conv1, style/conv2 lacks its weight in the loss.",
     ),
-    ("two terms at one layer overwrite each other", "content/conv2 is in the loss, but its gradient is left out."),
+    ("two terms at one layer overwrite each other", "style/conv2 is in the loss, but its gradient is left out."),
 ]
 
 
@@ -204,8 +212,7 @@ def test_an_objective_whose_gradient_has_another_shape():
 def test_activations_that_sit_on_kinks_are_moved():
     x = np.zeros((1, 6, 8, 2))  # behind a ReLU that let nothing pass but one pixel
     x[0, 2, 3, 1] = 5
-    module = network.POOLINGS["max"]
-    report = check_step(Step("pool1 max_pool", "max_pool", x, (), module.forward, module.backward), SAMPLES)
+    report = check_step(Step("pool1 max_pool", "max_pool", x, (), max_pool.forward, max_pool.backward), SAMPLES)
     assert report.passed
     assert "they were moved" in report.notes[-1]
 

@@ -105,7 +105,7 @@ class Watched:
     """
 
     def __init__(self, objective: Objective):
-        self.objective, self.network = objective, objective.network
+        self.objective, self.network, self.engine = objective, objective.network, objective.network.engine
         objective.network = self  # type: ignore[assignment]
         self.walks_back = True
         self.recent: dict[bytes, Pattern] = {}
@@ -126,15 +126,15 @@ class Watched:
             self.loss(x)
         return self.recent[x.tobytes()]
 
-    def forward(self, x: Array, taps: Any) -> tuple[dict[str, Array], Mapping[str, Any]]:
+    def forward(self, x: Array, taps: Any, training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
         """The network's forward, its pattern of units remembered."""
-        features, cache = self.network.forward(x, taps)
+        features, cache = self.network.forward(x, taps, training)
         while len(self.recent) >= 4:
             del self.recent[next(iter(self.recent))]
         self.recent[x.tobytes()] = network_pattern(self.network, cache)
         return features, cache
 
-    def backward(self, grad_features: Mapping[str, Array], cache: Mapping[str, Any]) -> Array:
+    def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
         """The network's backward; zeros where nobody asks for the gradient."""
         if not self.walks_back:
             return np.zeros((1, *self.objective.shape))

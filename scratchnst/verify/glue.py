@@ -23,7 +23,6 @@ import numpy as np
 
 from scratchnst.network import Network
 from scratchnst.objective import Objective
-from scratchnst.ops import total_variation
 from scratchnst.verify.check import check_gradient
 from scratchnst.verify.diagnosis import diagnose
 from scratchnst.verify.kinks import network_pattern
@@ -67,7 +66,7 @@ def taps_of(objective: Objective) -> list[str]:
 def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]:
     """The operations nearest the loss, one a term."""
     if objective.tv_weight:
-        variation = _total_variation(objective)
+        variation = objective.network.engine.total_variation
         yield Step("tv", "total_variation", image, (), variation.forward, variation.backward)
     for term in objective._terms:
         yield Step(
@@ -126,7 +125,7 @@ def _summands(objective) -> Iterator[Summand]:
     for term in objective._terms:
         yield Summand(term.name, term.weight, partial(_term_value, term), partial(_term_gradient, term))
     if objective.tv_weight:
-        variation = _total_variation(objective)
+        variation = objective.network.engine.total_variation
         yield Summand(
             "tv",
             objective.tv_weight,
@@ -142,11 +141,6 @@ def _term_value(term, walk, image):
 def _term_gradient(term, walk, image):
     _, cache = term.loss.forward(walk.outputs[term.layer], term.target)
     return walk.backward({term.layer: term.loss.backward(1.0, cache)})
-
-
-def _total_variation(objective):
-    """The module that the objective's own code calls."""
-    return getattr(type(objective).__call__, "__globals__", {}).get("total_variation", total_variation)
 
 
 def _close(a, b, agreement=AGREEMENT):

@@ -41,7 +41,7 @@ def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:
     pattern = {}
     for layer in network.layers:
         if layer.name in cache and layer.kind == "conv":
-            _, y = cache[layer.name]
+            *_, y = cache[layer.name]  # or, of an engine that keeps less, where it is more than 0
             pattern[f"{layer.name} relu"] = (y > 0).astype("int8")
         elif layer.name in cache and layer.kind == "pool" and network.pooling == "max":
             _, winner = cache[layer.name]

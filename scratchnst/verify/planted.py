@@ -279,26 +279,41 @@ TOTAL_VARIATION = (
     ("sign along the rows", RIGHT, RIGHT.replace("right", "(-right)"), "axis-sign"),
     ("x changed on the way", DOWN, "    x[:, 0] = 0\n" + DOWN, "", "changes"),
 )
-BRANCH = "gradients[source] = gradients[source] + grad_x if source in gradients else grad_x"
-MASKED = 'grad_y = relu.backward(grad_y, relu_cache) if layer.kind == "conv" else grad_y'
-IMAGE = "return preprocess.backward(gradients[IMAGE], cache[IMAGE])"
+TAP = "grad_features[layer.name]"
+BRANCH = "gradients[source] = self._sum(gradients.get(source), grad_x)"
+MASKED = "operation.backward_input(grad_y, layer_cache)"
+IMAGE = "return self.engine.preprocess.backward(grad_x, cache.pop(IMAGE))"
 NETWORK = (
-    ("a tap's gradient overwritten", BRANCH, "gradients[source] = grad_x", "gradient-overwritten"),
-    ("gradients that meet subtracted", BRANCH, BRANCH.replace("] + grad_x", "] - grad_x"), "shares"),
-    ("ReLU left out on the way back", MASKED, "grad_y = grad_y * 1", "relu-left-out"),
-    ("preprocessing left out on the way back", IMAGE, "return gradients[IMAGE]", "preprocess-left-out"),
+    ("a tap's gradient overwritten", TAP, f"{TAP} if layer.name not in gradients else 0", "gradient-overwritten"),
+    ("a branch's gradient overwritten", BRANCH, "gradients[source] = grad_x", "gradient-overwritten"),
+    (
+        "gradients that meet subtracted",
+        BRANCH,
+        BRANCH.replace(", grad_x", ", -grad_x if source in gradients else grad_x"),
+        "shares",
+    ),
+    (
+        "ReLU left out on the way back",
+        MASKED,
+        "self.engine.conv2d.backward_input(grad_y, layer_cache[:2])",
+        "relu-left-out",
+    ),
+    ("preprocessing left out on the way back", IMAGE, "return grad_x", "preprocess-left-out"),
     ("rows in the wrong order", "reversed(self.needed(grad_features))", "self.needed(grad_features)", "", "KeyError"),
 )
+VARIATION = "                grad += engine.total_variation.backward(self.tv_weight, tv_cache)\n"
+VARIATION_VALUE = '                loss += self.tv_weight * values["tv"]\n'
+TERM = "partial(term.loss.backward, term.weight, loss_cache)"
 OBJECTIVE = (
     (
         "total variation not in the gradient",
-        "            grad += total_variation.backward(self.tv_weight, tv_cache)\n",
+        VARIATION,
         "",
         "term-missing-in-gradient",
     ),
     (
         "total variation not in the loss",
-        '            loss += self.tv_weight * values["tv"]\n',
+        VARIATION_VALUE,
         "",
         "term-missing-in-loss",
     ),
@@ -310,8 +325,8 @@ OBJECTIVE = (
     ),
     (
         "terms without their weights in the gradient",
-        "term.loss.backward(term.weight, loss_cache)",
-        "term.loss.backward(1.0, loss_cache)",
+        TERM,
+        TERM.replace("term.weight", "1.0"),
         "weight-missing-in-gradient",
     ),
     (
@@ -322,14 +337,14 @@ OBJECTIVE = (
     ),
     (
         "two terms at one layer overwrite each other",
-        "                grad_feature += grad_features[term.layer]\n",
-        "                pass\n",
+        "            total += step()\n",
+        "            pass\n",
         "term-missing-in-gradient",
     ),
     (
         "weights taken twice in the gradient",
-        "term.loss.backward(term.weight, loss_cache)",
-        "term.loss.backward(term.weight**2, loss_cache)",
+        TERM,
+        TERM.replace("term.weight", "term.weight**2"),
         "weight-twice-in-gradient",
     ),
     (
@@ -340,8 +355,8 @@ OBJECTIVE = (
     ),
     (
         "gradient rounded to float32",
-        'grad.astype("float64").reshape',
-        'grad.astype("float32").astype("float64").reshape',
+        'astype("float64").reshape',
+        'astype("float32").astype("float64").reshape',
         "float32-round-off",
     ),
 )
@@ -423,7 +438,7 @@ SOUND = (
         "objective",
         "objective: weights squared in loss and gradient",
         (
-            ("term.loss.backward(term.weight, loss_cache)", "term.loss.backward(term.weight**2, loss_cache)"),
+            (TERM, TERM.replace("term.weight", "term.weight**2")),
             ("loss += term.weight * value", "loss += term.weight**2 * value"),
         ),
     ),
@@ -431,16 +446,13 @@ SOUND = (
         "objective",
         "objective: total variation left out everywhere",
         (
-            ("            grad += total_variation.backward(self.tv_weight, tv_cache)\n", ""),
-            ('            loss += self.tv_weight * values["tv"]\n', ""),
+            (VARIATION, ""),
+            (VARIATION_VALUE, ""),
         ),
     ),
     Mutant(
         "network",
         "network: ReLU left out in forward and backward",
-        (
-            ('y, relu_cache = relu.forward(y) if layer.kind == "conv" else (y, None)', "relu_cache = y"),
-            (MASKED, "grad_y = grad_y * 1"),
-        ),
+        (('"conv": "conv2d_relu"', '"conv": "conv2d"'),),
     ),
 )

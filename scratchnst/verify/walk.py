@@ -147,13 +147,13 @@ def default_taps(network: Network) -> list[str]:
 
 
 def operations_of(network: Network) -> dict[str, Any]:
-    """The modules of operations that the network's own code calls; those of a changed network may be others."""
-    namespace = getattr(type(network).backward, "__globals__", {})
+    """The modules of operations that the network's engine has; for the ReLU in its convolutions, what they call."""
+    engine = network.engine
     return {
-        "preprocess": namespace.get("preprocess", ops.preprocess),
-        "conv2d": namespace.get("conv2d", ops.conv2d),
-        "relu": namespace.get("relu", ops.relu),
-        "poolings": namespace.get("POOLINGS", {"avg": ops.average_pool, "max": ops.max_pool}),
+        "preprocess": engine.preprocess,
+        "conv2d": engine.conv2d,
+        "relu": getattr(engine.conv2d_relu, "relu", ops.relu),
+        "poolings": {"avg": engine.average_pool, "max": engine.max_pool},
     }
 
 

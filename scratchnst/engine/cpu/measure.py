@@ -10,6 +10,7 @@ from __future__ import annotations
 import statistics
 import time
 from collections.abc import Callable, Mapping
+from functools import partial
 
 import numpy as np
 
@@ -30,11 +31,11 @@ def ways(side: int, channels: int, outputs: int) -> dict[str, float]:
     w = random.standard_normal((3, 3, channels, outputs), np.float32)
     b = np.zeros(outputs, np.float32)
 
-    def convolve(way):
+    def convolve(way: str) -> None:
         with conv2d.using(way):
             conv2d.convolve(x, w, b, relu=True)
 
-    return take_turns({way: lambda way=way: convolve(way) for way in conv2d.WAYS})
+    return take_turns({way: partial(convolve, way) for way in conv2d.WAYS})
 
 
 def take_turns(functions: Mapping[str, Callable[[], object]], turns: int = 9) -> dict[str, float]:
