@@ -9,10 +9,15 @@ from numerical import central_differences, relative_error
 from scratchnst import engine
 from scratchnst.engine import cpu, textbook
 from scratchnst.engine.cpu import gram, threads
+from scratchnst.verify.catalogue import OPERATIONS as CATALOGUE
+from scratchnst.verify.catalogue import check_operation
+from scratchnst.verify.operations import module_name
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 # Single pixels and rows, odd sides, batches, heights of several strips of any operation, and one less and more.
 SHAPES = [(1, 1, 1, 3), (1, 1, 9, 2), (1, 9, 1, 1), (2, 5, 7, 65), (3, 17, 6, 3), (1, 33, 4, 5), (1, 65, 2, 1)]
+# Those of the gradient checker, but for the two equations of the paper that stand in the textbook alone.
+TO_VERIFY = [name for name in CATALOGUE if hasattr(cpu, module_name(name)) and not name.startswith("equation")]
 OPERATIONS = ["average_pool", "max_pool", "gram", "content_loss", "style_loss", "total_variation"]
 
 
@@ -149,3 +154,9 @@ def test_engines_are_complete(one):
     names = [name for name in vars(engine.Engine) | engine.Engine.__annotations__ if not name.startswith("_")]
     assert set(names) == set(one.__all__)
     assert all(hasattr(one, name) for name in names)
+
+
+@pytest.mark.parametrize("name", TO_VERIFY)
+def test_the_gradient_checker_finds_nothing_wrong(name):
+    report = check_operation(name, module=getattr(cpu, module_name(name)), samples=20, with_torch=False)
+    report.raise_if_wrong()

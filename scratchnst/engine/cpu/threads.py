@@ -1,8 +1,7 @@
 """One setting for the number of threads, and the one pool that all operations of this engine share.
 
 An operation cuts its work into jobs; `run` hands them to the pool's threads, each taking the next job when it is
-done with its last.  Two transfers in two threads of a process share the pool, so that there are never more busy
-threads than the setting says.
+done with its last.  Two transfers in two threads of a process share the pool, and do not get in each other's way.
 
 While any operation runs, BLAS is held to one thread, since ours are busy already.  That is a setting of the whole
 process, so the last one to leave gives BLAS its threads back.  (OpenBLAS built on OpenMP has a setting for every
@@ -87,13 +86,17 @@ def default_count() -> int:
 def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     """Call ``job(*a)`` for every a of `arguments`, on as many threads as are set, and return when all are done.
 
-    Jobs start in the order given.  The first exception ends the rest and is raised here.
+    Jobs start in the order given.  The first exception ends the rest and is raised here.  Where there is nothing to
+    share out, the caller does the work itself; so does a job that calls `run`, whom the pool might keep waiting for
+    itself.
     """
     waiting = deque(arguments)
-    if _own.in_pool:  # a job that itself calls `run` must not wait for threads that wait for it
-        return _work(job, waiting)
+    workers = 1 if _own.in_pool else min(count(), len(waiting))
     with blas_on_one_thread():
-        futures = _submit(min(count(), len(waiting)), job, waiting)
+        if workers <= 1:
+            with _blas(per_thread=True).limit(limits=1):
+                return _work(job, waiting)
+        futures = _submit(workers, job, waiting)
         try:
             wait(futures)
         finally:  # Ctrl-C leaves no job behind that still writes somewhere
