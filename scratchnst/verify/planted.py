@@ -281,12 +281,12 @@ TOTAL_VARIATION = (
 )
 BRANCH = "gradients[source] = gradients[source] + grad_x if source in gradients else grad_x"
 MASKED = 'grad_y = relu.backward(grad_y, relu_cache) if layer.kind == "conv" else grad_y'
-IMAGE = "return preprocess.backward(gradients[IMAGE], cache[IMAGE])"
+IMAGE = "return preprocess.backward(grad_x, cache[IMAGE])"
 NETWORK = (
     ("a tap's gradient overwritten", BRANCH, "gradients[source] = grad_x", "gradient-overwritten"),
     ("gradients that meet subtracted", BRANCH, BRANCH.replace("] + grad_x", "] - grad_x"), "shares"),
     ("ReLU left out on the way back", MASKED, "grad_y = grad_y * 1", "relu-left-out"),
-    ("preprocessing left out on the way back", IMAGE, "return gradients[IMAGE]", "preprocess-left-out"),
+    ("preprocessing left out on the way back", IMAGE, "return grad_x", "preprocess-left-out"),
     ("rows in the wrong order", "reversed(self.needed(grad_features))", "self.needed(grad_features)", "", "KeyError"),
 )
 OBJECTIVE = (
