@@ -46,19 +46,17 @@ def test_no_false_alarm_in_a_few_seeds(name, seed):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", SINGLE)
 def test_no_false_alarm_in_float32(name):
+    """Never a failure; beside kinks too little may be left to be judged in this precision, and then it says so."""
+    verdicts = []
     for seed in range(50):
         case = OPERATIONS[name].case(seed)
         inputs = [x.astype("float32") for x in case.inputs]
-        check_backward(
-            case.forward,
-            case.backward,
-            inputs,
-            kinks=case.kinks,
-            seed=seed,
-            samples=None,
-            keep_dtype=True,
-            raising=True,
+        report = check_backward(
+            case.forward, case.backward, inputs, kinks=case.kinks, seed=seed, samples=None, keep_dtype=True
         )
+        verdicts.append(report.verdict)
+    assert set(verdicts) <= {"pass", "inconclusive"}
+    assert verdicts.count("pass") > (30 if case.kinks else 49)
 
 
 @pytest.mark.parametrize("name", OPERATIONS)
