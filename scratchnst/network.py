@@ -211,6 +211,7 @@ class Network:
                     grad_parameters[layer.name] = operation.backward_parameters(grad_y, layer_cache)
             source = sources[layer.name]
             gradients[source] = self._sum(gradients.get(source), grad_x)
+            del grad_y, layer_cache  # before the next layer's gradient is made
         return gradients[IMAGE], grad_parameters
 
     def _operation(self, layer):

@@ -91,7 +91,7 @@ def stylize(
     init : where to start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
         (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
-    optimizer : "lbfgs" or "adam"
+    optimizer : "lbfgs" (SciPy's), "lbfgs-native" (our own) or "adam"
     seed : of the white noise
     bounded : keep pixels within 0-255 during the optimisation, not only in the end
     margin : pixels that are cut off every side of the images handed out.  Convolutions see zeros beyond the border,

@@ -146,6 +146,7 @@ class TestTransfer:
         ("options", "setting", "value"),
         [
             (["--optimizer", "adam"], "optimizer", "adam"),
+            (["--optimizer", "lbfgs-native"], "optimizer", "lbfgs-native"),
             (["--pooling", "max"], "pooling", "max"),
             (["--bounded"], "bounded", True),
             (["--no-normalize"], "normalized", False),

@@ -8,6 +8,7 @@ from networks import random_vgg19
 
 from scratchnst import Objective, stylize
 from scratchnst.errors import UserError
+from scratchnst.optimize import OPTIMIZERS
 from scratchnst.stylize import NOISE_MEAN, NOISE_STD, start_image
 
 
@@ -20,7 +21,7 @@ def objective():
     return Objective(random_vgg19(5, width=4), picture(12, 16, 1), [picture(9, 9, 2)], normalized=True)
 
 
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_loss_falls_and_the_result_is_what_was_seen_last(objective, optimizer):
     steps, evaluations = [], []
     result = stylize(
@@ -62,10 +63,16 @@ def test_start_from_the_content_stays_nearer_to_it(objective):
     assert distances["content"] < 0.5 * distances["noise"]
 
 
-def test_bounded_keeps_pixels_in_range(objective):
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_bounded_keeps_pixels_in_range(objective, optimizer):
     steps = []
     stylize(
-        objective, picture(12, 16, 5), iterations=10, bounded=True, on_step=lambda step: steps.append(step.image.copy())
+        objective,
+        picture(12, 16, 5),
+        iterations=10,
+        optimizer=optimizer,
+        bounded=True,
+        on_step=lambda step: steps.append(step.image.copy()),
     )
     assert np.min(steps) >= 0
     assert np.max(steps) <= 255
@@ -96,7 +103,7 @@ def infinite_gradient(x):
 
 
 @pytest.mark.parametrize("failure", [not_a_number, infinite_gradient])
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_a_loss_that_is_not_finite_ends_with_the_last_good_image(failure, optimizer):
     steps = []
     result = stylize(
@@ -149,7 +156,7 @@ def test_adam_tells_of_gradients_whose_squares_overflow():
     ("arguments", "pattern"),
     [
         ({"iterations": 0}, "1 or more"),
-        ({"optimizer": "sgd"}, "lbfgs, adam"),
+        ({"optimizer": "sgd"}, "lbfgs, lbfgs-native, adam"),
         ({"init": "nois"}, "none of noise, content, style"),
         ({"seed": -1}, "seed must be 0 or more"),
         ({"init": np.zeros((12, 16))}, "start image must have the shape"),

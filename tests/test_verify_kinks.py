@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 from networks import random_vgg19
 
@@ -65,8 +67,7 @@ def test_the_units_of_a_network(random):
 
 
 def test_the_pools_of_a_network(random):
-    network = random_vgg19(3, width=4).astype("float64")
-    network = type(network)(**{**vars(network), "pooling": "max"})
+    network = replace(random_vgg19(3, width=4), pooling="max").astype("float64")
     _, cache = network.forward(random.uniform(0, 255, (1, 4, 6, 3)), ["conv2_1"])
     winners = network_pattern(network, cache)["pool1 max"]
     assert winners.shape == (1, 2, 3, 4)

@@ -166,15 +166,19 @@ def test_descending_stops_when_it_is_good_enough():
     assert climber.step(found.rung + 1) < 1e-3 <= climber.step(found.rung + 3)
 
 
-def test_the_common_rung_serves_all_lines_that_can_be_served():
-    x = np.array([2.0, 0.01, 0.0])
+def test_the_common_rung_serves_four_lines_in_five():
+    x = np.array([2.0, 1.0, 3.0, 0.5, 1e-6, 0.0])
     probe = Probe(lambda x: np.abs(x).sum(), x)
-    lines = [Line(probe, index, Noise(1e-16, 1e-15)) for index in range(3)]
+    lines = [Line(probe, index, Noise(1e-16, 1e-15)) for index in range(6)]
     for each in lines:
         each.sweep()
-    rung = common_rung(lines)  # the third sits on its kink, and no step would do
-    assert lines[0].estimate(rung)
-    assert lines[1].estimate(rung)
+    rung, error = common_rung(
+        lines
+    )  # the last sits on its kink, where no step would do, and the last but one close to it
+    assert all(line.estimate(rung) for line in lines[:4])
+    assert lines[4].estimate(rung) is None
+    assert lines[0].step(rung) > 0.05
+    assert error < 1e-12
 
 
 def test_steps_that_cross_a_declared_kink_do_not_count():

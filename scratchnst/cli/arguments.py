@@ -50,7 +50,12 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
     group.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
     group.add_argument("--iterations", type=positive_integer, default=500, metavar="N", help="steps at most (500)")
-    group.add_argument("--optimizer", choices=list(OPTIMIZERS), default="lbfgs", help="lbfgs, or adam (lbfgs)")
+    group.add_argument(
+        "--optimizer",
+        choices=list(OPTIMIZERS),
+        default="lbfgs",
+        help="lbfgs by SciPy, lbfgs-native (our own, less memory), or adam (lbfgs)",
+    )
     group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")
     group.add_argument(

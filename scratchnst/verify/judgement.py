@@ -31,14 +31,14 @@ from scratchnst.backend import array_module
 from scratchnst.verify.differences import as_float64, on_host
 from scratchnst.verify.measurement import REFERENCE_SECONDS, Elements, Function, Measurement
 from scratchnst.verify.report import InputReport, Worst
-from scratchnst.verify.steps import SAFETY, Line, v_curve
+from scratchnst.verify.steps import SAFETY, TELLING, Line, v_curve
 from scratchnst.verify.taylor import order_of_convergence, remainders
 
 Array = Any
 
-TELLING = 0.1  # the largest tolerance, beside the same, for a gradient to be called wrong
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
 TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against
+SHIFTS = 50  # times the gradient's change over some units in the last place of x is what rounding may do to it
 SUSPECTS = 100  # elements in which PyTorch disagrees that are looked at for kinks
 ROUNDINGS = 100  # units in the last place that any sum may be off by
 
@@ -153,11 +153,11 @@ class _Verdict:
 
     def tolerance(self, indices):
         """Equation (a) of the elements at `indices`."""
-        return self.elements.tolerances[indices] + self.rounding(indices)
+        return self.elements.tolerances[indices] + self.rounding()
 
-    def rounding(self, indices):
+    def rounding(self):
         """How exactly the gradient can be known."""
-        return self._unit_rounding() * self.scale + np.maximum(8 * self.shift[indices], self._usual_shift())
+        return self._unit_rounding() * self.scale + self.shift
 
     def is_judged(self, indices):
         """Whether the tolerance is small enough to tell right from wrong."""
@@ -175,9 +175,9 @@ class _Verdict:
         return ROUNDINGS * max(own, noise.relative / 4 if noise.is_coarse else 0.0, self.gradient.precision)
 
     def _shift(self):
-        """By how much each element of the gradient changes when x moves by some units in the last place."""
+        """By how much most elements of the gradient may change when x moves by some units in the last place."""
         if self.gradient.nearby is None:
-            return np.zeros_like(self.got)
+            return 0.0
         units = self._unit_rounding() / ROUNDINGS * 4
         shift = np.zeros_like(self.got)
         for factor in (1 + units, 1 - units):
@@ -187,10 +187,7 @@ class _Verdict:
                 continue
             if near.shape == shift.shape and np.isfinite(near).all():
                 shift = np.maximum(shift, np.abs(near - self.got))
-        return shift
-
-    def _usual_shift(self):
-        return 20 * float(np.quantile(self.shift, 0.75))
+        return SHIFTS * float(np.quantile(shift, 0.75))
 
     def _elements(self):
         wrong = self.sample[self.is_wrong(self.sample)]
@@ -222,8 +219,7 @@ class _Verdict:
         """The slope along a line that the gradient promises, and how exactly that can be known."""
         v = on_host(line.direction).reshape(-1).astype("float64")
         rounding = self._unit_rounding() * float(np.linalg.norm(self.got * v))
-        rounding += 8 * float(np.linalg.norm(self.shift * v)) + self._usual_shift() * math.sqrt(v.size)
-        return float(np.sum(self.got * v)), rounding
+        return float(np.sum(self.got * v)), rounding + self.shift * math.sqrt(v.size)
 
     def _order(self, order):
         if order is not None and order < WRONG_ORDER and self.caught_by:
@@ -253,7 +249,7 @@ class _Verdict:
             return None
         difference = np.abs(self.got - np.asarray(self.function.autograd, "float64").reshape(-1))
         scale = float(np.abs(self.function.autograd).max()) or self.scale or 1.0
-        suspects = np.flatnonzero(difference > self.rounding(slice(None)) + 1e-10 * scale)
+        suspects = np.flatnonzero(difference > self.rounding() + 1e-10 * scale)
         unknown = np.setdiff1d(suspects, self.elements.indices)
         self.elements.measure(self.measurement, unknown[np.argsort(-difference[unknown])[:SUSPECTS]].tolist())
         on_kink = np.isnan(self.elements.slopes[suspects])
@@ -324,10 +320,11 @@ class _Verdict:
                 f"Only {judged} of {sampled} elements could be judged: {self.elements.stuck} sit on a kink, "
                 f"{sampled - judged - self.elements.stuck} drown in round-off or have no stable slope."
             )
-        if not directions and sampled < total:
+        unknown = total - judged - self.elements.stuck
+        if not directions and unknown:
             self.reasons.append(
-                f"No random direction is free of kinks and noise, so nothing is known of the {total - sampled} "
-                "elements that were not sampled: check all of them with samples=None."
+                f"No random direction is free of kinks and noise, so nothing is known of {unknown} elements that were "
+                "not judged one by one" + (": compare all of them with samples=None." if sampled < total else ".")
             )
         if order is not None and order < RIGHT_ORDER:
             self.reasons.append(

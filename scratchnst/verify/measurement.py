@@ -20,7 +20,7 @@ from scratchnst.verify.adjoint import Adjoint
 from scratchnst.verify.differences import on_host
 from scratchnst.verify.kinks import Pattern, merged
 from scratchnst.verify.report import Kinks
-from scratchnst.verify.steps import SAFETY, Estimate, Line, Noise, Probe, common_rung, computational_noise
+from scratchnst.verify.steps import SAFETY, TELLING, Estimate, Line, Noise, Probe, common_rung, computational_noise
 
 Array = Any
 
@@ -65,7 +65,7 @@ class Measurement:
     rung : of the common step
     scale : the size of derivatives, or of their changes nearby where they vanish
     limit : the largest tolerance, in units of the scale, of an element that counts as judged
-    usual_error : the largest error of a pilot at the common step
+    good_enough : the error of a derivative that no smaller step is tried for
     """
 
     def __init__(self, function: Function, sample: list[int], random: np.random.Generator):
@@ -80,13 +80,12 @@ class Measurement:
         for line in self.pilots.values():
             line.sweep()
         self._correct_noise()
-        self.rung = common_rung(list(self.pilots.values()))
+        self.rung, error = common_rung(list(self.pilots.values()))
         steepness = [self._steepness(line) for line in self.pilots.values()]
         steepness += [self._steepness(line) / math.sqrt(x.size) for line in self.lines.values()]
         self.scale = max(steepness)
         self.limit = JUDGEABLE["coarse" if self.is_coarse else "fine"]
-        found = [estimate.error for line in self.pilots.values() if (estimate := line.estimate(self.rung))]
-        self.usual_error = max(found, default=0.0)
+        self.good_enough = max(10 * error, 1e-10 * self.scale)
 
     def _steepness(self, line):
         """The size of a derivative along a line, or of its changes nearby where it vanishes."""
@@ -119,8 +118,7 @@ class Measurement:
         if index in self.pilots:
             return self.pilots[index], self.pilots[index].best()
         line = Line(self.probe, index, self.noise)
-        good_enough = max(10 * self.usual_error, 1e-10 * self.scale)
-        return line, line.descend(self.rung, good_enough, self.limit * self.scale / SAFETY)
+        return line, line.descend(self.rung, self.good_enough, self.limit * self.scale / SAFETY)
 
 
 @dataclass
@@ -146,6 +144,8 @@ class Elements:
         for done, index in enumerate(indices, start=1):
             line, estimate = measurement.element(index)
             self.indices.append(index)
+            if estimate is not None and SAFETY * estimate.error > TELLING * measurement.scale:
+                estimate = None
             if estimate is not None:
                 self.slopes[index] = estimate.slope
                 self.tolerances[index] = SAFETY * estimate.error

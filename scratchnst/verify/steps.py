@@ -30,6 +30,7 @@ where there is a kink.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -46,16 +47,17 @@ Array = Any
 
 SAFETY = 20  # times the estimated error is the largest that a numerical derivative may have
 SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))
+TELLING = 0.1  # the largest error, beside the size of derivatives, of one that tells anything
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
 LADDER = range(-18, 2)  # half decades, 1e-9 to 3 times the typical size of x
+USUAL = -10  # the rung that serves a usual function, where none can be found
 LOWEST, HIGHEST = -28, 14  # as far as the ladder is lengthened where its end is not good enough
 
 # Spacings of the difference table, in the typical size of x.  The first one shows rounding to float32 inside a float64
-# function, those that follow are for functions that are not smooth at that scale.  Where f does not change at all over
-# the first one, wider ones are tried.
+# function, those that follow are for functions that are not smooth at that scale.
 SPACINGS = {
     "float64": (3e-7, 3e-8, 3e-9, 3e-10, 3e-11, 3e-12),
-    "float32": (1e-3, 1e-4, 1e-5),
+    "float32": (1e-3, 1e-4, 1e-5, 1e-6),
 }
 WIDER = {"float64": (3e-5, 3e-3), "float32": (1e-2, 1e-1)}
 TABLE = range(-5, 6)
@@ -136,21 +138,24 @@ class Probe:
 def computational_noise(probe: Probe, directions: Iterable[Direction]) -> Noise:
     """Measure how far values of a function scatter around x, equation (b), along some of `directions`.
 
-    The largest of the first three that are free of kinks counts; if none of these is, the first one that is.
+    The largest of the first three that are free of kinks counts; if none of these is, the first one that is.  Where f
+    does not change along any, its values may be rounded to few digits, and wider spacings are tried.
     """
-    found: list[_Scatter] = []
+    directions = list(directions)
+    tables: list[_Table] = []
     for number, direction in enumerate(directions):
-        if number >= 3 and found:
+        if number >= 3 and any(table.is_noise for table in tables):
             break
-        scatter = _scatter(probe, direction)
-        if scatter is not None:
-            found.append(scatter)
+        tables.append(_noise_along(probe, direction))
+    if all(table.is_flat for table in tables):
+        tables = [_wider_table(probe, direction) for direction in directions]
+    found = [table for table in tables if table.is_noise]
     epsilon = max(float(np.finfo(probe.x.dtype).eps), probe.resolution or 0.0)
-    level = max([epsilon * probe.size, *(scatter.level for scatter in found)])
-    usual = epsilon * max([probe.size, *(float(abs(probe.x).max()) * scatter.secant for scatter in found)])
+    level = max([epsilon * probe.size, *(table.level for table in found)])
+    usual = epsilon * max([probe.size, *(float(abs(probe.x).max()) * table.secant for table in found)])
     if level > 1e5 * usual > 0:
         epsilon = max(epsilon, SINGLE)
-    return Noise(level, 4 * epsilon, bool(found))
+    return Noise(level, 4 * epsilon, not all(table.is_flat for table in tables))
 
 
 def _resolution(y):
@@ -160,48 +165,62 @@ def _resolution(y):
 
 
 @dataclass(frozen=True)
-class _Scatter:
-    """Noise seen in a difference table, and how steep f is there."""
+class _Table:
+    """What a difference table shows: the noise and how steep f is, both 0 if f does not change, NaN at a kink."""
 
     level: float
     secant: float
 
+    @property
+    def is_flat(self) -> bool:
+        return self.level == self.secant == 0
 
-def _scatter(probe, direction) -> _Scatter | None:
-    """The noise along a direction, at the widest spacing where it is noise: where a tenth of the spacing shows as much.
+    @property
+    def is_noise(self) -> bool:
+        return not self.is_flat and not math.isnan(self.level)
+
+
+FLAT, KINKED = _Table(0.0, 0.0), _Table(math.nan, math.nan)
+
+
+def _noise_along(probe, direction) -> _Table:
+    """The noise along a direction, at the widest spacing where it is noise: where a hundredth of it shows as much.
 
     What is left of a smooth function, or of a kink, shrinks with the spacing; noise does not, until the steps of a
     function that is rounded to few digits are wider than the table, which then shows no change.
     """
-    spacings = SPACINGS[str(probe.x.dtype)]
-    wider = None
-    for spacing in spacings:
-        narrower = _difference_table(probe, direction, spacing)
-        if wider is not None and (narrower is None or narrower.level > wider.level / 4):
-            return max(wider, narrower or wider, key=lambda table: table.level)
-        if narrower is None and spacing == spacings[0]:
-            tables = (_difference_table(probe, direction, each) for each in WIDER[str(probe.x.dtype)])
-            return next((table for table in tables if table is not None), None)
-        wider = narrower
-    return None
+    dtype = str(probe.x.dtype)
+    table = functools.cache(lambda spacing: _difference_table(probe, direction, spacing))
+    if table(SPACINGS[dtype][0]).is_flat:
+        return FLAT
+    for spacing, hundredth in zip(SPACINGS[dtype], SPACINGS[dtype][2:]):
+        wide, narrow = table(spacing), table(hundredth)
+        if narrow.is_flat or narrow.level >= wide.level / 10:
+            return max(wide, narrow, key=lambda table: table.level)
+    return KINKED
 
 
-def _difference_table(probe, direction, spacing) -> _Scatter | None:
-    """Equation (b) at one spacing; None where f hardly changes and the table says nothing, NaN at a kink."""
+def _wider_table(probe, direction) -> _Table:
+    tables = (_difference_table(probe, direction, spacing) for spacing in WIDER[str(probe.x.dtype)])
+    return next((table for table in tables if not table.is_flat), FLAT)
+
+
+def _difference_table(probe, direction, spacing) -> _Table:
+    """Equation (b) at one spacing."""
     step = spacing * probe.unit
     if probe.crossed(direction, step * TABLE[-1]):
-        return _Scatter(math.nan, math.nan)
+        return KINKED
     values = np.array([probe(moved(probe.x, direction, number * step)) for number in TABLE])
     if not np.isfinite(values).all():
-        return _Scatter(math.nan, math.nan)
+        return KINKED
     if len(np.unique(values)) <= len(values) // 2:
-        return None
+        return FLAT
     levels = []
     for order in ORDERS:
         differences = np.diff(values, order)
         gamma = math.factorial(order) ** 2 / math.factorial(2 * order)
         levels.append(math.sqrt(gamma / len(differences)) * _root_of_squares(differences))
-    return _Scatter(max(levels), abs(values[-1] - values[0]) / (len(values) - 1) / step)
+    return _Table(max(levels), abs(values[-1] - values[0]) / (len(values) - 1) / step)
 
 
 def _root_of_squares(values) -> float:
@@ -256,8 +275,8 @@ class Line:
 
     def bend(self, rung: int) -> float:
         """How much the slope ahead differs from the slope behind: h phi''(0), or the jump of a kink."""
-        sides = self.at(rung)
-        return abs(sides.ahead / sides.forth + sides.behind / sides.back)
+        ahead, behind = self._slopes(rung)
+        return abs(ahead - behind)
 
     def is_smooth(self, rung: int) -> bool:
         """Whether the bend shrinks with h, from the rung above to this one, or is no more than noise."""
@@ -323,8 +342,15 @@ class Line:
 
     def variation(self, rung: int) -> float:
         """How steep f is over the step at this rung: the larger secant."""
+        return max(map(abs, self._slopes(rung)))
+
+    def _slopes(self, rung):
+        """Ahead and behind; NaN where the step is too small to move x."""
         sides = self.at(rung)
-        return max(abs(sides.ahead / sides.forth), abs(sides.behind / sides.back))
+        return (
+            sides.ahead / sides.forth if sides.forth else math.nan,
+            -sides.behind / sides.back if sides.back else math.nan,
+        )
 
     @property
     def changes(self) -> list[float]:
@@ -339,17 +365,25 @@ class Line:
         return bool(telling) and not any(self.is_smooth(rung) for rung in telling[:3] if rung + 1 in self.sides)
 
 
-def common_rung(lines: Sequence[Line]) -> int:
-    """Return the rung of the ladder that serves most lines and, among such rungs, serves the worst line best."""
-    served = [line for line in lines if line.best() is not None]
+def common_rung(lines: Sequence[Line]) -> tuple[int, float]:
+    """Return the rung of the ladder that serves most lines best, and the error that these do not exceed there.
+
+    Most is four in five: the others are close to a kink.  Lines that no step serves, on a kink, have no say.
+    """
+    bests = [(line, best) for line in lines if (best := line.best())]
+    scale = max((line.variation(best.rung) for line, best in bests), default=0.0)
+    served = [line for line, best in bests if SAFETY * best.error <= TELLING * scale]
     rungs = set.intersection(*(set(line.sides) for line in served)) if served else set()
 
-    def quality(rung):
-        errors = [estimate.error if (estimate := line.estimate(rung)) else math.inf for line in served]
-        return sum(map(math.isinf, errors)), max((error for error in errors if error < math.inf), default=0.0), -rung
+    def error(rung):
+        errors = sorted(estimate.error if (estimate := line.estimate(rung)) else math.inf for line in served)
+        return errors[math.ceil(0.8 * len(errors)) - 1]
 
     usable = [rung for rung in rungs if rung + 1 in rungs]
-    return min(usable, key=quality) if usable else -10
+    if not usable:
+        return USUAL, 0.0
+    chosen = min(usable, key=lambda rung: (error(rung), -rung))
+    return chosen, error(chosen)
 
 
 def v_curve(lines: Sequence[Line], slopes: Sequence[float], rung: int, scale: float) -> Curve:

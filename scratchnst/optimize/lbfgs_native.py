@@ -1,0 +1,198 @@
+r"""L-BFGS, the paper's optimiser, by hand: Newton's method with a Hessian that is guessed from the steps taken.
+
+Newton's step is -H g, with g the gradient and H the inverse of the Hessian.  For n unknowns H has n^2 numbers, far too
+many for pixels.  L-BFGS (J. Nocedal, "Updating quasi-Newton matrices with limited storage", 1980) knows H only by its
+last few steps.  Numbers of equations are those of J. Nocedal, S. Wright, *Numerical Optimization*, 2nd edition, 2006.
+
+What a step tells.  A step s = x' - x has changed the gradient by y = g' - g.  On a quadratic with the Hessian B,
+y = B s exactly, so the next guess of its inverse should give s for y::
+
+    H' y = s                                                                            the secant equation
+
+The BFGS update.  Of all symmetric H' that do, BFGS takes the one that differs least from H::
+
+    H' = V^T H V + rho s s^T     with     V = I - rho y s^T,   rho = 1 / (y^T s)                    (6.17), (7.16)
+
+It does what it should: V y = y - rho y (s^T y) = 0, and H' y = rho s (s^T y) = s.  It is symmetric if H is.  And it is
+positive definite, so that -H' g leads downhill, if H is and y^T s > 0: of z^T H' z = (V z)^T H (V z) + rho (s^T z)^2
+no term is below zero, and where the second is zero, V z = z and the first is not.  The line search sees to y^T s > 0:
+it is the change of the slope along the step, which it wants to become flatter.
+
+Two loops.  Nobody needs H' itself, only its product with some vector q.  Read the update from the right::
+
+    V q        =  q - alpha y                    with  alpha = rho s^T q
+    H V q      =  r                              the same task, with the H before and the vector q - alpha y
+    V^T r      =  r - beta s                     with  beta = rho y^T r
+    H' q       =  V^T r + rho s s^T q  =  r + (alpha - beta) s
+
+So to multiply by H': subtract alpha y, multiply by the H before, add (alpha - beta) s.  With the H before in its place,
+and the one before that in its, the subtractions come first, from the newest pair (s, y) to the oldest, and the
+additions last, from the oldest to the newest: two loops, algorithm 7.4.  Between them stands the first guess of all,
+gamma I.  Its best gamma makes gamma y least different from s, for the newest pair: |gamma y - s|^2 has the derivative
+2 (gamma y^T y - s^T y), which is zero for gamma = s^T y / y^T y (7.20).
+
+With m pairs that is 4 m n multiplications and 2 m vectors of memory in place of n^2.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnst.backend import array_module
+from scratchnst.optimize.line_search import line_search
+from scratchnst.optimize.result import Result
+
+Array = Any
+Bounds = tuple[float, float] | None
+
+HISTORY = 10  # pairs
+
+
+class Pair(NamedTuple):
+    """A step s, the change y of the gradient along it, and rho = 1 / (y^T s)."""
+
+    s: Array
+    y: Array
+    rho: float
+
+
+def lbfgs_native(
+    f: Callable[[Array], tuple[float, Array]],
+    x: Array,
+    iterations: int,
+    bounds: Bounds = None,
+    callback: Callable[[Array, float], None] | None = None,
+    history: int = HISTORY,
+    dtype: str = "float32",
+) -> Result:
+    """Minimise `f` from `x` by L-BFGS, algorithm 7.5; see the package for the other arguments.
+
+    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `history` is the number of pairs, and `dtype`,
+    float32 or float64, that of the pairs and of all vectors but x: they take most of the memory and of the time.
+
+    It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower.
+    """
+    xp = array_module(x)
+    x = xp.array(x, float)
+    if bounds is not None:
+        x = xp.clip(x, *bounds)
+    evaluate = _Scaled(f, dtype)
+    loss, gradient = evaluate(x)
+    pairs: deque[Pair] = deque(maxlen=history)
+    done = 0
+
+    def end(reason):
+        return Result(x, loss * evaluate.unit, done, evaluate.calls, reason)
+
+    if not math.isfinite(loss) or not xp.isfinite(gradient).all():
+        return end("failed: the loss or its gradient is not finite at the start")
+    while done < iterations:
+        direction = search_direction(x, gradient, pairs, bounds)
+        slope = float(gradient @ direction)
+        if slope == 0:
+            return end("converged: the gradient is zero")
+        line = _Line(evaluate, x, direction, bounds)
+        # Without pairs the direction has the gradient's unit, not that of x: let the unknowns move by 1 on average.
+        step = 1.0 if pairs else math.sqrt(x.size / float(direction @ direction))
+        found = line_search(line, loss, slope, step) if slope < 0 else None
+        if found is None and pairs:
+            pairs.clear()  # the guess may be to blame: once more, straight down the slope
+            continue
+        if found is None:
+            return end("stalled: the line search found no lower loss in its direction")
+        remember(pairs, (line.x - x).astype(dtype), line.gradient - gradient)
+        is_lower = found.loss < loss
+        x, loss, gradient = line.x, found.loss, line.gradient
+        done += 1
+        if callback:
+            callback(x, loss * evaluate.unit)
+        if not is_lower:
+            return end("converged: the loss falls no further at this precision")
+    return end(f"all {iterations} iterations done")
+
+
+def search_direction(x: Array, gradient: Array, pairs: Sequence[Pair], bounds: Bounds = None) -> Array:
+    """Return -H g.
+
+    With bounds, unknowns that the gradient presses against theirs stay there: H is that of the others, its rows and
+    columns (D. Bertsekas, "Projected Newton methods", 1982).
+    """
+    if bounds is None:
+        return -inverse_hessian_times(gradient, pairs)
+    lowest, highest = bounds
+    free = ~((x <= lowest) & (gradient > 0) | (x >= highest) & (gradient < 0))
+    return -(free * inverse_hessian_times(free * gradient, pairs))
+
+
+def inverse_hessian_times(q: Array, pairs: Sequence[Pair]) -> Array:
+    """Return H q, H made of `pairs`, the oldest first; without any it is I.  The two loops, algorithm 7.4."""
+    q, alphas = q.copy(), []
+    for s, y, rho in reversed(pairs):
+        alpha = rho * float(s @ q)
+        q -= alpha * y
+        alphas.append(alpha)
+    if pairs:
+        _, y, rho = pairs[-1]
+        q *= 1 / (rho * float(y @ y))  # gamma
+    for (s, y, rho), alpha in zip(pairs, reversed(alphas)):
+        beta = rho * float(y @ q)
+        q += (alpha - beta) * s
+    return q
+
+
+def remember(pairs: deque[Pair], s: Array, y: Array) -> None:
+    """Add a pair to `pairs`, which then drops the oldest of too many, unless H could lose its positive definiteness.
+
+    That needs y^T s > 0, clearly above its own rounding error.
+    """
+    curvature = float(y @ s)
+    if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(float(s @ s) * float(y @ y)):
+        pairs.append(Pair(s, y, 1 / curvature))
+
+
+class _Scaled:
+    """f, its losses and gradients divided by `unit`, and the number of calls.
+
+    The unit makes the largest derivative at the start about 1, so that no product of two vectors leaves the range of
+    float32, whatever the unit of f; as a power of 2 it changes no digit.
+    """
+
+    def __init__(self, f, dtype):
+        self.f, self.dtype = f, dtype
+        self.unit, self.calls = 1.0, 0
+
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is dealt with
+    def __call__(self, x):
+        loss, gradient = self.f(x)
+        if self.calls == 0:
+            self.unit = _power_of_2(float(abs(gradient).max()))
+        self.calls += 1
+        return float(loss) / self.unit, (gradient / self.unit).astype(self.dtype)
+
+
+def _power_of_2(number):
+    """The nearest power of 2 to a number, 1 for one that has none."""
+    return 2.0 ** round(math.log2(number)) if 0 < number < math.inf else 1.0
+
+
+class _Line:
+    """phi(t), the loss at x + t d or, with bounds, at the nearest point within; and the point seen last."""
+
+    def __init__(self, evaluate, start, direction, bounds):
+        self.evaluate, self.start, self.direction, self.bounds = evaluate, start, direction, bounds
+
+    @np.errstate(over="ignore", invalid="ignore")  # a step too far, which the line search then sees
+    def __call__(self, t):
+        direction = self.direction
+        self.x = self.start + t * direction
+        if self.bounds is not None:
+            lowest, highest = self.bounds
+            direction = direction * ((self.x >= lowest) & (self.x <= highest))  # the others move no more
+            self.x = array_module(self.x).clip(self.x, lowest, highest)
+        loss, self.gradient = self.evaluate(self.x)
+        return loss, float(self.gradient @ direction)
