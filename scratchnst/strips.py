@@ -25,7 +25,7 @@ from scratchnst.network import IMAGE, Layer, Network
 Array = Any
 Rows = tuple[int, int]  # start and stop
 
-LARGEST = 64 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
+LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
 
 @dataclass(frozen=True)

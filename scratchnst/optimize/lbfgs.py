@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import minimize
+from scipy.optimize import Bounds, minimize
 
 from scratchnst.optimize.result import Result
 
@@ -48,7 +48,7 @@ def lbfgs(
         x / scale,
         jac=True,
         method="L-BFGS-B",
-        bounds=None if bounds is None else [(bounds[0] / scale, bounds[1] / scale)] * x.size,
+        bounds=None if bounds is None else Bounds(bounds[0] / scale, bounds[1] / scale),
         callback=accepted,
         options={
             "maxiter": iterations,

@@ -75,6 +75,15 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
+def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]:
+    """Return how many numbers all threads' buffers hold, by name, after a `convolve` of images of `shape`."""
+    (_, height, width, _), (kh, kw, channels, outputs) = shape, kernel
+    rows = min(max(NUMBERS_PER_STRIP // (width * max(channels, outputs)), 1), height)
+    total = rows * (width + kw - 1) * outputs
+    sizes = {"pixels": (rows + kh - 1) * (width + kw - 1) * channels, "sum": total, "product": total}
+    return {name: threads.count() * size for name, size in sizes.items()}
+
+
 def _pixels(x, mask, image, top, bottom, kh, kw):
     """Return the pixels that rows top to bottom of the output look at, (pixels, C), and the slice for each (i, j)."""
     width = x.shape[2] + kw - 1

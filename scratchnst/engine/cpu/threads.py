@@ -161,6 +161,15 @@ def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     return memory[:size].view(dtype).reshape(shape)
 
 
+def release() -> None:
+    """Give back the memory of the calling thread's buffers and of the pool's, whose threads end."""
+    with _state.lock:
+        executor, _state.executor = _state.executor, None
+    if executor is not None:
+        executor.shutdown()
+    _own.buffers.clear()
+
+
 def pieces(length: int, longest: int) -> list[tuple[int, int]]:
     """Cut range(length) into as few pieces as possible, none longer than `longest`: (start, stop) of each."""
     number = -(-length // max(longest, 1))

@@ -59,6 +59,15 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
 
+def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]:
+    """Return how many numbers all threads' buffers hold, by name, after a `convolve` of images of `shape`."""
+    (_, height, width, channels), (kh, kw, _, outputs) = shape, kernel
+    rows = min(max(PIXELS_PER_STRIP // width, 1), height)
+    pixels = (rows + kh - 1) * (width + kw - 1) * channels
+    sizes = {"pixels": pixels, "windows": rows * width * kh * kw * channels, "product": rows * width * outputs}
+    return {name: threads.count() * size for name, size in sizes.items()}
+
+
 def _windows(x, mask, image, top, bottom, kh, kw):
     """Return the (pixels, kh kw C) matrix of the windows that the output rows from top to bottom look at."""
     _, _, width, channels = x.shape

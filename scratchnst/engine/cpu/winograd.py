@@ -122,7 +122,7 @@ def convolve(
             M[1, ..., 1, :] += b[start:stop]
         _write_output(M, block, memory, spare, y, positive, slice(start, stop))
 
-    parts = threads.pieces(w.shape[3], max(32, -(-w.shape[3] * len(blocks) // threads.count())))
+    parts = _parts(w.shape[3], len(blocks))
     threads.run(job, [(block, *part) for block in blocks for part in parts])
     return y, positive
 
@@ -178,15 +178,38 @@ def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
     ]
 
 
+def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]:
+    """Return how many numbers all threads' buffers hold, by name, after a `convolve` of images of `shape`."""
+    channels, outputs = kernel[2:]
+    blocks = cut(shape, max(channels, outputs))
+    parts = _parts(outputs, len(blocks))
+    busy = min(threads.count(), len(blocks) * len(parts))
+    part = max((stop - start for start, stop in parts), default=0)
+    sizes = [_sizes(block, channels, part) for block in blocks]
+    buffers = {f"block {index}": busy * max(size[index] for size in sizes) for index in (0, 1) if sizes}
+    if len(blocks) > 1:
+        return buffers | {"transformed kernel": POINTS**2 * channels * outputs}
+    return buffers | {"kernel row": busy * POINTS * channels * part, "kernel": busy * 9 * channels * part}
+
+
+def _parts(outputs, blocks):
+    """Cut the output channels into pieces, so that all threads have work."""
+    return threads.pieces(outputs, max(32, -(-outputs * blocks // threads.count())))
+
+
 def _memory(block, channels, outputs, dtype):
     """Return two pieces of the thread's memory: for pixels, D, half of A^T M A; and for half of D, M, A^T M A."""
+    sizes = _sizes(block, channels, outputs)
+    return [threads.buffer(f"block {index}", (size,), dtype) for index, size in enumerate(sizes)]
+
+
+def _sizes(block, channels, outputs):
     tiles = block.height * block.width
     half_of_D = (TILE * block.height + 2) * block.width * POINTS * channels
-    sizes = (
+    return (
         max(POINTS**2 * tiles * channels, TILE * POINTS * tiles * outputs),
         max(half_of_D, POINTS**2 * tiles * outputs),
     )
-    return [threads.buffer(f"block {index}", (size,), dtype) for index, size in enumerate(sizes)]
 
 
 def _shaped(memory, shape):

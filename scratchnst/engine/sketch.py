@@ -1,0 +1,211 @@
+"""Engines that compute nothing: their arrays have shapes but no numbers, and a ledger knows how much memory they hold.
+
+The network and the objective run with such an engine as with any other, so what they keep, and when they let it go, is
+not told a second time here.  Only what an operation allocates is: its result, its cache, and the workspace that it has
+while it runs.  `Cpu` sketches `scratchnst.engine.cpu`, `Textbook` `scratchnst.engine.textbook`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from contextlib import nullcontext
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from scratchnst.engine.cpu import conv2d
+from scratchnst.ops.conv2d import PIXELS_PER_STRIP
+
+
+class Ledger:
+    """How many bytes there are now, and how many there were at most."""
+
+    def __init__(self):
+        self.now = self.peak = 0
+        self.buffers: dict[str, int] = {}
+
+    def take(self, size: int) -> None:
+        self.now += size
+        self.peak = max(self.peak, self.now)
+
+    def borrow(self, size: int) -> None:
+        """Take `size` bytes and give them back at once."""
+        self.peak = max(self.peak, self.now + size)
+
+    def keep(self, buffers: dict[str, int]) -> None:
+        """Have buffers of these sizes: `scratchnst.engine.cpu.threads.buffer` says which are still there, and good."""
+        for name, size in buffers.items():
+            kept = self.buffers.get(name, 0)
+            if not size <= kept <= 4 * size:
+                self.take(size - kept)
+                self.buffers[name] = size
+
+
+class _Memory:
+    """A piece of memory, which goes back to the ledger with its last array."""
+
+    def __init__(self, ledger, size):
+        self.ledger, self.size = ledger, size
+        ledger.take(size)
+
+    def __del__(self):
+        self.ledger.now -= self.size
+
+
+class Sketch:
+    """An array without numbers; what is cut out of it, or reshaped, shares its memory."""
+
+    def __init__(self, ledger: Ledger, shape: tuple[int, ...], dtype: Any, memory: _Memory | None = None):
+        self.ledger, self.shape, self.dtype = ledger, tuple(shape), np.dtype(dtype)
+        self.memory = memory or _Memory(ledger, self.nbytes)
+
+    @property
+    def nbytes(self) -> int:
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    def like(self, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Sketch:
+        """Return a new array, of this one's shape and dtype unless others are given."""
+        return Sketch(self.ledger, self.shape if shape is None else shape, dtype or self.dtype)
+
+    def __getitem__(self, key: Any) -> Sketch:
+        keys = key if isinstance(key, tuple) else (key,)
+        lengths = [len(range(*one.indices(length))) for one, length in zip(keys, self.shape)]
+        return Sketch(self.ledger, (*lengths, *self.shape[len(keys) :]), self.dtype, self.memory)
+
+    def __setitem__(self, key: Any, value: Any) -> None:
+        pass
+
+    def reshape(self, *shape: Any) -> Sketch:
+        wanted = shape[0] if isinstance(shape[0], tuple) else shape
+        return Sketch(self.ledger, wanted, self.dtype, self.memory)
+
+    def astype(self, dtype: Any) -> Sketch:
+        return self.like(dtype=dtype)
+
+    def sum(self) -> float:
+        return 0.0
+
+    def __iadd__(self, other: Any) -> Sketch:
+        return self
+
+    def _new(self, other: Any) -> Sketch:
+        return self.like()
+
+    __sub__ = __mul__ = __pow__ = _new
+
+
+class Cpu:
+    """The operations of `scratchnst.engine.cpu`, without numbers."""
+
+    name = "cpu"
+
+    def __init__(self):
+        self.ledger = Ledger()
+        self.preprocess = _operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
+        self.conv2d = _operation(self._conv2d, backward_input=self._conv2d_back)
+        self.conv2d_relu = _operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
+        self.average_pool = _operation(self._average_pool, backward=self._average_pool_back)
+        self.max_pool = _operation(self._max_pool, backward=self._max_pool_back)
+        self.gram = _operation(self._gram, backward=lambda grad_y, x: x.like())
+        self.content_loss = _operation(lambda F, P: (0.0, F.like()), backward=lambda grad_y, cache: cache.like())
+        self.style_loss = _operation(self._style_loss, backward=lambda grad_y, cache: cache[0].like())
+        self.total_variation = _operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+
+    def session(self):
+        return nullcontext()
+
+    def asarray(self, array: Any, dtype: Any = None) -> Sketch:
+        """Return a sketch of an array, real or not, that takes memory unless it is there already."""
+        dtype = np.dtype(dtype or array.dtype)
+        return array if isinstance(array, Sketch) and array.dtype == dtype else Sketch(self.ledger, array.shape, dtype)
+
+    def asnumpy(self, array: Sketch) -> Sketch:
+        return array
+
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Sketch:
+        return Sketch(self.ledger, shape, dtype)
+
+    def add(self, total: Sketch, part: Sketch) -> Sketch:
+        return total
+
+    def _preprocess(self, x, *_):
+        self.ledger.borrow(x.nbytes)
+        return x.like(), None
+
+    def _convolve(self, x, kernel):
+        y = x.like((*x.shape[:3], kernel[3]))
+        numbers = conv2d.WAYS[conv2d.choose(x.shape, kernel)].workspace(x.shape, kernel)
+        self.ledger.keep({name: number * x.dtype.itemsize for name, number in numbers.items()})
+        return y
+
+    def _conv2d(self, x, w, b):
+        return self._convolve(x, w.shape), (x, w)
+
+    def _conv2d_back(self, grad_y, cache):
+        kh, kw, channels, outputs = cache[1].shape
+        return self._convolve(grad_y, (kh, kw, outputs, channels))
+
+    def _conv2d_relu(self, x, w, b):
+        y = self._convolve(x, w.shape)
+        return y, (x, w, y.like(dtype=bool))
+
+    def _conv2d_relu_back(self, grad_y, cache):
+        return self._conv2d_back(grad_y, cache)
+
+    def _average_pool(self, x):
+        count, height, width, channels = x.shape
+        return x.like((count, height // 2, width // 2, channels)), x.shape
+
+    def _average_pool_back(self, grad_y, shape):
+        return grad_y.like(shape)
+
+    def _max_pool(self, x):
+        y, shape = self._average_pool(x)
+        return y, (shape, y.like(dtype=np.uint8))
+
+    def _max_pool_back(self, grad_y, cache):
+        return grad_y.like(cache[0])
+
+    def _gram(self, x):
+        return x.like((x.shape[0], x.shape[3], x.shape[3])), x
+
+    def _style_loss(self, F, A):
+        return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
+
+
+class Textbook(Cpu):
+    """The operations of the textbook, which has copies of its arrays where they make it shorter."""
+
+    name = "textbook"
+
+    def _convolve(self, x, kernel):
+        y = x.like((*x.shape[:3], kernel[3]))
+        kh, kw, channels, outputs = kernel
+        pixels = min(max(1, PIXELS_PER_STRIP // x.shape[2]), x.shape[1]) * x.shape[2]
+        strip = pixels * (kh * kw * channels + outputs) * x.dtype.itemsize
+        padded = (x.shape[1] + kh - 1) * (x.shape[2] + kw - 1) * channels * x.shape[0] * x.dtype.itemsize
+        self.ledger.borrow(padded + strip)
+        return y
+
+    def _conv2d_relu(self, x, w, b):
+        z = self._convolve(x, w.shape)
+        y = z.like()
+        return y, (x, w, y)
+
+    def _conv2d_relu_back(self, grad_y, cache):
+        self.ledger.borrow(math.prod(grad_y.shape) * (1 + grad_y.dtype.itemsize))
+        grad_z, flipped = grad_y.like(), grad_y.like(cache[1].shape)
+        grad_x = self._conv2d_back(grad_z, cache)
+        del flipped  # a copy of the kernel, as long as the convolution runs
+        return grad_x
+
+
+def of(name: str) -> Cpu:
+    """Return the sketch of the engine called `name`."""
+    return {"cpu": Cpu, "textbook": Textbook}[name]()
+
+
+def _operation(forward: Callable, **others: Callable) -> Any:
+    return SimpleNamespace(forward=forward, **others)

@@ -1,0 +1,100 @@
+"""How much memory a run needs, before it runs, and how to get by with less."""
+
+from __future__ import annotations
+
+import copy
+import math
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from scratchnst.engine import sketch
+from scratchnst.errors import UserError
+from scratchnst.objective import Objective
+from scratchnst.optimize import BYTES_PER_UNKNOWN
+
+STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
+RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
+KEPT_FREE = 0.05  # of the memory that is available, for everything else
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will need.
+
+    Attributes
+    ----------
+    peak : bytes of the whole process, at most
+    largest_strip : what `Objective` takes under this name
+    """
+
+    peak: int
+    largest_strip: float
+
+
+def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
+    """Return the bytes that a call of `objective` takes, at most, besides what is there before.
+
+    It is called with arrays that have no numbers, see `scratchnst.engine.sketch`; images, weights and targets are there
+    already.
+    """
+    engine = sketch.of(objective.network.engine.name)
+    dry = copy.copy(objective)
+    dry.largest_strip = largest_strip
+    dry.network = replace(objective.network, engine=engine)
+    losses = {objective.network.engine.content_loss: engine.content_loss}
+    losses[objective.network.engine.style_loss] = engine.style_loss
+    ours = {id(term): engine.asarray(term.target) for term in objective._terms}
+    dry._terms = [replace(term, loss=losses[term.loss], target=ours[id(term)]) for term in objective._terms]
+    x = engine.asarray(sketch.Sketch(engine.ledger, objective.shape, "float64"))
+    before = engine.ledger.now
+    _ = dry(x)
+    return engine.ledger.peak - before
+
+
+def estimate(objective: Objective, optimizer: str, largest_strip: float = math.inf) -> Estimate:
+    """Return what a run of `objective`, which must have been built, will need."""
+    vectors = BYTES_PER_UNKNOWN[optimizer] + RUN_BYTES_PER_UNKNOWN
+    run = math.prod(objective.shape) * vectors + evaluation(objective, largest_strip)
+    return Estimate(resident() + run, largest_strip)
+
+
+def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
+    """Return the estimate of the fastest way that stays within `limit` bytes, and let `objective` go it.
+
+    Raises
+    ------
+    UserError
+        If none does.
+    """
+    for largest_strip in STRIPS:
+        found = estimate(objective, optimizer, largest_strip)
+        if found.peak <= limit:
+            objective.largest_strip = largest_strip
+            return found
+    height, width, _ = objective.shape
+    raise UserError(
+        f"{width}x{height} pixels need {in_words(found.peak)} of memory with the optimiser {optimizer}, "
+        f"and the limit is {in_words(limit)}: choose a smaller --size."
+    )
+
+
+def resident() -> int:
+    """Return the bytes that this process has in memory."""
+    return psutil.Process().memory_info().rss
+
+
+def limit() -> int:
+    """Return the bytes that this process may have: its own and what is free, in the machine and in its container."""
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no container, or none with a limit
+        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return resident() + int((1 - KEPT_FREE) * max(free, 0))
+
+
+def in_words(size: float) -> str:
+    """Return a number of bytes as people write it: 640 MB, 2.4 GB."""
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
