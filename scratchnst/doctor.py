@@ -32,7 +32,7 @@ GET_VGG19 = "scratchnst weights get vgg19"
 AVX512_CORE_TYPES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's, whose kernels use AVX-512
 SGEMM_SIDE, SGEMM_SECONDS = 768, 0.5  # the side of the matrices, and for how long they are multiplied
 AMPLE_MEMORY = 2e9  # bytes, with which an image of 1024 pixels is no question: it takes 1.5 GB
-CGROUP = Path("/sys/fs/cgroup")  # where Linux tells a container's limits
+MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")  # the latter has a container's limits
 OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
     "torch": "is an independent judge of gradients, for scratchnst.verify and the tests",
@@ -126,9 +126,7 @@ def _memory() -> Finding:
         return Finding(f"{_gigabytes(total)}; how much of it is available cannot be told on this system", facts)
     missing = []
     if available < AMPLE_MEMORY:
-        missing.append(
-            f"Memory: {_gigabytes(available)} are available; close other programs, or choose a small --size."
-        )
+        missing.append(f"Only {_gigabytes(available)} of memory are available: choose a small --size.")
     return Finding(f"{_gigabytes(total)}, {_gigabytes(available)} available", facts, missing=missing)
 
 
@@ -293,15 +291,16 @@ PROBES: dict[str, Callable[[], Finding]] = {
 def _read_memory() -> tuple[int, int | None]:
     """Return the bytes of memory in all and available, of the container where this is one with a limit."""
     try:
-        text = Path("/proc/meminfo").read_text()
+        text = MEMINFO.read_text()
     except OSError:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
     kibibytes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE))
     total, available = (1024 * int(kibibytes[name]) for name in ("MemTotal", "MemAvailable"))
-    limit, used = _cgroup("memory.max"), _cgroup("memory.current")
+    limit, used, held = _cgroup("memory.max"), _cgroup("memory.current"), _cgroup("memory.stat")
     if limit and limit[0].isdigit() and used:
         total = min(total, int(limit[0]))
-        available = min(available, max(total - int(used[0]), 0))
+        files = dict(zip(held[::2], held[1::2])).get("inactive_file", 0)  # a cache, which makes room
+        available = min(available, max(total - int(used[0]) + int(files), 0))
     return total, available
 
 
