@@ -7,9 +7,52 @@ objective = Objective(network, content=photo, styles=[painting], normalized=True
 picture = stylize(objective, iterations=200).image
 """
 
-from scratchnst.objective import Objective
-from scratchnst.stylize import stylize
-from scratchnst.weights.load import load_network
-from scratchnst.weights.normalize import normalize
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from scratchnst.objective import Objective
+    from scratchnst.stylize import stylize
+    from scratchnst.weights.load import load_network
+    from scratchnst.weights.normalize import normalize
 
 __all__ = ["Objective", "load_network", "normalize", "stylize"]
+
+# Where the names are.  They are imported when first asked for: the command line must see to a few things before NumPy
+# is imported, and comes through here on its way to `scratchnst.startup`.
+_HOMES = {
+    "Objective": "scratchnst.objective",
+    "load_network": "scratchnst.weights.load",
+    "normalize": "scratchnst.weights.normalize",
+    "stylize": "scratchnst.stylize",
+}
+_MODULES = ("images", "verify")  # that one may expect to find here without importing them
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        value = getattr(import_module(_HOMES[name]), name)
+        globals()[name] = value  # so that it is found the next time
+        return value
+    if name in _MODULES:
+        return import_module(f"{__name__}.{name}")
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_MODULES})
+
+
+class _Package(ModuleType):
+    """This package, in which `stylize` is the function: importing the module of that name leaves it alone."""
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if not (name == "stylize" and isinstance(value, ModuleType)):
+            super().__setattr__(name, value)
+
+
+sys.modules[__name__].__class__ = _Package

@@ -1,8 +1,23 @@
-"""``python -m scratchnst``."""
+"""``python -m scratchnst``, and the command ``scratchnst``."""
+
+from __future__ import annotations
 
 import sys
 
-from scratchnst.cli import main
+from scratchnst import startup
+
+
+def main() -> int:
+    """Set up the process, run the command line and return its exit status."""
+    try:
+        startup.prepare()
+        from scratchnst.cli import main as run  # not before: NumPy comes with it
+
+        return run()
+    except KeyboardInterrupt:  # while modules were imported; later on, the command line has its own answer
+        print("scratchnst: interrupted before there was anything to save.", file=sys.stderr)
+        return 130  # what shells report of a program ended by Ctrl-C
+
 
 if __name__ == "__main__":
     sys.exit(main())

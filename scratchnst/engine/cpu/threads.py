@@ -76,9 +76,14 @@ def set_count(number: int | None) -> None:
         _state.chosen = None if number is None else int(number)
 
 
+def usable_cores() -> int:
+    """Return the number of cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def default_count() -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that is less."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = usable_cores()
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is 4 here, 2 in nested regions
     return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
 
