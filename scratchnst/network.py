@@ -7,20 +7,22 @@ names as its source, so the same two walks serve VGG19 (a chain) and the filter 
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
 
+from scratchnst.engine import Engine, textbook
 from scratchnst.errors import UserError
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.ops import preprocess
 
 Array = Any
 
 KINDS = ("conv", "linear", "pool")
 IMAGE = "image"  # the name of the source of the first row: the preprocessed image
-POOLINGS = {"avg": average_pool, "max": max_pool}
+POOLINGS = {"avg": "average_pool", "max": "max_pool"}  # as an engine names them
 
 
 @dataclass(frozen=True)
@@ -89,6 +91,7 @@ class Network:
     provenance : where the weights come from, JSON-able: file, SHA-256, format ...
     pooling : "avg" or "max"
     normalized : whether every filter's mean activation is about 1, see `scratchnst.weights.normalize`
+    engine : whose operations compute, see `scratchnst.engine`
     """
 
     name: str
@@ -99,6 +102,7 @@ class Network:
     provenance: Mapping[str, Any] = field(default_factory=dict)
     pooling: str = "avg"
     normalized: bool = False
+    engine: Engine = textbook
 
     def __post_init__(self):
         if self.pooling not in POOLINGS:
@@ -116,21 +120,30 @@ class Network:
 
     def astype(self, dtype: str) -> Network:
         """Return this network with its weights in `dtype`, float32 or float64."""
-        cast = {name: (w.astype(dtype), b.astype(dtype)) for name, (w, b) in self.parameters.items()}
+        cast = {
+            name: (w.astype(dtype, copy=False), b.astype(dtype, copy=False)) for name, (w, b) in self.parameters.items()
+        }
         return replace(self, parameters=cast)
 
-    def forward(self, x: Array, taps: Iterable[str]) -> tuple[dict[str, Array], dict[str, Any]]:
+    def on(self, engine: Engine) -> Network:
+        """Return this network computing with `engine`, its weights where that computes."""
+        there = {name: (engine.asarray(w), engine.asarray(b)) for name, (w, b) in self.parameters.items()}
+        return replace(self, parameters=there, engine=engine)
+
+    def forward(self, x: Array, taps: Iterable[str], training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
         """Compute the features of images at the layers named in `taps`, and nothing that these do not need.
 
         Parameters
         ----------
         x : (N, H, W, 3) array, RGB 0-255, in the dtype of the network's weights
         taps : names of layers
+        training : whether to keep what `backward_parameters` needs, the input of every convolution; `backward` does
+            without
 
         Returns
         -------
         features : name of tap -> activation (N, H_l, W_l, C_l)
-        cache : what `backward` needs
+        cache : what `backward` needs, for one walk back: it is emptied on the way
 
         Raises
         ------
@@ -140,29 +153,35 @@ class Network:
         taps = list(taps)
         self.check_layers(taps)
         self.check_size(x.shape[1], x.shape[2], taps)
-        needed, sources = self.needed(taps), self._sources()
-        settings = self.preprocessing
+        needed, sources, settings = self.needed(taps), self._sources(), self.preprocessing
         outputs, cache = {}, {}
-        outputs[IMAGE], cache[IMAGE] = preprocess.forward(
+        outputs[IMAGE], cache[IMAGE] = self.engine.preprocess.forward(
             x, settings.channels, settings.scale, settings.mean, settings.std
         )
+        readers = Counter(sources[layer.name] for layer in needed)
+        readers.update(taps)
         for layer in needed:
-            source = outputs[sources[layer.name]]
-            if layer.kind == "pool":
-                outputs[layer.name], cache[layer.name] = POOLINGS[self.pooling].forward(source)
-                continue
-            y, conv_cache = conv2d.forward(source, *self.parameters[layer.name])
-            y, relu_cache = relu.forward(y) if layer.kind == "conv" else (y, None)
-            outputs[layer.name], cache[layer.name] = y, (conv_cache, relu_cache)
+            source = sources[layer.name]
+            y, layer_cache = self._operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
+            if layer.kind != "pool" and not training:
+                layer_cache = (None, *layer_cache[1:])  # without its input
+            outputs[layer.name], cache[layer.name] = y, layer_cache
+            readers[source] -= 1
+            if not readers[source]:
+                del outputs[source]  # everybody has read it
         return {name: outputs[name] for name in taps}, cache
 
-    def backward(self, grad_features: Mapping[str, Array], cache: Mapping[str, Any]) -> Array:
-        """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps."""
+    def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
+        """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps.
+
+        Each of `grad_features` is asked for once, when the walk back has come to its layer, so that a mapping may
+        compute it only then.
+        """
         grad_x, _ = self._walk_back(grad_features, cache, with_parameters=False)
-        return preprocess.backward(grad_x, cache[IMAGE])
+        return self.engine.preprocess.backward(grad_x, cache.pop(IMAGE))
 
     def backward_parameters(
-        self, grad_features: Mapping[str, Array], cache: Mapping[str, Any]
+        self, grad_features: Mapping[str, Array], cache: dict[str, Any]
     ) -> dict[str, tuple[Array, Array]]:
         """Return name of each convolution below the taps -> (dL/dw, dL/db), for training."""
         _, grad_parameters = self._walk_back(grad_features, cache, with_parameters=True)
@@ -175,20 +194,34 @@ class Network:
         that name it as their source.  The walk meets all of these before the layer itself.
         """
         sources = self._sources()
-        gradients, grad_parameters = dict(grad_features), {}
+        gradients: dict[str, Array] = {}
+        grad_parameters: dict[str, tuple[Array, Array]] = {}
         for layer in reversed(self.needed(grad_features)):
+            if layer.name in grad_features:
+                gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
             grad_y = gradients.pop(layer.name)
+            operation, layer_cache = self._operation(layer), cache.pop(layer.name)
             if layer.kind == "pool":
-                grad_x = POOLINGS[self.pooling].backward(grad_y, cache[layer.name])
+                grad_x = operation.backward(grad_y, layer_cache)
             else:
-                conv_cache, relu_cache = cache[layer.name]
-                grad_y = relu.backward(grad_y, relu_cache) if layer.kind == "conv" else grad_y
-                grad_x = conv2d.backward_input(grad_y, conv_cache)
+                grad_x = operation.backward_input(grad_y, layer_cache)
                 if with_parameters:
-                    grad_parameters[layer.name] = conv2d.backward_parameters(grad_y, conv_cache)
+                    if layer_cache[0] is None:
+                        raise ValueError("gradients of the parameters need a forward pass with training=True")
+                    grad_parameters[layer.name] = operation.backward_parameters(grad_y, layer_cache)
             source = sources[layer.name]
-            gradients[source] = gradients[source] + grad_x if source in gradients else grad_x
+            gradients[source] = self._sum(gradients.get(source), grad_x)
+            del grad_y, layer_cache  # before the next layer's gradient is made
         return gradients[IMAGE], grad_parameters
+
+    def _operation(self, layer):
+        """The engine's module for a row of the table."""
+        names = {"conv": "conv2d_relu", "linear": "conv2d", "pool": POOLINGS[self.pooling]}
+        return getattr(self.engine, names[layer.kind])
+
+    def _sum(self, ours, another):
+        """Add `another` to `ours`, an array that nobody else holds, or None."""
+        return another if ours is None else self.engine.add(ours, another)
 
     def check_layers(self, names: Iterable[str]) -> None:
         """Raise a UserError that names the layers there are, and the nearest one, if one of `names` is not there."""

@@ -11,8 +11,10 @@ gradient is in the loss.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -21,7 +23,6 @@ import numpy as np
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.network import Network
-from scratchnst.ops import content_loss, gram, style_loss, total_variation
 from scratchnst.weights.normalize import normalize
 
 Array = Any
@@ -128,25 +129,25 @@ class Objective:
         loss : float
         grad : float64 array of x's shape, dloss/dx
         """
-        image = np.asarray(x, self.dtype).reshape(1, *self.shape)
-        features, cache = self.network.forward(image, {term.layer for term in self._terms})
-        loss, values = 0.0, {}
-        grad_features: dict[str, Array] = {}
-        for term in self._terms:
-            value, loss_cache = term.loss.forward(features[term.layer], term.target)
-            grad_feature = term.loss.backward(term.weight, loss_cache)
-            if term.layer in grad_features:
-                grad_feature += grad_features[term.layer]
-            grad_features[term.layer] = grad_feature
-            loss += term.weight * value
-            values[term.name] = value
-        grad = self.network.backward(grad_features, cache)
-        if self.tv_weight:
-            values["tv"], tv_cache = total_variation.forward(image)
-            grad += total_variation.backward(self.tv_weight, tv_cache)
-            loss += self.tv_weight * values["tv"]
+        engine = self.network.engine
+        with engine.session():
+            image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
+            features, cache = self.network.forward(image, {term.layer for term in self._terms}, training=False)
+            loss, values = 0.0, {}
+            steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
+            for term in self._terms:
+                value, loss_cache = term.loss.forward(features[term.layer], term.target)
+                steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
+                loss += term.weight * value
+                values[term.name] = value
+            del features, loss_cache  # they take most of the memory; the steps back hold what they need
+            grad = self.network.backward(_SumsWhenAsked(steps_back), cache)
+            if self.tv_weight:
+                values["tv"], tv_cache = engine.total_variation.forward(image)
+                grad += engine.total_variation.backward(self.tv_weight, tv_cache)
+                loss += self.tv_weight * values["tv"]
         self.terms = values
-        return loss, grad.astype("float64").reshape(np.shape(x))
+        return loss, engine.asnumpy(grad).astype("float64").reshape(np.shape(x))
 
     def _shape(self, styles):
         """The images' shape: the content's or, without one, the first style's."""
@@ -174,23 +175,49 @@ class Objective:
         if self.content is None or not any(weights.values()):
             return []
         features = self._features(self.content, weights)
-        return [Term(f"content/{name}", name, weights[name], content_loss, features[name]) for name in features]
+        loss = self.network.engine.content_loss
+        return [Term(f"content/{name}", name, weights[name], loss, features[name]) for name in features]
 
     def _style_terms(self):
         """Equation 4 at each style layer for each style, its target A computed once."""
-        terms = []
+        engine, terms = self.network.engine, []
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
             prefix = "style" if len(self.styles) == 1 else f"style{number}"
             for name, feature in self._features(style, weights).items():
-                A, _ = gram.forward(feature)
-                terms.append(Term(f"{prefix}/{name}", name, weights[name], style_loss, A))
+                A, _ = engine.gram.forward(feature)
+                terms.append(Term(f"{prefix}/{name}", name, weights[name], engine.style_loss, A))
         return terms
 
     def _features(self, image, weights):
         """Features of `image` at the layers with a weight above zero."""
-        features, _ = self.network.forward(image[np.newaxis], [name for name in weights if weights[name] > 0])
+        engine, names = self.network.engine, [name for name in weights if weights[name] > 0]
+        with engine.session():
+            features, _ = self.network.forward(engine.asarray(image[np.newaxis]), names, training=False)
         return features
+
+
+class _SumsWhenAsked(Mapping):
+    """Layer -> dL/dF, the sum of what the losses on it say, computed when it is asked for, and once."""
+
+    def __init__(self, steps_back: dict[str, list[Callable[[], Array]]]):
+        self.steps_back = steps_back
+
+    def __getitem__(self, layer: str) -> Array:
+        first, *others = self.steps_back.pop(layer)
+        total = first()
+        for step in others:
+            total += step()
+        return total
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.steps_back)
+
+    def __len__(self) -> int:
+        return len(self.steps_back)
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.steps_back
 
 
 def as_image(role: str, image: Array, dtype: str = "float64") -> Array:

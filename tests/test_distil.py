@@ -32,7 +32,7 @@ def pictures(random):
 def course(pictures, random):
     network = random_vgg19(8, width=6)
     pupil = student.build(random, training.defaults(network))
-    return training.Course(training.Teacher(network, pictures, random), pictures, pupil, random)
+    return training.Course(training.Teacher(network, pictures), pictures, pupil, random)
 
 
 @pytest.mark.parametrize("side", [8, 16, 64])
@@ -77,7 +77,7 @@ def test_the_students_layers_and_defaults():
         "like_conv3_4": (6, 5, 64),
     }
     assert pupil.defaults.content_layers == {"like_conv3_3": 1.0}
-    assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(0.25 * (48 / 128) ** 2)
+    assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(1.5 * 0.25 * (48 / 128) ** 2)
     assert vgg.defaults(vgg.truncated_table(8)).style_layers["conv2_1"] == 0.25
 
 
@@ -116,7 +116,26 @@ def test_a_teacher_without_the_layers_is_refused(pictures):
 
 
 def test_rate_rises_and_falls():
-    rates = [training.rate(step, 1000) for step in range(1, 1001)]
-    assert np.argmax(rates) == training.WARM_UP - 1
-    assert rates[0] == pytest.approx(training.RATE / training.WARM_UP, rel=1e-3)
-    assert 0 < rates[-1] < 1e-4 * training.RATE
+    shares = [training.share_of_rate(step, 1000) for step in range(1, 1001)]
+    assert np.argmax(shares) == training.WARM_UP - 1
+    assert shares[0] == pytest.approx(1 / training.WARM_UP, rel=1e-3)
+    assert 0 < shares[-1] < 1e-4
+
+
+def test_a_student_goes_on_where_it_was(small, pictures):
+    network = random_vgg19(8, width=6)
+    pupil = training.distil(network, pictures, 5)
+    more = training.distil(network, pictures, 3, 6, pupil)
+    for name, pair in pupil.parameters.items():
+        for before, after in zip(pair, more.parameters[name]):
+            assert 0 < np.abs(after - before).max() < 3 * training.GENTLE_RATE
+    with pytest.raises(UserError, match="no student"):
+        training.distil(network, pictures, start=network)
+
+
+def test_the_axes_of_a_teacher_are_always_the_same(small, pictures):
+    """A student that goes on would have to learn the others anew."""
+    network = random_vgg19(8, width=6)
+    first, again = training.Teacher(network, pictures), training.Teacher(network, pictures)
+    for name in student.AXES:
+        np.testing.assert_array_equal(first.axes[name], again.axes[name])

@@ -32,6 +32,9 @@ def add(actions) -> None:
     parser.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
     parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
     parser.add_argument("--steps", type=positive_integer, default=5500, metavar="N", help="of training (5500)")
+    parser.add_argument(
+        "--start", metavar="FILE", help="a network distilled from the same pictures, to teach further, more gently"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
     parser.set_defaults(run=run)
 
@@ -40,6 +43,7 @@ def run(arguments: argparse.Namespace) -> int:
     """Train, and write the student in our own layout."""
     check_output(arguments)
     teacher = load_network(arguments.source)
+    start = load_network(arguments.start) if arguments.start else None
     names, pictures = pictures_in(arguments.images, LONGEST_SIDE)
     for seed in SAMPLE_SEEDS:
         pictures += [draw(seed=seed).astype(np.float32) for draw in (samples.draw_content, samples.draw_style)]
@@ -50,13 +54,14 @@ def run(arguments: argparse.Namespace) -> int:
             bar.set_postfix_str(f"loss {loss:.3f}", refresh=False)
             bar.update()
 
-        student = distil(teacher, pictures, arguments.steps, arguments.seed, on_step)
+        student = distil(teacher, pictures, arguments.steps, arguments.seed, start, on_step)
     origin = {
         "distilled from": dict(teacher.provenance),
         "pictures": names,
         "sample pictures of seeds": list(SAMPLE_SEEDS),
         "steps": arguments.steps,
         "seed": arguments.seed,
+        "started from": dict(start.provenance) if start else None,
     }
     native.write(replace(student, provenance=origin), arguments.output)
     print(f"{arguments.output}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)

@@ -17,6 +17,8 @@ from scratchnst.network import Defaults, Layer, Network, Preprocessing
 CHANNELS = (24, 48, 96)
 CONVOLUTIONS = (2, 2, 4)
 AXES = {"conv1_1": 16, "conv2_1": 48, "conv3_1": 80, "conv3_3": 64, "conv3_4": 64}  # numbers a pixel that it says
+# Weights of the style losses beside VGG19's own: found by measuring pictures with VGG19, see weights/README.md.
+STYLE_FACTORS = {"conv1_1": 4.0, "conv2_1": 1.5, "conv3_1": 1.0, "conv3_4": 1.0}
 PREPROCESSING = Preprocessing("RGB", 1 / 255, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))  # a spread of about 1
 
 

@@ -31,6 +31,7 @@ import numpy as np
 
 from scratchnst import images, vgg
 from scratchnst.distil import crops, student
+from scratchnst.errors import UserError
 from scratchnst.network import Defaults, Network
 from scratchnst.objective import Objective
 from scratchnst.ops import gram
@@ -42,9 +43,10 @@ SIDE = 128  # pixels of a piece
 BATCH = 4  # pieces a step
 POOL = 256  # lessons at hand, of which a few are replaced now and then: the teacher is the slower of the two
 FRESH_EVERY = 2  # steps between lessons from pictures
-PAINT_EVERY, PAINT_FROM = 16, 300  # steps between paintings of the student's own, and the first of them
+PAINT_EVERY, PAINT_FROM = 12, 300  # steps between paintings of the student's own, and the first of them
 PAINTED_AT = (4, 15, 50)  # iterations after which a painting becomes a lesson
 RATE, WARM_UP = 3e-3, 100  # Adam's rate at its height, and the steps that lead up to it
+GENTLE_RATE = 1e-3  # the height for a student that has learned before
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,8 @@ class Teacher:
     axes : layer -> U (C, k)
     """
 
-    def __init__(self, network: Network, pictures: Sequence[np.ndarray], random: np.random.Generator):
+    def __init__(self, network: Network, pictures: Sequence[np.ndarray]):
+        random = np.random.default_rng(0)  # the same axes whenever a student of these pictures goes on
         shown = [images.fit(picture, 256) for picture in pictures]
         self.network = normalize(network, shown, student.AXES)
         pieces = [crops.draw(random, pictures, SIDE) for _ in range(POOL // 2)]
@@ -99,6 +102,7 @@ def distil(
     pictures: Sequence[np.ndarray],
     steps: int = 5500,
     seed: int = 0,
+    start: Network | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Network:
     """Return a student of `network`.
@@ -109,23 +113,27 @@ def distil(
     pictures : images (H, W, 3), RGB 0-255, of any sizes
     steps : of Adam, each on `BATCH` pieces of pictures
     seed : of the pieces and of the first weights
+    start : a student that has learned before, from the same pictures, and goes on, more gently; None is a new one
     on_step : called with the number of the step and the loss, equation (a), over the layers' number
 
     Raises
     ------
     UserError
-        If the network lacks a layer, or there are no pictures.
+        If the network lacks a layer, or `start` is no student.
     """
     network.check_layers(student.AXES)
     random = np.random.default_rng(seed)
-    teacher = Teacher(network, pictures, random)
-    course = Course(teacher, pictures, student.build(random, defaults(network)), random)
+    if start is not None and start.layers != student.build(np.random.default_rng(0), defaults(network)).layers:
+        raise UserError(f"{start.name} is no student of this kind: give a file that was distilled, or none.")
+    highest_rate = RATE if start is None else GENTLE_RATE
+    teacher = Teacher(network, pictures)
+    course = Course(teacher, pictures, start or student.build(random, defaults(network)), random)
 
     def report(parameters, loss):
         if on_step:
             on_step(course.step, loss)
 
-    final = adam(course, course.flat(), steps, callback=report, rate=lambda t: rate(t, steps))
+    final = adam(course, course.flat(), steps, callback=report, rate=lambda t: highest_rate * share_of_rate(t, steps))
     return course.network_with(final.x)
 
 
@@ -214,13 +222,13 @@ def flatten(pairs) -> np.ndarray:
     return np.concatenate([array.ravel() for pair in pairs for array in pair]).astype(np.float64)
 
 
-def rate(step: int, steps: int) -> float:
-    """Return Adam's rate: up over the first steps, then down along half a cosine, so that the end is calm."""
-    return RATE * min(1.0, step / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / (steps + 1)))
+def share_of_rate(step: int, steps: int) -> float:
+    """Return which share of its height Adam's rate has: up at first, then down along half a cosine to a calm end."""
+    return min(1.0, step / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / (steps + 1)))
 
 
 def defaults(network: Network) -> Defaults:
-    """Return the student's defaults: those of a VGG19 that ends at conv3_4, read off the student's layers.
+    """Return the student's defaults: those of a VGG19 that ends at conv3_4, with more weight on the first layers.
 
     Equation 4 divides by N^2, the squared number of channels, of which the student has k instead of C.
     """
@@ -230,6 +238,7 @@ def defaults(network: Network) -> Defaults:
         of_teacher,
         content_layers={student.likeness(name): weight for name, weight in of_teacher.content_layers.items()},
         style_layers={
-            student.likeness(name): weight * shares[name] for name, weight in of_teacher.style_layers.items()
+            student.likeness(name): weight * shares[name] * student.STYLE_FACTORS[name]
+            for name, weight in of_teacher.style_layers.items()
         },
     )

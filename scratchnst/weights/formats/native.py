@@ -9,7 +9,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import asdict, fields, replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -74,7 +74,7 @@ def write(network: Network, path: Path) -> None:
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["scratchnst_format"] = FORMAT
-        file.attrs["network"] = json.dumps(_description(network))
+        file.attrs["network"] = json.dumps(_description(network), default=asdict)
         for name, (w, b) in network.parameters.items():
             group = file.create_group(name)
             group["kernel"] = w.astype(np.float32)
@@ -87,10 +87,9 @@ def _read(file, name):
 
 
 def _description(network):
-    """Everything of a network but its weights, ready for JSON."""
-    described = asdict(replace(network, parameters={}))
-    del described["parameters"]
-    return described
+    """Everything of a network but its weights, and who computes with them: for JSON, with asdict for the rest."""
+    names = [field.name for field in fields(network) if field.name not in ("parameters", "engine")]
+    return {name: getattr(network, name) for name in names}
 
 
 def _network(text, provenance):

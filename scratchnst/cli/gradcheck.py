@@ -1,0 +1,224 @@
+"""``scratchnst gradcheck``: verify every derivative of this package, and the verification itself."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from scratchnst import images, samples, vgg
+from scratchnst.cli.arguments import non_negative_integer, size
+from scratchnst.errors import UserError
+from scratchnst.files import check_writable
+from scratchnst.network import Network
+from scratchnst.objective import Objective
+from scratchnst.verify import plot
+from scratchnst.verify.catalogue import check_objective, check_operation
+from scratchnst.verify.chain import check_chain
+from scratchnst.verify.mutants import Row, run_mutants
+from scratchnst.verify.operations import OPERATIONS
+from scratchnst.verify.report import Report
+from scratchnst.weights.load import load_network
+
+OBJECTIVE = "objective"
+ENGINES = ("textbook",)
+COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
+MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
+OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
+WARM_UP, LONG = 16, 20  # elements before the others' time is estimated, and seconds worth telling
+SAMPLES = 24  # elements of the objective's gradient that are compared one by one, beside all of them together
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "gradcheck",
+        help="verify the hand-written derivatives numerically",
+        description="Compare every hand-written derivative with numerical ones. The table shows, for each input of an "
+        "operation, the largest relative error of the elements compared, the order in which the Taylor remainder "
+        "shrinks (2 if the gradient is right, 1 if it is wrong, - where there is nothing but round-off), and how many "
+        "elements cross a kink. The exit status is 1 if anything is not right.",
+    )
+    parser.add_argument(
+        "--op",
+        nargs="+",
+        metavar="NAME",
+        choices=[*OPERATIONS, OBJECTIVE],
+        help=f"only these: {', '.join(OPERATIONS)}, {OBJECTIVE}",
+    )
+    parser.add_argument(
+        "--network", metavar="NAME|FILE", help="of the full objective (a small VGG19 of random weights)"
+    )
+    parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, of the objective 16)")
+    parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
+    parser.add_argument("--engine", choices=ENGINES, default="textbook", help="whose operations to check (textbook)")
+    parser.add_argument("--full", action="store_true", help="compare every element of the objective's gradient")
+    parser.add_argument("--mutants", action="store_true", help="plant mistakes instead, and see whether they are found")
+    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw V-curves, gradient and error")
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Check, print the table and return the exit status."""
+    if arguments.plot:
+        plot.check_available()
+        check_writable(arguments.plot, images.PICTURE_SUFFIXES)
+    if arguments.mutants:
+        _refuse_with_mutants(arguments)
+        return _run_mutants(arguments)
+    network = _network(arguments)
+    if not arguments.json:
+        print(COLUMNS.format("operation", "of", "elements", "error", "order", "kinks crossed", "verdict", "seconds"))
+    reports = []
+    for report in _reports(arguments, network):
+        reports.append(report)
+        if not arguments.json:
+            _print_rows(report)
+    if arguments.json:
+        print(json.dumps([report.as_dict() for report in reports], indent=2))
+    else:
+        _print_end(reports)
+        _locate(arguments, network, reports)
+    if arguments.plot:
+        plot.draw(reports, arguments.plot)
+    return 0 if all(report.passed for report in reports) else 1
+
+
+def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report]:
+    """Check one after the other what was asked for."""
+    for name in arguments.op or [*OPERATIONS, OBJECTIVE]:
+        if name != OBJECTIVE:
+            yield check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE)
+            continue
+        with _Bar(not arguments.json) as bar:
+            content, style = _pictures(arguments)
+            yield check_objective(
+                network, content, style, arguments.seed, samples=None if arguments.full else SAMPLES, on_element=bar
+            )
+
+
+def _network(arguments: argparse.Namespace) -> Network:
+    """The network asked for, or a VGG19 of few channels with random weights, deep enough for the paper's layers."""
+    if arguments.network:
+        return load_network(arguments.network)
+    random = np.random.default_rng(arguments.seed)
+    layers, parameters, depth = vgg.table(), {}, 3
+    for name in vgg.kernel_shapes():
+        channels = 4
+        w = random.standard_normal((3, 3, depth, channels)) * np.sqrt(2 / (9 * depth))
+        parameters[name] = w.astype(np.float32), (0.1 * random.standard_normal(channels)).astype(np.float32)
+        depth = channels
+    return Network("random vgg19", layers, parameters, vgg.PREPROCESSINGS["torchvision"], vgg.defaults(layers))
+
+
+def _pictures(arguments):
+    """The sample pair, small."""
+    side = arguments.size or OBJECTIVE_SIDE
+    large = max(side, samples.SMALLEST_SIDE)
+    return [
+        images.resize(np.asarray(draw(large, large), np.float64), side, side)
+        for draw in (samples.draw_content, samples.draw_style)
+    ]
+
+
+class _Bar:
+    """Progress of one long check, and, as soon as it can be told, how long it will take."""
+
+    def __init__(self, shown: bool):
+        self.shown, self.started = shown, 0.0
+        self.bar = tqdm(unit=" elements", leave=False, delay=1, disable=not (shown and sys.stderr.isatty()))
+
+    def __enter__(self) -> Callable[[int, int], None]:
+        return self._update
+
+    def __exit__(self, *_) -> None:
+        self.bar.close()
+
+    def _update(self, done: int, total: int) -> None:
+        if done == WARM_UP:
+            self.started = time.perf_counter()
+        if done == 2 * WARM_UP:
+            seconds = (time.perf_counter() - self.started) / WARM_UP * (total - done)
+            if seconds > LONG and self.shown:
+                print(f"{total} elements will take about {seconds:.0f} s.", file=sys.stderr)
+        self.bar.total = total
+        self.bar.update(done - self.bar.n)
+
+
+def _print_rows(report: Report) -> None:
+    """One row an input."""
+    for problem in report.problems:
+        print(f"{report.name:<27}{report.verdict}: {problem}")
+    for item in report.inputs:
+        compared = f"{item.judged}/{item.total}"
+        error = "-" if item.relative_error is None else f"{item.relative_error:.0e}"
+        order = "-" if item.order is None else f"{item.order:.2f}"
+        crossed = str(item.kinks.crossed) if item.kinks.crossed else "-"
+        seconds = f"{report.seconds:.1f}" if item is report.inputs[0] else ""
+        name = report.name if item is report.inputs[0] else ""
+        print(COLUMNS.format(name, item.name, compared, error, order, crossed, item.verdict, seconds), flush=True)
+
+
+def _print_end(reports: Sequence[Report]) -> None:
+    """The whole text of what is not right, and the sum."""
+    wrong = [report for report in reports if not report.passed]
+    for report in wrong:
+        print(f"\n{report}")
+    seconds = sum(report.seconds for report in reports)
+    said = "everything is right" if not wrong else f"{len(wrong)} of {len(reports)} are not right"
+    print(f"\n{said}, {seconds:.0f} s")
+
+
+def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[Report]) -> None:
+    """Where the objective is wrong, check the operations in it one by one, and print which is the first wrong one."""
+    if all(report.passed for report in reports if report.name not in OPERATIONS):
+        return
+    content, style = _pictures(arguments)
+    objective = Objective(network, content, [style], dtype="float64")
+    picture = np.random.default_rng(arguments.seed).uniform(0, 255, objective.shape)
+    print(f"\n{check_chain(objective, picture, seed=arguments.seed)}")
+
+
+def _refuse_with_mutants(arguments):
+    for name in ("op", "network", "size", "plot", "full"):
+        if getattr(arguments, name):
+            raise UserError(f"--mutants plants mistakes of its own: leave out --{name}.")
+
+
+def _run_mutants(arguments: argparse.Namespace) -> int:
+    """Plant mistakes and print what became of each."""
+    start, rows = time.perf_counter(), []
+    if not arguments.json:
+        print(MUTANT_COLUMNS.format("mistake", "outcome", "caught by", "diagnosed as"))
+    for row in run_mutants(arguments.seed):
+        rows.append(row)
+        if not arguments.json:
+            print(
+                MUTANT_COLUMNS.format(row.mutant.name, row.outcome, ", ".join(row.methods), row.diagnosis), flush=True
+            )
+    counts = {outcome: sum(row.outcome == outcome for row in rows) for outcome in sorted({row.outcome for row in rows})}
+    if arguments.json:
+        print(json.dumps([_as_dict(row) for row in rows], indent=2))
+    else:
+        told = ", ".join(f"{count} {outcome}" for outcome, count in counts.items())
+        print(f"\n{len(rows)} changes: {told}; {time.perf_counter() - start:.0f} s")
+    return 1 if any(counts.get(outcome) for outcome in ("missed", "misnamed", "false alarm")) else 0
+
+
+def _as_dict(row: Row) -> dict:
+    return {
+        "mistake": row.mutant.name,
+        "module": row.mutant.module,
+        "outcome": row.outcome,
+        "caught by": list(row.methods),
+        "diagnosis": row.diagnosis,
+        "sentence": row.sentence,
+        "seconds": round(row.seconds, 2),
+    }

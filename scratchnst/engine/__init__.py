@@ -1,0 +1,46 @@
+"""Engines: the operations of `scratchnst.ops` under the same names, each engine in its own way.
+
+An engine is a module.  `scratchnst.engine.textbook` has the operations as they stand in the textbook, the judge of all
+others; `scratchnst.engine.cpu` has them fast.
+"""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from types import ModuleType
+from typing import Any, Protocol
+
+Array = Any
+
+
+class Engine(Protocol):
+    """What a network and its losses compute with.
+
+    Every operation is a module with ``forward`` and ``backward`` that keeps the contract of `scratchnst.ops`.  The
+    convolutions have ``backward_input`` and ``backward_parameters`` besides, and begin their cache with their input x,
+    which ``backward_parameters`` alone needs: who wants no gradient of the parameters puts None in its place, and x is
+    free to go.
+    """
+
+    name: str
+    preprocess: ModuleType
+    conv2d: ModuleType
+    conv2d_relu: ModuleType  # a convolution and its ReLU in one
+    average_pool: ModuleType
+    max_pool: ModuleType
+    gram: ModuleType
+    content_loss: ModuleType
+    style_loss: ModuleType
+    total_variation: ModuleType
+
+    def session(self) -> AbstractContextManager[None]:
+        """Return what to enter around an evaluation; operations outside of it work as well, each on its own."""
+
+    def asarray(self, array: Array, dtype: str | None = None) -> Array:
+        """Return `array` as one of this engine's, where it computes."""
+
+    def asnumpy(self, array: Array) -> Array:
+        """Return an array of this engine's as one of NumPy's."""
+
+    def add(self, total: Array, part: Array) -> Array:
+        """Add `part` to `total`, in place, and return it."""

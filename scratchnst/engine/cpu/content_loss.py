@@ -1,0 +1,31 @@
+"""Content loss, `scratchnst.ops.content_loss`, summed over strips."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratchnst.engine.cpu import threads
+
+Array = Any
+
+ROWS_PER_STRIP = 4
+
+
+def forward(F: Array, P: Array) -> tuple[float, Array]:
+    """Return the content loss, equation 1 of the paper, of features `F` against `P`, and the cache, F - P."""
+    difference = np.empty(F.shape, F.dtype)
+
+    def job(image, top, bottom):
+        here = difference[image, top:bottom]
+        np.subtract(F[image, top:bottom], P[image, top:bottom], out=here)
+        return (here * here).sum(dtype="float64")
+
+    return float(0.5 * threads.total(job, threads.strips(F.shape, ROWS_PER_STRIP))), difference
+
+
+def backward(grad_y: float, cache: Array) -> Array:
+    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dL_content."""
+    difference = cache
+    return difference * difference.dtype.type(grad_y)

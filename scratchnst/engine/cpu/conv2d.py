@@ -1,0 +1,129 @@
+"""The convolution of this engine: `scratchnst.ops.conv2d`'s contract, computed in one of three ways.
+
+`choose` says which, from the shapes alone, by the times that ``python -m scratchnst.engine.cpu.measure`` prints;
+`using` overrides it.
+
+    winograd   3x3 kernels, unless channels or tiles are few: less than a third of the multiplications
+    windows    few input channels: one matrix product, and what it has to gather is little
+    shifted    all others: a matrix product for each weight of the kernel
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from typing import Any
+
+import numpy as np
+
+from scratchnst.engine.cpu import shifted, threads, windows, winograd
+
+Array = Any
+
+WAYS = {"winograd": winograd, "windows": windows, "shifted": shifted}
+FEW_CHANNELS, ENOUGH_CHANNELS, ENOUGH_PIXELS = 15, 32, 256
+
+_forced: ContextVar[str | None] = ContextVar("way to convolve", default=None)
+
+
+def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
+    """Return the name of the way to convolve images of `shape` (N, H, W, C) with a `kernel` (kh, kw, C, K)."""
+    *sides, channels, outputs = kernel
+    three, forced = sides == [3, 3], _forced.get()
+    if forced and (three or forced != "winograd"):
+        return forced
+    if three and min(channels, outputs) >= ENOUGH_CHANNELS and shape[1] * shape[2] >= ENOUGH_PIXELS:
+        return "winograd"
+    return "windows" if channels <= FEW_CHANNELS else "shifted"
+
+
+@contextmanager
+def using(way: str | None) -> Iterator[None]:
+    """Convolve in this way within the block, in this thread, where it can (Winograd's is for 3x3 kernels alone)."""
+    if way is not None and way not in WAYS:
+        raise ValueError(f"there is no way {way!r} to convolve; choose one of {', '.join(WAYS)}")
+    token = _forced.set(way)
+    try:
+        yield
+    finally:
+        _forced.reset(token)
+
+
+def forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array | None, Array]]:
+    """Convolve `x` (N, H, W, C) with `w` (kh, kw, C, K) and add `b` (K,): return y (N, H, W, K) and the cache (x, w).
+
+    Raises
+    ------
+    ValueError
+        If a kernel side is even, or channels or dtypes do not match.
+    """
+    y, _ = convolve(x, w, b)
+    return y, (x, w)
+
+
+def backward(grad_y: Array, cache: tuple) -> tuple[Array, Array, Array]:
+    """Return dL/dx, dL/dw and dL/db from `grad_y` = dL/dy."""
+    return backward_input(grad_y, cache), *backward_parameters(grad_y, cache)
+
+
+def backward_input(grad_y: Array, cache: tuple) -> Array:
+    """Return dL/dx alone."""
+    _, w = cache
+    return convolve_back(grad_y, w)
+
+
+def backward_parameters(grad_y: Array, cache: tuple) -> tuple[Array, Array]:
+    """Return dL/dw and dL/db."""
+    x, w = cache
+    return gradients_of_parameters(x, w, grad_y)
+
+
+def convolve(x: Array, w: Array, b: Array, relu: bool = False) -> tuple[Array, Array | None]:
+    """Return y and, if y is to be rectified, where it is positive."""
+    check(x, w)
+    if b.shape != w.shape[3:]:
+        raise ValueError(f"channels do not match: kernel {w.shape}, bias {b.shape}")
+    if not x.size * w.size:
+        y = np.zeros((*x.shape[:3], w.shape[3]), x.dtype) + b.astype(x.dtype)
+        return (np.maximum(y, 0), y > 0) if relu else (y, None)
+    return WAYS[choose(x.shape, w.shape)].convolve(x, w, b, relu)
+
+
+def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
+    """Return dL/dx: `grad_y`, zero where `mask` is False, convolved with the flipped kernel."""
+    flipped = w[::-1, ::-1].swapaxes(2, 3)
+    check(grad_y, flipped)
+    if not grad_y.size * w.size:
+        return np.zeros((*grad_y.shape[:3], w.shape[2]), grad_y.dtype)
+    return WAYS[choose(grad_y.shape, flipped.shape)].convolve(grad_y, flipped, mask=mask)[0]
+
+
+def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | None = None) -> tuple[Array, Array]:
+    """Return dL/dw and dL/db, `grad_y` being zero where `mask` is False."""
+    if grad_y.shape != (*x.shape[:3], w.shape[3]):
+        raise ValueError(f"the gradient's shape {grad_y.shape} is not that of input {x.shape} and kernel {w.shape}")
+    if not x.size * w.size:
+        return np.zeros(w.shape, x.dtype), np.zeros(w.shape[3], x.dtype)
+    grad_w = WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2])
+
+    def strip(image, top, bottom):
+        g = grad_y[image, top:bottom]
+        g = g if mask is None else g * mask[image, top:bottom]
+        return g.sum(axis=(0, 1))
+
+    return grad_w, threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
+
+
+def check(x: Array, w: Array) -> None:
+    """Raise a ValueError if `x` and `w` cannot be convolved."""
+    if x.dtype not in (np.float32, np.float64):
+        raise ValueError(f"a convolution takes float32 or float64, not {x.dtype}: convert the array with astype")
+    if x.ndim != 4 or w.ndim != 4:
+        raise ValueError(
+            f"a convolution takes images (N, H, W, C) and kernels (kh, kw, C, K), not {x.shape}, {w.shape}"
+        )
+    if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
+        raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(f"channels do not match: input {x.shape}, kernel {w.shape}")

@@ -1,0 +1,28 @@
+"""Style loss, `scratchnst.ops.style_loss`, on this engine's Gram matrices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchnst.engine.cpu import gram
+
+Array = Any
+
+
+def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
+    """Return the style loss E, equation 4 of the paper, and the cache, F and G - A."""
+    G, _ = gram.forward(F)
+    difference = G - A
+    return float((difference.astype("float64") ** 2).sum()) / (4 * _norm(F)), (F, difference)
+
+
+def backward(grad_y: float, cache: tuple[Array, Array]) -> Array:
+    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE."""
+    F, difference = cache
+    return gram.backward(difference * difference.dtype.type(grad_y / (2 * _norm(F))), F)
+
+
+def _norm(F):
+    """N^2 M^2: N channels, M pixels."""
+    _, height, width, channels = F.shape
+    return float(channels) ** 2 * float(height * width) ** 2

@@ -1,0 +1,242 @@
+"""One setting for the number of threads, and the one pool that all operations of this engine share.
+
+An operation cuts its work into jobs; `run` hands them to the pool's threads, each taking the next job when it is
+done with its last.  Two transfers in two threads of a process share the pool, and do not get in each other's way.
+
+While any operation runs, BLAS is held to one thread, since ours are busy already.  That is a setting of the whole
+process, so the last one to leave gives BLAS its threads back.  (OpenBLAS built on OpenMP has a setting for every
+thread; there the pool's threads have theirs, for good.)
+"""
+
+from __future__ import annotations
+
+import contextvars
+import math
+import operator
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
+from functools import cache
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+from threadpoolctl import ThreadpoolController
+
+Array = Any
+
+
+class _State:
+    """What the threads of this process share; a forked child starts with its own."""
+
+    def __init__(self, chosen: int | None = None):
+        self.lock = threading.Lock()
+        self.chosen = chosen
+        self.executor: ThreadPoolExecutor | None = None
+        self.size = 0  # threads of the executor
+        self.sections = 0  # of all threads together, in which BLAS is held to one thread
+        self.limit: Any = None  # gives BLAS its threads back
+
+
+class _Own(threading.local):
+    """What belongs to one thread."""
+
+    def __init__(self):
+        self.in_pool = False
+        self.sections = 0
+        self.buffers: dict[str, Array] = {}
+
+
+_state = _State()
+_own = _Own()
+
+
+def count() -> int:
+    """Return the number of threads: the one set, else that of the cores this process may use.
+
+    The environment variable OMP_NUM_THREADS lowers the latter.
+    """
+    return _state.chosen or default_count()
+
+
+def set_count(number: int | None) -> None:
+    """Set the number of threads for the whole process; None restores the default.
+
+    Raises
+    ------
+    ValueError
+        If the number is not a whole number of 1 or more.
+    """
+    if number is not None and (not isinstance(number, (int, np.integer)) or number < 1):
+        raise ValueError(f"the number of threads must be a whole number of 1 or more, not {number!r}")
+    with _state.lock:
+        _state.chosen = None if number is None else int(number)
+
+
+def default_count() -> int:
+    """Return the number of cores that this process may use, or OMP_NUM_THREADS where that is less."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is 4 here, 2 in nested regions
+    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+
+
+def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
+    """Call ``job(*a)`` for every a of `arguments`, on as many threads as are set, and return when all are done.
+
+    Jobs start in the order given.  The first exception ends the rest and is raised here.  Where there is nothing to
+    share out, the caller does the work itself; so does a job that calls `run`, whom the pool might keep waiting for
+    itself.
+    """
+    waiting = deque(arguments)
+    workers = 1 if _own.in_pool else min(count(), len(waiting))
+    with blas_on_one_thread():
+        if workers <= 1:
+            with _blas(per_thread=True).limit(limits=1):
+                return _work(job, waiting)
+        futures = _submit(workers, job, waiting)
+        try:
+            wait(futures)
+        finally:  # Ctrl-C leaves no job behind that still writes somewhere
+            waiting.clear()
+            wait(futures)
+        for future in futures:
+            future.result()
+
+
+def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
+    """Return the sum of ``job(*a)``, numbers or new arrays, over `arguments`.
+
+    It is added up in their order, whoever is done first, so that it is the same at every run.
+    """
+    done: dict[int, Any] = {}
+    lock, added, result = threading.Lock(), 0, None
+
+    def store(position, *argument):
+        nonlocal added, result
+        part = job(*argument)
+        with lock:
+            done[position] = part
+            while added in done:
+                part = done.pop(added)
+                result = part if result is None else operator.iadd(result, part)
+                added += 1
+
+    run(store, ((position, *argument) for position, argument in enumerate(arguments)))
+    return 0.0 if result is None else result
+
+
+@contextmanager
+def blas_on_one_thread() -> Iterator[None]:
+    """Hold BLAS to one thread; when the last thread has left, BLAS has as many as before."""
+    with _state.lock:
+        if _state.sections == 0:
+            _take_control()
+            _state.limit = _blas(per_thread=False).limit(limits=1)
+        _state.sections += 1
+        _own.sections += 1
+    try:
+        yield
+    finally:
+        with _state.lock:
+            _state.sections -= 1
+            _own.sections -= 1
+            if _state.sections == 0:
+                _restore(_state.limit)
+
+
+def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an uninitialised array that belongs to the calling thread, in memory that this name had before.
+
+    It is good until the thread asks for the same name again.  Memory of which less than a quarter is asked for is
+    given back: deep layers need a lot of it, but it is the shallow ones that need all there is for their activations.
+    """
+    size = math.prod(shape) * np.dtype(dtype).itemsize
+    memory = _own.buffers.get(name)
+    if memory is None or not size <= memory.size <= 4 * size:
+        _own.buffers[name] = memory = None  # free it before the new one is there
+        _own.buffers[name] = memory = np.empty(max(size, 1), np.uint8)
+    return memory[:size].view(dtype).reshape(shape)
+
+
+def pieces(length: int, longest: int) -> list[tuple[int, int]]:
+    """Cut range(length) into as few pieces as possible, none longer than `longest`: (start, stop) of each."""
+    number = -(-length // max(longest, 1))
+    ends = [length * end // number for end in range(number + 1)] if number else [0]
+    return list(pairwise(ends))
+
+
+def strips(shape: tuple[int, ...], rows: int) -> list[tuple[int, int, int]]:
+    """Cut images (N, H, ...) into strips of at most `rows` rows: (image, top, bottom) of each."""
+    count, height = shape[:2]
+    return [(image, *piece) for image in range(count) for piece in pieces(height, rows)]
+
+
+def _work(job, waiting):
+    """Do jobs until none is left."""
+    while True:
+        try:
+            argument = waiting.popleft()
+        except IndexError:
+            return
+        try:
+            job(*argument)
+        except BaseException:
+            waiting.clear()
+            raise
+
+
+def _submit(workers, job, waiting) -> list[Future]:
+    """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one)."""
+    with _state.lock:
+        if _state.executor is None or _state.size != count():
+            if _state.executor is not None:
+                _state.executor.shutdown(wait=False)  # what it has begun it ends
+            _state.size = count()
+            _state.executor = ThreadPoolExecutor(_state.size, "scratchnst", _enter_pool)
+        return [_state.executor.submit(contextvars.copy_context().run, _work, job, waiting) for _ in range(workers)]
+
+
+def _enter_pool():
+    _own.in_pool = True
+    _blas(per_thread=True).limit(limits=1)
+
+
+@cache
+def _blas(per_thread: bool) -> ThreadpoolController:
+    """Return what sets the threads of the BLAS libraries that have such a setting for each thread, or of the others."""
+    libraries = ThreadpoolController().select(user_api="blas")
+    chosen = [
+        library.filepath
+        for library in libraries.lib_controllers
+        if (getattr(library, "threading_layer", None) == "openmp") == per_thread
+    ]
+    return libraries.select(filepath=chosen)
+
+
+def _take_control():
+    """Let the calling thread set the process's BLAS: threadpoolctl lets one thread do so, until told it is done."""
+    for library in _blas(per_thread=False).lib_controllers:
+        if hasattr(library, "clear_controlling_thread"):  # threadpoolctl 3.7 or later
+            library.clear_controlling_thread(force=True)
+
+
+def _restore(limit):
+    _take_control()
+    limit.restore_original_limits()
+    _take_control()  # and leave it to whoever comes next
+
+
+def _after_fork():
+    """A forked child has one thread, the one that forked: no pool, and only this thread's sections."""
+    global _state
+    old, _state = _state, _State(_state.chosen)
+    _state.limit, _state.sections = old.limit, _own.sections
+    if old.sections and not _own.sections:
+        _restore(old.limit)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork)

@@ -1,0 +1,71 @@
+r"""Convolution as one matrix product on windows: the textbook's way, equation (b) of `scratchnst.ops.conv2d`, threaded.
+
+Where the input has few channels, as the image has, each of the nine products of `shifted` would be too thin for BLAS,
+and there is little to copy: the window of a pixel is 27 numbers.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.lib.stride_tricks import as_strided
+
+from scratchnst.engine.cpu import patches, threads
+
+Array = Any
+
+PIXELS_PER_STRIP = 2048
+
+
+def convolve(
+    x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
+) -> tuple[Array, Array | None]:
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (kh, kw, C, K), and where it is positive.
+
+    Parameters
+    ----------
+    b : (K,) array or None, added to y
+    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
+    mask : boolean array of x's shape or None: x is taken as zero where it is False
+    """
+    kh, kw, _, channels = w.shape
+    count, height, width, _ = x.shape
+    y = np.empty((count, height, width, channels), x.dtype)
+    positive = np.empty(y.shape, bool) if relu else None
+    matrix = np.ascontiguousarray(w, x.dtype).reshape(-1, channels)
+
+    def job(image, top, bottom):
+        product = threads.buffer("product", (bottom - top, width, channels), x.dtype)
+        windows = _windows(x, mask, image, top, bottom, kh, kw)
+        np.matmul(windows, matrix, out=product.reshape(-1, channels))
+        if b is not None:
+            product += b
+        patches.write(product, y[image, top:bottom], None if positive is None else positive[image, top:bottom])
+
+    threads.run(job, threads.strips(x.shape, PIXELS_PER_STRIP // width))
+    return y, positive
+
+
+def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:
+    """Return dL/dw (kh, kw, C, K); `grad_y` is taken as zero where `mask`, if there is one, is False."""
+    (kh, kw), (_, height, width, _) = kernel, x.shape
+
+    def job(image, top, bottom):
+        g = threads.buffer("gradient", (bottom - top, width, grad_y.shape[3]), x.dtype)
+        patches.read(grad_y, mask, image, top, 0, g)
+        return _windows(x, None, image, top, bottom, kh, kw).T @ g.reshape(-1, g.shape[2])
+
+    return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
+
+
+def _windows(x, mask, image, top, bottom, kh, kw):
+    """Return the (pixels, kh kw C) matrix of the windows that the output rows from top to bottom look at."""
+    _, _, width, channels = x.shape
+    pixels = threads.buffer("pixels", (bottom - top + kh - 1, width + kw - 1, channels), x.dtype)
+    patches.read(x, mask, image, top - kh // 2, -(kw // 2), pixels)
+    down, right, channel = pixels.strides
+    shape = bottom - top, width, kh, kw * channels  # a window's rows are contiguous
+    windows = threads.buffer("windows", shape, x.dtype)
+    windows[...] = as_strided(pixels, shape, (down, right, down, channel), writeable=False)
+    return windows.reshape(-1, kh * kw * channels)

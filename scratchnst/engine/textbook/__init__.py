@@ -1,0 +1,40 @@
+"""The engine that computes as the textbook does: `scratchnst.ops`, one operation after the other."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext as session
+from operator import iadd as add
+
+from numpy import asarray
+from numpy import asarray as asnumpy
+
+from scratchnst.engine.textbook import conv2d_relu
+from scratchnst.ops import (
+    average_pool,
+    content_loss,
+    conv2d,
+    gram,
+    max_pool,
+    preprocess,
+    style_loss,
+    total_variation,
+)
+
+__all__ = [
+    "add",
+    "asarray",
+    "asnumpy",
+    "average_pool",
+    "content_loss",
+    "conv2d",
+    "conv2d_relu",
+    "gram",
+    "max_pool",
+    "name",
+    "preprocess",
+    "session",
+    "style_loss",
+    "total_variation",
+]
+
+name = "textbook"

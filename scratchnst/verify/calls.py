@@ -1,0 +1,145 @@
+"""Calling a stranger's function: whatever it does, one sentence says what is the matter with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnst.backend import array_module
+from scratchnst.verify.differences import as_float64
+
+Array = Any
+
+
+class Refusal(Exception):
+    """Something that cannot be checked; the message is the sentence for the report."""
+
+    def __str__(self) -> str:
+        sentence = super().__str__()
+        return "The " + sentence[4:] if sentence.startswith("the ") else sentence
+
+
+class NotDeterministic(Refusal):
+    """Two calls with the same input disagree, so that neither result means anything."""
+
+
+def is_array(values: Any) -> bool:
+    """Whether `values` is an array with at least one axis, on whatever device."""
+    return hasattr(values, "dtype") and getattr(values, "ndim", 0) > 0
+
+
+def kind_of(value: Any) -> str:
+    """What something is, in words for a sentence."""
+    if is_array(value):
+        return f"an array of {value.dtype} and of shape {tuple(value.shape)}"
+    if isinstance(value, tuple):
+        return f"a tuple of {len(value)}"
+    return "None" if value is None else f"of type {type(value).__name__}"
+
+
+def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
+    """Return a copy of an input in the dtype to check it in, float64 unless `keep_dtype` asks for its own float32."""
+    given = x
+    if callable(x):
+        raise Refusal(f"{name} is a function, not numbers: the function to be checked comes first, then {name}.")
+    if not hasattr(x, "__cuda_array_interface__"):
+        x = call(f"turning {name} into an array", np.asarray, x)
+    kind = x.dtype.kind
+    if kind == "c":
+        raise Refusal(f"{name} is complex: give its real and its imaginary part as two real inputs.")
+    if kind not in "fiu":
+        raise Refusal(f"{name} is {kind_of(given)}: give real numbers, only they have a gradient.")
+    if x.size == 0:
+        raise Refusal(f"{name} has the shape {tuple(x.shape)}, so there is nothing to check: give it some elements.")
+    if not bool(array_module(x).isfinite(x).all()):
+        raise Refusal(f"{name} holds NaN or infinity: check the gradient at a point where everything is finite.")
+    if keep_dtype and x.dtype == np.float32:
+        single, double = (float(np.finfo(dtype).eps) ** (2 / 3) for dtype in ("float32", "float64"))
+        notes.append(
+            f"{name} is checked in float32, as asked: numerical derivatives can be expected to be right to about "
+            f"{single:.0e} of their size, in float64 it would be {double:.0e}."
+        )
+        return x.astype("float32", order="C")
+    if x.dtype != np.float64:
+        notes.append(f"{name} is {x.dtype}; it is checked in float64.")
+    return x.astype("float64", order="C")
+
+
+def checked_samples(samples: int | None) -> None:
+    """Raise a Refusal unless `samples` is a number of elements or None."""
+    if samples is not None and samples < 1:
+        raise Refusal(f"samples must be 1 or more, or None for all elements, not {samples}.")
+
+
+def call(what: str, function: Callable, *arguments: Any) -> Any:
+    """Return function(*arguments), an exception made a Refusal; a KeyboardInterrupt passes."""
+    try:
+        with np.errstate(all="ignore"):
+            return function(*arguments)
+    except Refusal:
+        raise
+    except Exception as error:
+        raise Refusal(f"{what} raises {type(error).__name__}: {error}") from error
+
+
+def check_unchanged(what: str, copy: Any, original: Any, role: str) -> None:
+    """Raise a Refusal if a function has changed the copy that it was given."""
+    if is_array(original) and not (copy.shape == original.shape and bool((copy == original).all())):
+        raise Refusal(f"{what} changes {role}: it must leave it as it is and work on a copy.")
+
+
+def checked_values(values: Any, what: str) -> Any:
+    """Return numbers if they are real, finite and there are some, else raise a Refusal."""
+    given = values
+    if not hasattr(values, "dtype"):
+        values = call(f"turning {what} into an array", np.asarray, values)
+    if values.dtype.kind == "c":
+        raise Refusal(f"{what} is complex: only a real function has the gradient that is checked here.")
+    if values.dtype.kind not in "fiu":
+        raise Refusal(f"{what} is {kind_of(given)}: it must be made of real numbers.")
+    if values.size == 0:
+        raise Refusal(f"{what} has the shape {tuple(values.shape)}, no elements, so there is nothing to check.")
+    numbers = as_float64(values)
+    wrong = ~array_module(numbers).isfinite(numbers)
+    if bool(wrong.any()):
+        first = tuple(int(place) for place in array_module(wrong).argwhere(wrong)[0]) if wrong.ndim else ()
+        where = f" at {first}" if first else ""
+        count = f" ({int(wrong.sum())} of {wrong.size} are not finite)" if first else ""
+        raise Refusal(f"{what} is {float(numbers[first])}{where}{count}: it must be finite.")
+    return values
+
+
+def checked_scalar(value: Any, what: str) -> float:
+    """Return a function's value if it is one finite real number, else raise a Refusal."""
+    values = checked_values(value, what)
+    if values.size != 1:
+        raise Refusal(f"{what} has the shape {tuple(values.shape)}; a gradient is that of a single number: sum it up.")
+    return float(values.reshape(()))
+
+
+def checked_gradient(gradient: Any, x: Array, what: str, dtypes: Sequence[str]) -> Array:
+    """Return a gradient in float64 if it is one of `x`: finite, of its shape and of one of `dtypes`."""
+    values = checked_values(gradient, what)
+    if tuple(values.shape) != tuple(x.shape):
+        raise Refusal(f"{what} has the shape {tuple(values.shape)}; it must have that of its input, {tuple(x.shape)}.")
+    if hasattr(gradient, "dtype") and str(values.dtype) not in dtypes:
+        raise Refusal(f"{what} is {values.dtype} for an input in {x.dtype}: it must have the dtype of its input.")
+    return as_float64(values)
+
+
+def check_same(first: Any, second: Any, what: str, dtype: Any, notes: list[str]) -> None:
+    """Raise a Refusal if two calls differ by more than rounding; note it if they differ by that."""
+    first, second = as_float64(first), as_float64(second)
+    advice = "seed its randomness, and let nothing remain from one call to the next, in the cache or elsewhere"
+    if first.shape != second.shape:
+        shapes = f"{first.shape} and {second.shape}"
+        raise NotDeterministic(f"{what} is not deterministic, two calls give shapes {shapes}: {advice}.")
+    difference, size = float(abs(first - second).max()), float(abs(first).max())
+    if difference > float(np.finfo(dtype).eps) ** 0.5 * size:
+        raise NotDeterministic(
+            f"{what} is not deterministic, two calls at one point differ by {difference:.1e}: {advice}."
+        )
+    if difference:
+        notes.append(f"{what} differs from call to call by rounding, {difference:.0e}.")

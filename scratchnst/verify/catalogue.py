@@ -1,0 +1,141 @@
+"""The textbook checked by itself: every operation, and the full objective from pixels to loss."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnst.network import Network
+from scratchnst.objective import Objective
+from scratchnst.verify import autograd
+from scratchnst.verify.check import check_backward, check_gradient
+from scratchnst.verify.kinks import Pattern, network_pattern
+from scratchnst.verify.operations import OPERATIONS, module_name
+from scratchnst.verify.report import Report
+
+__all__ = ["OPERATIONS", "check_objective", "check_operation"]
+
+Array = Any
+
+
+def check_operation(
+    name: str,
+    seed: int = 0,
+    size: int = 5,
+    *,
+    samples: int | None = None,
+    module: ModuleType | None = None,
+    with_torch: bool = True,
+    on_element: Callable[[int, int], None] | None = None,
+) -> Report:
+    """Check an operation of the textbook on random inputs.
+
+    Parameters
+    ----------
+    name : in `OPERATIONS`
+    seed : of inputs, upstream gradient and directions
+    size : of the images, `size` x (`size` + 1)
+    samples, on_element : as in `check_gradient`; every element is compared by default
+    module : stands in for the operation's own, so that a wrong one can be checked
+    with_torch : whether PyTorch's gradient is compared, if it is installed
+    """
+    case = OPERATIONS[name].case(seed, size, module)
+    return check_backward(
+        case.forward,
+        case.backward,
+        case.inputs,
+        names=case.names,
+        kinks=case.kinks,
+        operation=module_name(name),
+        torch_forward=case.torch_forward if with_torch else None,
+        samples=samples,
+        seed=seed,
+        name=name,
+        on_element=on_element,
+    )
+
+
+def check_objective(
+    network: Network,
+    content: Array | None,
+    style: Array | None,
+    seed: int = 0,
+    *,
+    samples: int | None = 64,
+    objective: type[Objective] = Objective,
+    with_torch: bool = True,
+    on_element: Callable[[int, int], None] | None = None,
+    **settings: Any,
+) -> Report:
+    """Check the gradient of the full objective, from pixels to loss, at a random picture.
+
+    Parameters
+    ----------
+    network, content, style, settings : what `Objective` takes; None leaves an image out
+    seed : of picture, sample and directions
+    samples, on_element : as in `check_gradient`
+    objective : stands in for the class `Objective`, so that a wrong one can be checked
+    with_torch : whether PyTorch's gradient is compared, if it is installed
+    """
+    settings = {"dtype": "float64", **settings}
+    ours = objective(network, content, [] if style is None else [style], **settings)
+    picture = np.random.default_rng(seed).uniform(0, 255, ours.shape)
+    torch_f = autograd.objective(ours) if with_torch else None
+    watched = Watched(ours)
+    return check_gradient(
+        watched.loss,
+        picture,
+        watched.gradient,
+        kinks=watched.pattern,
+        torch_f=torch_f,
+        samples=samples,
+        seed=seed,
+        name=f"objective of {network.name}",
+        on_element=on_element,
+    )
+
+
+class Watched:
+    """An objective whose network shows its cache: loss, gradient and kinks of one walk down.
+
+    It stands in the objective's network's place.  While only the loss is wanted, the walk back up is left out.
+    """
+
+    def __init__(self, objective: Objective):
+        self.objective, self.network, self.engine = objective, objective.network, objective.network.engine
+        objective.network = self  # type: ignore[assignment]
+        self.walks_back = True
+        self.recent: dict[bytes, Pattern] = {}
+
+    def loss(self, x: Array) -> float:
+        """The loss at picture `x`."""
+        self.walks_back = False
+        return self.objective(x)[0]
+
+    def gradient(self, x: Array) -> Array:
+        """The gradient at picture `x`."""
+        self.walks_back = True
+        return self.objective(x)[1]
+
+    def pattern(self, x: Array) -> Pattern:
+        """Which units of the network are on which side of their kink; known already where the loss has just been."""
+        if x.tobytes() not in self.recent:
+            self.loss(x)
+        return self.recent[x.tobytes()]
+
+    def forward(self, x: Array, taps: Any, training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
+        """The network's forward, its pattern of units remembered."""
+        features, cache = self.network.forward(x, taps, training)
+        while len(self.recent) >= 4:
+            del self.recent[next(iter(self.recent))]
+        self.recent[x.tobytes()] = network_pattern(self.network, cache)
+        return features, cache
+
+    def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
+        """The network's backward; zeros where nobody asks for the gradient."""
+        if not self.walks_back:
+            return np.zeros((1, *self.objective.shape))
+        return self.network.backward(grad_features, cache)

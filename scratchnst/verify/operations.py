@@ -1,0 +1,229 @@
+"""The textbook's operations, each with random inputs to check it on.
+
+Inputs are neither square nor alone: heights, widths, numbers of images, channels and filters all differ, so that a
+mistake in their order shows.  There are a few exact ties and zeros where an operation has kinks.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnst.ops import (
+    average_pool,
+    content_loss,
+    conv2d,
+    gram,
+    max_pool,
+    preprocess,
+    relu,
+    style_loss,
+    total_variation,
+)
+from scratchnst.verify import autograd
+from scratchnst.verify.kinks import pool_winners, relu_signs
+
+Array = Any
+
+# Oxford's order and torchvision's kind of numbers, no two of which are alike.
+PREPROCESSING = ("BGR", 0.5, (103.9, 116.8, 123.7), (0.25, 0.5, 2.0))
+
+
+@dataclass(frozen=True)
+class Case:
+    """An operation with inputs: what `check_backward` takes.
+
+    Attributes
+    ----------
+    names, inputs : the inputs that have a gradient, float64
+    forward : inputs -> (y, cache)
+    backward : (grad_y, cache) -> gradient, or a tuple of them
+    torch_forward : torch tensors of the inputs -> y
+    kinks : inputs -> {name: integer array}, or None
+    """
+
+    names: tuple[str, ...]
+    inputs: tuple[Array, ...]
+    forward: Callable
+    backward: Callable
+    torch_forward: Callable
+    kinks: Callable | None = None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One operation of the textbook.
+
+    Attributes
+    ----------
+    module : of `scratchnst.ops`
+    make : (random, size, module) -> Case with images of `size` x (`size` + 1) pixels; the module may be another one
+        than the operation's own, so that a wrong one can be checked
+    kinks : inputs -> {name: integer array}, or None
+    """
+
+    module: ModuleType
+    make: Callable[[np.random.Generator, int, ModuleType], Case]
+    kinks: Callable | None = None
+
+    def case(self, seed: int = 0, size: int = 5, module: ModuleType | None = None) -> Case:
+        """Return the operation, or the `module` in its place, with inputs drawn with `seed`."""
+        return self.make(np.random.default_rng(seed), size, module or self.module)
+
+
+def convolution(kh: int, kw: int) -> Operation:
+    """A convolution with kernels of kh x kw pixels."""
+
+    def make(random, size, module):
+        x = random.standard_normal((2, size, size + 1, 3))
+        w, b = random.standard_normal((kh, kw, 3, 4)), random.standard_normal(4)
+        return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, autograd.conv2d)
+
+    return Operation(conv2d, make)
+
+
+def _relu(random, size, module):
+    x = random.standard_normal((2, size, size + 1, 3))
+    x[0, 0, 0, 0] = 0
+    return Case(("x",), (x,), module.forward, module.backward, autograd.relu, relu_signs)
+
+
+def _average_pool(random, size, module):
+    x = random.standard_normal((2, size, size + 1, 3))
+    return Case(("x",), (x,), module.forward, module.backward, autograd.average_pool)
+
+
+def _max_pool(random, size, module):
+    """In one square of each image and channel two pixels tie for the first place, as zeros behind a ReLU do."""
+    x = random.standard_normal((2, size, size + 1, 3))
+    x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
+    return Case(("x",), (x,), module.forward, module.backward, autograd.max_pool, pool_winners)
+
+
+def _preprocess(random, size, module):
+    x = random.uniform(0, 255, (2, size, size + 1, 3))
+    return Case(
+        ("x",),
+        (x,),
+        lambda x: module.forward(x, *PREPROCESSING),
+        module.backward,
+        lambda x: autograd.preprocess(x, *PREPROCESSING),
+    )
+
+
+def _gram(random, size, module):
+    x = random.standard_normal((2, size, size + 1, 4))
+    return Case(("x",), (x,), module.forward, module.backward, autograd.gram)
+
+
+def _content_loss(random, size, module):
+    F, P = random.standard_normal((2, 2, size, size + 1, 3))
+    return Case(
+        ("F",),
+        (F,),
+        lambda F: module.forward(F, P),
+        module.backward,
+        lambda F: autograd.content_loss(F, F.new_tensor(P)),
+    )
+
+
+def _style_loss(random, size, module):
+    F, S = random.standard_normal((2, 2, size, size + 1, 4))
+    A = np.einsum("nhwi,nhwj->nij", S, S)
+    return Case(
+        ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: autograd.style_loss(F, F.new_tensor(A))
+    )
+
+
+def _total_variation(random, size, module):
+    x = random.uniform(0, 255, (2, size, size + 1, 3))
+    return Case(("x",), (x,), module.forward, module.backward, autograd.total_variation)
+
+
+def _equation_2(random, size, module):
+    """The content loss of a ReLU's output, differentiated with respect to its input in one go."""
+    z, P = random.standard_normal((2, 2, size, size + 1, 3))
+    P = np.maximum(P, 0)
+
+    def forward(z):
+        F = np.maximum(z, 0)
+        return module.forward(F, P)[0], F
+
+    return Case(
+        ("z",),
+        (z,),
+        forward,
+        lambda grad_y, F: grad_y * module.equation_2(F, P),
+        lambda z: autograd.content_loss(autograd.relu(z), z.new_tensor(P)),
+        relu_signs,
+    )
+
+
+def _equation_6(random, size, module):
+    """The style loss of a ReLU's output, differentiated with respect to its input in one go."""
+    z, S = random.standard_normal((2, 1, size, size + 1, 4))
+    S = np.maximum(S, 0)
+    A = np.einsum("nhwi,nhwj->nij", S, S)
+
+    def forward(z):
+        F = np.maximum(z, 0)
+        return module.forward(F, A)[0], F
+
+    def backward(grad_y, F):
+        return grad_y * module.equation_6(F.reshape(-1, 4), A[0]).reshape(F.shape)
+
+    return Case(
+        ("z",),
+        (z,),
+        forward,
+        backward,
+        lambda z: autograd.style_loss(autograd.relu(z), z.new_tensor(A)),
+        relu_signs,
+    )
+
+
+OPERATIONS: Mapping[str, Operation] = {
+    "conv2d": convolution(3, 3),
+    "conv2d 5x3": convolution(5, 3),
+    "conv2d 1x1": convolution(1, 1),
+    "relu": Operation(relu, _relu, relu_signs),
+    "average_pool": Operation(average_pool, _average_pool),
+    "max_pool": Operation(max_pool, _max_pool, pool_winners),
+    "preprocess": Operation(preprocess, _preprocess),
+    "gram": Operation(gram, _gram),
+    "content_loss": Operation(content_loss, _content_loss),
+    "style_loss": Operation(style_loss, _style_loss),
+    "total_variation": Operation(total_variation, _total_variation),
+    "equation 2": Operation(content_loss, _equation_2, relu_signs),
+    "equation 6": Operation(style_loss, _equation_6, relu_signs),
+}
+
+
+def module_name(name: str) -> str:
+    """Return the name of the module of `scratchnst.ops` that the operation `name` lives in."""
+    return OPERATIONS[name].module.__name__.rpartition(".")[2]
+
+
+def recognise(inputs: Sequence[Array], output: Array) -> str | None:
+    """Return the name of the one operation that makes `output` of `inputs`, or None if there is none or several."""
+    modules = {operation.module.__name__: operation.module for operation in OPERATIONS.values()}
+    found = [name.rpartition(".")[2] for name, module in modules.items() if _makes(module, inputs, output)]
+    return found[0] if len(found) == 1 else None
+
+
+def _makes(module, inputs, output):
+    try:
+        with np.errstate(all="ignore"):
+            y, _ = module.forward(*(x.copy() for x in inputs))
+    except Exception:  # these inputs are none that the operation takes
+        return False
+    return np.shape(y) == np.shape(output) and np.allclose(y, output, rtol=1e-5, atol=1e-6 * float(np.abs(y).max()))
+
+
+def kinks_of(name: str | None) -> Callable | None:
+    """Return the kinks of the operation `name`, None for one that has none or that nobody knows."""
+    return OPERATIONS[name].kinks if name is not None and name in OPERATIONS else None

@@ -1,0 +1,158 @@
+"""A forward and a backward after the contract of `scratchnst.ops`, called with care."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnst.backend import array_module
+from scratchnst.verify.adjoint import Adjoint, adjoint_identity
+from scratchnst.verify.calls import (
+    Refusal,
+    as_input,
+    call,
+    check_same,
+    check_unchanged,
+    checked_gradient,
+    checked_values,
+    is_array,
+    kind_of,
+)
+
+Array = Any
+
+
+class Pair:
+    """A forward and a backward with inputs, tried out; a Refusal tells if they cannot be checked at all.
+
+    Attributes
+    ----------
+    names, inputs : as they are checked, in float64 or, if asked, float32
+    y : the output of forward
+    grad_y : a random upstream gradient of y's shape, not uniform and not small anywhere
+    gradients : what backward returns for it, one entry an input
+    notes : sentences worth knowing
+    """
+
+    def __init__(
+        self,
+        forward: Callable,
+        backward: Callable,
+        inputs: Sequence[Array] | Array,
+        names: Sequence[str] | None = None,
+        keep_dtype: bool = False,
+        seed: int = 0,
+    ):
+        self.forward, self.backward = forward, backward
+        self.notes: list[str] = []
+        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        if not inputs:
+            raise Refusal("There are no inputs: give a list of the arrays that forward takes.")
+        self.names = list(names) if names else argument_names(forward, len(inputs))
+        if len(self.names) != len(inputs):
+            raise Refusal(f"There are {len(inputs)} inputs but {len(self.names)} names: give each input one name.")
+        self.inputs = [as_input(x, name, keep_dtype, self.notes) for x, name in zip(inputs, self.names)]
+        copies = [x.copy() for x in self.inputs]
+        self.y, cache = self._run(copies)
+        again, _ = self._run([x.copy() for x in self.inputs])
+        check_same(self.y, again, "the output of forward", self.inputs[0].dtype, self.notes)
+        if is_array(self.y) and self.y.dtype != self.inputs[0].dtype:
+            self.notes.append(
+                f"forward turns {self.inputs[0].dtype} into {self.y.dtype}; an output has its input's dtype."
+            )
+        self.grad_y = self._upstream(np.random.default_rng(seed))
+        self.gradients = self.transposed(self.grad_y, cache)
+        self._second = self.transposed(self.grad_y, cache)
+        for copy, x, name in zip(copies, self.inputs, self.names):
+            check_unchanged("backward", copy, x, f"the input {name}, which it finds in its cache")
+
+    def gradient(self, position: int) -> Array:
+        """Return the gradient with respect to one input in float64, or raise a Refusal if it is none."""
+        x, what = self.inputs[position], f"the gradient with respect to {self.names[position]}"
+        given = (self.gradients[position], self._second[position])
+        first, second = (checked_gradient(each, x, what, [str(x.dtype)]) for each in given)
+        check_same(first, second, what, x.dtype, self.notes)
+        return first
+
+    def output_of(self, position: int) -> Callable[[Array], Array]:
+        """Return y as a function of one input, the others held fixed."""
+        return lambda x: self.forward(*self._with(position, x))[0]
+
+    def nearby(self, position: int) -> Callable[[float], Array]:
+        """Return the gradient with respect to one input as a function of a factor that all inputs are multiplied by."""
+
+        def gradient(factor):
+            _, cache = self.forward(*((x * factor).astype(x.dtype, copy=False) for x in self.inputs))
+            return _as_list(self.backward(_copy(self.grad_y), cache))[position]
+
+        return gradient
+
+    def adjoint(self, position: int, seed: int) -> Adjoint | None:
+        """Try the adjoint identity in one input; None where forward is not linear in it or backward fails."""
+        _, cache = self.forward(*self._with(position, self.inputs[position].copy()))
+        try:
+            with np.errstate(all="ignore"):
+                return adjoint_identity(
+                    self.output_of(position),
+                    lambda u: _as_list(self.backward(u, cache))[position],
+                    self.inputs[position],
+                    seed,
+                )
+        except Exception:  # far from x the operation may have no value; that is no fault
+            return None
+
+    def transposed(self, grad_y: Array, cache: Any) -> list:
+        """Return what backward returns, one entry an input."""
+        upstream = _copy(grad_y)
+        result = _as_list(call("backward", self.backward, upstream, cache))
+        check_unchanged("backward", upstream, grad_y, "the upstream gradient grad_y")
+        if len(result) != len(self.inputs):
+            raise Refusal(
+                f"backward returns {len(result)} gradients for {len(self.inputs)} inputs: it must return one for each, "
+                "None for an input without a gradient."
+            )
+        return [_copy(gradient) for gradient in result]
+
+    def _run(self, copies):
+        """(y, cache) of copies of the inputs, y a copy and checked."""
+        result = call("forward", self.forward, *copies)
+        for copy, x, name in zip(copies, self.inputs, self.names):
+            check_unchanged("forward", copy, x, f"its input {name}")
+        if not (isinstance(result, tuple) and len(result) == 2):
+            raise Refusal(f"forward returns {kind_of(result)}, not a pair (y, cache).")
+        y, cache = result
+        return _copy(checked_values(y, "the output of forward")), cache
+
+    def _with(self, position, x):
+        """Copies of the inputs, one of them replaced."""
+        return [x if number == position else other.copy() for number, other in enumerate(self.inputs)]
+
+    def _upstream(self, random):
+        shape = np.shape(self.y)
+        sizes = random.uniform(0.5, 1.5, shape) * random.choice([-1.0, 1.0], shape)
+        if not is_array(self.y):
+            return float(sizes)  # as the textbook's losses take it
+        dtype = self.y.dtype if self.y.dtype.kind == "f" else "float64"
+        return array_module(self.y).asarray(sizes, dtype)
+
+
+def argument_names(function: Callable, count: int) -> list[str]:
+    """Return the names of the first `count` arguments of a function, or "input 1", "input 2" ... if it hides them."""
+    kinds = (inspect.Parameter.POSITIONAL_ONLY, inspect.Parameter.POSITIONAL_OR_KEYWORD)
+    try:
+        parameters = list(inspect.signature(function).parameters.values())
+    except (TypeError, ValueError):
+        parameters = []
+    names = [parameter.name for parameter in parameters if parameter.kind in kinds]
+    return names[:count] if len(names) >= count else [f"input {number}" for number in range(1, count + 1)]
+
+
+def _as_list(result):
+    return list(result) if isinstance(result, (tuple, list)) else [result]
+
+
+def _copy(values):
+    return values.copy() if hasattr(values, "dtype") else values

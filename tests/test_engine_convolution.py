@@ -1,0 +1,266 @@
+"""The engine's three ways to convolve, each against the textbook in float64."""
+
+from __future__ import annotations
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numerical import relative_error
+
+from scratchnst.engine.cpu import conv2d, conv2d_relu, shifted, threads, windows, winograd
+from scratchnst.ops import conv2d as textbook
+from scratchnst.ops import relu
+
+WAYS = [winograd, windows, shifted]
+TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
+# Sides of one, of a tile less and more, of several blocks of tiles; few and many channels, no round numbers of them.
+SHAPES = [
+    ((1, 1, 1, 3), 2),
+    ((1, 1, 9, 1), 3),
+    ((2, 5, 7, 3), 65),
+    ((3, 4, 4, 65), 1),
+    ((1, 13, 3, 16), 33),
+    ((1, 31, 33, 6), 7),
+]
+
+
+@pytest.fixture(params=[1, 2])
+def two_counts(request):
+    """One thread and two; afterwards as before."""
+    threads.set_count(request.param)
+    yield request.param
+    threads.set_count(None)
+
+
+@pytest.fixture(params=[None, 3])
+def block_sizes(request, monkeypatch):
+    """Blocks as they are, and so small that every image has many."""
+    if request.param:
+        monkeypatch.setattr(winograd, "TILES_PER_BLOCK", (request.param, request.param))
+        monkeypatch.setattr(windows, "PIXELS_PER_STRIP", request.param)
+        monkeypatch.setattr(shifted, "NUMBERS_PER_STRIP", 40 * request.param)
+
+
+def case(random, shape, outputs, dtype, kernel=(3, 3)):
+    """Return x, w, b, an upstream gradient, and a mask for each image."""
+    x = random.standard_normal(shape).astype(dtype)
+    w = random.standard_normal((*kernel, shape[3], outputs)).astype(dtype)
+    b = random.standard_normal(outputs).astype(dtype)
+    g = random.standard_normal((*shape[:3], outputs)).astype(dtype)
+    return x, w, b, g, random.random(x.shape) > 0.4, random.random(g.shape) > 0.4
+
+
+def in_float64(*arrays):
+    return [array.astype("float64") for array in arrays]
+
+
+@pytest.mark.parametrize(("shape", "outputs"), SHAPES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_is_the_textbooks_convolution(random, way, shape, outputs, dtype, two_counts, block_sizes):
+    x, w, b, _, mask, _ = case(random, shape, outputs, dtype)
+    expected, _ = textbook.forward(*in_float64(x, w, b))
+    y, positive = way.convolve(x, w, b)
+    assert y.dtype == dtype
+    assert positive is None
+    assert relative_error(y, expected) < TOLERANCE[dtype]
+
+    masked, _ = way.convolve(x, w, mask=mask)
+    expected, _ = textbook.forward(*in_float64(x * mask, w, np.zeros(outputs)))
+    assert relative_error(masked, expected) < TOLERANCE[dtype]
+
+    rectified, positive = way.convolve(x, w, b, relu=True)
+    np.testing.assert_array_equal(rectified, np.maximum(y, 0))
+    np.testing.assert_array_equal(positive, y > 0)
+
+
+@pytest.mark.parametrize(("shape", "outputs"), SHAPES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_has_the_textbooks_kernel_gradient(random, way, shape, outputs, dtype, two_counts, block_sizes):
+    x, w, _, g, _, mask = case(random, shape, outputs, dtype)
+    for chosen in (None, mask):
+        grad_w = way.kernel_gradient(x, g, chosen, (3, 3))
+        masked = g if chosen is None else g * chosen
+        expected, _ = textbook.backward_parameters(*in_float64(masked), in_float64(x, w))
+        assert grad_w.dtype == dtype
+        assert grad_w.shape == w.shape
+        assert relative_error(grad_w, expected) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (5, 3), (1, 7)])
+@pytest.mark.parametrize("way", [windows, shifted])
+def test_odd_kernels_of_other_sizes(random, way, kernel, dtype, two_counts):
+    x, w, b, g, _, mask = case(random, (2, 4, 6, 5), 3, dtype, kernel)
+    expected, _ = textbook.forward(*in_float64(x, w, b))
+    assert relative_error(way.convolve(x, w, b)[0], expected) < TOLERANCE[dtype]
+    expected, _ = textbook.backward_parameters(*in_float64(g * mask), in_float64(x, w))
+    assert relative_error(way.kernel_gradient(x, g, mask, kernel), expected) < TOLERANCE[dtype]
+
+
+@pytest.mark.parametrize("way", ["winograd", "windows", "shifted"])
+def test_adjoint_in_the_image_and_in_the_kernel(random, way):
+    """<x * w, g> = <x, A^T g> for the map A of x, and the same for that of w, to rounding."""
+    x, w, _, g, _, _ = case(random, (2, 11, 18, 9), 10, "float64")
+    with conv2d.using(way):
+        y, cache = conv2d.forward(x, w, np.zeros(10))
+        grad_x, grad_w, _ = conv2d.backward(g, cache)
+    assert np.sum(y * g) == pytest.approx(np.sum(x * grad_x), rel=1e-12)
+    assert np.sum(y * g) == pytest.approx(np.sum(w * grad_w), rel=1e-12)
+
+
+@pytest.mark.parametrize("way", ["winograd", "windows", "shifted"])
+def test_relu_in_one_is_convolution_then_relu(random, way):
+    x, w, b, g, _, _ = case(random, (2, 6, 9, 5), 4, "float64")
+    with conv2d.using(way):
+        y, cache = conv2d_relu.forward(x, w, b)
+        grads = conv2d_relu.backward(g, cache)
+    z, conv_cache = textbook.forward(x, w, b)
+    expected, relu_cache = relu.forward(z)
+    np.testing.assert_allclose(y, expected, rtol=0, atol=1e-12 * expected.max())
+    for grad, wanted in zip(grads, textbook.backward(relu.backward(g, relu_cache), conv_cache)):
+        assert relative_error(grad, wanted) < 1e-12
+
+
+@pytest.mark.parametrize("way", [None, "winograd", "windows", "shifted"])
+def test_inputs_that_are_not_contiguous(random, way, dtype):
+    """Transposed, reversed, strided: as their contiguous copies, and unchanged."""
+    x = random.standard_normal((4, 12, 5, 2)).astype(dtype).transpose(3, 1, 2, 0)[:, ::-2]
+    w = random.standard_normal((3, 6, 3, 4)).astype(dtype)[:, ::2].swapaxes(2, 3)[::-1]
+    w = np.concatenate([w, w], axis=3)[..., ::-2]
+    b = random.standard_normal(6).astype(dtype)[::-2]
+    g = random.standard_normal((2, 5, 6, 3)).astype(dtype).swapaxes(1, 2)[:, :, ::-1]
+    before = [array.copy() for array in (x, w, b, g)]
+    with conv2d.using(way):
+        y, cache = conv2d_relu.forward(x, w, b)
+        grads = conv2d_relu.backward(g, cache)
+        expected, cache = conv2d_relu.forward(*before[:3])
+        wanted = conv2d_relu.backward(before[3], cache)
+    assert relative_error(y, expected) < TOLERANCE[dtype]
+    for grad, one in zip(grads, wanted):
+        assert relative_error(grad, one) < TOLERANCE[dtype]
+    for array, old in zip((x, w, b, g), before):
+        np.testing.assert_array_equal(array, old)
+
+
+def test_winograds_matrices_are_exact_in_one_dimension():
+    """Equation (d) with unit vectors: output p takes input i times weight j where i = p + j, and nothing else."""
+    A, B = winograd.matrices(np.dtype("float64")).A, winograd.matrices(np.dtype("float64")).B
+    points = np.array(winograd.FINITE_POINTS)
+    G = np.vstack([points[:, np.newaxis] ** np.arange(3), [0, 0, 1]])
+    np.testing.assert_array_equal(winograd.matrices(np.dtype("float64")).GG, np.kron(G, G).reshape(6, 6, 9))
+    products = np.einsum("kp,kj,ik->pij", A, G, B)
+    for p, i, j in product(range(4), range(6), range(3)):
+        assert products[p, i, j] == pytest.approx(float(i == p + j), abs=1e-14)
+
+
+def test_winograd_rounds_little(random):
+    """In float32, over 256 channels: typical errors of 2e-6, as the docstring says."""
+    x = np.maximum(random.standard_normal((1, 32, 32, 256)), 0).astype("float32")
+    w = (random.standard_normal((3, 3, 256, 32)) / 48).astype("float32")
+    y, _ = winograd.convolve(x, w)
+    expected, _ = winograd.convolve(*in_float64(x, w))
+    assert np.sqrt(np.mean((y - expected) ** 2) / np.mean(expected**2)) < 2.5e-6
+
+
+@pytest.mark.parametrize("size", [1e-30, 1e8, 1e30])
+@pytest.mark.parametrize("way", WAYS)
+def test_numbers_of_any_size(random, way, size):
+    x, w, *_ = case(random, (1, 8, 8, 4), 5, "float32")
+    y, _ = way.convolve(x * np.float32(size), w)
+    expected, _ = textbook.forward(*in_float64(x * np.float32(size), w, np.zeros(5)))
+    assert relative_error(y, expected) < 1e-5
+
+
+@pytest.mark.parametrize(
+    ("shape", "kernel", "way"),
+    [
+        ((1, 512, 512, 3), (3, 3, 3, 64), "windows"),
+        ((1, 512, 512, 64), (3, 3, 64, 64), "winograd"),
+        ((1, 512, 512, 64), (3, 3, 64, 3), "shifted"),
+        ((4, 16, 16, 512), (3, 3, 512, 512), "winograd"),
+        ((1, 8, 8, 512), (3, 3, 512, 512), "shifted"),
+        ((1, 64, 64, 256), (1, 1, 256, 128), "shifted"),
+        ((1, 64, 64, 64), (5, 5, 64, 64), "shifted"),
+    ],
+)
+def test_choice(shape, kernel, way):
+    assert conv2d.choose(shape, kernel) == way
+
+
+def test_choice_can_be_overridden():
+    shape, kernel = (1, 64, 64, 64), (3, 3, 64, 64)
+    with conv2d.using("shifted"):
+        assert conv2d.choose(shape, kernel) == "shifted"
+        with conv2d.using(None):
+            assert conv2d.choose(shape, kernel) == "winograd"
+    with conv2d.using("winograd"):
+        assert conv2d.choose((1, 2, 2, 3), (3, 3, 3, 3)) == "winograd"
+        assert conv2d.choose(shape, (1, 1, 64, 64)) == "shifted"  # it cannot
+    assert conv2d.choose(shape, kernel) == "winograd"
+    with pytest.raises(ValueError, match="choose one of winograd, windows, shifted"), conv2d.using("fourier"):
+        pass
+
+
+def test_the_way_chosen_is_the_way_taken(random, monkeypatch):
+    taken = []
+    for name, way in conv2d.WAYS.items():
+
+        def convolve(*arguments, name=name, original=way.convolve, **settings):
+            taken.append(name)
+            return original(*arguments, **settings)
+
+        monkeypatch.setattr(way, "convolve", convolve)
+    x, w, b, g, _, _ = case(random, (1, 4, 4, 3), 4, "float64")
+    for name in conv2d.WAYS:
+        with conv2d.using(name):
+            _, cache = conv2d.forward(x, w, b)
+            conv2d.backward_input(g, cache)
+    assert taken == [name for name in conv2d.WAYS for _ in range(2)]
+
+
+@pytest.mark.parametrize("operation", [conv2d, conv2d_relu])
+@pytest.mark.parametrize(
+    ("x", "w", "b"),
+    [((0, 4, 4, 3), 3, 2), ((1, 0, 4, 3), 3, 2), ((2, 4, 0, 3), 3, 2), ((1, 4, 4, 0), 0, 2), ((1, 4, 4, 3), 3, 0)],
+)
+def test_nothing_to_convolve(operation, x, w, b):
+    """Empty images give empty images; without input channels the bias is all there is."""
+    x, w, b = np.ones(x, "float32"), np.ones((3, 3, w, b), "float32"), np.arange(b, dtype="float32") - 1
+    y, cache = operation.forward(x, w, b)
+    rectified = np.maximum(b, 0) if operation is conv2d_relu else b
+    np.testing.assert_array_equal(y, np.broadcast_to(rectified, (*x.shape[:3], len(b))))
+    grad_x, grad_w, grad_b = operation.backward(np.ones_like(y), cache)
+    assert (grad_x.shape, grad_w.shape, grad_b.shape) == (x.shape, w.shape, b.shape)
+    assert not grad_x.any()
+    assert not grad_w.any()
+
+
+@pytest.mark.parametrize("operation", [conv2d, conv2d_relu])
+@pytest.mark.parametrize(
+    ("x", "w", "b", "message"),
+    [
+        ((1, 4, 4, 3), (3, 3, 2, 5), (5,), "channels do not match"),
+        ((1, 4, 4, 3), (3, 3, 3, 5), (4,), "channels do not match"),
+        ((1, 4, 4, 3), (3, 3, 3, 5), (1,), "channels do not match"),
+        ((1, 4, 4, 3), (2, 3, 3, 5), (5,), "must be odd"),
+        ((4, 4, 3), (3, 3, 3, 5), (5,), r"takes images \(N, H, W, C\)"),
+        ((1, 4, 4, 3), (3, 3, 5), (5,), r"kernels \(kh, kw, C, K\)"),
+    ],
+)
+def test_what_cannot_be_convolved_is_refused(operation, x, w, b, message):
+    with pytest.raises(ValueError, match=message):
+        operation.forward(np.zeros(x), np.zeros(w), np.zeros(b))
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float16", "complex64", ">f4"])
+def test_other_dtypes_are_refused(dtype):
+    with pytest.raises(ValueError, match="takes float32 or float64"):
+        conv2d.forward(np.zeros((1, 4, 4, 3), dtype), np.zeros((3, 3, 3, 2)), np.zeros(2))
+
+
+def test_gradients_that_do_not_fit_are_refused():
+    _, cache = conv2d.forward(np.zeros((1, 4, 4, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2))
+    with pytest.raises(ValueError, match="channels do not match"):
+        conv2d.backward_input(np.zeros((1, 4, 4, 3)), cache)
+    with pytest.raises(ValueError, match="gradient's shape"):
+        conv2d.backward_parameters(np.zeros((1, 4, 5, 2)), cache)
