@@ -71,7 +71,9 @@ def stylize_by_scales(
 
     Parameters
     ----------
-    objective_at : (height, width) -> the Objective of a scale, over images of that shape with the margin around it
+    objective_at : (height, width) -> the Objective of a scale, over images of that shape with the margin around it.
+        Default weights mean the same at every scale; a content_weight or tv_weight of your own weighs a sum over
+        pixels, so multiply it by (pixels of the finest scale) / (pixels of this one)
     shapes : (height, width) of every scale, without the margin, see `scale_shapes`; the last is that of the result
     init : where the first scale starts; an image has no margin and is resized
     iterations : steps at most, of all scales together, see `share_iterations`
@@ -88,13 +90,11 @@ def stylize_by_scales(
     """
     ends: list[Stylized] = []
     for shape, share in share_iterations(iterations, shapes):
-        if not isinstance(init, str):
-            init = images.extend(images.resize(as_image("start", init), *shape), margin)
         tell_step, tell_evaluation = _counting_on(ends, on_step, on_evaluation)
         try:
             end = stylize(
-                objective_at(*shape),
-                init,
+                objective_at(*shape),  # nobody else holds it, so it is freed before the next is made
+                _start(ends[-1].image if ends else init, shape, margin),
                 iterations=share,
                 margin=margin,
                 on_step=tell_step,
@@ -109,8 +109,12 @@ def stylize_by_scales(
         ends.append(end)
         if not end.complete:
             break
-        init = end.image
     return _total(ends, shapes[-1], iterations)
+
+
+def _start(init, shape, margin):
+    """Return the start of a scale: a name, or an image in its shape, with the margin around it."""
+    return init if isinstance(init, str) else images.extend(images.resize(as_image("start", init), *shape), margin)
 
 
 def _counting_on(ends, on_step, on_evaluation):

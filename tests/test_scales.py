@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import weakref
+
 import numpy as np
 import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective, images, stylize
 from scratchnst.errors import UserError
+from scratchnst.optimize import OPTIMIZERS
 from scratchnst.scales import automatic_scales, scale_shapes, share_iterations, stylize_by_scales
 from scratchnst.stylize import Stylized
 
@@ -93,6 +96,21 @@ def test_what_callbacks_are_told_goes_on_from_scale_to_scale():
     assert [evaluation.scale for evaluation in evaluations].count(1) == result.scales[0].evaluations
     seconds = [evaluation.seconds for evaluation in evaluations]
     assert seconds == sorted(seconds)
+
+
+@pytest.mark.parametrize("optimizer", list(OPTIMIZERS))
+def test_the_objective_of_a_scale_is_freed_before_the_next_is_made(optimizer):
+    """Its targets and weights need memory that the next, larger one can use."""
+    made = []
+
+    def make(height, width):
+        assert [objective() for objective in made] == [None] * len(made)
+        objective = objective_at(height, width)
+        made.append(weakref.ref(objective))
+        return objective
+
+    result = run([(4, 6), *SHAPES], make, optimizer=optimizer, on_step=lambda step: None)
+    assert len(made) == len(result.scales) == 3
 
 
 def test_starts_from_a_picture_without_margin():

@@ -50,23 +50,26 @@ def run(arguments: argparse.Namespace) -> int:
     network = load_network(source, arguments.preprocessing)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
     layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
-    content = job.fit(content, network, layers, arguments.size)
-    shapes = job.choose_scales(content, network, layers, arguments.scales, arguments.init)
-    canvas = images.extend(content, arguments.margin)
-    styles = []
+    fitted = job.fit(content, network, layers, arguments.size)
+    shapes = job.choose_scales(fitted, network, layers, arguments.scales, arguments.init)
+    # What each scale imitates is made here, each from the picture in the file, which then is free to go.
+    contents = {shape: images.extend(images.resize(content, *shape), arguments.margin) for shape in shapes}
+    styles: dict[tuple[int, int], list] = {shape: [] for shape in shapes}
     for path in arguments.styles:
         style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
-        styles.append(images.resize(style, *canvas.shape[:2]))
+        for shape, canvas in contents.items():
+            styles[shape].append(images.resize(style, *canvas.shape[:2]))
+    del content, fitted, style
     init = job.load_init(arguments.init)
     reporter.say(f"network: {network.name}, {reason}")
 
     def objective_at(height, width):
-        picture = images.extend(images.resize(content, height, width), arguments.margin)
-        fewer = canvas.size / picture.size  # weights of sums over pixels count as much at every scale
+        canvas = contents[height, width]
+        fewer = contents[shapes[-1]].size / canvas.size  # weights of sums over pixels count as much at every scale
         return Objective(
             network,
-            picture,
-            styles,
+            canvas,
+            styles[height, width],
             content_layers=content_layers,
             style_layers=style_layers,
             content_weight=_times(arguments.content_weight, fewer),
