@@ -47,13 +47,16 @@ def scale_shapes(height: int, width: int, scales: int) -> list[tuple[int, int]]:
 
 
 def share_iterations(iterations: int, shapes: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], int]]:
-    """Return (shape, iterations) of each scale to run: equal shares, what is left over to the coarsest.
+    """Return (shape, iterations) of each scale to run: each scale gets half as many as the one before.
 
-    Where there are fewer iterations than scales, the coarsest are left out.
+    A fine scale has little left to do, its iterations take four times as long, and with too many of them the wide
+    strokes are painted over with short ones.  Where there are fewer iterations than scales, the coarsest are left out.
     """
     shapes = list(shapes)[-max(1, iterations) :]
-    each, left_over = divmod(iterations, len(shapes))
-    return [(shape, each + (number < left_over)) for number, shape in enumerate(shapes)]
+    shares: list[int] = []
+    for scales in range(len(shapes), 0, -1):  # the finest takes one part of 1 + 2 + 4 + ..., rounded up, and so on
+        shares.append(math.ceil((iterations - sum(shares)) / (2**scales - 1)))
+    return list(zip(shapes, reversed(shares)))
 
 
 def stylize_by_scales(

@@ -53,12 +53,14 @@ def test_shapes(arguments, expected):
     assert scale_shapes(*arguments) == expected
 
 
-def test_iterations_are_shared():
+@pytest.mark.parametrize(
+    ("iterations", "shares"),
+    [(700, [400, 200, 100]), (500, [285, 143, 72]), (5, [2, 2, 1]), (3, [1, 1, 1]), (2, [1, 1]), (1, [1]), (0, [0])],
+)
+def test_iterations_are_shared(iterations, shares):
+    """Each scale gets half of what the one before gets; where they do not suffice, the coarsest is left out."""
     shapes = scale_shapes(40, 80, 3)
-    assert share_iterations(300, shapes) == [((10, 20), 100), ((20, 40), 100), ((40, 80), 100)]
-    assert share_iterations(5, shapes) == [((10, 20), 2), ((20, 40), 2), ((40, 80), 1)]
-    assert share_iterations(2, shapes) == [((20, 40), 1), ((40, 80), 1)]
-    assert share_iterations(1, shapes) == [((40, 80), 1)]
+    assert share_iterations(iterations, shapes) == list(zip(shapes[-len(shares) :], shares))
 
 
 def test_one_scale_is_stylize():
@@ -207,9 +209,9 @@ def test_a_scale_that_converges_early_is_followed_by_the_next():
         return Objective(NETWORK, images.extend(images.resize(picture(16, 24, 1), height, width), MARGIN), tv_weight=0)
 
     result = run(objective_at=content_only, init="content", iterations=8)
-    assert [end.iterations for end in result.scales] == [0, 4]
+    assert [end.iterations for end in result.scales] == [0, 3]
     assert result.scales[0].stop_reason == "converged: the gradient is zero"
-    assert (result.iterations, result.stop_reason, result.complete) == (4, "all 4 iterations done", True)
+    assert (result.iterations, result.stop_reason, result.complete) == (3, "all 3 iterations done", True)
 
 
 @pytest.mark.parametrize("settings", [{"iterations": 0}, {"seed": -1}, {"optimizer": "sgd"}, {"init": "nois"}])
