@@ -113,7 +113,7 @@ class Network:
         if any(layer.kind not in KINDS for layer in self.layers):
             raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
         known = {IMAGE}
-        for layer, source in zip(self.layers, self._sources().values()):
+        for layer, source in zip(self.layers, self.sources().values()):
             if source not in known:
                 raise ValueError(f"layer {layer.name} reads {source}, which is not above it in the table")
             known.add(layer.name)
@@ -153,16 +153,14 @@ class Network:
         taps = list(taps)
         self.check_layers(taps)
         self.check_size(x.shape[1], x.shape[2], taps)
-        needed, sources, settings = self.needed(taps), self._sources(), self.preprocessing
+        needed, sources = self.needed(taps), self.sources()
         outputs, cache = {}, {}
-        outputs[IMAGE], cache[IMAGE] = self.engine.preprocess.forward(
-            x, settings.channels, settings.scale, settings.mean, settings.std
-        )
+        outputs[IMAGE], cache[IMAGE] = self.preprocess(x)
         readers = Counter(sources[layer.name] for layer in needed)
         readers.update(taps)
         for layer in needed:
             source = sources[layer.name]
-            y, layer_cache = self._operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
+            y, layer_cache = self.operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
             if layer.kind != "pool" and not training:
                 layer_cache = (None, *layer_cache[1:])  # without its input
             outputs[layer.name], cache[layer.name] = y, layer_cache
@@ -170,6 +168,11 @@ class Network:
             if not readers[source]:
                 del outputs[source]  # everybody has read it
         return {name: outputs[name] for name in taps}, cache
+
+    def preprocess(self, x: Array) -> tuple[Array, Any]:
+        """Return what the first row reads, in place of images (N, H, W, 3), RGB 0-255, and the cache of it."""
+        settings = self.preprocessing
+        return self.engine.preprocess.forward(x, settings.channels, settings.scale, settings.mean, settings.std)
 
     def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
         """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps.
@@ -193,14 +196,14 @@ class Network:
         A layer's gradient is the sum over everything that reads it: the loss, where it is a tap, and the rows
         that name it as their source.  The walk meets all of these before the layer itself.
         """
-        sources = self._sources()
+        sources = self.sources()
         gradients: dict[str, Array] = {}
         grad_parameters: dict[str, tuple[Array, Array]] = {}
         for layer in reversed(self.needed(grad_features)):
             if layer.name in grad_features:
                 gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
             grad_y = gradients.pop(layer.name)
-            operation, layer_cache = self._operation(layer), cache.pop(layer.name)
+            operation, layer_cache = self.operation(layer), cache.pop(layer.name)
             if layer.kind == "pool":
                 grad_x = operation.backward(grad_y, layer_cache)
             else:
@@ -214,8 +217,8 @@ class Network:
             del grad_y, layer_cache  # before the next layer's gradient is made
         return gradients[IMAGE], grad_parameters
 
-    def _operation(self, layer):
-        """The engine's module for a row of the table."""
+    def operation(self, layer: Layer) -> Any:
+        """Return the engine's module for a row of the table."""
         names = {"conv": "conv2d_relu", "linear": "conv2d", "pool": POOLINGS[self.pooling]}
         return getattr(self.engine, names[layer.kind])
 
@@ -234,7 +237,7 @@ class Network:
 
     def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
         """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
-        sources, taps = self._sources(), list(taps)
+        sources, taps = self.sources(), list(taps)
         pools = {IMAGE: 0}
         for layer in self.needed(taps):
             pools[layer.name] = pools[sources[layer.name]] + (layer.kind == "pool")
@@ -248,7 +251,7 @@ class Network:
 
     def convolution_before(self, name: str) -> str | None:
         """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
-        sources, pools = self._sources(), {layer.name for layer in self.layers if layer.kind == "pool"}
+        sources, pools = self.sources(), {layer.name for layer in self.layers if layer.kind == "pool"}
         source = sources[name]
         while source in pools:
             source = sources[source]
@@ -256,13 +259,13 @@ class Network:
 
     def needed(self, taps: Iterable[str]) -> list[Layer]:
         """Return the rows that `taps` depend on, in the table's order."""
-        sources, wanted = self._sources(), set(taps)
+        sources, wanted = self.sources(), set(taps)
         for layer in reversed(self.layers):
             if layer.name in wanted:
                 wanted.add(sources[layer.name])
         return [layer for layer in self.layers if layer.name in wanted]
 
-    def _sources(self) -> dict[str, str]:
-        """Name of each row -> name of the row that it reads."""
+    def sources(self) -> dict[str, str]:
+        """Return name of each row -> name of the row that it reads."""
         above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
         return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}

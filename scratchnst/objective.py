@@ -11,6 +11,7 @@ gradient is in the loss.
 
 from __future__ import annotations
 
+import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -20,7 +21,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import images
+from scratchnst import images, strips
 from scratchnst.errors import UserError
 from scratchnst.network import Network
 from scratchnst.weights.normalize import normalize
@@ -57,6 +58,8 @@ class Objective:
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed
+    largest_strip : bytes of a layer's activations from which on the layer is computed in strips, and twice; see
+        `scratchnst.strips`, and `scratchnst.memory` for the one that suits a limit
 
     Where layers or weights are None the network's defaults serve.  These weights, which include a little total
     variation, suit a normalised network: give normalized=True with them.
@@ -89,11 +92,12 @@ class Objective:
         pooling: str | None = None,
         normalized: bool = False,
         dtype: str = "float32",
+        largest_strip: float = math.inf,
     ):
         if dtype not in ("float32", "float64"):
             raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
         defaults = network.defaults
-        self.dtype = dtype
+        self.dtype, self.largest_strip = dtype, largest_strip
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
         self.content = None if content is None else as_image("content", content, dtype)
@@ -130,24 +134,34 @@ class Objective:
         grad : float64 array of x's shape, dloss/dx
         """
         engine = self.network.engine
+        layers = {term.layer for term in self._terms}
+        sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
         with engine.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
-            features, cache = self.network.forward(image, {term.layer for term in self._terms}, training=False)
-            loss, values = 0.0, {}
-            steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
+            if strips.is_whole(sections):
+                values, grad = self._features_and_back(image, layers)
+            else:
+                values, grad = strips.loss_and_gradient(self.network, sections, self._terms, image)
+            loss = 0.0
             for term in self._terms:
-                value, loss_cache = term.loss.forward(features[term.layer], term.target)
-                steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
-                loss += term.weight * value
-                values[term.name] = value
-            del features, loss_cache  # they take most of the memory; the steps back hold what they need
-            grad = self.network.backward(_SumsWhenAsked(steps_back), cache)
+                loss += term.weight * values[term.name]
             if self.tv_weight:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
                 loss += self.tv_weight * values["tv"]
         self.terms = values
         return loss, engine.asnumpy(grad).astype("float64").reshape(np.shape(x))
+
+    def _features_and_back(self, image, layers):
+        """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
+        features, cache = self.network.forward(image, layers, training=False)
+        values: dict[str, float] = {}
+        steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
+        for term in self._terms:
+            values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)
+            steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
+        del features, loss_cache  # they take most of the memory; the steps back hold what they need
+        return values, self.network.backward(_SumsWhenAsked(steps_back), cache)
 
     def _shape(self, styles):
         """The images' shape: the content's or, without one, the first style's."""
@@ -174,27 +188,27 @@ class Objective:
         weights = {name: self.content_weight * weight for name, weight in self.content_layers.items()}
         if self.content is None or not any(weights.values()):
             return []
-        features = self._features(self.content, weights)
-        loss = self.network.engine.content_loss
-        return [Term(f"content/{name}", name, weights[name], loss, features[name]) for name in features]
+        names, loss = _with_weight(weights), self.network.engine.content_loss
+        P, _ = self._targets(self.content, content=names)
+        return [Term(f"content/{name}", name, weights[name], loss, P[name]) for name in names]
 
     def _style_terms(self):
         """Equation 4 at each style layer for each style, its target A computed once."""
-        engine, terms = self.network.engine, []
+        terms, loss = [], self.network.engine.style_loss
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
-            prefix = "style" if len(self.styles) == 1 else f"style{number}"
-            for name, feature in self._features(style, weights).items():
-                A, _ = engine.gram.forward(feature)
-                terms.append(Term(f"{prefix}/{name}", name, weights[name], engine.style_loss, A))
+            prefix, names = "style" if len(self.styles) == 1 else f"style{number}", _with_weight(weights)
+            _, A = self._targets(style, style=names)
+            terms += [Term(f"{prefix}/{name}", name, weights[name], loss, A[name]) for name in names]
         return terms
 
-    def _features(self, image, weights):
-        """Features of `image` at the layers with a weight above zero."""
-        engine, names = self.network.engine, [name for name in weights if weights[name] > 0]
+    def _targets(self, image, content=(), style=()):
+        """Features and Gram matrices of `image` at layers."""
+        engine, (height, width, _) = self.network.engine, self.shape
+        sections = strips.cut(self.network, [*content, *style], (height, width), strips.LARGEST)
         with engine.session():
-            features, _ = self.network.forward(engine.asarray(image[np.newaxis]), names, training=False)
-        return features
+            image = engine.asarray(image[np.newaxis], self.dtype)
+            return strips.targets(self.network, sections, image, content, style)
 
 
 class _SumsWhenAsked(Mapping):
@@ -239,6 +253,11 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     if twice:
         raise UserError(f"the layer {twice} is named twice: name each layer once.")
     return {name: 1 / len(names) for name in names}
+
+
+def _with_weight(weights):
+    """Names whose weight is above zero."""
+    return [name for name, weight in weights.items() if weight > 0]
 
 
 def _blend(shares, count):

@@ -42,5 +42,8 @@ class Engine(Protocol):
     def asnumpy(self, array: Array) -> Array:
         """Return an array of this engine's as one of NumPy's."""
 
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Array:
+        """Return an array of zeros, where it computes."""
+
     def add(self, total: Array, part: Array) -> Array:
         """Add `part` to `total`, in place, and return it."""

@@ -331,8 +331,8 @@ OBJECTIVE = (
     ),
     (
         "terms without their weights in the loss",
-        "loss += term.weight * value",
-        "loss += value",
+        "loss += term.weight * values[term.name]",
+        "loss += values[term.name]",
         "weight-missing-in-loss",
     ),
     (
@@ -439,7 +439,7 @@ SOUND = (
         "objective: weights squared in loss and gradient",
         (
             (TERM, TERM.replace("term.weight", "term.weight**2")),
-            ("loss += term.weight * value", "loss += term.weight**2 * value"),
+            ("loss += term.weight * values", "loss += term.weight**2 * values"),
         ),
     ),
     Mutant(

@@ -21,6 +21,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst import strips
 from scratchnst.errors import UserError
 from scratchnst.network import Network
 
@@ -73,13 +74,19 @@ def mean_activations(
     `layers` limits it to these names and what they depend on.
     """
     rows = network.layers if layers is None else network.needed(layers)
-    filters = [layer.name for layer in rows if layer.kind == "conv"]
-    sums: dict[str, Any] = {}
-    positions: dict[str, int] = {}
+    filters = {layer.name for layer in rows if layer.kind == "conv"}
+    dtype = next(iter(network.parameters.values()))[0].dtype
+    sums: dict[str, Any] = dict.fromkeys(filters, 0.0)
+    positions = dict.fromkeys(filters, 0)
+
+    def see(name, _, features):
+        if name in filters:
+            sums[name] = sums[name] + features.sum(axis=(0, 1, 2), dtype="float64")
+            positions[name] += features.shape[1] * features.shape[2]
+
     for photo in photos:
-        dtype = next(iter(network.parameters.values()))[0].dtype
-        features, _ = network.forward(np.asarray(photo, dtype)[np.newaxis], filters)
-        for name, feature in features.items():
-            sums[name] = sums.get(name, 0) + feature.sum(axis=(0, 1, 2), dtype="float64")
-            positions[name] = positions.get(name, 0) + feature.shape[1] * feature.shape[2]
-    return {name: sums[name] / positions[name] for name in sums}
+        height, width, _ = np.shape(photo)
+        sections = strips.cut(network, filters, (height, width), strips.LARGEST)
+        with network.engine.session():
+            strips.visit(network, sections, network.engine.asarray(np.asarray(photo)[np.newaxis], dtype), see)
+    return {name: network.engine.asnumpy(sums[name] / positions[name]) for name in sums}

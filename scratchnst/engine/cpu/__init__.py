@@ -7,7 +7,7 @@ is how, not what: the mathematics stands there, but for Winograd's convolution, 
 
 from __future__ import annotations
 
-from numpy import asarray
+from numpy import asarray, zeros
 from numpy import asarray as asnumpy
 
 from scratchnst.engine.cpu import (
@@ -39,6 +39,7 @@ __all__ = [
     "session",
     "style_loss",
     "total_variation",
+    "zeros",
 ]
 
 name = "cpu"

@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import nullcontext as session
 from operator import iadd as add
 
-from numpy import asarray
+from numpy import asarray, zeros
 from numpy import asarray as asnumpy
 
 from scratchnst.engine.textbook import conv2d_relu
@@ -35,6 +35,7 @@ __all__ = [
     "session",
     "style_loss",
     "total_variation",
+    "zeros",
 ]
 
 name = "textbook"
