@@ -16,11 +16,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from scratchnst.objective import Objective
+    from scratchnst.scales import scale_shapes, stylize_by_scales
     from scratchnst.stylize import stylize
     from scratchnst.weights.load import load_network
     from scratchnst.weights.normalize import normalize
 
-__all__ = ["Objective", "load_network", "normalize", "stylize"]
+__all__ = ["Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
 
 # Where the names are.  They are imported when first asked for: the command line must see to a few things before NumPy
 # is imported, and comes through here on its way to `scratchnst.startup`.
@@ -28,7 +29,9 @@ _HOMES = {
     "Objective": "scratchnst.objective",
     "load_network": "scratchnst.weights.load",
     "normalize": "scratchnst.weights.normalize",
+    "scale_shapes": "scratchnst.scales",
     "stylize": "scratchnst.stylize",
+    "stylize_by_scales": "scratchnst.scales",
 }
 _MODULES = ("images", "verify")  # that one may expect to find here without importing them
 

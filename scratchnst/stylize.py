@@ -30,21 +30,24 @@ class Progress:
     iteration : number of steps done
     loss : the total loss, equation 7, after it
     image : (H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it
+    scale : which of several scales, from 1, see `stylize_by_scales`
     """
 
     iteration: int
     loss: float
     image: np.ndarray
+    scale: int = 1
 
 
 @dataclass(frozen=True)
 class Evaluation:
-    """One call of the objective: the total loss, each term before weighting, and seconds since the start."""
+    """One call of the objective: the total loss, each term before weighting, seconds since the start, and the scale."""
 
     number: int
     loss: float
     terms: dict[str, float]
     seconds: float
+    scale: int = 1
 
 
 @dataclass(frozen=True)

@@ -165,6 +165,80 @@ class TestTransfer:
         assert plain["settings"][setting] != value
         assert record["result"]["loss"] != plain["result"]["loss"]
 
+    def test_scales(self, folder, capsys):
+        options = ["--scales", "2", "--iterations", "5", "--save-every", "2", "--log", "log.jsonl"]
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", *options]) == 0
+        record = json.loads((folder / "out.json").read_text())
+        result, ends = record["result"], record["result"]["scales"]
+        assert [(end["height"], end["width"], end["iterations"]) for end in ends] == [(9, 12, 3), (18, 24, 2)]
+        assert (result["iterations"], result["loss"]) == (5, ends[1]["loss"])
+        assert result["evaluations"] == ends[0]["evaluations"] + ends[1]["evaluations"]
+        assert record["settings"]["scales"] == 2
+        entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        assert [entry["scale"] for entry in entries] == [1] * ends[0]["evaluations"] + [2] * ends[1]["evaluations"]
+        assert [entry["evaluation"] for entry in entries] == list(range(1, result["evaluations"] + 1))
+        assert entries[ends[0]["evaluations"] - 1]["total"] == pytest.approx(ends[0]["loss"])
+        assert entries[-1]["total"] == pytest.approx(ends[1]["loss"])
+        for stage in ("out-0002.png", "out-0004.png", "out.png"):
+            assert images.load(stage).shape == (18, 24, 3)
+        said = capsys.readouterr().err
+        assert said.index("scale 1 of 2: 12x9 pixels, 3 iterations") < said.index("iteration 1/5")
+        assert said.index("iteration 3/5") < said.index("scale 2 of 2: 24x18 pixels, 2 iterations")
+        assert said.splitlines()[-1].startswith("out.png: all 5 iterations done; loss ")
+
+    @pytest.mark.parametrize(
+        ("options", "scales"),
+        [
+            ([], 2),
+            (["--init", "content"], 2),
+            (["--init", "style.jpg"], 1),
+            (["--scales", "1"], 1),
+            (["--size", "8"], 1),
+        ],
+    )
+    def test_automatic_scales(self, folder, monkeypatch, options, scales):
+        """None is added where the coarsest would be too small, here for the third block of the network."""
+        monkeypatch.setattr("scratchnst.scales.LARGEST_FIRST", 4 if "--size" in options else 12)
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *options]) == 0
+        record = json.loads((folder / "out.json").read_text())
+        assert len(record["result"]["scales"]) == scales
+        assert record["settings"]["scales"] == (1 if "--scales" in options else "auto")
+
+    def test_weights_given_are_those_of_the_finest_scale(self, folder):
+        """They weigh sums over pixels; where there are fewer pixels, so much more counts each."""
+        arguments = ["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--log", "log.jsonl"]
+        given = ["--content-weight", "1e-3", "--tv-weight", "1e-5", "--margin", "0", "--size", "40", "--scales", "2"]
+        assert main([*arguments, *given]) == 0
+        settings = json.loads((folder / "out.json").read_text())["settings"]
+        assert (settings["content_weight"], settings["tv_weight"]) == (1e-3, 1e-5)
+        first, *_, last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
+        for entry, fewer in ((first, 4), (last, 1)):
+            total = fewer * (1e-3 * sum(entry["content"].values()) + 1e-5 * entry["tv"])
+            total += sum(weight * entry["style"][name] for name, weight in settings["style_layers"].items())
+            assert entry["total"] == pytest.approx(total, rel=1e-5)
+
+    def test_every_scale_imitates_the_pictures_in_the_files(self, folder, monkeypatch):
+        """Not copies of copies, which a filter would have smoothed more than once."""
+        seen = []
+
+        class Spy(Objective):
+            def __init__(self, *arguments, **settings):
+                super().__init__(*arguments, **settings)
+                seen.append((images.crop(self.content, 3), self.styles))
+
+        monkeypatch.setattr("scratchnst.cli.transfer.Objective", Spy)
+        pictures = ["content.png", "style.jpg", "content.png"]
+        assert main(["transfer", *pictures, "-o", "out.png", *SMALL, "--scales", "2", "--margin", "3"]) == 0
+        for (height, width), (content, styles) in zip([(9, 12), (18, 24)], seen, strict=True):
+            np.testing.assert_array_equal(content, images.resize(images.load("content.png"), height, width))
+            for name, style in zip(pictures[1:], styles, strict=True):
+                np.testing.assert_array_equal(style, images.resize(images.load(name), height + 6, width + 6))
+
+    def test_scales_give_the_same_pixels_again(self, folder):
+        for name in ("out.png", "again.png"):
+            assert main(["transfer", "content.png", "style.jpg", "-o", name, *SMALL, "--scales", "2"]) == 0
+        np.testing.assert_array_equal(images.load("again.png"), images.load("out.png"))
+
     def test_two_styles(self, folder):
         assert main(["transfer", "content.png", "style.jpg", "content.png", "-o", "out.png", *SMALL]) == 0
         terms = json.loads((folder / "out.json").read_text())["result"]["terms"]
@@ -449,6 +523,9 @@ BAD_INPUT = [
     ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
     ([*GOOD, "--margin", "257"], "--margin"),
     ([*GOOD, "--size", "3.5"], "--size"),
+    ([*GOOD, "--scales", "0"], "argument --scales: must be auto or a whole number from 1 to 15, not '0'"),
+    ([*GOOD, "--scales", "many"], "--scales"),
+    ([*GOOD, "--scales", "5"], "--scales 5 are too many: an image of 2x1 pixels is too small for layer like_conv3_"),
     ([*GOOD, "--iterations", "-5"], "--iterations"),
     ([*GOOD, "--iterations", "many"], "not 'many'"),
     ([*GOOD, "--seed", "-1"], "--seed"),
@@ -564,6 +641,25 @@ def break_objective(monkeypatch, calls, failure):
 
 
 COMMAND = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--quiet"]
+
+
+def test_ctrl_c_at_the_first_evaluation_of_the_second_scale_saves_the_first_enlarged(folder, capsys, monkeypatch):
+    def interrupt(loss, grad):
+        raise KeyboardInterrupt
+
+    assert main([*COMMAND, "--iterations", "4", "--scales", "2"]) == 0
+    evaluations = json.loads((folder / "out.json").read_text())["result"]["scales"][0]["evaluations"]
+    break_objective(monkeypatch, evaluations, interrupt)
+    assert main([*COMMAND, "--iterations", "4", "--scales", "2"]) == 130
+    assert "interrupted; loss" in capsys.readouterr().err
+    assert images.load("out.png").shape == (18, 24, 3)
+    record = json.loads((folder / "out.json").read_text())
+    assert [(end["height"], end["complete"]) for end in record["result"]["scales"]] == [(9, False)]
+    settings, result = record["settings"], record["result"]
+    total = sum(settings["content_weight"] * value for name, value in result["terms"].items() if "content" in name)
+    for name, weight in settings["style_layers"].items():
+        total += weight * result["terms"][f"style/{name}"]
+    assert result["loss"] == pytest.approx(total + settings["tv_weight"] * result["terms"]["tv"], rel=1e-5)
 
 
 def test_loss_that_becomes_infinite_keeps_the_last_good_image(folder, capsys, monkeypatch):

@@ -15,6 +15,7 @@ from scratchnst.vgg import PREPROCESSINGS
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256
+LARGEST_SCALES = 15  # each doubles the size
 
 
 class Parser(argparse.ArgumentParser):
@@ -98,6 +99,13 @@ def add_preprocessing(parser) -> None:
 def size(text: str) -> int:
     """Parse the longer side of an image in pixels."""
     return _number(text, int, 1, f"a whole number from 1 to {LARGEST_SIZE}", LARGEST_SIZE)
+
+
+def scales(text: str) -> int | str:
+    """Parse the number of scales, or "auto"."""
+    if text == "auto":
+        return text
+    return _number(text, int, 1, f"auto or a whole number from 1 to {LARGEST_SCALES}", LARGEST_SCALES)
 
 
 def margin(text: str) -> int:

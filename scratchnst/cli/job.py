@@ -24,7 +24,8 @@ from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
 from scratchnst.network import Network
 from scratchnst.objective import Objective
-from scratchnst.stylize import Evaluation, Progress, Stylized, stylize
+from scratchnst.scales import StylizedByScales, automatic_scales, scale_shapes, share_iterations, stylize_by_scales
+from scratchnst.stylize import Evaluation, Progress, Stylized
 
 FAILED, INTERRUPTED = 1, 130  # 130 is what shells report of a program ended by Ctrl-C
 STARTS = ("noise", "content", "style")
@@ -83,32 +84,76 @@ def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Ite
         raise UserError(f"{path} cannot be used: {error}") from None
 
 
-def canvas(picture: np.ndarray, network: Network, layers: Iterable[str], size: int, margin: int) -> np.ndarray:
-    """Return `picture` scaled to `size` pixels on its longer side, with a margin.
+def fit(picture: np.ndarray, network: Network, layers: Iterable[str], size: int) -> np.ndarray:
+    """Return `picture` scaled to `size` pixels on its longer side.
 
     Raises
     ------
     UserError
-        If a layer is unknown, or the picture without the margin too small for the deepest.
+        If a layer is unknown, or the picture too small for the deepest.
     """
     picture, layers = images.fit(picture, size), list(layers)
     network.check_layers(layers)
     network.check_size(picture.shape[0], picture.shape[1], layers)
-    return images.extend(picture, margin)
+    return picture
 
 
-def load_init(init: str, shape: tuple[int, ...], margin: int) -> str | np.ndarray:
-    """Return what `stylize` takes as init: a name, or the image of the file named, with a margin, in `shape`."""
+def choose_scales(
+    picture: np.ndarray, network: Network, layers: Iterable[str], scales: int | str, init: str
+) -> list[tuple[int, int]]:
+    """Return the (height, width) of each scale at which to paint `picture`, the coarsest first.
+
+    "auto" adds a scale with each doubling of the longer side above 512, as long as the coarsest has the pixels that the
+    deepest of `layers` needs; only one if the start is the user's own picture, whose details would be lost.
+
+    Raises
+    ------
+    UserError
+        If so many scales are asked for that the coarsest is too small.
+    """
+    (height, width, _), layers = picture.shape, list(layers)
+    if scales != "auto":
+        shapes = scale_shapes(height, width, int(scales))
+        try:
+            network.check_size(*shapes[0], layers)
+        except UserError as error:
+            raise UserError(f"--scales {scales} are too many: {error}") from None
+        return shapes
+    wanted = automatic_scales(max(height, width)) if init in STARTS else 1
+    for count in range(wanted, 1, -1):
+        shapes = scale_shapes(height, width, count)
+        with suppress(UserError):
+            network.check_size(*shapes[0], layers)
+            return shapes
+    return [(height, width)]
+
+
+def load_init(init: str) -> str | np.ndarray:
+    """Return where to start: a name, or the image of the file named."""
     if init in STARTS:
         return init
     if not os.path.exists(init):
         raise UserError(f"there is no file {init} to start from: name one, or one of {', '.join(STARTS)}.")
-    height, width = shape[0] - 2 * margin, shape[1] - 2 * margin
-    return images.extend(images.resize(images.load(init), height, width), margin)
+    return images.load(init)
 
 
-def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter: Reporter) -> int:
-    """Optimise, write the picture and its record, and return the exit status."""
+def run(
+    objective_at: Callable[[int, int], Objective],
+    shapes: list[tuple[int, int]],
+    init: Any,
+    arguments: argparse.Namespace,
+    reporter: Reporter,
+) -> int:
+    """Optimise scale after scale, write the picture and its record, and return the exit status."""
+    settings: list[dict] = []  # as resolved at each scale
+    reporter.scales = share_iterations(arguments.iterations, shapes)
+
+    def begin_scale(height, width):
+        reporter.begin_scale()
+        objective = objective_at(height, width)
+        settings.append(_settings(objective))
+        return objective
+
     with ExitStack() as stack:
         stack.enter_context(reporter)
         log = _Log(arguments.log, stack)
@@ -116,7 +161,7 @@ def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter
             _SideOutput(name, write)
             for name, write in (
                 ("the log", log.write),
-                ("--save-every", _stages(arguments)),
+                ("--save-every", _stages(arguments, shapes[-1])),
                 ("progress", reporter.step),
             )
         )
@@ -125,8 +170,9 @@ def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter
             show(progress)
             save_stage(progress)
 
-        result = stylize(
-            objective,
+        result = stylize_by_scales(
+            begin_scale,
+            shapes,
             init,
             iterations=arguments.iterations,
             optimizer=arguments.optimizer,
@@ -138,7 +184,7 @@ def run(objective: Objective, init: Any, arguments: argparse.Namespace, reporter
         )
     with _uninterrupted():
         images.save(arguments.output, result.image)
-        record = json.dumps(_record(objective, result, arguments), indent=2, allow_nan=False)
+        record = json.dumps(_record(settings[len(result.scales) - 1], result, arguments), indent=2, allow_nan=False)
         write_atomically(_record_path(arguments), (record + "\n").encode())
     return _tell(result, arguments, reporter)
 
@@ -176,13 +222,14 @@ class _Log:
         self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
 
 
-def _stages(arguments):
-    """Return what saves the image after every N-th step: out.png, step 50 -> out-0050.png."""
+def _stages(arguments, shape):
+    """Return what saves the image after every N-th step, enlarged to `shape`: out.png, step 50 -> out-0050.png."""
     path, every = arguments.output, arguments.save_every
 
     def save(progress: Progress) -> None:
         if every and progress.iteration % every == 0:
-            images.save(path.with_name(f"{path.stem}-{progress.iteration:04d}{path.suffix}"), progress.image)
+            stage = path.with_name(f"{path.stem}-{progress.iteration:04d}{path.suffix}")
+            images.save(stage, images.resize(progress.image, *shape))
 
     return save
 
@@ -217,7 +264,7 @@ def _record_path(arguments):
 
 def _log_entry(evaluation: Evaluation) -> dict:
     """Content and style by layer, before weighting, from names like "style/conv1_1"."""
-    entry: dict = {"evaluation": evaluation.number, "total": evaluation.loss}
+    entry: dict = {"evaluation": evaluation.number, "scale": evaluation.scale, "total": evaluation.loss}
     for name, value in evaluation.terms.items():
         kind, _, layer = name.partition("/")
         if layer:
@@ -227,9 +274,26 @@ def _log_entry(evaluation: Evaluation) -> dict:
     return {**entry, "seconds": round(evaluation.seconds, 4)}
 
 
-def _record(objective: Objective, result: Stylized, arguments) -> dict:
-    """Everything that it takes to make the picture again, and how it came out."""
+def _settings(objective: Objective) -> dict:
+    """What an objective has made of the settings given."""
     network = objective.network
+    return {
+        "network": {"name": network.name, **network.provenance},
+        "settings": {
+            "content_layers": objective.content_layers if objective.content is not None else {},
+            "style_layers": objective.style_layers if objective.styles else {},
+            "content_weight": objective.content_weight,
+            "style_weight": objective.style_weight,
+            "style_blend": objective.style_blend,
+            "tv_weight": objective.tv_weight,
+            "pooling": network.pooling,
+            "normalized": network.normalized,
+        },
+    }
+
+
+def _record(resolved: dict, result: StylizedByScales, arguments) -> dict:
+    """Everything that it takes to make the picture again, and how it came out."""
     given = {
         name: [str(item) for item in value]
         if isinstance(value, list)
@@ -239,30 +303,28 @@ def _record(objective: Objective, result: Stylized, arguments) -> dict:
         for name, value in vars(arguments).items()
         if name != "run"
     }
-    resolved = {
-        "height": result.image.shape[0],
-        "width": result.image.shape[1],
-        "content_layers": objective.content_layers if objective.content is not None else {},
-        "style_layers": objective.style_layers if objective.styles else {},
-        "content_weight": objective.content_weight,
-        "style_weight": objective.style_weight,
-        "style_blend": objective.style_blend,
-        "tv_weight": objective.tv_weight,
-        "pooling": network.pooling,
-        "normalized": network.normalized,
-    }
+    shape = {"height": result.image.shape[0], "width": result.image.shape[1]}
     return {
         "command": sys.argv,
-        "settings": {**given, **resolved},
-        "network": {"name": network.name, **network.provenance},
+        "settings": {**given, **shape, **resolved["settings"]},
+        "network": resolved["network"],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
-        "result": {
-            "stopped": result.stop_reason,
-            "complete": result.complete,
-            "loss": result.loss,
-            "terms": result.terms,
-            "iterations": result.iterations,
-            "evaluations": result.evaluations,
-            "seconds": round(result.seconds, 2),
-        },
+        "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
+    }
+
+
+def _scale(end: Stylized) -> dict:
+    """What there is to say of one scale."""
+    return {"height": end.image.shape[0], "width": end.image.shape[1], **_end(end)}
+
+
+def _end(end: Stylized) -> dict:
+    """How a run, or a scale of it, came out."""
+    return {
+        "stopped": end.stop_reason,
+        "complete": end.complete,
+        "loss": end.loss,
+        "iterations": end.iterations,
+        "evaluations": end.evaluations,
+        "seconds": round(end.seconds, 2),
     }

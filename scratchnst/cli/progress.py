@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 import time
 from contextlib import suppress
@@ -11,6 +12,7 @@ from tqdm import tqdm
 from scratchnst.stylize import Progress
 
 LINES = 20  # plain lines a run
+BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}, {rate_fmt}{postfix}]"
 
 
 class Reporter:
@@ -18,14 +20,16 @@ class Reporter:
 
     def __init__(self, iterations: int, quiet: bool):
         self.iterations, self.quiet = iterations, quiet
+        self.scales: list[tuple[tuple[int, int], int]] = []  # (height, width) and iterations of each
+        self.scale = self.steps = self.pixels = 0  # the number of the scale, its steps done, pixels computed in all
         self.terminal = sys.stderr.isatty()
-        self.bar: tqdm | None = None
+        self.bar: _Bar | None = None
         self.started = 0.0
 
     def __enter__(self) -> Reporter:
         self.started = time.perf_counter()
         if self.terminal and not self.quiet:
-            self.bar = tqdm(total=self.iterations, unit=" it", dynamic_ncols=True, file=sys.stderr)
+            self.bar = _Bar(total=self.iterations, unit=" it", dynamic_ncols=True, file=sys.stderr, bar_format=BAR)
         return self
 
     def __exit__(self, *_) -> None:
@@ -34,13 +38,27 @@ class Reporter:
 
     def say(self, message: str) -> None:
         """Print one line, unless quiet."""
-        if not self.quiet:
-            with suppress(OSError):  # whoever read it may be gone
+        if self.quiet:
+            return
+        with suppress(OSError):  # whoever read it may be gone
+            if self.bar is not None:
+                self.bar.write(message, file=sys.stderr)
+            else:
                 print(message, file=sys.stderr, flush=True)
+
+    def begin_scale(self) -> None:
+        """Go on to the next of `scales`, and say so if there are several."""
+        (height, width), iterations = self.scales[self.scale]
+        self.scale, self.steps = self.scale + 1, 0
+        if len(self.scales) > 1:
+            self.say(f"scale {self.scale} of {len(self.scales)}: {width}x{height} pixels, {iterations} iterations")
 
     def step(self, progress: Progress) -> None:
         """Show that one more step is done."""
+        self.steps += 1
+        self.pixels += math.prod(progress.image.shape[:2])
         if self.bar is not None:
+            self.bar.seconds_left = self._seconds_left()
             self.bar.set_postfix_str(f"loss {progress.loss:.4g}", refresh=False)
             self.bar.update()
             return
@@ -50,8 +68,24 @@ class Reporter:
 
     def _line(self, progress):
         rate = progress.iteration / (time.perf_counter() - self.started)
-        left = (self.iterations - progress.iteration) / rate
         return (
             f"iteration {progress.iteration}/{self.iterations}  loss {progress.loss:.4g}"
-            f"  {rate:.2f} it/s  {left:.0f} s left"
+            f"  {rate:.2f} it/s  {self._seconds_left():.0f} s left"
         )
+
+    def _seconds_left(self):
+        """What the pixels still to be computed take at the pace so far: coarse scales are quick, fine ones are not."""
+        (shape, iterations), *finer = self.scales[self.scale - 1 :]
+        pixels = math.prod(shape) * (iterations - self.steps) + sum(math.prod(shape) * steps for shape, steps in finer)
+        return (time.perf_counter() - self.started) * pixels / self.pixels
+
+
+class _Bar(tqdm):
+    """A progress bar that is told how many seconds are left."""
+
+    seconds_left = float("nan")
+
+    @property
+    def format_dict(self):
+        left = "?" if math.isnan(self.seconds_left) else self.format_interval(self.seconds_left)
+        return {**super().format_dict, "left": left}

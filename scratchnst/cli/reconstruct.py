@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from scratchnst import images
 from scratchnst.cli import job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
@@ -37,17 +38,21 @@ def run(arguments: argparse.Namespace) -> int:
     is_content = arguments.kind == "content"
     defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
     image = job.load_picture(arguments.image, network, layers, defaults)
-    image = job.canvas(image, network, layers or defaults, arguments.size, arguments.margin)
+    image = job.fit(image, network, layers or defaults, arguments.size)
     reporter.say(f"network: {network.name}, {reason}")
-    objective = Objective(
-        network,
-        content=image if is_content else None,
-        styles=[] if is_content else [image],
-        content_layers=layers if is_content else {},
-        style_layers={} if is_content else layers,
-        tv_weight=arguments.tv_weight or 0.0,
-        pooling=arguments.pooling,
-        normalized=arguments.normalize,
-        dtype=arguments.dtype,
-    )
-    return job.run(objective, "noise", arguments, reporter)
+
+    def objective_at(height, width):
+        canvas = images.extend(images.resize(image, height, width), arguments.margin)
+        return Objective(
+            network,
+            content=canvas if is_content else None,
+            styles=[] if is_content else [canvas],
+            content_layers=layers if is_content else {},
+            style_layers={} if is_content else layers,
+            tv_weight=arguments.tv_weight or 0.0,
+            pooling=arguments.pooling,
+            normalized=arguments.normalize,
+            dtype=arguments.dtype,
+        )
+
+    return job.run(objective_at, [image.shape[:2]], "noise", arguments, reporter)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import job
-from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers
+from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers, scales
 from scratchnst.cli.progress import Reporter
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
@@ -24,6 +24,13 @@ def add(commands) -> None:
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
     parser.add_argument(
         "--init", default="noise", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)"
+    )
+    parser.add_argument(
+        "--scales",
+        type=scales,
+        default="auto",
+        metavar="N|auto",
+        help="paint at N sizes, each twice the one before (auto: one more with each doubling of --size above 512)",
     )
     layers = parser.add_argument_group("equation 7", "defaults belong to the network")
     layers.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
@@ -43,24 +50,39 @@ def run(arguments: argparse.Namespace) -> int:
     network = load_network(source, arguments.preprocessing)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
     layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
-    content = job.canvas(content, network, layers, arguments.size, arguments.margin)
-    styles = []
+    fitted = job.fit(content, network, layers, arguments.size)
+    shapes = job.choose_scales(fitted, network, layers, arguments.scales, arguments.init)
+    # What each scale imitates is made here, each from the picture in the file, which then is free to go.
+    contents = {shape: images.extend(images.resize(content, *shape), arguments.margin) for shape in shapes}
+    styles: dict[tuple[int, int], list] = {shape: [] for shape in shapes}
     for path in arguments.styles:
         style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
-        styles.append(images.resize(style, *content.shape[:2]))
-    init = job.load_init(arguments.init, content.shape, arguments.margin)
+        for shape, canvas in contents.items():
+            styles[shape].append(images.resize(style, *canvas.shape[:2]))
+    del content, fitted, style
+    init = job.load_init(arguments.init)
     reporter.say(f"network: {network.name}, {reason}")
-    objective = Objective(
-        network,
-        content,
-        styles,
-        content_layers=content_layers,
-        style_layers=style_layers,
-        content_weight=arguments.content_weight,
-        style_weight=arguments.style_weight,
-        tv_weight=arguments.tv_weight,
-        pooling=arguments.pooling,
-        normalized=arguments.normalize,
-        dtype=arguments.dtype,
-    )
-    return job.run(objective, init, arguments, reporter)
+
+    def objective_at(height, width):
+        canvas = contents[height, width]
+        fewer = contents[shapes[-1]].size / canvas.size  # weights of sums over pixels count as much at every scale
+        return Objective(
+            network,
+            canvas,
+            styles[height, width],
+            content_layers=content_layers,
+            style_layers=style_layers,
+            content_weight=_times(arguments.content_weight, fewer),
+            style_weight=arguments.style_weight,
+            tv_weight=_times(arguments.tv_weight, fewer),
+            pooling=arguments.pooling,
+            normalized=arguments.normalize,
+            dtype=arguments.dtype,
+        )
+
+    return job.run(objective_at, shapes, init, arguments, reporter)
+
+
+def _times(weight: float | None, factor: float) -> float | None:
+    """`weight` times `factor`, or None, the network's own."""
+    return None if weight is None else weight * factor
