@@ -51,7 +51,7 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     dry._terms = [replace(term, loss=losses[term.loss], target=ours[id(term)]) for term in objective._terms]
     x = engine.asarray(sketch.Sketch(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
-    _ = dry(x)
+    dry.evaluate(x)
     return engine.ledger.peak - before
 
 
@@ -79,16 +79,16 @@ def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
         if found.peak <= limit:
             objective.largest_strip = largest_strip
             return found
-    raise UserError(too_large(*objective.shape[:2], found.peak, optimizer, limit))
+    height, width, _ = objective.shape
+    raise UserError(too_large(height, width, found.peak, optimizer, limit))
 
 
 def too_large(height: int, width: int, needed: int, optimizer: str, limit: int) -> str:
     """Return the sentence that there is not enough memory."""
-    thrifty = min(BYTES_PER_UNKNOWN, key=lambda name: BYTES_PER_UNKNOWN[name])
     return (
-        f"{width}x{height} pixels need {in_words(needed)} of memory at least with the optimiser {optimizer}, and "
+        f"{width}x{height} pixels need at least {in_words(needed)} of memory with the optimiser {optimizer}, and "
         f"{in_words(limit)} are there: choose a smaller size"
-        + ("." if optimizer == thrifty else ", or another optimiser.")
+        + ("." if optimizer == "adam" else ", or an optimiser that remembers less.")
     )
 
 

@@ -75,12 +75,8 @@ def fit(objective: Objective, arguments: argparse.Namespace) -> memory.Estimate:
 
 def describe(estimate: memory.Estimate) -> str:
     """Say how much memory it will take, and whether in strips."""
-    strips = estimate.largest_strip
-    return memory.in_words(estimate.peak) + (
-        ""
-        if strips == math.inf
-        else f", large layers in strips of {memory.in_words(strips)} and twice, to need no more"
-    )
+    peak, strip = memory.in_words(estimate.peak), estimate.largest_strip
+    return peak if strip == math.inf else f"{peak}, large layers in strips of {memory.in_words(strip)}, and twice"
 
 
 def outlook(

@@ -58,9 +58,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, of the objective 16)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
-    parser.add_argument(
-        "--engine", choices=list(ENGINES), default="textbook", help="whose operations to check (textbook)"
-    )
+    parser.add_argument("--engine", choices=list(ENGINES), default="textbook", help="whose operations (textbook)")
     parser.add_argument("--full", action="store_true", help="compare every element of the objective's gradient")
     parser.add_argument("--mutants", action="store_true", help="plant mistakes instead, and see whether they are found")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
