@@ -140,12 +140,12 @@ class Objective:
         """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
         engine = self.network.engine
         layers = {term.layer for term in self._terms}
-        sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
         with engine.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
-            if strips.is_whole(sections):
+            if self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
+                sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
                 values, grad = strips.loss_and_gradient(self.network, sections, self._terms, image)
             loss = 0.0
             for term in self._terms:
