@@ -83,7 +83,7 @@ def cut(
     network.check_layers(taps)
     network.check_size(*shape, taps)
     wanted, layers = set(taps), network.needed(taps)
-    shapes = _shapes(network, layers, *shape)
+    shapes = network.shapes(*shape)
     itemsize = next(iter(network.parameters.values()))[0].dtype.itemsize
 
     def strips_wanted(layers):
@@ -340,18 +340,6 @@ def _groups(network, taps):
             groups.append(tuple(layers[start : number + 1]))
             start = number + 1
     return [*groups, tuple(layers[start:])]
-
-
-def _shapes(network, layers, height, width):
-    """Name of layer -> (H_l, W_l, C_l), and that of the image."""
-    shapes, sources = {IMAGE: (height, width, 3)}, network.sources()
-    for layer in layers:
-        height, width, channels = shapes[sources[layer.name]]
-        if layer.kind == "pool":
-            shapes[layer.name] = (height // 2, width // 2, channels)
-        else:
-            shapes[layer.name] = (height, width, network.parameters[layer.name][0].shape[3])
-    return shapes
 
 
 def _strips(network, source, layers, taps, shapes, count):

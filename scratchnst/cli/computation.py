@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from functools import wraps
 
 import numpy as np
+from threadpoolctl import ThreadpoolController
 
 from scratchnst import memory
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.conv2d import WAYS, choose, using
 from scratchnst.engine.select import ENGINES, on_threads
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
@@ -30,6 +32,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--engine", choices=list(ENGINES), default="cpu", help="cpu, fast, or textbook, the code to learn from (cpu)"
     )
     group.add_argument(
+        "--convolution",
+        choices=["auto", *WAYS],
+        default="auto",
+        help="how the engine cpu convolves, where it can (auto: whichever is fastest for the layer's shape)",
+    )
+    group.add_argument(
         "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"
     )
     group.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
@@ -42,15 +50,35 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dry-run", action="store_true", help="tell how much memory and time it would take, and stop")
 
 
-def with_threads(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Make a command compute on --threads."""
+def as_asked(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
+    """Make a command compute on --threads, with --convolution."""
 
     @wraps(run)
-    def on_its_threads(arguments):
-        with on_threads(arguments.threads):
+    def as_asked_run(arguments):
+        with on_threads(arguments.threads), using(None if arguments.convolution == "auto" else arguments.convolution):
             return run(arguments)
 
-    return on_its_threads
+    return as_asked_run
+
+
+def record(objective: Objective) -> dict:
+    """Return how `objective` is computed, JSON-able; of the engine cpu also how it convolves, by layer."""
+    network, (height, width, _) = objective.network, objective.shape
+    blas = ThreadpoolController().select(user_api="blas")
+    entry = {
+        "engine": network.engine.name,
+        "threads": threads.count(),
+        "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
+        "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
+    }
+    if network.engine is ENGINES["cpu"]:
+        shapes = network.shapes(height, width)
+        entry["convolutions"] = {
+            name: choose((1, *shapes[source]), network.parameters[name][0].shape)
+            for name, source in network.sources().items()
+            if name in network.parameters and name in shapes
+        }
+    return entry
 
 
 def memory_size(text: str) -> int:

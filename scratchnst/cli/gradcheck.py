@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from tqdm import tqdm
 from scratchnst import images, samples, vgg
 from scratchnst.cli.arguments import non_negative_integer, size
 from scratchnst.engine import Engine
+from scratchnst.engine.cpu import conv2d
 from scratchnst.engine.select import ENGINES
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
@@ -99,7 +101,10 @@ def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
             module = getattr(engine, module_name(name), None)
-            yield check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=module)
+            for way in conv2d.WAYS if module is conv2d and "x" not in name else (None,):
+                with conv2d.using(way):
+                    report = check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=module)
+                yield replace(report, name=f"{name} {way}") if way else report
             continue
         with _Bar(not arguments.json) as bar:
             content, style = _pictures(arguments)

@@ -300,6 +300,7 @@ def _settings(objective: Objective) -> dict:
             "pooling": network.pooling,
             "normalized": network.normalized,
         },
+        "computation": computation.record(objective),
     }
 
 
@@ -319,6 +320,7 @@ def _record(resolved: dict, result: StylizedByScales, arguments) -> dict:
         "command": sys.argv,
         "settings": {**given, **shape, **resolved["settings"]},
         "network": resolved["network"],
+        "computation": resolved["computation"],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
     }

@@ -43,7 +43,7 @@ def add(commands) -> None:
     parser.set_defaults(run=run)
 
 
-@computation.with_threads
+@computation.as_asked
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
