@@ -8,6 +8,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from scratchnst import images
+
 
 @pytest.fixture
 def random():
@@ -41,3 +43,13 @@ def no_vgg19(monkeypatch, tmp_path_factory):
     """As on a machine without VGG19."""
     monkeypatch.delenv("SCRATCHNST_VGG19", raising=False)
     monkeypatch.setenv("SCRATCHNST_CACHE", str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, no_vgg19):
+    """A working directory with a content and a style picture, on a machine without VGG19."""
+    monkeypatch.chdir(tmp_path)
+    random = np.random.default_rng(0)
+    images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
+    images.save("style.jpg", random.uniform(0, 255, (50, 20, 3)))
+    return tmp_path

@@ -30,16 +30,6 @@ from scratchnst.weights.published import MD5
 SMALL = ["--size", "24", "--iterations", "3"]
 
 
-@pytest.fixture
-def folder(tmp_path, monkeypatch, no_vgg19):
-    """A working directory with a content and a style picture, on a machine without VGG19."""
-    monkeypatch.chdir(tmp_path)
-    random = np.random.default_rng(0)
-    images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
-    images.save("style.jpg", random.uniform(0, 255, (50, 20, 3)))
-    return tmp_path
-
-
 def run(*arguments):
     """Run `python -m scratchnst` as a program of its own."""
     return subprocess.run(

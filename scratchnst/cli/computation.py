@@ -118,11 +118,12 @@ def outlook(
     estimate = fit(objective, arguments)
     pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
     seconds = _seconds_per_pixel(objective, arguments) * pixels
+    count = threads.count()
     sizes = ", ".join(f"{width}x{height} ({iterations} iterations)" for (height, width), iterations in scales)
     return (
         f"size    {sizes}\n"
         f"memory  {describe(estimate)}; the limit is {memory.in_words(_limit(arguments))}\n"
-        f"time    about {_in_words(seconds)} on {threads.count()} threads"
+        f"time    about {_in_words(seconds)} on {threads.count()} thread{'s' * (threads.count() > 1)}"
     )
 
 
