@@ -123,7 +123,7 @@ def outlook(
     return (
         f"size    {sizes}\n"
         f"memory  {describe(estimate)}; the limit is {memory.in_words(_limit(arguments))}\n"
-        f"time    about {_in_words(seconds)} on {threads.count()} thread{'s' * (threads.count() > 1)}"
+        f"time    about {_in_words(seconds)} on {count} thread{'' if count == 1 else 's'}"
     )
 
 
