@@ -233,6 +233,8 @@ def test_nothing_to_convolve(operation, x, w, b):
     assert (grad_x.shape, grad_w.shape, grad_b.shape) == (x.shape, w.shape, b.shape)
     assert not grad_x.any()
     assert not grad_w.any()
+    pixels = np.prod(x.shape[:3])
+    np.testing.assert_array_equal(grad_b, pixels * (b > 0) if operation is conv2d_relu else np.full(len(b), pixels))
 
 
 @pytest.mark.parametrize("operation", [conv2d, conv2d_relu])

@@ -103,16 +103,18 @@ def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | Non
     """Return dL/dw and dL/db, `grad_y` being zero where `mask` is False."""
     if grad_y.shape != (*x.shape[:3], w.shape[3]):
         raise ValueError(f"the gradient's shape {grad_y.shape} is not that of input {x.shape} and kernel {w.shape}")
-    if not x.size * w.size:
+    if not grad_y.size:
         return np.zeros(w.shape, x.dtype), np.zeros(w.shape[3], x.dtype)
-    grad_w = WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2])
 
     def strip(image, top, bottom):
         g = grad_y[image, top:bottom]
         g = g if mask is None else g * mask[image, top:bottom]
         return g.sum(axis=(0, 1))
 
-    return grad_w, threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
+    grad_b = threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
+    if not w.size:  # without input channels the bias is all there is
+        return np.zeros(w.shape, x.dtype), grad_b
+    return WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2]), grad_b
 
 
 def check(x: Array, w: Array) -> None:
