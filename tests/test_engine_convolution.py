@@ -171,6 +171,24 @@ def test_numbers_of_any_size(random, way, size):
     assert relative_error(y, expected) < 1e-5
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("way", WAYS)
+def test_nan_and_infinity_stay_where_they_are_looked_at(random, way, value, block_sizes):
+    """In the nine pixels around, with Winograd in the tiles that these belong to; elsewhere nothing changes."""
+    x, w, *_ = case(random, (1, 20, 23, 5), 6, "float32")
+    before, _ = way.convolve(x, w)
+    x[0, 9, 11, 2] = value
+    around, tiles = np.zeros((20, 23), bool), np.zeros((20, 23), bool)
+    around[8:11, 10:13] = tiles[8:12, 8:16] = True
+    with np.errstate(invalid="ignore"):
+        y, _ = way.convolve(x, w)
+    hit = tiles if way is winograd else around
+    assert not np.isfinite(y[0, hit]).any()
+    np.testing.assert_array_equal(y[0, ~hit], before[0, ~hit])
+    if way is winograd:
+        assert np.isnan(y[0, hit]).all()
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "way"),
     [

@@ -3,7 +3,7 @@
 `choose` says which, from the shapes alone, by the times that ``python -m scratchnst.engine.cpu.measure`` prints;
 `using` overrides it.
 
-    winograd   3x3 kernels, unless channels or tiles are few: less than a third of the multiplications
+    winograd   3x3 kernels, unless channels or pixels are few: a quarter of the multiplications
     windows    few input channels: one matrix product, and what it has to gather is little
     shifted    all others: a matrix product for each weight of the kernel
 """
