@@ -143,9 +143,14 @@ def fit(image: np.ndarray, size: int) -> np.ndarray:
     ndarray, shape (H', W', 3), dtype of `image`
         max(H', W') is `size`, and neither side is below 1.
     """
-    longer = max(image.shape[:2])
-    height, width = (max(1, round(side * size / longer)) for side in image.shape[:2])
-    return resize(image, height, width)
+    return resize(image, *fitted_shape(image, size))
+
+
+def fitted_shape(image: np.ndarray, size: int) -> tuple[int, int]:
+    """Return the height and width that `fit` scales a picture to."""
+    height, width, _ = image.shape
+    longer = max(height, width)
+    return max(1, round(height * size / longer)), max(1, round(width * size / longer))
 
 
 def extend(image: np.ndarray, margin: int) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import ctypes
 import math
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -50,15 +51,19 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     dry._terms = [replace(term, loss=losses[term.loss], target=ours[id(term)]) for term in objective._terms]
     x = engine.asarray(sketch.Sketch(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
-    _ = dry(x)
+    dry.evaluate(x)
     return engine.ledger.peak - before
 
 
 def estimate(objective: Objective, optimizer: str, largest_strip: float = math.inf) -> Estimate:
     """Return what a run of `objective`, which must have been built, will need."""
-    vectors = BYTES_PER_UNKNOWN[optimizer] + RUN_BYTES_PER_UNKNOWN
-    run = math.prod(objective.shape) * vectors + evaluation(objective, largest_strip)
+    run = vectors(math.prod(objective.shape), optimizer) + evaluation(objective, largest_strip)
     return Estimate(resident() + run, largest_strip)
+
+
+def vectors(unknowns: int, optimizer: str) -> int:
+    """Return the bytes that an optimiser and `stylize` hold for so many pixels and channels."""
+    return unknowns * (BYTES_PER_UNKNOWN[optimizer] + RUN_BYTES_PER_UNKNOWN)
 
 
 def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
@@ -75,14 +80,22 @@ def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
             objective.largest_strip = largest_strip
             return found
     height, width, _ = objective.shape
-    raise UserError(
-        f"{width}x{height} pixels need {in_words(found.peak)} of memory with the optimiser {optimizer}, "
-        f"and the limit is {in_words(limit)}: choose a smaller --size."
+    raise UserError(too_large(height, width, found.peak, optimizer, limit))
+
+
+def too_large(height: int, width: int, needed: int, optimizer: str, limit: int) -> str:
+    """Return the sentence that there is not enough memory."""
+    return (
+        f"{width}x{height} pixels need at least {in_words(needed)} of memory with the optimiser {optimizer}, and "
+        f"{in_words(limit)} are there: choose a smaller size"
+        + ("." if optimizer == "adam" else ", or an optimiser that remembers less.")
     )
 
 
 def resident() -> int:
-    """Return the bytes that this process has in memory."""
+    """Return the bytes that this process has in memory, after it has given back what it could."""
+    with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss
 
 

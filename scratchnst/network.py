@@ -249,6 +249,17 @@ class Network:
                 f"take one of at least {side}x{side}, or layers above it."
             )
 
+    def shapes(self, height: int, width: int) -> dict[str, tuple[int, int, int]]:
+        """Return the shape (H_l, W_l, C_l) of every layer's features, and of the image, for an image of that size."""
+        shapes, sources = {IMAGE: (height, width, 3)}, self.sources()
+        for layer in self.layers:
+            height, width, channels = shapes[sources[layer.name]]
+            if layer.kind == "pool":
+                shapes[layer.name] = height // 2, width // 2, channels
+            else:
+                shapes[layer.name] = height, width, self.parameters[layer.name][0].shape[3]
+        return shapes
+
     def convolution_before(self, name: str) -> str | None:
         """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
         sources, pools = self.sources(), {layer.name for layer in self.layers if layer.kind == "pool"}

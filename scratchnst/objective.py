@@ -133,14 +133,19 @@ class Objective:
         loss : float
         grad : float64 array of x's shape, dloss/dx
         """
+        loss, grad, self.terms = self.evaluate(x)
+        return loss, grad
+
+    def evaluate(self, x: Array) -> tuple[float, Array, dict[str, float]]:
+        """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
         engine = self.network.engine
         layers = {term.layer for term in self._terms}
-        sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
         with engine.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
-            if strips.is_whole(sections):
+            if self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
+                sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
                 values, grad = strips.loss_and_gradient(self.network, sections, self._terms, image)
             loss = 0.0
             for term in self._terms:
@@ -149,8 +154,7 @@ class Objective:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
                 loss += self.tv_weight * values["tv"]
-        self.terms = values
-        return loss, engine.asnumpy(grad).astype("float64").reshape(np.shape(x))
+        return loss, engine.asnumpy(grad).astype("float64").reshape(np.shape(x)), values
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""

@@ -86,7 +86,7 @@ def cut(
     if not largest >= 1:  # NaN is not, either
         raise UserError(f"the largest strip must be of 1 byte or more, not {largest:g}.")
     wanted, layers = set(taps), network.needed(taps)
-    shapes = _shapes(network, layers, *shape)
+    shapes = network.shapes(*shape)
     itemsize = max((w.dtype.itemsize for w, _ in network.parameters.values()), default=8)
 
     def strips_wanted(layers):
@@ -343,18 +343,6 @@ def _groups(network, taps):
             groups.append(tuple(layers[start : number + 1]))
             start = number + 1
     return [*groups, tuple(layers[start:])]
-
-
-def _shapes(network, layers, height, width):
-    """Name of layer -> (H_l, W_l, C_l), and that of the image."""
-    shapes, sources = {IMAGE: (height, width, 3)}, network.sources()
-    for layer in layers:
-        height, width, channels = shapes[sources[layer.name]]
-        if layer.kind == "pool":
-            shapes[layer.name] = (height // 2, width // 2, channels)
-        else:
-            shapes[layer.name] = (height, width, network.parameters[layer.name][0].shape[3])
-    return shapes
 
 
 def _strips(network, source, layers, taps, shapes, count):

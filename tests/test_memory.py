@@ -87,7 +87,7 @@ def test_the_fastest_way_within_a_limit():
 
 def test_a_limit_that_nothing_fits_into():
     one = objective(random_vgg19(5, width=8), 48, 64)
-    with pytest.raises(UserError, match=r"64x48 pixels need \d+ MB of memory with the optimiser lbfgs.*limit is 1 MB"):
+    with pytest.raises(UserError, match=r"64x48 pixels need at least \d+ MB .* lbfgs, and 1 MB are there"):
         memory.fit(one, "lbfgs", 1_000_000)
     assert one.largest_strip == math.inf
 

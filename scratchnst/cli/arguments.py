@@ -67,7 +67,6 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         help=f"pixels around the picture that are computed and cut off, for clean borders ({MARGIN})",
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
-    group.add_argument("--dtype", choices=["float32", "float64"], default="float32", help="precision (float32)")
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +15,9 @@ from tqdm import tqdm
 
 from scratchnst import images, samples, vgg
 from scratchnst.cli.arguments import non_negative_integer, size
+from scratchnst.engine import Engine
+from scratchnst.engine.cpu import conv2d
+from scratchnst.engine.select import ENGINES
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.network import Network
@@ -22,12 +26,11 @@ from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
 from scratchnst.verify.chain import check_chain
 from scratchnst.verify.mutants import Row, run_mutants
-from scratchnst.verify.operations import OPERATIONS
+from scratchnst.verify.operations import OPERATIONS, module_name
 from scratchnst.verify.report import Report
 from scratchnst.weights.load import load_network
 
 OBJECTIVE = "objective"
-ENGINES = ("textbook",)
 COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
 MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
 OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
@@ -57,7 +60,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, of the objective 16)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
-    parser.add_argument("--engine", choices=ENGINES, default="textbook", help="whose operations to check (textbook)")
+    parser.add_argument("--engine", choices=list(ENGINES), default="textbook", help="whose operations (textbook)")
     parser.add_argument("--full", action="store_true", help="compare every element of the objective's gradient")
     parser.add_argument("--mutants", action="store_true", help="plant mistakes instead, and see whether they are found")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -93,15 +96,32 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report]:
     """Check one after the other what was asked for."""
-    for name in arguments.op or [*OPERATIONS, OBJECTIVE]:
+    engine = ENGINES[arguments.engine]
+    network = network.on(engine)
+    for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
-            yield check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE)
+            module = getattr(engine, module_name(name), None)
+            for way in conv2d.WAYS if module is conv2d and "x" not in name else (None,):
+                with conv2d.using(way):
+                    report = check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=module)
+                yield replace(report, name=f"{name} {way}") if way else report
             continue
         with _Bar(not arguments.json) as bar:
             content, style = _pictures(arguments)
             yield check_objective(
                 network, content, style, arguments.seed, samples=None if arguments.full else SAMPLES, on_element=bar
             )
+
+
+def _operations_of(engine: Engine, wanted: list[str] | None) -> list[str]:
+    """The operations that an engine has: the textbook all, another those that it has made its own."""
+    known = list(OPERATIONS)
+    if engine is not ENGINES["textbook"]:
+        known = [name for name in known if hasattr(engine, module_name(name)) and not name.startswith("equation")]
+    for name in wanted or ():
+        if name not in (*known, OBJECTIVE):
+            raise UserError(f"the engine {engine.name} has no {name} of its own; it has {', '.join(known)}.")
+    return wanted or [*known, OBJECTIVE]
 
 
 def _network(arguments: argparse.Namespace) -> Network:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import platform
 import re
@@ -19,6 +20,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images
+from scratchnst.cli import computation
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
@@ -84,15 +86,17 @@ def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Ite
         raise UserError(f"{path} cannot be used: {error}") from None
 
 
-def fit(picture: np.ndarray, network: Network, layers: Iterable[str], size: int) -> np.ndarray:
-    """Return `picture` scaled to `size` pixels on its longer side.
+def fit(picture: np.ndarray, network: Network, layers: Iterable[str], arguments: argparse.Namespace) -> np.ndarray:
+    """Return `picture` scaled to --size pixels on its longer side.
 
     Raises
     ------
     UserError
-        If a layer is unknown, or the picture too small for the deepest.
+        If a layer is unknown, the picture too small for the deepest, or memory too small for the picture.
     """
-    picture, layers = images.fit(picture, size), list(layers)
+    layers = list(layers)
+    computation.check_room(*images.fitted_shape(picture, arguments.size), arguments)
+    picture = images.fit(picture, arguments.size)
     network.check_layers(layers)
     network.check_size(picture.shape[0], picture.shape[1], layers)
     return picture
@@ -151,8 +155,15 @@ def run(
     def begin_scale(height, width):
         reporter.begin_scale()
         objective = objective_at(height, width)
+        estimate = computation.fit(objective, arguments)
+        if objective.largest_strip < math.inf:
+            reporter.say(f"memory: {computation.describe(estimate)}")
         settings.append(_settings(objective))
         return objective
+
+    if arguments.dry_run:
+        print(computation.outlook(objective_at, reporter.scales, arguments))
+        return 0
 
     with ExitStack() as stack:
         stack.enter_context(reporter)
@@ -289,6 +300,7 @@ def _settings(objective: Objective) -> dict:
             "pooling": network.pooling,
             "normalized": network.normalized,
         },
+        "computation": computation.record(objective),
     }
 
 
@@ -308,6 +320,7 @@ def _record(resolved: dict, result: StylizedByScales, arguments) -> dict:
         "command": sys.argv,
         "settings": {**given, **shape, **resolved["settings"]},
         "network": resolved["network"],
+        "computation": resolved["computation"],
         "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
         "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
     }

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from scratchnst import images
-from scratchnst.cli import job
+from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
+from scratchnst.engine.select import ENGINES
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -25,20 +26,22 @@ def add(commands) -> None:
     parser.add_argument("image", type=Path, metavar="IMAGE")
     parser.add_argument("--layers", nargs="+", metavar="LAYER[:WEIGHT]", help="the network's defaults")
     add_run(parser)
+    computation.add(parser)
     parser.set_defaults(run=run)
 
 
+@computation.as_asked
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.image, source_file(source)])
     layers = parse_layers(arguments.layers)
-    network = load_network(source, arguments.preprocessing)
+    network = load_network(source, arguments.preprocessing).on(ENGINES[arguments.engine])
     is_content = arguments.kind == "content"
     defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
     image = job.load_picture(arguments.image, network, layers, defaults)
-    image = job.fit(image, network, layers or defaults, arguments.size)
+    image = job.fit(image, network, layers or defaults, arguments)
     reporter.say(f"network: {network.name}, {reason}")
 
     def objective_at(height, width):

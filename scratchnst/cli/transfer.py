@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from scratchnst import images
-from scratchnst.cli import job
+from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers, scales
 from scratchnst.cli.progress import Reporter
+from scratchnst.engine.select import ENGINES
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -38,19 +39,21 @@ def add(commands) -> None:
     layers.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
     layers.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
     add_run(parser)
+    computation.add(parser)
     parser.set_defaults(run=run)
 
 
+@computation.as_asked
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source_file(source)])
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
-    network = load_network(source, arguments.preprocessing)
+    network = load_network(source, arguments.preprocessing).on(ENGINES[arguments.engine])
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
     layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
-    fitted = job.fit(content, network, layers, arguments.size)
+    fitted = job.fit(content, network, layers, arguments)
     shapes = job.choose_scales(fitted, network, layers, arguments.scales, arguments.init)
     # What each scale imitates is made here, each from the picture in the file, which then is free to go.
     contents = {shape: images.extend(images.resize(content, *shape), arguments.margin) for shape in shapes}

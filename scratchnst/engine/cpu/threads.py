@@ -80,6 +80,11 @@ def usable_cores() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
+def chosen() -> int | None:
+    """Return what was set by `set_count`, or None."""
+    return _state.chosen
+
+
 def default_count() -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that is less."""
     cores = usable_cores()
