@@ -20,6 +20,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from scratchnst.errors import UserError
 from scratchnst.network import IMAGE, Layer, Network
 
 Array = Any
@@ -78,13 +79,15 @@ def cut(
     Raises
     ------
     UserError
-        If a tap is not in the table, or the image is too small for one.
+        If a tap is not in the table, the image is too small for one, or `largest` is less than a byte.
     """
     network.check_layers(taps)
     network.check_size(*shape, taps)
+    if not largest >= 1:  # NaN is not, either
+        raise UserError(f"the largest strip must be of 1 byte or more, not {largest:g}.")
     wanted, layers = set(taps), network.needed(taps)
     shapes = network.shapes(*shape)
-    itemsize = next(iter(network.parameters.values()))[0].dtype.itemsize
+    itemsize = max((w.dtype.itemsize for w, _ in network.parameters.values()), default=8)
 
     def strips_wanted(layers):
         return max(math.ceil(math.prod(shapes[layer.name]) * itemsize / largest) for layer in layers)

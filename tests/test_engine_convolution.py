@@ -171,6 +171,24 @@ def test_numbers_of_any_size(random, way, size):
     assert relative_error(y, expected) < 1e-5
 
 
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+@pytest.mark.parametrize("way", WAYS)
+def test_nan_and_infinity_stay_where_they_are_looked_at(random, way, value, block_sizes):
+    """In the nine pixels around, with Winograd in the tiles that these belong to; elsewhere nothing changes."""
+    x, w, *_ = case(random, (1, 20, 23, 5), 6, "float32")
+    before, _ = way.convolve(x, w)
+    x[0, 9, 11, 2] = value
+    around, tiles = np.zeros((20, 23), bool), np.zeros((20, 23), bool)
+    around[8:11, 10:13] = tiles[8:12, 8:16] = True
+    with np.errstate(invalid="ignore"):
+        y, _ = way.convolve(x, w)
+    hit = tiles if way is winograd else around
+    assert not np.isfinite(y[0, hit]).any()
+    np.testing.assert_array_equal(y[0, ~hit], before[0, ~hit])
+    if way is winograd:
+        assert np.isnan(y[0, hit]).all()
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "way"),
     [
@@ -233,6 +251,8 @@ def test_nothing_to_convolve(operation, x, w, b):
     assert (grad_x.shape, grad_w.shape, grad_b.shape) == (x.shape, w.shape, b.shape)
     assert not grad_x.any()
     assert not grad_w.any()
+    pixels = np.prod(x.shape[:3])
+    np.testing.assert_array_equal(grad_b, pixels * (b > 0) if operation is conv2d_relu else np.full(len(b), pixels))
 
 
 @pytest.mark.parametrize("operation", [conv2d, conv2d_relu])
@@ -254,13 +274,46 @@ def test_what_cannot_be_convolved_is_refused(operation, x, w, b, message):
 
 @pytest.mark.parametrize("dtype", ["int64", "float16", "complex64", ">f4"])
 def test_other_dtypes_are_refused(dtype):
+    x, w, b = np.zeros((1, 4, 4, 3), "float32"), np.zeros((3, 3, 3, 2)), np.zeros(2)
     with pytest.raises(ValueError, match="takes float32 or float64"):
-        conv2d.forward(np.zeros((1, 4, 4, 3), dtype), np.zeros((3, 3, 3, 2)), np.zeros(2))
+        conv2d.forward(x.astype(dtype), w, b)
+    for backward in (conv2d.backward_input, conv2d.backward_parameters):
+        with pytest.raises(ValueError, match="takes float32 or float64"):
+            backward(np.zeros((1, 4, 4, 2), dtype), (x, w))
 
 
-def test_gradients_that_do_not_fit_are_refused():
+@pytest.mark.parametrize("way", WAYS)
+def test_kernels_of_other_dtypes_are_converted_but_complex_ones_refused(random, way):
+    x, w, b, *_ = case(random, (1, 4, 4, 3), 2, "float32")
+    with conv2d.using(way.__name__.rpartition(".")[2]):
+        expected, _ = conv2d.forward(x, np.rint(w), np.rint(b))
+        for dtype in ("float64", "float16", ">f4", "int8"):
+            y, _ = conv2d.forward(x, np.rint(w).astype(dtype), np.rint(b).astype(dtype))
+            assert y.dtype == "float32"
+            np.testing.assert_array_equal(y, expected)
+        for wrong in ((w + 1j, b), (w, b + 1j)):
+            with pytest.raises(ValueError, match="not complex64"):
+                conv2d.forward(x, *wrong)
+
+
+@pytest.mark.parametrize("shape", [(2, 4, 4, 2), (1, 5, 4, 2), (1, 4, 3, 2), (1, 4, 4, 1), (4, 4, 2)])
+def test_gradients_that_do_not_fit_are_refused(shape):
+    x, w, b = np.zeros((1, 4, 4, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2)
+    for operation in (conv2d, conv2d_relu):
+        _, cache = operation.forward(x, w, b)
+        with pytest.raises(ValueError, match="gradient's shape"):
+            operation.backward_parameters(np.zeros(shape), cache)
+    with pytest.raises(ValueError, match="gradient's shape"):
+        conv2d_relu.backward_input(np.zeros(shape), cache)
+
+
+def test_gradients_of_other_channels_are_refused():
     _, cache = conv2d.forward(np.zeros((1, 4, 4, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2))
     with pytest.raises(ValueError, match="channels do not match"):
         conv2d.backward_input(np.zeros((1, 4, 4, 3)), cache)
+
+
+def test_a_mask_of_one_pixel_is_not_stretched():
+    _, cache = conv2d_relu.forward(np.zeros((1, 1, 1, 3)), np.zeros((3, 3, 3, 2)), np.ones(2))
     with pytest.raises(ValueError, match="gradient's shape"):
-        conv2d.backward_parameters(np.zeros((1, 4, 5, 2)), cache)
+        conv2d_relu.backward_input(np.zeros((1, 8, 8, 2)), cache)

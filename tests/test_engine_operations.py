@@ -107,6 +107,46 @@ def test_empty_images(random, name, shape):
     assert grad_x.shape == shape
 
 
+WRONG = [(1, 8, 6, 3), (3, 8, 6, 3), (2, 4, 6, 3), (2, 12, 6, 3), (2, 8, 4, 3), (2, 8, 10, 3), (2, 8, 6, 1), (8, 6, 3)]
+
+
+@pytest.mark.parametrize("shape", WRONG)
+@pytest.mark.parametrize("name", ["average_pool", "max_pool"])
+def test_pools_refuse_gradients_of_another_shape(name, shape):
+    pool = getattr(cpu, name)
+    _, cache = pool.forward(np.zeros((2, 17, 12, 3)))
+    with pytest.raises(ValueError, match="gradient's shape"):
+        pool.backward(np.zeros(shape), cache)
+
+
+@pytest.mark.parametrize("shape", WRONG)
+def test_what_is_compared_or_added_has_the_same_shape(shape):
+    F = np.zeros((2, 8, 6, 3))
+    with pytest.raises(ValueError, match="target's shape"):
+        cpu.content_loss.forward(F, np.zeros(shape))
+    with pytest.raises(ValueError, match="gradient's shape"):
+        cpu.add(F, np.zeros(shape))
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 3), (2, 1, 1), (1, 1, 1), (2, 4, 4), (3, 3)])
+def test_gram_matrices_of_another_shape_are_refused(shape):
+    F = np.zeros((2, 8, 6, 3))
+    with pytest.raises(ValueError, match="target's shape"):
+        cpu.style_loss.forward(F, np.zeros(shape))
+    with pytest.raises(ValueError, match="gradient's shape"):
+        cpu.gram.backward(np.zeros(shape), F)
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float16", "complex64", ">f4"])
+@pytest.mark.parametrize("name", OPERATIONS)
+def test_other_dtypes_are_refused(random, name, dtype):
+    x, *target = arguments(random, name, (1, 4, 4, 3), "float32")
+    with pytest.raises(ValueError, match="takes float32 or float64"):
+        getattr(cpu, name).forward(x.astype(dtype), *target)
+    with pytest.raises(ValueError, match=r"takes images \(N, H, W, C\)"):
+        getattr(cpu, name).forward(x[0], *target)
+
+
 def test_max_pool_takes_the_first_of_equals():
     x = np.array([[5.0, 5, 1, 2], [5, 5, 2, 2], [0, -0.0, -1, -1], [0, 0, -3, -1]]).reshape(1, 4, 4, 1)
     y, cache = cpu.max_pool.forward(x)

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import gc
 import os
+import signal
 import subprocess
 import sys
 import threading
 import time
+import weakref
 
 import numpy as np
 import pytest
@@ -34,7 +37,17 @@ def blas_on_two():
 
 @pytest.mark.parametrize(
     ("variable", "cores", "expected"),
-    [(None, 4, 4), ("2", 4, 2), ("8", 4, 4), ("3,2", 4, 3), ("0", 4, 4), ("many", 4, 4), ("", 4, 4), (" 1 ", 4, 1)],
+    [
+        (None, 4, 4),
+        ("2", 4, 2),
+        ("8", 4, 4),
+        ("3,2", 4, 3),
+        ("0", 4, 4),
+        ("many", 4, 4),
+        ("", 4, 4),
+        (" 1 ", 4, 1),
+        ("²", 4, 4),
+    ],
 )
 def test_default_count(monkeypatch, variable, cores, expected):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: set(range(cores)), raising=False)
@@ -126,6 +139,50 @@ def test_the_first_error_ends_the_rest(number):
     threads.run(begun.append, [(0,)])  # and the pool still works
 
 
+@pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="this system cannot interrupt after a while")
+@pytest.mark.parametrize("number", [1, 2])
+def test_ctrl_c_leaves_no_job_behind(number, blas_on_two):
+    threads.set_count(number)
+    begun = []
+
+    def job(value):
+        begun.append(value)
+        time.sleep(0.001)
+
+    before = signal.signal(signal.SIGALRM, signal.default_int_handler)
+    signal.setitimer(signal.ITIMER_REAL, 0.1)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            threads.run(job, [(value,) for value in range(10_000)])
+    finally:
+        signal.signal(signal.SIGALRM, before)
+    count = len(begun)
+    time.sleep(0.01)
+    assert len(begun) == count < 10_000
+    assert blas_threads() == blas_on_two
+
+
+def test_an_error_keeps_nothing_alive():
+    """Once it has been dealt with, and without the help of the garbage collector."""
+    threads.set_count(2)
+
+    def fail():
+        image = np.zeros(3)
+        seen.append(weakref.ref(image))
+        raise KeyError(image)
+
+    for _ in range(3):
+        seen: list[weakref.ref] = []
+        gc.disable()
+        try:
+            threads.run(fail, [()] * 2)
+        except KeyError:
+            pass
+        finally:
+            gc.enable()
+        assert all(reference() is None for reference in seen)
+
+
 def test_jobs_that_run_jobs_do_not_wait_for_themselves():
     threads.set_count(2)
     done = []
@@ -172,6 +229,33 @@ def test_blas_has_one_thread_in_jobs_and_its_own_afterwards(blas_on_two):
     assert blas_threads() == blas_on_two
     with pytest.raises(ZeroDivisionError):
         threads.run(lambda: 1 / 0, [()])
+    assert blas_threads() == blas_on_two
+
+
+@pytest.mark.parametrize("moment", range(3))
+def test_blas_gets_its_threads_back_whenever_ctrl_c_comes(moment, monkeypatch, blas_on_two):
+    """On the way in, and twice on the way out."""
+    original, calls = threads._take_control, iter(range(100))
+
+    def interrupted():
+        if next(calls) == moment:
+            raise KeyboardInterrupt
+        original()
+
+    monkeypatch.setattr(threads, "_take_control", interrupted)
+    with pytest.raises(KeyboardInterrupt), threads.blas_on_one_thread():
+        pass
+    assert blas_threads() == blas_on_two
+    with threads.blas_on_one_thread():
+        assert blas_threads() == [1] * len(blas_on_two)
+    assert blas_threads() == blas_on_two
+
+
+def test_blas_stays_on_one_thread_until_the_outermost_block_ends(blas_on_two):
+    with threads.blas_on_one_thread():
+        with threads.blas_on_one_thread():
+            pass
+        assert blas_threads() == [1] * len(blas_on_two)
     assert blas_threads() == blas_on_two
 
 

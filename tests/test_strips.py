@@ -11,6 +11,7 @@ from networks import random_vgg19
 
 from scratchnst import Objective, strips
 from scratchnst.engine import cpu, textbook
+from scratchnst.errors import UserError
 from scratchnst.network import Defaults, Layer, Network, Preprocessing
 
 LAYERS = {
@@ -114,6 +115,24 @@ def test_what_fits_is_not_cut():
     assert strips.is_whole(strips.cut(network, ["conv5_1"], (64, 64)))
     sections = strips.cut(network, ["conv5_1"], (64, 64), largest=64 * 64 * 8 * 4)
     assert strips.is_whole(sections)
+
+
+@pytest.mark.parametrize("largest", [0, -1, 5e-324, -math.inf, math.nan])
+def test_strips_of_no_size_are_refused(largest):
+    with pytest.raises(UserError, match="1 byte or more, not"):
+        strips.cut(random_vgg19(3, width=4), ["conv1_1"], (10, 8), largest)
+
+
+@pytest.mark.parametrize("engine", [textbook, cpu])
+@pytest.mark.parametrize("largest", [math.inf, 100])
+def test_a_network_of_pools_alone(engine, largest):
+    """Without weights, so without their dtype: E = (G - A)^2 / 4 N^2 M^2 by hand."""
+    layers = (Layer("half", "pool"), Layer("quarter", "pool"))
+    network = Network("pools", layers, {}, Preprocessing(), Defaults({}, {}, 1.0)).on(engine)
+    style, _, x = pictures(12, 8)
+    objective = Objective(network, styles=[style], style_layers=["quarter"], style_weight=1.0, largest_strip=largest)
+    F, S = (image.reshape(3, 4, 2, 4, 3).mean((1, 3)).reshape(6, 3) for image in (x, style))
+    assert objective(x)[0] == pytest.approx(np.sum((F.T @ F - S.T @ S) ** 2) / (4 * 3**2 * 6**2), rel=1e-4)
 
 
 def test_every_row_belongs_to_one_strip():

@@ -3,6 +3,9 @@
 Each module here keeps the contract of its namesake in `scratchnst.ops`, and is held to it by the tests.  What is new
 is how, not what: the mathematics stands there, but for Winograd's convolution, which has a derivation of its own in
 `scratchnst.engine.cpu.winograd`.
+
+The same arrays give the same results to the last bit, whatever else runs in the process, as long as the number of
+threads is the same.  With another number they differ by rounding: BLAS multiplies pieces of other sizes.
 """
 
 from __future__ import annotations

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.checks import check_shape
 
 Array = Any
 
@@ -13,6 +14,7 @@ ROWS_PER_STRIP = 8
 
 def add(total: Array, part: Array) -> Array:
     """Add `part` to `total`, (N, H, ...) both, in place, and return it."""
+    check_shape("gradient", part, total.shape)
 
     def job(image, top, bottom):
         total[image, top:bottom] += part[image, top:bottom]

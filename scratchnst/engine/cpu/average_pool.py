@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
@@ -15,8 +16,9 @@ ROWS_PER_STRIP = 8
 
 def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
     """Average the 2x2 squares of `x`: (N, H, W, C) -> (N, H//2, W//2, C), and the cache, x's shape."""
-    count, height, width, channels = x.shape[0], x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
-    y = np.empty((count, height, width, channels), x.dtype)
+    check_images(x)
+    y = np.empty(pooled(x.shape), x.dtype)
+    width = y.shape[2]
 
     def job(image, top, bottom):
         rows = x[image, 2 * top : 2 * bottom, : 2 * width]
@@ -32,6 +34,7 @@ def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
 def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
     shape = cache
+    check_shape("gradient", grad_y, pooled(shape))
     _, height, width, channels = grad_y.shape
     grad_x = np.empty(shape, grad_y.dtype)
     grad_x[:, 2 * height :] = grad_x[:, :, 2 * width :] = 0  # pixels left out
@@ -43,3 +46,9 @@ def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
 
     threads.run(job, threads.strips(grad_y.shape, ROWS_PER_STRIP))
     return grad_x
+
+
+def pooled(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape (N, H//2, W//2, C) of what becomes of images (N, H, W, C)."""
+    count, height, width, channels = shape
+    return count, height // 2, width // 2, channels

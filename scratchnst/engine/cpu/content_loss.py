@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
@@ -15,6 +16,8 @@ ROWS_PER_STRIP = 4
 
 def forward(F: Array, P: Array) -> tuple[float, Array]:
     """Return the content loss, equation 1 of the paper, of features `F` against `P`, and the cache, F - P."""
+    check_images(F)
+    check_shape("target", P, F.shape)
     difference = np.empty(F.shape, F.dtype)
 
     def job(image, top, bottom):

@@ -3,7 +3,7 @@
 `choose` says which, from the shapes alone, by the times that ``python -m scratchnst.engine.cpu.measure`` prints;
 `using` overrides it.
 
-    winograd   3x3 kernels, unless channels or tiles are few: less than a third of the multiplications
+    winograd   3x3 kernels, unless channels or pixels are few: a quarter of the multiplications
     windows    few input channels: one matrix product, and what it has to gather is little
     shifted    all others: a matrix product for each weight of the kernel
 """
@@ -18,6 +18,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import shifted, threads, windows, winograd
+from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
@@ -53,10 +54,12 @@ def using(way: str | None) -> Iterator[None]:
 def forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array | None, Array]]:
     """Convolve `x` (N, H, W, C) with `w` (kh, kw, C, K) and add `b` (K,): return y (N, H, W, K) and the cache (x, w).
 
+    `x` is float32 or float64, and so is all that is computed; `w` and `b` are converted.
+
     Raises
     ------
     ValueError
-        If a kernel side is even, or channels or dtypes do not match.
+        If `x` is neither, `w` or `b` is complex, a kernel side is even, or channels do not match.
     """
     y, _ = convolve(x, w, b)
     return y, (x, w)
@@ -81,7 +84,7 @@ def backward_parameters(grad_y: Array, cache: tuple) -> tuple[Array, Array]:
 
 def convolve(x: Array, w: Array, b: Array, relu: bool = False) -> tuple[Array, Array | None]:
     """Return y and, if y is to be rectified, where it is positive."""
-    check(x, w)
+    check(x, w, b)
     if b.shape != w.shape[3:]:
         raise ValueError(f"channels do not match: kernel {w.shape}, bias {b.shape}")
     if not x.size * w.size:
@@ -92,6 +95,8 @@ def convolve(x: Array, w: Array, b: Array, relu: bool = False) -> tuple[Array, A
 
 def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     """Return dL/dx: `grad_y`, zero where `mask` is False, convolved with the flipped kernel."""
+    if mask is not None:
+        check_shape("gradient", grad_y, mask.shape)
     flipped = w[::-1, ::-1].swapaxes(2, 3)
     check(grad_y, flipped)
     if not grad_y.size * w.size:
@@ -101,28 +106,30 @@ def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
 
 def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | None = None) -> tuple[Array, Array]:
     """Return dL/dw and dL/db, `grad_y` being zero where `mask` is False."""
-    if grad_y.shape != (*x.shape[:3], w.shape[3]):
-        raise ValueError(f"the gradient's shape {grad_y.shape} is not that of input {x.shape} and kernel {w.shape}")
-    if not x.size * w.size:
+    check_shape("gradient", grad_y, (*x.shape[:3], w.shape[3]))
+    check_images(grad_y)
+    if not grad_y.size:
         return np.zeros(w.shape, x.dtype), np.zeros(w.shape[3], x.dtype)
-    grad_w = WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2])
 
     def strip(image, top, bottom):
         g = grad_y[image, top:bottom]
         g = g if mask is None else g * mask[image, top:bottom]
         return g.sum(axis=(0, 1))
 
-    return grad_w, threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
+    grad_b = threads.total(strip, threads.strips(x.shape, -(-x.shape[1] // 8)))
+    if not w.size:  # without input channels the bias is all there is
+        return np.zeros(w.shape, x.dtype), grad_b
+    return WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2]), grad_b
 
 
-def check(x: Array, w: Array) -> None:
-    """Raise a ValueError if `x` and `w` cannot be convolved."""
-    if x.dtype not in (np.float32, np.float64):
-        raise ValueError(f"a convolution takes float32 or float64, not {x.dtype}: convert the array with astype")
-    if x.ndim != 4 or w.ndim != 4:
-        raise ValueError(
-            f"a convolution takes images (N, H, W, C) and kernels (kh, kw, C, K), not {x.shape}, {w.shape}"
-        )
+def check(x: Array, w: Array, *others: Array) -> None:
+    """Raise a ValueError if `x` and `w` cannot be convolved, or `w` or one of `others` not be converted."""
+    check_images(x)
+    for array in (w, *others):
+        if not np.can_cast(array.dtype, x.dtype, "same_kind"):
+            raise ValueError(f"kernels and biases are real numbers, not {array.dtype}")
+    if w.ndim != 4:
+        raise ValueError(f"a convolution takes kernels (kh, kw, C, K), not {w.shape}")
     if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
         raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
     if x.shape[3] != w.shape[2]:

@@ -7,12 +7,14 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
 
 def forward(x: Array) -> tuple[Array, Array]:
     """Return the Gram matrices (N, C, C) of activations `x` (N, H, W, C), and the cache, x."""
+    check_images(x)
     F = _matrix(x)
     G = np.empty((len(F), F.shape[2], F.shape[2]), x.dtype)
     for one, target in zip(F, G):
@@ -24,6 +26,7 @@ def backward(grad_y: Array, cache: Array) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dG (N, C, C)."""
     x = cache
     F = _matrix(x)
+    check_shape("gradient", grad_y, (len(F), F.shape[2], F.shape[2]))
     grad_x = np.empty(F.shape, x.dtype)
     both = grad_y + grad_y.swapaxes(1, 2)
 

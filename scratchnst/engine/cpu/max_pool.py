@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.average_pool import pooled
+from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
@@ -19,8 +21,8 @@ def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:
     The winner is the first of the largest in reading order: its number only changes to that of a pixel that is
     larger than all before.
     """
-    count, height, width, channels = x.shape[0], x.shape[1] // 2, x.shape[2] // 2, x.shape[3]
-    y = np.empty((count, height, width, channels), x.dtype)
+    check_images(x)
+    y = np.empty(pooled(x.shape), x.dtype)
     winner = np.zeros(y.shape, np.uint8)
 
     def job(image, top, bottom):
@@ -39,6 +41,7 @@ def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:
 def backward(grad_y: Array, cache: tuple[tuple[int, ...], Array]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
     shape, winner = cache
+    check_shape("gradient", grad_y, winner.shape)
     _, height, width, _ = grad_y.shape
     grad_x = np.empty(shape, grad_y.dtype)
     grad_x[:, 2 * height :] = grad_x[:, :, 2 * width :] = 0  # pixels left out

@@ -5,13 +5,15 @@ from __future__ import annotations
 from typing import Any
 
 from scratchnst.engine.cpu import gram
+from scratchnst.engine.cpu.checks import check_shape
 
 Array = Any
 
 
 def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
-    """Return the style loss E, equation 4 of the paper, and the cache, F and G - A."""
+    """Return the style loss E, equation 4 of the paper, and the cache, F and G - A; one A may do for a whole batch."""
     G, _ = gram.forward(F)
+    check_shape("target", A, (1 if len(A) == 1 else len(G), *G.shape[1:]))
     difference = G - A
     return float((difference.astype("float64") ** 2).sum()) / (4 * _norm(F)), (F, difference)
 

@@ -37,7 +37,7 @@ class _State:
         self.chosen = chosen
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0  # threads of the executor
-        self.sections = 0  # of all threads together, in which BLAS is held to one thread
+        self.inside: set[int] = set()  # the threads that hold BLAS to one thread
         self.limit: Any = None  # gives BLAS its threads back
 
 
@@ -46,7 +46,6 @@ class _Own(threading.local):
 
     def __init__(self):
         self.in_pool = False
-        self.sections = 0
         self.buffers: dict[str, Array] = {}
 
 
@@ -90,30 +89,29 @@ def default_count() -> int:
     """Return the number of cores that this process may use, or OMP_NUM_THREADS where that is less."""
     cores = usable_cores()
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()  # "4,2" is 4 here, 2 in nested regions
-    return min(cores, int(wanted)) if wanted.isdigit() and int(wanted) > 0 else cores
+    return min(cores, int(wanted)) if wanted.isdecimal() and int(wanted) > 0 else cores
 
 
 def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     """Call ``job(*a)`` for every a of `arguments`, on as many threads as are set, and return when all are done.
 
-    Jobs start in the order given.  The first exception ends the rest and is raised here.  Where there is nothing to
-    share out, the caller does the work itself; so does a job that calls `run`, whom the pool might keep waiting for
-    itself.
+    Jobs start in the order given.  An exception ends the rest and is raised here.  Where there is nothing to share out,
+    the caller does the work itself; so does a job that calls `run`, whom the pool might keep waiting for itself.
     """
     waiting = deque(arguments)
     workers = 1 if _own.in_pool else min(count(), len(waiting))
-    with blas_on_one_thread():
-        if workers <= 1:
-            with _blas(per_thread=True).limit(limits=1):
-                return _work(job, waiting)
-        futures = _submit(workers, job, waiting)
-        try:
-            wait(futures)
-        finally:  # Ctrl-C leaves no job behind that still writes somewhere
-            waiting.clear()
-            wait(futures)
-        for future in futures:
-            future.result()
+    if workers <= 1:
+        with _blas(per_thread=True).limit(limits=1):
+            return _work(job, waiting)
+    futures: list[Future] = []
+    try:
+        _submit(workers, job, waiting, futures)
+        wait(futures)
+    finally:  # Ctrl-C leaves no job behind that still writes somewhere
+        waiting.clear()
+        wait(futures)
+    while futures:  # an exception refers to this frame: if this to its future, they would keep each other alive
+        futures.pop().result()
 
 
 def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
@@ -141,20 +139,19 @@ def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
 @contextmanager
 def blas_on_one_thread() -> Iterator[None]:
     """Hold BLAS to one thread; when the last thread has left, BLAS has as many as before."""
-    with _state.lock:
-        if _state.sections == 0:
-            _take_control()
-            _state.limit = _blas(per_thread=False).limit(limits=1)
-        _state.sections += 1
-        _own.sections += 1
+    thread = threading.get_ident()
+    if thread in _state.inside:
+        yield
+        return
     try:
+        _enter(thread)
         yield
     finally:
-        with _state.lock:
-            _state.sections -= 1
-            _own.sections -= 1
-            if _state.sections == 0:
-                _restore(_state.limit)
+        try:
+            _leave(thread)
+        except BaseException:  # Ctrl-C has come in between
+            _leave(thread)
+            raise
 
 
 def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
@@ -194,28 +191,37 @@ def strips(shape: tuple[int, ...], rows: int) -> list[tuple[int, int, int]]:
 
 
 def _work(job, waiting):
-    """Do jobs until none is left."""
-    while True:
-        try:
-            argument = waiting.popleft()
-        except IndexError:
-            return
-        try:
-            job(*argument)
-        except BaseException:
-            waiting.clear()
-            raise
+    """Do jobs until none is left.
+
+    It is the pool's threads that enter `blas_on_one_thread`, not their caller: Ctrl-C interrupts the main thread alone.
+    """
+    with blas_on_one_thread():
+        while True:
+            try:
+                argument = waiting.popleft()
+            except IndexError:
+                return
+            try:
+                job(*argument)
+            except BaseException:
+                waiting.clear()
+                raise
 
 
-def _submit(workers, job, waiting) -> list[Future]:
-    """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one)."""
+def _submit(workers, job, waiting, futures):
+    """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one)).
+
+    Their futures are added to `futures` one by one, so that all are there if Ctrl-C comes.
+    """
     with _state.lock:
         if _state.executor is None or _state.size != count():
-            if _state.executor is not None:
-                _state.executor.shutdown(wait=False)  # what it has begun it ends
+            before, _state.executor = _state.executor, None
+            if before is not None:
+                before.shutdown(wait=False)  # what it has begun it ends
             _state.size = count()
             _state.executor = ThreadPoolExecutor(_state.size, "scratchnst", _enter_pool)
-        return [_state.executor.submit(contextvars.copy_context().run, _work, job, waiting) for _ in range(workers)]
+        for _ in range(workers):
+            futures.append(_state.executor.submit(contextvars.copy_context().run, _work, job, waiting))
 
 
 def _enter_pool():
@@ -235,6 +241,24 @@ def _blas(per_thread: bool) -> ThreadpoolController:
     return libraries.select(filepath=chosen)
 
 
+def _enter(thread):
+    with _state.lock:
+        if not _state.inside:
+            _take_control()
+            _state.limit = _blas(per_thread=False).limit(limits=None)  # remembers what there is
+            _blas(per_thread=False).limit(limits=1)
+        _state.inside.add(thread)
+
+
+def _leave(thread):
+    """Undo `_enter`, also one that did not come to its end, and also for the second time."""
+    with _state.lock:
+        _state.inside.discard(thread)
+        if not _state.inside and _state.limit is not None:
+            _restore(_state.limit)
+            _state.limit = None
+
+
 def _take_control():
     """Let the calling thread set the process's BLAS: threadpoolctl lets one thread do so, until told it is done."""
     for library in _blas(per_thread=False).lib_controllers:
@@ -249,12 +273,11 @@ def _restore(limit):
 
 
 def _after_fork():
-    """A forked child has one thread, the one that forked: no pool, and only this thread's sections."""
+    """A forked child has one thread, the one that forked: no pool, and nobody else holds BLAS."""
     global _state
     old, _state = _state, _State(_state.chosen)
-    _state.limit, _state.sections = old.limit, _own.sections
-    if old.sections and not _own.sections:
-        _restore(old.limit)
+    _state.limit, _state.inside = old.limit, old.inside & {threading.get_ident()}
+    _leave(None)
 
 
 if hasattr(os, "register_at_fork"):

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cpu.checks import check_images
 from scratchnst.ops import total_variation
 
 Array = Any
@@ -16,6 +17,7 @@ ROWS_PER_STRIP = 32
 
 def forward(x: Array) -> tuple[float, Array]:
     """Return the total variation of images `x` (N, H, W, C), summed in float64, and the cache, x."""
+    check_images(x)
 
     def job(image, top, bottom):
         rows = x[image, top : bottom + 1]  # with the first of the next strip

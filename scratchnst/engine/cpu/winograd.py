@@ -44,6 +44,9 @@ include 1 (see `convolve` for its use); the usual 0, 1, -1, 2, -2 make errors 1.
 "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", arXiv:1803.10986).  In
 float32 the error is about 2e-6 of a typical output, where a direct convolution's is 4e-7.
 
+NaN and infinity.  A tile that looks at one of them is NaN as a whole, in all channels, where a direct convolution has
+nine pixels of NaN or infinity around it.  All other tiles are as they would be without it.
+
 How it is laid out.  An image is cut into blocks of tiles, a job each, whose intermediate results stay in the
 processor's cache: they go from one piece of memory to another and back.  D and M are (6, rows of tiles, tiles in a row,
 6, channels), so that everything is a product with matrices whose rows lie at equal distances.  That is all BLAS asks
