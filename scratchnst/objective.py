@@ -138,6 +138,8 @@ class Objective:
 
     def evaluate(self, x: Array) -> tuple[float, Array, dict[str, float]]:
         """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
+        if math.prod(np.shape(x)) != math.prod(self.shape):
+            raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {np.shape(x)}.")
         engine = self.network.engine
         layers = {term.layer for term in self._terms}
         with engine.session():

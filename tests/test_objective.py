@@ -259,3 +259,9 @@ def test_nonsense_settings(network, settings, pattern):
 def test_nonsense_images(network, content, styles, pattern):
     with pytest.raises(UserError, match=pattern):
         Objective(network, content, styles, content_layers=["conv3_1"])
+
+
+def test_an_image_of_another_size():
+    objective = Objective(random_vgg19(2, width=3), np.zeros((8, 6, 3)), [np.zeros((8, 6, 3))])
+    with pytest.raises(UserError, match=r"must have the shape \(8, 6, 3\), or be that flat, not \(6, 6, 3\)"):
+        objective(np.zeros((6, 6, 3)))
