@@ -11,6 +11,7 @@ from pathlib import Path
 
 import psutil
 
+from scratchnst import startup
 from scratchnst.engine import sketch
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
@@ -78,6 +79,8 @@ def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
         found = estimate(objective, optimizer, largest_strip)
         if found.peak <= limit:
             objective.largest_strip = largest_strip
+            if largest_strip < math.inf:
+                startup.give_memory_back()
             return found
     height, width, _ = objective.shape
     raise UserError(too_large(height, width, found.peak, optimizer, limit))

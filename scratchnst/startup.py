@@ -19,6 +19,7 @@ AVX512 = frozenset(("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl")) 
 ZEN5 = 26  # the family; later ones come after it
 CPUINFO = Path("/proc/cpuinfo")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
+MMAP_MAX, TRIM_THRESHOLD = 65536, 128 << 10  # what glibc begins with
 
 
 class Setting(NamedTuple):
@@ -115,14 +116,25 @@ def _keep_memory(environment: Mapping[str, str]) -> Setting:
     if not _is_glibc():
         return Setting(False, "left to the system; there is something to set only with glibc")
     try:
-        import ctypes  # not every Python has it
-
-        mallopt = ctypes.CDLL(None).mallopt
-        if mallopt(M_MMAP_MAX, 0) and mallopt(M_TRIM_THRESHOLD, -1):  # -1: no threshold, never trim
+        if _mallopt(mmap_max=0, trim_threshold=-1):  # -1: no threshold, never trim
             return Setting(True, "freed memory stays with the process, for the next arrays (mallopt)")
     except (ImportError, OSError, AttributeError) as error:
         return Setting(False, f"not set: glibc's mallopt is out of reach ({error})")
     return Setting(False, "not set: glibc's mallopt refused")
+
+
+def give_memory_back() -> None:
+    """Undo what `prepare` has done for memory: where there is little, holes between kept arrays cost too much of it."""
+    if _startup is not None and _startup.memory.done:
+        _mallopt(MMAP_MAX, TRIM_THRESHOLD)
+
+
+def _mallopt(mmap_max: int, trim_threshold: int) -> bool:
+    """Set both, and tell whether that was possible."""
+    import ctypes  # not every Python has it
+
+    mallopt = ctypes.CDLL(None).mallopt
+    return bool(mallopt(M_MMAP_MAX, mmap_max) and mallopt(M_TRIM_THRESHOLD, trim_threshold))
 
 
 def _is_glibc() -> bool:
