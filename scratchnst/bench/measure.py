@@ -1,0 +1,207 @@
+"""The measurements: contenders in processes of their own, taking turns.
+
+All contenders of a size are set up first.  Then they are checked: gradients that differ belong to different functions,
+and their times say nothing.  Then each does one evaluation in turn, so that whatever else the machine does meanwhile
+falls on all of them alike, round after round; the first round warms up and does not count.  Where one is lost, that is
+written down and the others go on.
+"""
+
+from __future__ import annotations
+
+import statistics
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst.bench import accuracy, ladder, limit, problem
+from scratchnst.bench.process import Lost, Process
+
+OURS, SGEMM = "scratchnst", "sgemm"
+REST = 0.3  # seconds between turns: threads of BLAS and OpenMP spin for a while when they have nothing to do
+AGREEMENT = 1e-2  # relative, of gradients in float32; those of different functions differ by about 1
+
+Tell = Callable[[str], None]
+
+
+@dataclass
+class Result:
+    """What is known of one contender at one size.
+
+    Attributes
+    ----------
+    contender : its name
+    size : side of the images in pixels
+    seconds : of each evaluation that counts
+    facts : what it said besides
+    failure : why it was lost, or None
+    """
+
+    contender: str
+    size: int
+    seconds: list[float] = field(default_factory=list)
+    facts: dict[str, Any] = field(default_factory=dict)
+    failure: str | None = None
+
+    @property
+    def median(self) -> float | None:
+        """Median seconds of an evaluation, None if it was lost."""
+        return statistics.median(self.seconds) if self.seconds and not self.failure else None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return everything, for JSON."""
+        return {
+            "contender": self.contender,
+            "size": self.size,
+            "median_seconds": self.median,
+            "seconds": self.seconds,
+            **self.facts,
+            "failure": self.failure,
+        }
+
+
+class Contestant:
+    """A process and what is known of its contender; once lost it does nothing any more."""
+
+    def __init__(self, process: Process, result: Result):
+        self.process, self.result = process, result
+
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any] | None:
+        """Return the reply to a request, or None if the contender is lost."""
+        return self._unless_lost(lambda: self.process.ask(do, **arguments))
+
+    def set_up(self) -> None:
+        self._unless_lost(self.process.set_up)
+
+    def evaluate(self, counts: bool) -> None:
+        """Evaluate once and, if it counts, note the time."""
+        reply = self.ask("evaluate")
+        if reply and counts:
+            self.result.seconds.append(reply["seconds"])
+
+    def note(self, do: str, **arguments: Any) -> None:
+        """Add the reply to a request to the facts."""
+        self.result.facts.update(self.ask(do, **arguments) or {})
+
+    def lose(self, why: str) -> None:
+        self.result.failure = why
+        self.process.end()
+
+    def _unless_lost(self, request):
+        if self.result.failure:
+            return None
+        try:
+            return request()
+        except Lost as lost:
+            self.lose(str(lost))
+            return None
+
+
+@contextmanager
+def contestants(names: Sequence[str], size: int, threads: int, tell: Tell) -> Iterator[list[Contestant]]:
+    """Start and set up contenders, each in a process of its own; all are ended in the end."""
+    with ExitStack() as stack:
+        started = [Contestant(stack.enter_context(Process(name, size, threads)), Result(name, size)) for name in names]
+        for contestant in started:
+            tell(f"{contestant.result.contender} at {size}x{size}: set up")
+            contestant.set_up()
+        yield started
+
+
+def take_turns(contestants: Sequence[Contestant], repeats: int, tell: Tell) -> None:
+    """Let each contender evaluate once, one after the other, `repeats` times, after one round that does not count."""
+    for turn in range(repeats + 1):
+        for contestant in contestants:
+            result = contestant.result
+            if not result.failure:
+                tell(f"{result.contender} at {result.size}x{result.size}: {f'{turn}/{repeats}' if turn else 'warm-up'}")
+            time.sleep(REST)
+            contestant.evaluate(counts=turn > 0)
+
+
+def speed(size: int, peers: Sequence[str], repeats: int, threads: int, tell: Tell) -> list[Result]:
+    """Measure time and peak memory of one evaluation by us and by `peers`, and the machine's rate of products.
+
+    Ours comes first.  Its facts have the operations of its matrix products, `Sgemm`'s the rate in operations a second.
+    """
+    with contestants([OURS, *peers, SGEMM], size, threads, tell) as all_of_them:
+        *solvers, sgemm = all_of_them
+        _check_agreement(solvers)
+        take_turns(all_of_them, repeats, tell)
+        for solver in solvers:
+            reply = solver.ask("peak")
+            solver.result.facts["peak_bytes"] = reply and reply["bytes"]
+    network = problem.random_network()
+    layers = network.defaults.content_layers, network.defaults.style_layers
+    solvers[0].result.facts["operations"] = limit.operations(network, *layers, size)
+    if sgemm.result.median:
+        sgemm.result.facts["operations_per_second"] = limit.sgemm_operations() / sgemm.result.median
+    return [contestant.result for contestant in all_of_them]
+
+
+def whole_run(size: int, peers: Sequence[str], iterations: int, threads: int, tell: Tell) -> list[Result]:
+    """Measure a run from white noise by us and by `peers`: seconds, evaluations and the loss at the end."""
+    results = []
+    for name in (OURS, *peers):
+        with contestants([name], size, threads, tell) as (contestant,):
+            tell(f"{name} at {size}x{size}: {iterations} iterations")
+            contestant.note("run", iterations=iterations)
+            results.append(contestant.result)
+    return results
+
+
+def climb(repeats: int, threads: int, tell: Tell, size: int = ladder.SIDE) -> list[Result]:
+    """Measure every rung of the ladder, see `scratchnst.bench.ladder`: time, extra memory and error of a layer."""
+    with contestants(ladder.RUNGS, size, threads, tell) as rungs:
+        for rung in rungs:
+            rung.note("check")
+        take_turns(rungs, repeats, tell)
+    for rung in rungs:
+        share = ladder.share(rung.result.contender, size)
+        rung.result.seconds = [seconds / share for seconds in rung.result.seconds]
+        rung.result.facts["computed_share"] = share
+    return [rung.result for rung in rungs]
+
+
+def exactness(threads: int, tell: Tell) -> list[Result]:
+    """Compare gradient and end of a run with the textbook's, see `scratchnst.bench.accuracy`."""
+    results = []
+    for size, do, arguments in (
+        (accuracy.SIZE, "check", {}),
+        (accuracy.RUN_SIZE, "run", {"iterations": accuracy.ITERATIONS}),
+    ):
+        with contestants(["accuracy"], size, threads, tell) as (contestant,):
+            tell(f"accuracy at {size}x{size}: {do}")
+            contestant.note(do, **arguments)
+            results.append(contestant.result)
+    return results
+
+
+def _check_agreement(solvers):
+    """Compare every gradient with ours, the first; whoever computes another function is lost."""
+    with tempfile.TemporaryDirectory() as directory:
+        reference = None
+        for number, solver in enumerate(solvers):
+            file = Path(directory) / f"{number}.npy"
+            reply = solver.ask("check", file=str(file))
+            if reply is None:
+                continue
+            solver.result.facts["loss"] = reply["loss"]
+            if number == 0:
+                reference = reply["loss"], np.load(file)
+            elif reference:
+                _compare(solver, reply["loss"], np.load(file), *reference)
+
+
+def _compare(solver, loss, gradient, our_loss, ours):
+    """Note how far loss and gradient are from ours."""
+    loss_distance = abs(loss / our_loss - 1)
+    distance = float(np.linalg.norm(gradient - ours) / np.linalg.norm(ours))
+    solver.result.facts.update(loss_distance=loss_distance, gradient_distance=distance)
+    if not max(loss_distance, distance) < AGREEMENT:
+        solver.lose(f"computes another function: its gradient is {distance:.0e} from ours")
