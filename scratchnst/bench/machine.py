@@ -5,12 +5,14 @@ from __future__ import annotations
 import platform
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_info
 
+from scratchnst import startup
+
+BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
 PACKAGES = ("scratchnst", "numpy", "scipy", "torch")
 
 
@@ -18,26 +20,19 @@ def facts(threads: int) -> dict[str, Any]:
     """Return the processor's name, threads, versions and the BLAS of NumPy with its core type."""
     np.ones((2, 2)) @ np.ones((2, 2))  # so that BLAS is there
     return {
-        "processor": processor(),
+        "processor": startup.read_processor().get("model name") or platform.processor() or platform.machine(),
         "system": platform.platform(),
         "threads": threads,
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
-        "blas": [
-            {key: library.get(key) for key in ("internal_api", "version", "architecture", "threading_layer")}
-            for library in threadpool_info()
-            if library["user_api"] == "blas"
-        ],
+        "blas": [{key: library.get(key) for key in BLAS_FACTS} for library in _blas_of_numpy()],
     }
 
 
-def processor() -> str:
-    """Return the name of the processor's model."""
-    with suppress(OSError):
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    return platform.processor() or platform.machine()
+def _blas_of_numpy():
+    """NumPy's own BLAS, or, where it has none of its own, all there are: SciPy's wheels bring another."""
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return [library for library in libraries if "numpy" in library["filepath"]] or libraries
 
 
 def _version(package):

@@ -73,10 +73,16 @@ class Contestant:
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any] | None:
         """Return the reply to a request, or None if the contender is lost."""
-        return self._unless_lost(lambda: self.process.ask(do, **arguments))
+        if self.result.failure:
+            return None
+        try:
+            return self.process.ask(do, **arguments)
+        except Lost as lost:
+            self.lose(str(lost))
+            return None
 
     def set_up(self) -> None:
-        self._unless_lost(self.process.set_up)
+        self.ask("set_up", **self.process.settings)
 
     def evaluate(self, counts: bool) -> None:
         """Evaluate once and, if it counts, note the time."""
@@ -89,17 +95,9 @@ class Contestant:
         self.result.facts.update(self.ask(do, **arguments) or {})
 
     def lose(self, why: str) -> None:
+        """Let the contender take no more part."""
         self.result.failure = why
         self.process.end()
-
-    def _unless_lost(self, request):
-        if self.result.failure:
-            return None
-        try:
-            return request()
-        except Lost as lost:
-            self.lose(str(lost))
-            return None
 
 
 @contextmanager
@@ -115,11 +113,10 @@ def contestants(names: Sequence[str], size: int, threads: int, tell: Tell) -> It
 
 def take_turns(contestants: Sequence[Contestant], repeats: int, tell: Tell) -> None:
     """Let each contender evaluate once, one after the other, `repeats` times, after one round that does not count."""
+    side = contestants[0].result.size
     for turn in range(repeats + 1):
+        tell(f"{side}x{side}: round {turn} of {repeats}" if turn else f"{side}x{side}: warm-up")
         for contestant in contestants:
-            result = contestant.result
-            if not result.failure:
-                tell(f"{result.contender} at {result.size}x{result.size}: {f'{turn}/{repeats}' if turn else 'warm-up'}")
             time.sleep(REST)
             contestant.evaluate(counts=turn > 0)
 

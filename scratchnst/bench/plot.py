@@ -37,7 +37,7 @@ def draw(results: Sequence[Result], path: Path) -> None:
             axes.loglog(pixels, [seconds[0] * count / pixels[0] for count in pixels], style[:2] + ":", lw=1)
     sizes = sorted({item.size for item in results})
     axes.set_xticks([size**2 for size in sizes], [f"{size}²" for size in sizes])
-    axes.minorticks_off()
+    axes.set_xticks([], minor=True)
     axes.set_xlabel("pixels")
     axes.set_ylabel("seconds for loss and gradient")
     axes.grid(alpha=0.3)

@@ -18,7 +18,7 @@ class Lost(Exception):
 
 
 class Process:
-    """A worker with one contender, as a context manager that leaves nothing running."""
+    """A worker for one contender, to be set up with `settings`; a context manager that leaves nothing running."""
 
     def __init__(self, contender: str, size: int, threads: int):
         self.process = subprocess.Popen(
@@ -38,10 +38,6 @@ class Process:
 
     def __exit__(self, *_) -> None:
         self.end()
-
-    def set_up(self) -> None:
-        """Let the contender get ready, or raise Lost."""
-        self.ask("set_up", **self.settings)
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
         """Send a request and return its reply.
@@ -74,7 +70,7 @@ class Process:
 
 def _cause(status: int) -> str:
     """Say why a worker ended with this status."""
-    if status == -signal.SIGKILL:
+    if status == -9:  # SIGKILL, which Windows lacks
         return "killed, as systems do when memory runs out"
     if status < 0:
         return f"ended by {signal.Signals(-status).name}"

@@ -50,15 +50,15 @@ def climb(results: Sequence[Result]) -> list[str]:
     """Seconds, extra memory and error, a row for each rung."""
     side, channels = results[0].size, ladder.CHANNELS
     lines = ["", f"one convolution, 3x3, {channels} to {channels} channels, {side}x{side} pixels"]
-    lines.append(f"{'':<22}{'seconds':>10}{'of the rung below':>19}{'extra MB':>10}{'error':>10}")
+    lines.append(f"{'':<22}{'seconds':>10}{'times faster':>14}{'extra MB':>10}{'error':>10}")
     below: float | None = None
     for item in results:
         if item.median is None:
             continue
-        gain = f"1/{below / item.median:.1f}" if below else ""
+        gain = f"{below / item.median:.1f}" if below else ""
         extra = item.facts["extra_bytes"] / 1e6
         lines.append(
-            f"{item.contender:<22}{item.median:>10.4g}{gain:>19}{extra:>10.1f}{item.facts['error']:>10.1e}"
+            f"{item.contender:<22}{item.median:>10.4g}{gain:>14}{extra:>10.1f}{item.facts['error']:>10.1e}"
             + ("" if item.facts["computed_share"] == 1 else "   time scaled up from a few pixels")
         )
         below = item.median
@@ -99,16 +99,17 @@ def _by_size(
     for size in dict.fromkeys(item.size for item in results):
         row = {item.contender: item for item in results if item.size == size}
         figures = {name: None if row[name].failure else figure(row[name]) for name in names}
-        line = f"{size:<8}" + "".join(f"{_cell(figures[name], form):>21}" for name in names)
+        cells = [LOST if row[name].failure else _cell(figures[name], form) for name in names]
+        line = f"{size:<8}" + "".join(f"{cell:>21}" for cell in cells)
         if peers:
             ratio = _ratio(figures[OURS], [figures[name] for name in peers])
-            line += f"{_cell(ratio, '{:.2f}', '-'):>15}"
+            line += f"{_cell(ratio, '{:.2f}'):>15}"
         lines.append(line + (f"{last[1](row[OURS], row[SGEMM]):>15}" if last else ""))
     return lines
 
 
-def _cell(figure, form, otherwise=LOST):
-    return otherwise if figure is None else form.format(figure)
+def _cell(figure, form):
+    return "-" if figure is None else form.format(figure)
 
 
 def _ratio(ours, peers):

@@ -94,14 +94,16 @@ class Worker:
         return {"bytes": peak_memory()}
 
 
-def peak_memory() -> int:
-    """Return the most bytes of memory that this process has had at a time."""
+def peak_memory() -> int | None:
+    """Return the most bytes of memory that this process has had at a time, or None where that cannot be told."""
     with suppress(OSError):
         for line in Path("/proc/self/status").read_text().splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
-    import resource  # there is none on Windows
-
+    try:
+        import resource
+    except ImportError:  # on Windows
+        return None
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
     return peak if sys.platform == "darwin" else peak * 1024
 
