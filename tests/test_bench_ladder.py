@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from networks import random_vgg19
 
-from scratchnst.bench import accuracy, ladder
+from scratchnst.bench import accuracy, ladder, problem
 from scratchnst.engine.cpu import shifted
 from scratchnst.ops import conv2d
 
 
 def test_loops_by_hand():
-    """Ones around the pixel 2, weights 1 to 9: the pixel adds its weight once more, seen from each of its neighbours."""
+    """Ones around the pixel 2, weights 1 to 9: each neighbour sees the pixel's weight once more."""
     x, w = np.ones((1, 3, 3, 1)), np.arange(1.0, 10).reshape(3, 3, 1, 1)
     x[0, 1, 1] = 2
     y = ladder.loops(x, w, np.array([0.5]), range(3), range(3))
@@ -68,7 +69,8 @@ def test_the_loops_compute_a_part(size, pixels):
 
 def test_accuracy(monkeypatch):
     monkeypatch.setattr(accuracy, "STARTS", 2)
-    contender = accuracy.Accuracy(20, 1)
+    monkeypatch.setattr(problem, "random_network", lambda seed: random_vgg19(13, seed, width=8))
+    contender = accuracy.Accuracy(32, 1)
     found = contender.check()
     assert {key: len(errors) for key, errors in found.items()} == {"gradient_errors": 2, "textbook_gradient_errors": 2}
     assert all(1e-8 < error < 1e-2 for errors in found.values() for error in errors)

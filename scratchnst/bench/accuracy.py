@@ -18,7 +18,7 @@ STARTS, ITERATIONS = 5, 300
 
 
 class Accuracy:
-    """A contender, see `scratchnst.bench.requests`."""
+    """A contender, see `scratchnst.bench.service`."""
 
     def __init__(self, size: int, threads: int):
         self.size, self.task = size, problem.make(size)

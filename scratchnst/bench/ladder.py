@@ -43,7 +43,7 @@ def loops(x: Array, w: Array, b: Array, rows: range, columns: range) -> Array:
 
 
 class Rung:
-    """A contender, see `scratchnst.bench.requests`: one convolution of a layer by the way of that name."""
+    """A contender, see `scratchnst.bench.service`: one convolution of a layer by the way of that name."""
 
     def __init__(self, size: int, threads: int, way: str):
         random = np.random.default_rng(0)

@@ -17,7 +17,7 @@ SIDE = 2048  # of the large product's matrices
 
 
 class Sgemm:
-    """A contender, see `scratchnst.bench.requests`: one large product of matrices in float32."""
+    """A contender, see `scratchnst.bench.service`: one large product of matrices in float32."""
 
     def __init__(self, size: int, threads: int):
         random = np.random.default_rng(0)

@@ -152,8 +152,9 @@ def whole_run(size: int, peers: Sequence[str], iterations: int, threads: int, te
     return results
 
 
-def climb(repeats: int, threads: int, tell: Tell, size: int = ladder.SIDE) -> list[Result]:
+def climb(repeats: int, threads: int, tell: Tell) -> list[Result]:
     """Measure every rung of the ladder, see `scratchnst.bench.ladder`: time, extra memory and error of a layer."""
+    size = ladder.SIDE
     with contestants(ladder.RUNGS, size, threads, tell) as rungs:
         for rung in rungs:
             rung.note("check")

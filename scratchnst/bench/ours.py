@@ -11,7 +11,7 @@ Array = Any
 
 
 class Ours:
-    """A contender, see `scratchnst.bench.requests`."""
+    """A contender, see `scratchnst.bench.service`."""
 
     def __init__(self, size: int, threads: int):
         task = problem.make(size)

@@ -27,7 +27,7 @@ def check_available() -> None:
 
 
 class Peer:
-    """A contender, see `scratchnst.bench.requests`."""
+    """A contender, see `scratchnst.bench.service`."""
 
     def __init__(self, size: int, threads: int, memory_format: str):
         check_available()

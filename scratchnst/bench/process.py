@@ -1,4 +1,4 @@
-"""A worker as its master sees it, see `scratchnst.bench.requests`."""
+"""A worker as its master sees it, see `scratchnst.bench.service`."""
 
 from __future__ import annotations
 

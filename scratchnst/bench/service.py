@@ -47,7 +47,7 @@ CONTENDERS: Mapping[str, Callable[..., Any]] = {
 }
 
 
-class Worker:
+class Service:
     """The requests, each a method that returns the reply."""
 
     def __init__(self):
@@ -112,9 +112,9 @@ def serve() -> None:
     """Answer requests until the input ends."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, end this process and no other
-    worker, replies = Worker(), _own_stdout()
+    service, replies = Service(), _own_stdout()
     for line in sys.stdin:
-        print(json.dumps(worker.answer(line)), file=replies, flush=True)
+        print(json.dumps(service.answer(line)), file=replies, flush=True)
 
 
 def _own_stdout() -> TextIO:
