@@ -139,13 +139,15 @@ def test_ctrl_c_ends_the_workers(tmp_path):
     program = subprocess.Popen(
         [sys.executable, "-m", "scratchnst", *arguments], cwd=tmp_path, stderr=subprocess.PIPE, text=True
     )
-    for line in program.stderr:
-        if "warm-up" in line:
-            break
-    workers = children(program.pid)
-    assert len(workers) == 2
-    program.send_signal(signal.SIGINT)
-    _, said = program.communicate(timeout=30)
+    try:
+        assert any("warm-up" in line for line in program.stderr)
+        workers = children(program.pid)
+        assert len(workers) == 2
+        program.send_signal(signal.SIGINT)
+        _, said = program.communicate(timeout=30)
+    finally:
+        program.kill()
+        program.communicate()
     assert program.returncode == 130
     assert "Traceback" not in said
     deadline = time.monotonic() + 10

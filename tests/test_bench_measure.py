@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from scratchnst.bench import ladder, measure, report
-from scratchnst.bench.measure import OURS, SGEMM
+from scratchnst.bench.measure import OURS, SGEMM, Conditions
 from scratchnst.bench.peer import PEERS
 from scratchnst.bench.process import Lost
 
@@ -17,10 +17,11 @@ class Theatre:
     """Processes that play: `asked` is every request in order, `plays` what a contender replies to a request."""
 
     def __init__(self):
-        self.asked, self.ended, self.evaluations = [], [], {}
+        self.asked, self.ended, self.evaluations, self.plain = [], [], {}, {}
         self.plays = {}
 
-    def __call__(self, contender, size, threads):
+    def __call__(self, contender, size, threads, plain):
+        self.plain[contender] = plain
         return Player(self, contender, {"contender": contender, "size": size, "threads": threads})
 
 
@@ -79,8 +80,8 @@ def lost(why):
     return play
 
 
-def speed(repeats=3):
-    return {item.contender: item for item in measure.speed(64, list(PEERS), repeats, 2, lambda message: None)}
+def speed(repeats=3, **settings):
+    return {item.contender: item for item in measure.speed(64, repeats, Conditions(2, list(PEERS), **settings))}
 
 
 def test_they_take_turns_after_being_checked(theatre):
@@ -94,6 +95,13 @@ def test_they_take_turns_after_being_checked(theatre):
     ]
     assert sorted(theatre.ended) == sorted(everybody)
     assert list(results) == everybody
+
+
+def test_peers_are_as_their_users_have_them_unless_asked(theatre):
+    speed()
+    assert theatre.plain == {OURS: False, CONTIGUOUS: True, CHANNELS_LAST: True, SGEMM: False}
+    speed(prepare_peers=True)
+    assert not any(theatre.plain.values())
 
 
 def test_the_warm_up_does_not_count(theatre):
@@ -123,7 +131,7 @@ def test_one_is_lost_and_the_others_go_on(theatre, who, when):
         assert (results[name].failure, results[name].seconds) == (None, [1, 2, 3])
     after = theatre.asked[theatre.asked.index((who, when)) + 1 :]
     assert who not in [name for name, _ in after]
-    assert report.speed(list(results.values()), 3)[-1] == f"{who} at 64x64: killed"
+    assert report.speed(list(results.values()))[-1] == f"{who} at 64x64: killed"
 
 
 def test_a_peer_with_another_gradient_is_not_timed(theatre):
@@ -160,17 +168,17 @@ def test_ctrl_c_ends_all(theatre):
 
 def test_whole_runs_one_after_the_other(theatre):
     theatre.plays[CONTIGUOUS, "run"] = lost("killed")
-    results = measure.whole_run(32, list(PEERS), 9, 2, lambda message: None)
+    results = measure.whole_run(32, 9, Conditions(2, list(PEERS)))
     assert theatre.ended == [OURS, CONTIGUOUS, CONTIGUOUS, CHANNELS_LAST]  # the lost one at once
     assert [item.failure for item in results] == [None, "killed", None]
     assert results[0].facts["evaluations"] == 13
-    lines = report.whole_run(results, 9)
-    assert lines[3].split() == [OURS, "2.0", "13", "0.5"]
+    lines = report.whole_run(results)
+    assert lines[3].split() == [OURS, "2.0", "9", "13", "0.5"]
     assert lines[-1] == "torch contiguous at 32x32: killed"
 
 
 def test_the_ladder_scales_what_is_computed_in_part(theatre):
-    results = measure.climb(2, 1, lambda message: None)
+    results = measure.climb(2, Conditions(1))
     loops, *others = results
     assert loops.seconds == [1 * 256 / 8, 2 * 256 / 8]
     assert loops.facts["computed_share"] == 8 / 256
@@ -183,7 +191,7 @@ def test_the_ladder_scales_what_is_computed_in_part(theatre):
 
 def test_a_lost_rung_is_left_out(theatre):
     theatre.plays["im2col", "check"] = lost("out of memory")
-    lines = report.climb(measure.climb(1, 1, lambda message: None))
+    lines = report.climb(measure.climb(1, Conditions(1)))
     assert [line.split()[0] for line in lines[3:]] == ["loops", "shifted", "winograd", "im2col"]
     assert lines[-1] == "im2col at 16x16: out of memory"
 
@@ -202,10 +210,10 @@ def test_table_of_times_and_memory():
         result(CHANNELS_LAST, 64, 10.0, failure="killed"),
         result(SGEMM, 64, 1.0, failure="killed"),
     ]
-    lines = [line.split() for line in report.speed(results, 1)]
+    lines = [line.split() for line in report.speed(results)]
     assert lines[3] == ["32", "2.000", "5.000", "4.000", "2.00", "75%"]
     assert lines[4] == ["64", "8.000", "20.000", "lost", "2.50", "-"]
     assert lines[8] == ["32", "2", "5", "4", "2.00"]
     assert lines[9] == ["64", "8", "20", "lost", "2.50"]
-    alone = [line.split() for line in report.speed([results[0], results[3]], 1)]
+    alone = [line.split() for line in report.speed([results[0], results[3]])]
     assert alone[3] == ["32", "2.000", "75%"]

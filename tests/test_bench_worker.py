@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from scratchnst.bench import service
+from scratchnst.bench import worker as worker_module
 from scratchnst.bench.process import Lost, Process
 from scratchnst.bench.service import Service
 from scratchnst.engine.cpu import threads
@@ -153,3 +154,13 @@ def test_the_end_of_the_input_is_the_end():
         time.sleep(0.05)
     assert process.process.returncode == 0
     process.end()
+
+
+@pytest.mark.parametrize("arguments", [[], [worker_module.PLAIN]])
+def test_set_up_as_the_command_line_unless_plain(monkeypatch, arguments):
+    prepared = []
+    monkeypatch.setattr(worker_module.startup, "prepare", lambda: prepared.append(True))
+    monkeypatch.setattr(service, "serve", lambda: None)
+    monkeypatch.setattr(sys, "argv", ["worker", *arguments])
+    worker_module.main()
+    assert bool(prepared) != bool(arguments)

@@ -20,13 +20,31 @@ from typing import Any
 import numpy as np
 
 from scratchnst.bench import accuracy, ladder, limit, problem
+from scratchnst.bench.peer import PEERS
 from scratchnst.bench.process import Lost, Process
 
 OURS, SGEMM = "scratchnst", "sgemm"
 REST = 0.3  # seconds between turns: threads of BLAS and OpenMP spin for a while when they have nothing to do
 AGREEMENT = 1e-2  # relative, of gradients in float32; those of different functions differ by about 1
 
-Tell = Callable[[str], None]
+
+@dataclass(frozen=True)
+class Conditions:
+    """What holds for all measurements.
+
+    Attributes
+    ----------
+    threads : of every contender
+    peers : names of those beside us, see `scratchnst.bench.peer`
+    prepare_peers : whether to set up their processes as the command line does its own: the memory of large arrays is
+        kept for the next ones, which saves them time and costs them memory.  Else they are as their users have them
+    tell : called with what is going on
+    """
+
+    threads: int
+    peers: Sequence[str] = ()
+    prepare_peers: bool = False
+    tell: Callable[[str], None] = lambda message: None
 
 
 @dataclass
@@ -101,35 +119,39 @@ class Contestant:
 
 
 @contextmanager
-def contestants(names: Sequence[str], size: int, threads: int, tell: Tell) -> Iterator[list[Contestant]]:
+def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iterator[list[Contestant]]:
     """Start and set up contenders, each in a process of its own; all are ended in the end."""
     with ExitStack() as stack:
-        started = [Contestant(stack.enter_context(Process(name, size, threads)), Result(name, size)) for name in names]
+        started = []
+        for name in names:
+            plain = name in PEERS and not conditions.prepare_peers
+            process = stack.enter_context(Process(name, size, conditions.threads, plain))
+            started.append(Contestant(process, Result(name, size)))
         for contestant in started:
-            tell(f"{contestant.result.contender} at {size}x{size}: set up")
+            conditions.tell(f"{contestant.result.contender} at {size}x{size}: set up")
             contestant.set_up()
         yield started
 
 
-def take_turns(contestants: Sequence[Contestant], repeats: int, tell: Tell) -> None:
+def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Conditions) -> None:
     """Let each contender evaluate once, one after the other, `repeats` times, after one round that does not count."""
     side = contestants[0].result.size
     for turn in range(repeats + 1):
-        tell(f"{side}x{side}: round {turn} of {repeats}" if turn else f"{side}x{side}: warm-up")
+        conditions.tell(f"{side}x{side}: round {turn} of {repeats}" if turn else f"{side}x{side}: warm-up")
         for contestant in contestants:
             time.sleep(REST)
             contestant.evaluate(counts=turn > 0)
 
 
-def speed(size: int, peers: Sequence[str], repeats: int, threads: int, tell: Tell) -> list[Result]:
-    """Measure time and peak memory of one evaluation by us and by `peers`, and the machine's rate of products.
+def speed(size: int, repeats: int, conditions: Conditions) -> list[Result]:
+    """Measure time and peak memory of one evaluation by us and by the peers, and the machine's rate of products.
 
     Ours comes first.  Its facts have the operations of its matrix products, `Sgemm`'s the rate in operations a second.
     """
-    with contestants([OURS, *peers, SGEMM], size, threads, tell) as all_of_them:
+    with contestants([OURS, *conditions.peers, SGEMM], size, conditions) as all_of_them:
         *solvers, sgemm = all_of_them
         _check_agreement(solvers)
-        take_turns(all_of_them, repeats, tell)
+        take_turns(all_of_them, repeats, conditions)
         for solver in solvers:
             reply = solver.ask("peak")
             solver.result.facts["peak_bytes"] = reply and reply["bytes"]
@@ -141,24 +163,24 @@ def speed(size: int, peers: Sequence[str], repeats: int, threads: int, tell: Tel
     return [contestant.result for contestant in all_of_them]
 
 
-def whole_run(size: int, peers: Sequence[str], iterations: int, threads: int, tell: Tell) -> list[Result]:
-    """Measure a run from white noise by us and by `peers`: seconds, evaluations and the loss at the end."""
+def whole_run(size: int, iterations: int, conditions: Conditions) -> list[Result]:
+    """Measure a run from white noise by us and by the peers: seconds, evaluations and the loss at the end."""
     results = []
-    for name in (OURS, *peers):
-        with contestants([name], size, threads, tell) as (contestant,):
-            tell(f"{name} at {size}x{size}: {iterations} iterations")
+    for name in (OURS, *conditions.peers):
+        with contestants([name], size, conditions) as (contestant,):
+            conditions.tell(f"{name} at {size}x{size}: {iterations} iterations")
             contestant.note("run", iterations=iterations)
             results.append(contestant.result)
     return results
 
 
-def climb(repeats: int, threads: int, tell: Tell) -> list[Result]:
+def climb(repeats: int, conditions: Conditions) -> list[Result]:
     """Measure every rung of the ladder, see `scratchnst.bench.ladder`: time, extra memory and error of a layer."""
     size = ladder.SIDE
-    with contestants(ladder.RUNGS, size, threads, tell) as rungs:
+    with contestants(ladder.RUNGS, size, conditions) as rungs:
         for rung in rungs:
             rung.note("check")
-        take_turns(rungs, repeats, tell)
+        take_turns(rungs, repeats, conditions)
     for rung in rungs:
         share = ladder.share(rung.result.contender, size)
         rung.result.seconds = [seconds / share for seconds in rung.result.seconds]
@@ -166,15 +188,15 @@ def climb(repeats: int, threads: int, tell: Tell) -> list[Result]:
     return [rung.result for rung in rungs]
 
 
-def exactness(threads: int, tell: Tell) -> list[Result]:
+def exactness(conditions: Conditions) -> list[Result]:
     """Compare gradient and end of a run with the textbook's, see `scratchnst.bench.accuracy`."""
     results = []
     for size, do, arguments in (
         (accuracy.SIZE, "check", {}),
         (accuracy.RUN_SIZE, "run", {"iterations": accuracy.ITERATIONS}),
     ):
-        with contestants(["accuracy"], size, threads, tell) as (contestant,):
-            tell(f"accuracy at {size}x{size}: {do}")
+        with contestants(["accuracy"], size, conditions) as (contestant,):
+            conditions.tell(f"accuracy at {size}x{size}: {do}")
             contestant.note(do, **arguments)
             results.append(contestant.result)
     return results

@@ -9,7 +9,6 @@ import sys
 from contextlib import suppress
 from typing import Any
 
-from scratchnst.bench.peer import PEERS
 from scratchnst.bench.worker import PLAIN
 
 
@@ -18,11 +17,14 @@ class Lost(Exception):
 
 
 class Process:
-    """A worker for one contender, to be set up with `settings`; a context manager that leaves nothing running."""
+    """A worker for one contender, to be set up with `settings`; a context manager that leaves nothing running.
 
-    def __init__(self, contender: str, size: int, threads: int):
+    It is `plain` as Python is, or set up as the command line.
+    """
+
+    def __init__(self, contender: str, size: int, threads: int, plain: bool = False):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scratchnst.bench.worker", *([PLAIN] if contender in PEERS else [])],
+            [sys.executable, "-m", "scratchnst.bench.worker", *([PLAIN] if plain else [])],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -21,10 +21,13 @@ def machine(facts: dict[str, Any]) -> list[str]:
     return [line + (f"; PyTorch {facts['torch']}" if facts["torch"] else "")]
 
 
-def speed(results: Sequence[Result], repeats: int) -> list[str]:
+def speed(results: Sequence[Result]) -> list[str]:
     """Median seconds, peak memory, and PyTorch's better figures over ours, a row for each size."""
     names = [name for name in (OURS, *PEERS) if any(item.contender == name for item in results)]
-    lines = ["", f"one evaluation of loss and gradient, seconds, median of {repeats}"]
+    lines = [
+        "",
+        f"one evaluation of loss and gradient, seconds, median of {max(len(item.seconds) for item in results)}",
+    ]
     lines += _by_size(results, names, lambda item: item.median, "{:.3f}", ("of the limit", _share_of_the_limit))
     lines += ["", "peak memory of a process that does it, MB"]
     lines += _by_size(results, names, _megabytes, "{:.0f}")
@@ -34,15 +37,15 @@ def speed(results: Sequence[Result], repeats: int) -> list[str]:
     return lines + _failures(results)
 
 
-def whole_run(results: Sequence[Result], iterations: int) -> list[str]:
+def whole_run(results: Sequence[Result]) -> list[str]:
     """Seconds, evaluations and loss of a run, a row for each contender."""
     side = results[0].size
-    lines = ["", f"a run of {iterations} iterations of L-BFGS at {side}x{side}, each with its own"]
-    lines.append(f"{'':<22}{'seconds':>10}{'evaluations':>13}{'loss':>12}")
+    lines = ["", f"a run from white noise at {side}x{side}, each with its own L-BFGS"]
+    lines.append(f"{'':<22}{'seconds':>10}{'iterations':>12}{'evaluations':>13}{'loss':>12}")
     for item in results:
         if not item.failure:
-            seconds, evaluations, loss = (item.facts[key] for key in ("run_seconds", "evaluations", "loss"))
-            lines.append(f"{item.contender:<22}{seconds:>10.1f}{evaluations:>13}{loss:>12.4g}")
+            seconds, *counts, loss = (item.facts[key] for key in ("run_seconds", "iterations", "evaluations", "loss"))
+            lines.append(f"{item.contender:<22}{seconds:>10.1f}{counts[0]:>12}{counts[1]:>13}{loss:>12.4g}")
     return lines + _failures(results)
 
 

@@ -11,12 +11,14 @@ from typing import Any
 
 from scratchnst import images
 from scratchnst.bench import machine, measure, peer, plot, problem, report
+from scratchnst.bench.measure import Conditions, Result
 from scratchnst.cli.arguments import positive_integer, size
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
 
 PARTS = ("speed", "run", "ladder", "accuracy")
+SETTINGS = ("sizes", "peer", "prepare_peer", "repeats", "run_size", "run_iterations")
 SIZES = (256, 512, 1024)
 
 
@@ -39,6 +41,11 @@ def add(commands) -> None:
         help=f"sides of the images in pixels ({' '.join(map(str, SIZES))})",
     )
     parser.add_argument("--peer", choices=["torch"], help="measure PyTorch as well, in both memory formats")
+    parser.add_argument(
+        "--prepare-peer",
+        action="store_true",
+        help="let PyTorch's processes keep the memory of freed arrays, as this program does: less time, more memory",
+    )
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=list(PARTS), help="what to measure (all)")
     parser.add_argument("--repeats", type=positive_integer, default=7, metavar="N", help="evaluations that count (7)")
     parser.add_argument(
@@ -57,9 +64,15 @@ def run(arguments: argparse.Namespace) -> int:
     count = arguments.threads or threads.count()
     facts = machine.facts(count)
     _print(report.machine(facts))
-    results = {part: MEASUREMENTS[part](arguments, count) for part in PARTS if part in arguments.parts}
+    results: dict[str, list[Result]] = {}
+    for part in PARTS:
+        if part in arguments.parts:
+            with _Status() as tell:
+                peers = list(peer.PEERS) if arguments.peer else []
+                results[part] = MEASURE[part](arguments, Conditions(count, peers, arguments.prepare_peer, tell))
+            _print(REPORT[part](results[part]))
     if arguments.json:
-        settings = {key: getattr(arguments, key) for key in ("sizes", "peer", "repeats", "run_size", "run_iterations")}
+        settings = {key: getattr(arguments, key) for key in SETTINGS}
         record: dict[str, Any] = {"machine": facts, "settings": settings}
         record.update({part: [item.as_dict() for item in items] for part, items in results.items()})
         write_atomically(arguments.json, (json.dumps(record, indent=2) + "\n").encode())
@@ -85,41 +98,27 @@ def _check(arguments: argparse.Namespace) -> None:
         raise UserError(f"{arguments.json} is named twice: name two files.")
 
 
-def _speed(arguments: argparse.Namespace, count: int) -> list[measure.Result]:
+def _speed(arguments: argparse.Namespace, conditions: Conditions) -> list[Result]:
     results = []
-    with _Status() as tell:
-        for side in dict.fromkeys(arguments.sizes):
-            results += measure.speed(side, _peers(arguments), arguments.repeats, count, tell)
-    _print(report.speed(results, arguments.repeats))
+    for side in dict.fromkeys(arguments.sizes):
+        results += measure.speed(side, arguments.repeats, conditions)
     return results
 
 
-def _whole_run(arguments: argparse.Namespace, count: int) -> list[measure.Result]:
-    with _Status() as tell:
-        results = measure.whole_run(arguments.run_size, _peers(arguments), arguments.run_iterations, count, tell)
-    _print(report.whole_run(results, arguments.run_iterations))
-    return results
+def _whole_run(arguments: argparse.Namespace, conditions: Conditions) -> list[Result]:
+    return measure.whole_run(arguments.run_size, arguments.run_iterations, conditions)
 
 
-def _ladder(arguments: argparse.Namespace, count: int) -> list[measure.Result]:
-    with _Status() as tell:
-        results = measure.climb(arguments.repeats, count, tell)
-    _print(report.climb(results))
-    return results
+def _ladder(arguments: argparse.Namespace, conditions: Conditions) -> list[Result]:
+    return measure.climb(arguments.repeats, conditions)
 
 
-def _accuracy(arguments: argparse.Namespace, count: int) -> list[measure.Result]:
-    with _Status() as tell:
-        results = measure.exactness(count, tell)
-    _print(report.exactness(results))
-    return results
+def _accuracy(arguments: argparse.Namespace, conditions: Conditions) -> list[Result]:
+    return measure.exactness(conditions)
 
 
-MEASUREMENTS = {"speed": _speed, "run": _whole_run, "ladder": _ladder, "accuracy": _accuracy}
-
-
-def _peers(arguments: argparse.Namespace) -> list[str]:
-    return list(peer.PEERS) if arguments.peer else []
+MEASURE = {"speed": _speed, "run": _whole_run, "ladder": _ladder, "accuracy": _accuracy}
+REPORT = {"speed": report.speed, "run": report.whole_run, "ladder": report.climb, "accuracy": report.exactness}
 
 
 def _print(lines: list[str]) -> None:
