@@ -18,10 +18,12 @@ from scratchnst.errors import UserError
 
 @pytest.fixture
 def small(monkeypatch):
-    """The problem with 8 channels everywhere, and with biases."""
+    """The problem with 8 channels everywhere, and with biases; activations are about 1."""
 
     def network(seed):
-        return replace(random_vgg19(13, seed, width=8), preprocessing=vgg.OXFORD_RGB)
+        network = replace(random_vgg19(13, seed, width=8), preprocessing=vgg.OXFORD_RGB)
+        w, b = network.parameters["conv1_1"]
+        return replace(network, parameters={**network.parameters, "conv1_1": (w / 64, b)})
 
     monkeypatch.setattr(problem, "random_network", network)
 
@@ -65,12 +67,12 @@ def test_the_peers_objective_is_not_ours_by_chance(small, threads):
 
 @pytest.mark.parametrize("memory_format", PEERS.values())
 def test_run(small, threads, memory_format):
-    peer = Peer(32, threads, memory_format)
+    peer = Peer(64, threads, memory_format)
     start, (loss, _) = peer.start.clone(), peer.evaluate()
-    end = peer.run(6)
-    assert end["iterations"] == 6
-    assert end["evaluations"] >= 6
-    assert 0 < end["loss"] < loss
+    end = peer.run(12)
+    assert end["iterations"] == 12
+    assert end["evaluations"] >= 12
+    assert 0 < end["loss"] < loss / 4
     assert (peer.start == start).all()
 
 

@@ -56,7 +56,13 @@ class Peer:
         return loss.item(), x.grad[0].permute(1, 2, 0).numpy()
 
     def run(self, iterations: int) -> dict[str, Any]:
-        """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS."""
+        """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS.
+
+        It forgets every step with y^T s below 1e-10, whatever the unit of the loss.  So the loss is scaled for it, as
+        its users do by large weights: the largest derivative at the start becomes 1.
+        """
+        _, gradient = self.evaluate()
+        unit = float(abs(gradient).max())
         x = self.start.clone(memory_format=self.torch.contiguous_format).requires_grad_()  # LBFGS takes no other
         optimizer = self.torch.optim.LBFGS(
             [x],
@@ -70,7 +76,7 @@ class Peer:
 
         def closure():
             optimizer.zero_grad()
-            loss = self._loss(x.contiguous(memory_format=self.format))
+            loss = self._loss(x.contiguous(memory_format=self.format)) / unit
             loss.backward()
             return loss
 
