@@ -9,7 +9,7 @@ It reads one JSON object a line, a request, and writes one for each, its reply.
     {"do": "run", "iterations": 100}       {"run_seconds": 120, "iterations": 100, "evaluations": 104, "loss": 1.5}
     {"do": "peak"}                         {"bytes": 800000000}, the most memory that this process has had
 
-A request that fails is answered with {"failed": why}; the end of the input ends the process.
+A request that fails is answered with {"failed": why}.
 
 A contender is a class: ``Contender(size, threads)`` sets it up, ``evaluate()`` is what is timed.  Not all of them have
 ``check()`` and ``run(iterations)``; where evaluate returns (loss, gradient) the worker itself does the check.
@@ -25,7 +25,9 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any, TextIO
+from queue import SimpleQueue
+from threading import Thread
+from typing import Any, NoReturn, TextIO
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -108,13 +110,21 @@ def peak_memory() -> int | None:
     return peak if sys.platform == "darwin" else peak * 1024
 
 
-def serve() -> None:
-    """Answer requests until the input ends."""
+def serve() -> NoReturn:
+    """Answer requests; the end of the input ends the process, whatever it is doing."""
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, end this process and no other
-    service, replies = Service(), _own_stdout()
+    service, replies, lines = Service(), _own_stdout(), SimpleQueue[str]()
+    Thread(target=_read, args=[lines], daemon=True).start()
+    while True:
+        print(json.dumps(service.answer(lines.get())), file=replies, flush=True)
+
+
+def _read(lines: SimpleQueue[str]) -> None:
+    """Read requests; when there are no more the master is gone, and nobody waits for what is going on."""
     for line in sys.stdin:
-        print(json.dumps(service.answer(line)), file=replies, flush=True)
+        lines.put(line)
+    os._exit(0)
 
 
 def _own_stdout() -> TextIO:
