@@ -1,0 +1,41 @@
+"""What the figures depend on: processor, threads, libraries."""
+
+from __future__ import annotations
+
+import platform
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+import numpy as np
+from threadpoolctl import threadpool_info
+
+from scratchnst import startup
+
+BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
+PACKAGES = ("scratchnst", "numpy", "scipy", "torch")
+
+
+def facts(threads: int) -> dict[str, Any]:
+    """Return the processor's name, threads, versions and the BLAS of NumPy with its core type."""
+    np.ones((2, 2)) @ np.ones((2, 2))  # so that BLAS is there
+    return {
+        "processor": startup.read_processor().get("model name") or platform.processor() or platform.machine(),
+        "system": platform.platform(),
+        "threads": threads,
+        "python": platform.python_version(),
+        **{name: _version(name) for name in PACKAGES},
+        "blas": [{key: library.get(key) for key in BLAS_FACTS} for library in _blas_of_numpy()],
+    }
+
+
+def _blas_of_numpy():
+    """NumPy's own BLAS, or, where it has none of its own, all there are: SciPy's wheels bring another."""
+    libraries = [library for library in threadpool_info() if library["user_api"] == "blas"]
+    return [library for library in libraries if "numpy" in library["filepath"]] or libraries
+
+
+def _version(package):
+    with suppress(PackageNotFoundError):
+        return version(package)
+    return None

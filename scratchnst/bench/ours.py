@@ -1,0 +1,33 @@
+"""The problem solved by this package, as the command line does."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchnst.bench import problem
+from scratchnst.stylize import stylize
+
+Array = Any
+
+
+class Ours:
+    """A contender, see `scratchnst.bench.service`."""
+
+    def __init__(self, size: int, threads: int):
+        task = problem.make(size)
+        self.objective = problem.objective(task)
+        self.start = task.start.astype("float64")  # as an optimiser gives it
+
+    def evaluate(self) -> tuple[float, Array]:
+        """Compute the loss and its gradient (H, W, 3)."""
+        return self.objective(self.start)
+
+    def run(self, iterations: int) -> dict[str, Any]:
+        """Return seconds, evaluations and last loss of a whole run from white noise."""
+        result = stylize(self.objective, self.start, iterations=iterations)
+        return {
+            "run_seconds": result.seconds,
+            "iterations": result.iterations,
+            "evaluations": result.evaluations,
+            "loss": result.loss,
+        }

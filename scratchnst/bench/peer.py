@@ -1,0 +1,130 @@
+"""The same problem solved by PyTorch, eagerly, as its users write it; nothing else here imports it.
+
+Its pictures are (1, 3, H, W), in one of two memory formats: contiguous, a plane for each channel, or channels_last.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import time
+from typing import Any
+
+from scratchnst.bench import problem
+from scratchnst.errors import UserError
+from scratchnst.optimize.lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
+
+Array = Any
+Tensor = Any
+
+PEERS = {"torch contiguous": "contiguous_format", "torch channels_last": "channels_last"}  # PyTorch's names of them
+
+
+def check_available() -> None:
+    """Raise a UserError if PyTorch is not installed."""
+    if importlib.util.find_spec("torch") is None:
+        raise UserError("--peer torch needs PyTorch: install it with pip install torch.")
+
+
+class Peer:
+    """A contender, see `scratchnst.bench.service`."""
+
+    def __init__(self, size: int, threads: int, memory_format: str):
+        check_available()
+        self.torch = importlib.import_module("torch")
+        self.torch.set_num_threads(threads)
+        self.format = getattr(self.torch, memory_format)
+        task = problem.make(size)
+        network = task.network
+        self.defaults, self.pixels, self.layers = network.defaults, size**2, network.layers
+        self.parameters = {
+            name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b))
+            for name, (w, b) in network.parameters.items()
+        }
+        self.mean = self.torch.tensor(network.preprocessing.mean).reshape(1, 3, 1, 1)  # there is no more to it
+        with self.torch.no_grad():
+            content, style = (self._features(self._picture(image)) for image in (task.content, task.style))
+            self.P = {name: content[name] for name in self.defaults.content_layers}
+            self.A = {name: _gram(style[name]) for name in self.defaults.style_layers}
+        self.start = self._picture(task.start)
+
+    def evaluate(self) -> tuple[float, Array]:
+        """Compute the loss and its gradient (H, W, 3)."""
+        x = self.start.detach().requires_grad_()
+        loss = self._loss(x)
+        loss.backward()
+        return loss.item(), x.grad[0].permute(1, 2, 0).numpy()
+
+    def run(self, iterations: int) -> dict[str, Any]:
+        """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS.
+
+        It forgets every step with y^T s below 1e-10, whatever the unit of the loss.  So the loss is scaled for it, as
+        its users do by large weights: the largest derivative at the start becomes 1.
+        """
+        _, gradient = self.evaluate()
+        unit = float(abs(gradient).max())
+        x = self.start.clone(memory_format=self.torch.contiguous_format).requires_grad_()  # LBFGS takes no other
+        optimizer = self.torch.optim.LBFGS(
+            [x],
+            max_iter=iterations,
+            max_eval=iterations * EVALUATIONS_PER_ITERATION,
+            tolerance_grad=0.0,
+            tolerance_change=0.0,
+            history_size=STEPS_REMEMBERED,
+            line_search_fn="strong_wolfe",
+        )
+
+        def closure():
+            optimizer.zero_grad()
+            loss = self._loss(x.contiguous(memory_format=self.format)) / unit
+            loss.backward()
+            return loss
+
+        started = time.perf_counter()
+        optimizer.step(closure)
+        seconds = time.perf_counter() - started
+        state = optimizer.state[x]
+        with self.torch.no_grad():
+            loss = self._loss(x.contiguous(memory_format=self.format)).item()
+        return {"run_seconds": seconds, "iterations": state["n_iter"], "evaluations": state["func_evals"], "loss": loss}
+
+    def _loss(self, x: Tensor) -> Tensor:
+        """Equation 7."""
+        F, total = self._features(x), 0.0
+        for name, weight in self.defaults.content_layers.items():
+            weight = weight * self.defaults.content_weight_per_pixel / self.pixels
+            total = total + weight / 2 * ((F[name] - self.P[name]) ** 2).sum()
+        for name, weight in self.defaults.style_layers.items():
+            weight = weight * self.defaults.style_weight
+            _, N, height, width = F[name].shape
+            M = height * width
+            total = total + weight / (4 * N**2 * M**2) * ((_gram(F[name]) - self.A[name]) ** 2).sum()
+        return total
+
+    def _features(self, x: Tensor) -> dict[str, Tensor]:
+        """Name of each layer with a loss -> its activations (1, N, H, W); the others go as soon as they may."""
+        functional = self.torch.nn.functional
+        taps = {*self.defaults.content_layers, *self.defaults.style_layers}
+        y, features = x - self.mean, {}
+        for layer in self.layers:
+            if layer.kind == "pool":
+                y = functional.avg_pool2d(y, 2)
+            else:
+                w, b = self.parameters[layer.name]
+                y = functional.relu(functional.conv2d(y, w, b, padding=1), inplace=True)
+            if layer.name in taps:
+                features[layer.name] = y
+        return features
+
+    def _picture(self, image: Array) -> Tensor:
+        return self._tensor(image.transpose(2, 0, 1)[None])
+
+    def _tensor(self, array: Array) -> Tensor:
+        """A tensor with memory of its own, in our format."""
+        return self.torch.tensor(array).contiguous(memory_format=self.format)
+
+
+def _gram(F: Tensor) -> Tensor:
+    _, N, height, width = F.shape
+    F = F.reshape(N, height * width)
+    return F @ F.T

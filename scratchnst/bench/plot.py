@@ -1,0 +1,48 @@
+"""A picture of time against pixels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from io import BytesIO
+from pathlib import Path
+
+from scratchnst.bench.measure import OURS, Result
+from scratchnst.bench.peer import PEERS
+from scratchnst.errors import UserError
+from scratchnst.files import write_atomically
+
+
+def check_available() -> None:
+    """Raise a UserError if there is no Matplotlib."""
+    try:
+        import matplotlib  # noqa: F401
+    except ImportError:
+        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.") from None
+
+
+def draw(results: Sequence[Result], path: Path) -> None:
+    """Write seconds of an evaluation against pixels, both logarithmic, ours and PyTorch's, to a picture.
+
+    Dotted lines go up in proportion to the pixels, from the smallest size measured.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.add_subplot()
+    for name, style in zip((OURS, *PEERS), ("C0o-", "C1s--", "C3D--")):
+        points = sorted((item.size, item.median) for item in results if item.contender == name and item.median)
+        if points:
+            pixels, seconds = [size**2 for size, _ in points], [median for _, median in points]
+            axes.loglog(pixels, seconds, style, label=name)
+            axes.loglog(pixels, [seconds[0] * count / pixels[0] for count in pixels], style[:2] + ":", lw=1)
+    sizes = sorted({item.size for item in results})
+    axes.set_xticks([size**2 for size in sizes], [f"{size}²" for size in sizes])
+    axes.set_xticks([], minor=True)
+    axes.set_xlabel("pixels")
+    axes.set_ylabel("seconds for loss and gradient")
+    axes.grid(alpha=0.3)
+    if axes.lines:
+        axes.legend()
+    picture = BytesIO()
+    figure.savefig(picture, dpi=120, format=path.suffix[1:].lower())
+    write_atomically(path, picture.getvalue())

@@ -1,0 +1,93 @@
+"""The task that all contenders do: loss and gradient of the paper's objective, VGG19 down to conv5_1.
+
+Weights are random, since time and memory do not depend on them.  They keep the size of activations from layer to layer
+(K. He et al., "Delving Deep into Rectifiers", ICCV 2015), about 1 as in a normalised network, for which the default
+weights of the losses are made.
+"""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images, samples, vgg
+from scratchnst.engine import Engine, cpu
+from scratchnst.errors import UserError
+from scratchnst.network import Network
+from scratchnst.objective import Objective
+from scratchnst.stylize import NOISE_MEAN, NOISE_STD
+
+Array = Any
+
+CONVOLUTIONS = 13  # down to conv5_1
+DRAWN = 128  # pixels, the side of the sample pictures before they are resized: drawing large ones takes long
+CHANNELS = vgg.CHANNELS_PER_BLOCK[0]
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A network, the two pictures and the white noise to start from, each (H, W, 3), float32, RGB 0-255."""
+
+    network: Network
+    content: Array
+    style: Array
+    start: Array
+
+
+def make(size: int, seed: int = 0) -> Problem:
+    """Return the problem on images of `size` x `size` pixels; the same seed makes the same problem."""
+    content, style = (
+        images.resize(draw(DRAWN, DRAWN, seed).astype(np.float64), size, size).astype(np.float32)
+        for draw in (samples.draw_content, samples.draw_style)
+    )
+    return Problem(random_network(seed), content, style, noise(size, seed))
+
+
+def objective(problem: Problem, engine: Engine = cpu, dtype: str = "float32") -> Objective:
+    """Return the problem as this package states it; like the paper's, it has no total variation."""
+    return Objective(problem.network.on(engine), problem.content, [problem.style], tv_weight=0.0, dtype=dtype)
+
+
+def noise(size: int, seed: int) -> Array:
+    """Return white noise to start from."""
+    return NOISE_MEAN + NOISE_STD * np.random.default_rng(seed).standard_normal((size, size, 3), np.float32)
+
+
+def random_network(seed: int = 0) -> Network:
+    """Return VGG19 down to conv5_1 with random weights in float32, without biases."""
+    random = np.random.default_rng(seed)
+    layers, parameters, shapes = vgg.truncated_table(CONVOLUTIONS), {}, vgg.kernel_shapes()
+    for layer in layers:
+        if layer.kind == "conv":
+            *_, channels, outputs = shape = shapes[layer.name]
+            w = random.standard_normal(shape, np.float32)
+            w *= np.float32(np.sqrt(2 / (9 * channels)) / (255 / 4 if channels == 3 else 1))  # a pixel's size is 255/4
+            parameters[layer.name] = w, np.zeros(outputs, np.float32)
+    return Network("random vgg19", layers, parameters, vgg.OXFORD_RGB, vgg.defaults(layers))
+
+
+def check(size: int) -> None:
+    """Raise a UserError if images of `size` x `size` pixels are too small for the network or too large for the machine.
+
+    Nobody gets by with less memory than conv1_2's input and output take.
+    """
+    defaults = (network := random_network()).defaults
+    network.check_size(size, size, [*defaults.content_layers, *defaults.style_layers])
+    needed = 2 * CHANNELS * np.dtype(np.float32).itemsize * size**2
+    there = total_memory()
+    if there and needed > there:
+        raise UserError(
+            f"images of {size}x{size} pixels need more than {needed / 1e9:.0f} GB of memory, "
+            f"and this machine has {there / 1e9:.0f} GB: take smaller ones."
+        )
+
+
+def total_memory() -> int | None:
+    """Return the bytes of this machine's memory, or None where that cannot be told."""
+    try:
+        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
