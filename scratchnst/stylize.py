@@ -18,6 +18,7 @@ Array = Any
 
 PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well
+OPTIMIZER = "lbfgs-native"  # see there for how it does beside SciPy's
 MARGIN = 8  # pixels, for clean borders: see `stylize`
 
 
@@ -79,7 +80,7 @@ def stylize(
     init: str | Array = "noise",
     *,
     iterations: int = 500,
-    optimizer: str = "lbfgs",
+    optimizer: str = OPTIMIZER,
     seed: int = 0,
     bounded: bool = False,
     margin: int = 0,
@@ -94,7 +95,7 @@ def stylize(
     init : where to start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
         (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
-    optimizer : "lbfgs" (SciPy's), "lbfgs-native" (our own) or "adam"
+    optimizer : "lbfgs-native" (our own L-BFGS), "lbfgs" (SciPy's, which takes more time and memory) or "adam"
     seed : of the white noise
     bounded : keep pixels within 0-255 during the optimisation, not only in the end
     margin : pixels that are cut off every side of the images handed out.  Convolutions see zeros beyond the border,

@@ -136,7 +136,7 @@ class TestTransfer:
         ("options", "setting", "value"),
         [
             (["--optimizer", "adam"], "optimizer", "adam"),
-            (["--optimizer", "lbfgs-native"], "optimizer", "lbfgs-native"),
+            (["--optimizer", "lbfgs"], "optimizer", "lbfgs"),
             (["--pooling", "max"], "pooling", "max"),
             (["--bounded"], "bounded", True),
             (["--no-normalize"], "normalized", False),

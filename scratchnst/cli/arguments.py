@@ -10,7 +10,7 @@ from typing import NoReturn
 from scratchnst.errors import UserError
 from scratchnst.network import POOLINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.stylize import MARGIN
+from scratchnst.stylize import MARGIN, OPTIMIZER
 from scratchnst.vgg import PREPROCESSINGS
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -54,8 +54,8 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--optimizer",
         choices=list(OPTIMIZERS),
-        default="lbfgs",
-        help="lbfgs by SciPy, lbfgs-native (our own, less memory), or adam (lbfgs)",
+        default=OPTIMIZER,
+        help=f"L-BFGS, our own or lbfgs by SciPy (more time and memory), or adam ({OPTIMIZER})",
     )
     group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")

@@ -51,6 +51,7 @@ Array = Any
 Bounds = tuple[float, float] | None
 
 HISTORY = 10  # pairs
+FIRST_MOVE = 4.0  # of the unknowns on average, in pixel values; with less the line search has to go on
 
 
 class Pair(NamedTuple):
@@ -97,8 +98,8 @@ def lbfgs_native(
         if slope == 0:
             return end("converged: the gradient is zero")
         line = _Line(evaluate, x, direction, bounds)
-        # Without pairs the direction has the gradient's unit, not that of x: let the unknowns move by 1 on average.
-        step = 1.0 if pairs else math.sqrt(x.size / float(direction @ direction))
+        # Without pairs the direction has the gradient's unit, not that of x: say how far the unknowns move.
+        step = 1.0 if pairs else FIRST_MOVE * math.sqrt(x.size / float(direction @ direction))
         found = line_search(line, loss, slope, step) if slope < 0 else None
         if found is None and pairs:
             pairs.clear()  # the guess may be to blame: once more, straight down the slope
