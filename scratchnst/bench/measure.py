@@ -103,7 +103,7 @@ class Contestant:
         self.ask("set_up", **self.process.settings)
 
     def evaluate(self, counts: bool) -> None:
-        """Evaluate once and, if it counts, note the time."""
+        """Evaluate and, if it counts, note the time."""
         reply = self.ask("evaluate")
         if reply and counts:
             self.result.seconds.append(reply["seconds"])
@@ -134,7 +134,7 @@ def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iter
 
 
 def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Conditions) -> None:
-    """Let each contender evaluate once, one after the other, `repeats` times, after one round that does not count."""
+    """Let each contender evaluate, one after the other, `repeats` times, after one round that does not count."""
     side = contestants[0].result.size
     for turn in range(repeats + 1):
         conditions.tell(f"{side}x{side}: round {turn} of {repeats}" if turn else f"{side}x{side}: warm-up")

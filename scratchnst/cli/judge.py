@@ -13,6 +13,7 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli.arguments import positive_integer, size
 from scratchnst.cli.job import check_picture
+from scratchnst.engine import cpu
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.judge import Verdict, judge
@@ -52,7 +53,7 @@ def run(arguments: argparse.Namespace) -> int:
         inputs = {path.resolve() for pair in arguments.pair for path in pair}
         if arguments.sheet.resolve() in inputs:
             raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
-    network, by = load_network(arguments.network), load_network(arguments.by)
+    network, by = (load_network(name).on(cpu) for name in (arguments.network, arguments.by))
     pairs = [_load_pair(pair, (network, by)) for pair in arguments.pair]
     print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
     print("|---|---|---|---|---|")
