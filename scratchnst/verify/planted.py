@@ -349,8 +349,8 @@ OBJECTIVE = (
     ),
     (
         "gradient normalised",
-        "        self.terms = values\n",
-        "        self.terms = values\n        grad /= np.abs(grad).mean()\n",
+        "        loss, grad, self.terms = self.evaluate(x)\n",
+        "        loss, grad, self.terms = self.evaluate(x)\n        grad /= np.abs(grad).mean()\n",
         "factor 1/mean|grad|",
     ),
     (
