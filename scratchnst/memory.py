@@ -13,6 +13,7 @@ import psutil
 
 from scratchnst import startup
 from scratchnst.engine import sketch
+from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
 from scratchnst.optimize import BYTES_PER_UNKNOWN
@@ -48,8 +49,9 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     dry.network = replace(objective.network, engine=engine)
     losses = {objective.network.engine.content_loss: engine.content_loss}
     losses[objective.network.engine.style_loss] = engine.style_loss
-    ours = {id(term): engine.asarray(term.target) for term in objective._terms}
-    dry._terms = [replace(term, loss=losses[term.loss], target=ours[id(term)]) for term in objective._terms]
+    dry._terms = [
+        replace(term, loss=losses[term.loss], target=engine.asarray(term.target)) for term in objective._terms
+    ]
     x = engine.asarray(sketch.Sketch(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
     dry.evaluate(x)
@@ -75,6 +77,7 @@ def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
     UserError
         If none does.
     """
+    threads.release()  # what a coarser scale has left there is not what this one will need
     for largest_strip in STRIPS:
         found = estimate(objective, optimizer, largest_strip)
         if found.peak <= limit:

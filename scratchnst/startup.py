@@ -72,8 +72,8 @@ def needs_core_type(fields: Mapping[str, str]) -> bool:
     """Tell whether OpenBLAS may miss that a processor, as `processor` returns it, has AVX-512.
 
     It does not know AMD's families from Zen 5 on before https://github.com/OpenMathLib/OpenBLAS/pull/6033, and may
-    take kernels for AVX2: an evaluation at 512 pixels then takes 1.3 s instead of 0.88 s.  On Zen 4 it is right by
-    itself.
+    take kernels for AVX2: where it did, an evaluation at 512 pixels took a prototype 1.3 s instead of 0.88 s.  On Zen 4
+    it is right by itself.
     """
     family = fields.get("cpu family", "")
     newer = family.isdigit() and int(family) >= ZEN5

@@ -105,11 +105,6 @@ def cut(
     return tuple(sections)
 
 
-def is_whole(sections: Sequence[Section]) -> bool:
-    """Return whether nothing is cut."""
-    return len(sections) == 1 and len(sections[0].strips) == 1
-
-
 def visit(network: Network, sections: Sequence[Section], image: Array, see: Callable[[str, Rows, Array], None]) -> None:
     """Walk down once and show every strip of every layer, without the rows around it, to `see`.
 

@@ -76,7 +76,7 @@ def record(objective: Objective) -> dict:
         entry["convolutions"] = {
             name: choose((1, *shapes[source]), network.parameters[name][0].shape)
             for name, source in network.sources().items()
-            if name in network.parameters and name in shapes
+            if name in network.parameters
         }
     return entry
 

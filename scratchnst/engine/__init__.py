@@ -1,7 +1,7 @@
 """Engines: the operations of `scratchnst.ops` under the same names, each engine in its own way.
 
 An engine is a module.  `scratchnst.engine.textbook` has the operations as they stand in the textbook, the judge of all
-others; `scratchnst.engine.cpu` has them fast.
+others; `scratchnst.engine.cpu` has them fast.  `scratchnst.engine.sketch` tells how much memory these two would take.
 """
 
 from __future__ import annotations

@@ -50,6 +50,7 @@ def take_turns(functions: Mapping[str, Callable[[], object]], turns: int = 9) ->
 
 
 def main() -> None:
+    """Print the table, a row as soon as it is measured."""
     print(f"milliseconds, {threads.count()} threads")
     print(f"{'image':>9} {'channels':>12}" + "".join(f"{way:>10}" for way in conv2d.WAYS) + "  chosen")
     for side, channels, outputs in LAYERS:
