@@ -114,8 +114,10 @@ class _Worker:
     def __exit__(self, *_) -> None:
         self.process.kill()
         self.process.wait()
-        for pipe in (self.process.stdout, self.process.stderr):
-            if pipe is not None and not self.reader.is_alive():
+        self.reader.join(timeout=1)
+        if not self.reader.is_alive():  # a process that the learner's code has started may hold the pipe open
+            for pipe in (self.process.stdout, self.process.stderr):
+                assert pipe is not None
                 pipe.close()
 
     def run(self, findings: dict[str, Finding], source: Source) -> Finding | None:
@@ -129,6 +131,8 @@ class _Worker:
             ready = ready or "ready" in event
             if "problem" in event:
                 return _finding(event["problem"])
+            if "broken" in event:
+                raise UserError(f"the checker itself failed, which is not your mistake ({event['broken']}).")
             if "trying" in event:
                 trying = _finding(event["trying"])
             if "found" in event:

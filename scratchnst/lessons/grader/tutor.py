@@ -18,46 +18,50 @@ def report(exercise: Exercise, number: int, grade: Grade) -> str:
     """Return the tutor's answer to a learner's file."""
     if grade.problem is not None:
         lines = ["Your file could not be loaded, so nothing in it could be tried yet.", ""]
-        lines += [*_details(grade.problem, None), "", f"Then run scratchnst check {number} again."]
+        lines += [*_details(grade.problem), "", f"Then run scratchnst check {number} again."]
         return "\n".join(lines)
     functions = {function.name: function for function in exercise.functions}
-    lines = [line for finding in grade.findings for line in _finding(finding, functions[finding.function])]
-    return "\n".join([*lines, "", *_end(exercise, number, grade)])
+    lines = [line for finding in grade.findings for line in _finding(finding, functions[finding.function], number)]
+    return "\n".join([*lines, *_end(exercise, number, grade)])
 
 
 def hint(function: Function, given: int) -> str:
     """Return the hint that comes after `given` hints."""
     count = len(function.hints)
-    position = min(given, count - 1)
-    left = count - 1 - position
-    rest = {0: "that was the last hint", 1: "one more is left"}.get(left, f"{left} more are left")
-    text = _wrapped(f"Hint {position + 1} of {count} for {function.name}: {function.hints[position]}")
-    return "\n".join([*text, f"({rest[0].upper()}{rest[1:]}.)"])
+    new = range(count) if given >= count else [given]  # all once more, when all are given
+    left = count - 1 - new[-1]
+    hints = [line for each in new for line in _wrapped(f"Hint {each + 1} of {count}: {function.hints[each]}")]
+    rest = {0: "There are no more hints.", 1: "One more hint is left."}.get(left, f"{left} more hints are left.")
+    return "\n".join([f"{function.name}", "", *hints, "", rest])
 
 
-def _finding(finding: Finding, function: Function) -> Iterator[str]:
+def _finding(finding: Finding, function: Function, exercise: int) -> Iterator[str]:
     """What to say of one function."""
     if finding.state == PASSED:
         yield f"{finding.function}: right. It passes all {finding.total} tests."
     elif finding.state == NOT_WRITTEN:
         yield f"{finding.function}: not written yet."
     else:
-        done = len(finding.passed)
-        yield f"{finding.function}: not yet. It passes {done} of {finding.total} tests."
-        yield from (f"  passed: {title}" for title in finding.passed)
-        if finding.test:
-            yield f"  failed: {finding.test}"
+        fails = f" Test {finding.number} of {finding.total} fails." if finding.test else ""
+        yield f"{finding.function}: not yet.{fails}"
+        yield from _labelled("Passed:", finding.passed)
+        yield from _labelled("Failed:", [finding.test] if finding.test else [])
         yield ""
-        yield from _details(finding, function)
-        yield ""
+        yield from _details(finding, function, exercise)
+    yield ""
 
 
-def _details(finding: Finding, function: Function | None) -> Iterator[str]:
+def _details(finding: Finding, function: Function | None = None, exercise: int = 0) -> Iterator[str]:
     """What is wrong, each fact behind its label."""
     yield from _labelled("The call:", finding.call)
+    if finding.is_abridged:
+        call = f'arguments({exercise}, "{finding.function}", {finding.number})'
+        yield from _labelled(
+            "", ["(to try it yourself: from scratchnst.lessons.exercises import arguments", f" {call})"]
+        )
     yield from _labelled("What happens:", _wrapped(finding.problem, WIDTH - LABEL - 2))
     yield from _labelled("Your code:", finding.lines)
-    yield from _labelled("Side by side:", finding.results)
+    yield from _labelled("Compare:", finding.results)
     printed = finding.printed.splitlines()
     more = [f"... and {len(printed) - MOST_PRINTED} lines more"] if len(printed) > MOST_PRINTED else []
     yield from _labelled("It printed:", [*printed[:MOST_PRINTED], *more])
@@ -71,9 +75,10 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
     if grade.answers:
         names = " and ".join(grade.answers)
         yield from _wrapped(
-            f"A word about {names}: your file imports it, and it holds the answer of this exercise. To compare with "
-            "it is fine; what you will remember is what you write yourself."
+            f"A word about {names}: your file uses it, and it holds the answer of this exercise. To compare with it is "
+            "fine; what you will remember is what you write yourself."
         )
+        yield ""
     if grade.passed:
         whole = len(grade.findings) == len(exercise.functions)
         yield f"Exercise {number} is solved: {exercise.title}. Well done." if whole else "Well done."
