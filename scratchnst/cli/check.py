@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from pathlib import Path
 
 import scratchnst
+from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
 from scratchnst.lessons.exercises import file_name, load_exercise, numbers
-from scratchnst.lessons.grader import tutor
+from scratchnst.lessons.grader import source, tutor
 from scratchnst.lessons.grader.examination import PASSED
 from scratchnst.lessons.grader.exercise import Exercise
 from scratchnst.lessons.grader.supervision import Grade, grade
@@ -24,7 +27,7 @@ def add(commands) -> None:
         "not, and what to look at. Without a number: the list of exercises and how far you are. The exit status is 0 "
         "if everything is right, and 1 if not yet.",
     )
-    parser.add_argument("number", nargs="?", type=int, metavar="NN", help="of the lesson")
+    parser.add_argument("number", nargs="?", type=positive_integer, metavar="NN", help="of the lesson")
     parser.add_argument("--file", type=Path, metavar="FILE.py", help="your functions (lessons/exercises/NN_name.py)")
     parser.add_argument("--function", metavar="NAME", help="only this one")
     parser.add_argument("--hint", action="store_true", help="the next of three hints for what does not pass yet")
@@ -34,17 +37,22 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, print what the tutor says and return the exit status."""
     progress = Progress.load()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # learners' lines may hold what the terminal cannot show
     if arguments.number is None:
         if arguments.file or arguments.function or arguments.hint:
             raise UserError("which exercise? Give the number of its lesson: scratchnst check NN.")
         return _list(progress)
     exercise = load_exercise(arguments.number)
     path = arguments.file or _stub(arguments.number)
-    found = grade(path, arguments.number, _wanted(exercise, arguments.function))
+    wanted = _wanted(exercise, arguments.function)
+    source.read(path)  # before anything is printed
+    if not arguments.hint:
+        print(f"Exercise {arguments.number}, {exercise.title}: {path}\n", flush=True)
+    found = grade(path, arguments.number, wanted)
     if arguments.hint:
         _print_hint(exercise, arguments.number, found, progress)
     else:
-        print(f"Exercise {arguments.number}, {exercise.title}: {path}\n")
         print(tutor.report(exercise, arguments.number, found))
     _remember(arguments.number, found, progress)
     return 0 if found.passed else 1
