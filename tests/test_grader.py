@@ -425,11 +425,13 @@ class TestCommand:
             (["99"], "there is no exercise 99"),
             (["4", "--file", "nowhere.py"], "there is no file nowhere.py"),
             (["4", "--function", "relu"], "relu_forward, relu_backward"),
+            (["x"], "a whole number"),
             (["--hint"], "which exercise?"),
         ],
     )
     def test_user_errors(self, arguments, words, capsys):
-        assert main(["check", *arguments]) == 2
+        with contextlib.suppress(SystemExit):  # of argparse
+            assert main(["check", *arguments]) == 2
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1

@@ -7,7 +7,6 @@ import io
 import sys
 from pathlib import Path
 
-import scratchnst
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
 from scratchnst.lessons.exercises import file_name, load_exercise, numbers
@@ -15,6 +14,7 @@ from scratchnst.lessons.grader import source, tutor
 from scratchnst.lessons.grader.examination import PASSED
 from scratchnst.lessons.grader.exercise import Exercise
 from scratchnst.lessons.grader.supervision import Grade, grade
+from scratchnst.lessons.library import lessons_folder
 from scratchnst.lessons.progress import Progress
 
 
@@ -44,8 +44,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError("which exercise? Give the number of its lesson: scratchnst check NN.")
         return _list(progress)
     exercise = load_exercise(arguments.number)
-    path = arguments.file or _stub(arguments.number)
     wanted = _wanted(exercise, arguments.function)
+    path = arguments.file or _stub(arguments.number)
     source.read(path)  # before anything is printed
     if not arguments.hint:
         print(f"Exercise {arguments.number}, {exercise.title}: {path}\n", flush=True)
@@ -66,13 +66,12 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
 
 
 def _stub(number: int) -> Path:
-    """The learner's file where it usually is."""
-    folders = (Path("lessons"), Path(scratchnst.__file__).parents[1] / "lessons")
-    paths = [folder / "exercises" / file_name(number) for folder in folders]
-    for path in paths:
+    """The learner's file: in the folder lessons that is here, in the folder that is here, or where the lessons are."""
+    name = file_name(number)
+    for path in (Path("lessons", "exercises", name), Path(name)):
         if path.exists():
             return path
-    raise UserError(f"there is no {paths[0]} here; go to the folder that holds lessons, or give your file by --file.")
+    return lessons_folder() / "exercises" / name
 
 
 def _print_hint(exercise: Exercise, number: int, found: Grade, progress: Progress) -> None:
@@ -103,9 +102,7 @@ def _set(progress: Progress, number: int, function: str, **facts) -> None:
 
 def _list(progress: Progress) -> int:
     for number in numbers():
-        exercise, states = load_exercise(number), progress.exercise(number)
-        passed = sum(states.get(function.name, {}).get("state") == PASSED for function in exercise.functions)
-        total = len(exercise.functions)
-        state = "solved" if passed == total else f"{passed} of {total} functions right" if states else "not begun"
-        print(f"{number:>2}  {exercise.title:<60}{state}")
+        exercise = load_exercise(number)
+        print(f"{number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(number))}")
+    print("\nscratchnst check NN checks your functions for lesson NN; with --hint it gives a hint.")
     return 0
