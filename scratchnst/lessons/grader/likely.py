@@ -84,10 +84,10 @@ def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
     derivative = function.derivative
     positions = derivative.of if derivative else [None] * len(attempt.got)
     for name, got, expected, position in zip(names_of(function), attempt.got, attempt.expected, positions):
+        found = None
         if derivative and position is not None:
             found = _of_derivative(derivative, attempt, got, expected, position)
-        else:
-            found = _of_values(name, got, expected)
+        found = found or _of_values(name, got, expected)
         if found is not None:
             yield found
 
@@ -95,6 +95,8 @@ def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
 def _of_derivative(derivative: Derivative, attempt: Attempt, got, expected, position) -> Diagnosis | None:
     arguments = attempt.arguments[1:] if derivative.upstream else attempt.arguments
     inputs = derivative.inputs(*arguments) if derivative.inputs else arguments
+    if inputs[position].shape != expected.shape:  # inputs that serve the gradient check only
+        return None
     grad_y = attempt.arguments[0] if derivative.upstream else None
     return diagnosis.diagnose(
         inputs, derivative.forward(*inputs), grad_y, got, expected, position, derivative.operation
