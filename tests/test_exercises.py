@@ -78,5 +78,6 @@ def test_planted_mistake_gets_its_diagnosis(number, old, new, key):
         for finding in findings(Source(source.name, source.text.replace(old, new)), number)
         if finding.state == FAILED
     ]
-    assert [finding.key for finding in found] == [key], found
+    assert found
+    assert found[0].key == key, found  # functions that call a wrong one may fail as well
     assert found[0].diagnosis or found[0].problem
