@@ -45,7 +45,7 @@ def four_for_two(draw):
 
     def complaint(function, random):
         for length in (6, 7):
-            counted = []
+            counted: list[int] = []
 
             def multiply(first, second, counted=counted):
                 """(array, array) -> array, counts its multiplications"""
