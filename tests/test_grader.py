@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import textwrap
 from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from scratchnst.cli import main
+from scratchnst.cli import OUTPUT_CLOSED, main
 from scratchnst.errors import UserError
 from scratchnst.lessons.exercises import arguments, load_exercise
 from scratchnst.lessons.grader import Drawn, Exercise, Function, Mistake, Property, Verified, Worked, tutor
@@ -418,6 +420,13 @@ class TestCommand:
         written(tmp_path / "lessons" / "exercises", RIGHT, "04_relu.py")
         assert main(["check", "4"]) == 0
         assert os.path.join("lessons", "exercises", "04_relu.py") in capsys.readouterr().out
+
+    def test_nobody_reads_on(self):
+        command = [sys.executable, "-m", "scratchnst", "check"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdout.close()
+            assert process.stderr.read() == b""
+            assert process.wait() == OUTPUT_CLOSED
 
     @pytest.mark.parametrize(
         ("arguments", "words"),
