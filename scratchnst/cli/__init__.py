@@ -18,8 +18,8 @@ OUTPUT_CLOSED = 141  # what shells report of a program that SIGPIPE has ended
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: done; 1: not all that was checked is right, or the loss did not stay finite; 2: a mistake of the user's, told in one sentence; 130: Ctrl-C;
-    141: nobody reads the output any more.
+    0: done; 1: what was checked is not all right, or the loss did not stay finite; 2: a mistake of the user's, told in
+    one sentence; 130: Ctrl-C; 141: nobody reads the output any more.
     """
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {version('scratchnst')}")
