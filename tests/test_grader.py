@@ -302,7 +302,7 @@ class TestProcess:
         assert finding.lines[0].startswith("line 6, in relu_forward:  ")
 
     def test_endless_loop_while_it_is_loaded(self, tmp_path):
-        problem = grade(written(tmp_path, "while True:\n    pass"), 4, seconds=0.5).problem
+        problem = grade(written(tmp_path, "while True:\n    pass", "é.py"), 4, seconds=0.5).problem
         assert problem.key == "endless"
         assert problem.lines[0].startswith("line ")
         assert "could not be loaded" in said(Grade(problem=problem))
@@ -328,6 +328,14 @@ class TestProcess:
             "import os, sys; os.write(1, b'{\"end\": true}\\n'); print('{\"end\": true}', file=sys.__stdout__)\n    "
         )
         assert grade(written(tmp_path, RIGHT.replace("return np", noise + "return np")), 4).passed
+
+    def test_words_put_into_the_workers_mouth(self, tmp_path):
+        forged = (
+            "import os\nfor number in range(3, 20):\n    try: os.write(number, b'{%s}\\n')\n    except OSError: pass\n"
+        )
+        with pytest.raises(UserError, match="lost touch"):
+            grade(written(tmp_path, forged % '"end": 1' + RIGHT), 4)
+        assert grade(written(tmp_path, forged % "nonsense" + RIGHT), 4).passed
 
     def test_a_thread_left_behind_does_not_keep_it_alive(self, tmp_path):
         text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()" + RIGHT
