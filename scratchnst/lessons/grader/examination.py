@@ -234,7 +234,9 @@ def _as_numbers(value):
 
 def _is_numbers(value):
     """Whether a list holds numbers, or lists of them, and nothing else."""
-    return all(_is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value)
+    return bool(value) and all(
+        _is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value
+    )
 
 
 def _cast(value, dtype):
