@@ -21,6 +21,11 @@ def adam_reference(x, g, m, v, t, rate):
     return adam(x, g, m, v, t, rate)
 
 
+def changed(**changes):
+    """A mistake in the equations."""
+    return lambda x, g, m, v, t, rate: adam(x, g, m, v, t, rate, **changes)
+
+
 def draw_step(random, *shape, t=7):
     """In the midst of a run: the mean of the squares is not below the square of the mean."""
     x, g, m = random.standard_normal((3, *shape))
@@ -62,17 +67,17 @@ ADAM = Function(
         Mistake(
             "no-correction",
             "The means are not corrected: at first they are too small, since they begin at 0.",
-            lambda *arguments: adam(*arguments, corrected=(False, False)),
+            changed(corrected=(False, False)),
         ),
         Mistake(
             "m-not-corrected",
             "The mean of the squares is corrected, that of the gradient is not.",
-            lambda *arguments: adam(*arguments, corrected=(False, True)),
+            changed(corrected=(False, True)),
         ),
         Mistake(
             "v-not-corrected",
             "The mean of the gradient is corrected, that of the squares is not.",
-            lambda *arguments: adam(*arguments, corrected=(True, False)),
+            changed(corrected=(True, False)),
         ),
         Mistake(
             "corrected-handed-on",
@@ -89,17 +94,17 @@ ADAM = Function(
         Mistake(
             "betas-exchanged",
             "beta_1 and beta_2 have changed places: which of the two means remembers longer?",
-            lambda *arguments: adam(*arguments, betas=BETAS[::-1]),
+            changed(betas=BETAS[::-1]),
         ),
         Mistake(
             "root-missing",
             "The step is divided by the mean square: which unit does that have, and which is wanted?",
-            lambda *arguments: adam(*arguments, size=lambda square: square),
+            changed(size=lambda square: square),
         ),
         Mistake(
             "square-missing",
             "v is a mean of the gradient's size; it should be that of its square.",
-            lambda *arguments: adam(*arguments, of=np.abs),
+            changed(of=np.abs),
         ),
         Mistake(
             "uphill",
