@@ -367,6 +367,9 @@ class TestTutor:
         assert "A word about scratchnst.ops.relu" in tutor.report(exercise, 4, found)
         assert files.imported_answers(Source("", text), load_exercise(4).answers) == ["scratchnst.ops.relu"]
 
+    def test_the_file_of_another_exercise(self, tmp_path):
+        assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), 4))
+
     def test_large_arguments_can_be_had(self):
         finding = examined("return x / 2 if x.ndim == 1 else x / 3")
         text = tutor.report(Exercise("halves", (HALF,)), 4, Grade((finding,)))
@@ -384,8 +387,13 @@ class TestTutor:
             (np.zeros((4, 5), "float32"), ["x = float32 array of shape (4, 5)"]),
             (0.5, ["x = 0.5"]),
             (np.float64(0.5), ["x = 0.5"]),
-            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.],", "     [0., 0.]]"]),
+            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.], [0., 0.]]"]),
+            ([(np.ones(2), np.ones(1))] * 2, ["x = [([1., 1.], [1.]),", "     ([1., 1.], [1.])]"]),
             ([1, "conv"], ["x = [1, 'conv']"]),
+            ([(np.ones(2), np.ones(1))], ["x = [([1., 1.], [1.])]"]),
+            (np.ones((1, 2, 2, 1)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (1, 2, 2, 1)"]),
+            (np.ones((2, 1, 1, 2)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (2, 1, 1, 2)"]),
+            (np.ones((2, 2, 2)), ["x = [[[1., 1.],", "      [1., 1.]],", "     [[1., 1.],", "      [1., 1.]]]"]),
             (np.sin, None),
         ],
     )
