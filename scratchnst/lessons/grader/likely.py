@@ -80,10 +80,12 @@ def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis
 
 
 def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
-    """What `scratchnst.verify.diagnosis` says of each result of one call."""
+    """What `scratchnst.verify.diagnosis` says of each wrong result of one call."""
     derivative = function.derivative
     positions = derivative.of if derivative else [None] * len(attempt.got)
     for name, got, expected, position in zip(names_of(function), attempt.got, attempt.expected, positions):
+        if comparison.agrees([got], [expected], attempt.tolerance):
+            continue
         found = None
         if derivative and position is not None:
             found = _of_derivative(derivative, attempt, got, expected, position)
