@@ -130,6 +130,7 @@ def test_breaks_what_is_too_wide():
     assert displayed(latex, 30) == ["x = a + b,  y = c + d"]
     assert displayed(latex, 20) == ["x = a + b,", "    y = c + d"]
     assert displayed("f(x + y) = f(x) + f(y) = 1", 20) == ["f(x + y)", "    = f(x) + f(y)", "    = 1"]
+    assert displayed(r"f(x) \, g(y) \, h(z)", 12) == ["f(x) g(y)", "    h(z)"]
     assert displayed("f(x + y) = f(x) + f(y)", 12) == ["f(x + y)", "    = f(x)", "    + f(y)"]
 
 

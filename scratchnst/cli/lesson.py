@@ -17,7 +17,10 @@ from scratchnst.lessons.library import Lesson, find_lesson, lessons
 from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
-LIBRARIES = ("matplotlib", "rich", "docutils", "pylatexenc")
+LIBRARIES = {
+    "lessons": ("matplotlib", "rich", "docutils", "pylatexenc"),
+    "notebooks": ("sphinx_gallery", "nbformat", "docutils", "rich", "pylatexenc"),
+}
 
 
 def add(commands) -> None:
@@ -34,19 +37,22 @@ def add(commands) -> None:
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help=f"where to save figures (a folder in your cache, {CACHE_VARIABLE})"
     )
+    parser.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="write all lessons, or the one, as Jupyter notebooks instead"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the lessons, or lead through one, and return the exit status."""
+    if arguments.notebooks:
+        return _write_notebooks(arguments)
     if arguments.number is None:
         if arguments.from_start or arguments.no_pause or arguments.figures:
             raise UserError("which lesson? Give its number: scratchnst lesson NN.")
         return _list(Progress.load())
     lesson = find_lesson(arguments.number)
-    missing = [name for name in LIBRARIES if not find_spec(name)]
-    if missing:
-        raise UserError(f'lessons need {", ".join(missing)}: install them with pip install "scratchnst[lessons]".')
+    _check_libraries("lessons")
     figures = _figures_folder(arguments.figures, lesson)
     from scratchnst.lessons.player import play  # these libraries are optional, and slow to import
 
@@ -56,6 +62,27 @@ def run(arguments: argparse.Namespace) -> int:
         goes_on = "" if arguments.no_pause else f"; scratchnst lesson {lesson.number} goes on there"
         print(f"\nscratchnst: stopped{goes_on}.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _write_notebooks(arguments: argparse.Namespace) -> int:
+    if arguments.from_start or arguments.no_pause or arguments.figures:
+        raise UserError("--notebooks writes files and shows no lesson: leave out the other options.")
+    _check_libraries("notebooks")
+    from scratchnst.lessons.notebooks import write_notebooks
+
+    chosen = [find_lesson(arguments.number)] if arguments.number else lessons()
+    for path in write_notebooks(chosen, arguments.notebooks):
+        print(path)
+    return 0
+
+
+def _check_libraries(extra: str) -> None:
+    """Raise a UserError unless all that is needed is installed."""
+    missing = [name for name in LIBRARIES[extra] if not find_spec(name)]
+    if missing:
+        raise UserError(
+            f'{extra} need {", ".join(missing)}: install what is missing by pip install "scratchnst[{extra}]".'
+        )
 
 
 def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
