@@ -30,11 +30,14 @@ def checkout(tmp_path, monkeypatch):
     return folder
 
 
-def test_list(checkout, capsys):
+def listed(capsys):
+    """The words of each row of the list, without head and end."""
     assert main(["lesson"]) == 0
-    first, second, *_ = capsys.readouterr().out.splitlines()
-    assert first.split() == ["1", "Images", "not", "begun"]
-    assert second.split() == ["2", "Differences", "not", "begun"]
+    return [line.split() for line in capsys.readouterr().out.splitlines()[1:-2]]
+
+
+def test_list(checkout, capsys):
+    assert listed(capsys) == [["1", "-", "Images"], ["2", "-", "-", "Differences"]]
 
 
 def test_list_with_progress(checkout, capsys):
@@ -42,19 +45,20 @@ def test_list_with_progress(checkout, capsys):
     progress.set_place(1, 0, finished=True)
     progress.set_place(2, 4)
     progress.set_exercise(2, {"first": {"state": "passed"}, "second": {"state": "failed"}})
-    main(["lesson"])
+    assert listed(capsys) == [["1", "yes", "Images"], ["2", "cell", "5", "1", "of", "2", "Differences"]]
     progress.set_place(1, 2)
     progress.set_exercise(2, {"first": {"state": "passed"}, "second": {"state": "passed", "hints": 1}})
-    main(["lesson"])
-    lines = [" ".join(line.split()) for line in capsys.readouterr().out.splitlines()]
-    assert lines[:2] == ["1 Images read", "2 Differences at cell 5, exercise: 1 of 2 functions right"]
-    assert lines[4:6] == ["1 Images at cell 3, read before", "2 Differences at cell 5, exercise solved"]
+    assert listed(capsys) == [["1", "cell", "3", "Images"], ["2", "cell", "5", "solved", "Differences"]]
 
 
-def test_list_in_a_narrow_terminal(checkout, capsys, monkeypatch):
-    monkeypatch.setenv("COLUMNS", "40")
+@pytest.mark.parametrize("width", [10, 50, 80])
+def test_list_wraps_titles(checkout, capsys, monkeypatch, width):
+    (checkout / "01_images.py").write_text(TEXT.format(title="Images and losses and slopes and so on"))
+    monkeypatch.setenv("COLUMNS", str(width))
     main(["lesson"])
-    assert capsys.readouterr().out.splitlines()[:2] == [" 1  Images", "    not begun"]
+    lines = capsys.readouterr().out.splitlines()[:-2]
+    assert max(map(len, lines)) <= max(width, 48)
+    assert " ".join(" ".join(lines).split()[4:-4]) == "- Images and losses and slopes and so on"
 
 
 def test_run(checkout, capsys):
@@ -99,13 +103,18 @@ def test_bad_input(checkout, capsys, arguments, said):
     assert captured.out == ""
 
 
-@pytest.mark.parametrize("missing", lesson.LIBRARIES)
-def test_missing_libraries(checkout, capsys, monkeypatch, missing):
+@pytest.mark.parametrize(
+    ("extra", "missing", "arguments"),
+    [("lessons", name, ["1"]) for name in lesson.LIBRARIES["lessons"]]
+    + [("notebooks", name, ["--notebooks", "new"]) for name in lesson.LIBRARIES["notebooks"]],
+)
+def test_missing_libraries(checkout, capsys, monkeypatch, extra, missing, arguments):
+    monkeypatch.chdir(checkout)
     monkeypatch.setattr(lesson, "find_spec", lambda name: None if name == missing else object())
-    assert main(["lesson", "1"]) == 2
-    assert capsys.readouterr().err == (
-        f'scratchnst: lessons need {missing}: install them with pip install "scratchnst[lessons]".\n'
-    )
+    assert main(["lesson", *arguments]) == 2
+    said = f'scratchnst: {extra} need {missing}: install what is missing by pip install "scratchnst[{extra}]".\n'
+    assert capsys.readouterr().err == said
+    assert not (checkout / "new").exists()
 
 
 def test_the_list_needs_no_libraries_of_its_own(checkout):

@@ -6,6 +6,7 @@ import argparse
 import ast
 import shutil
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from scratchnst.lessons.library import Lesson, find_lesson, lessons
 from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
+ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
 LIBRARIES = {
     "lessons": ("matplotlib", "rich", "docutils", "pylatexenc"),
     "notebooks": ("sphinx_gallery", "nbformat", "docutils", "rich", "pylatexenc"),
@@ -97,23 +99,20 @@ def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
 
 
 def _list(progress: Progress) -> int:
-    """Print a line for each lesson, or two where the terminal is narrow."""
-    found = lessons()
-    width = max(len(lesson.title) for lesson in found)
-    narrow = width + 45 > shutil.get_terminal_size().columns
-    for lesson in found:
-        states = ", ".join(filter(None, (_state(lesson, progress), _exercise_state(lesson, progress))))
-        title = f"{lesson.number:>2}  {lesson.title}"
-        print(f"{title}\n    {states}" if narrow else f"{title:<{width + 6}}{states}")
+    """Print a row for each lesson, the title behind what is short."""
+    width = max(shutil.get_terminal_size().columns, 2 * len(ROW.format("", "", "")))
+    print(ROW.format("", "read", "exercise") + "lesson")
+    for lesson in lessons():
+        row = ROW.format(lesson.number, _state(lesson, progress), _exercise_state(lesson, progress))
+        print(textwrap.fill(lesson.title, width, initial_indent=row, subsequent_indent=" " * len(row)))
     print("\nscratchnst lesson NN leads through one of them.")
     return 0
 
 
 def _state(lesson: Lesson, progress: Progress) -> str:
+    """The cell to go on with, or whether it has been read."""
     cell, finished = progress.lesson(lesson.number)
-    if cell:
-        return f"at cell {cell + 1}" + (", read before" if finished else "")
-    return "read" if finished else "not begun"
+    return f"cell {cell + 1}" if cell else "yes" if finished else "-"
 
 
 def _exercise_state(lesson: Lesson, progress: Progress) -> str:
@@ -124,6 +123,6 @@ def _exercise_state(lesson: Lesson, progress: Progress) -> str:
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
     states = progress.exercise(lesson.number)
     passed = sum(states.get(name, {}).get("state") == "passed" for name in names)
-    if passed == len(names):
-        return "exercise solved"
-    return f"exercise: {passed} of {len(names)} functions right" if states else ""
+    if names and passed == len(names):
+        return "solved"
+    return f"{passed} of {len(names)}" if states else "-"
