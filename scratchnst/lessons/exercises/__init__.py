@@ -6,6 +6,7 @@ from importlib import import_module
 from importlib.util import find_spec
 
 from scratchnst.errors import UserError
+from scratchnst.lessons.grader.examination import arguments_of
 from scratchnst.lessons.grader.exercise import Exercise
 
 # Lesson -> name: of this folder's module and, behind the number, of the learner's file, lessons/exercises/04_relu.py.
@@ -37,6 +38,14 @@ def load_exercise(number: int) -> Exercise:
     if number not in numbers():
         raise UserError(f"there is no exercise {number}; there are {', '.join(map(str, numbers()))}.")
     return import_module(f"{__name__}.{NAMES[number]}").EXERCISE
+
+
+def arguments(number: int, function: str, test: int) -> tuple:
+    """Return what the check of a lesson's exercise calls a function with in its test `test`, counted from 1."""
+    found = [each for each in load_exercise(number).functions if each.name == function]
+    if not found or not 1 <= test <= len(found[0].tests):
+        raise UserError(f"exercise {number} has no test {test} of a function {function}.")
+    return arguments_of(found[0], test - 1)
 
 
 def file_name(number: int) -> str:

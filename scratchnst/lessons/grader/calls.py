@@ -7,6 +7,7 @@ import copy
 import difflib
 import inspect
 import io
+import sys
 import traceback
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -72,7 +73,7 @@ class Careful:
     name, parameters : as they should be
     source : the file that it comes from
     watch : what each call is made within, such as a time limit
-    printed : what the last call printed
+    arguments, printed : of the last call, and what it printed
     """
 
     function: Callable
@@ -80,9 +81,11 @@ class Careful:
     parameters: tuple[str, ...]
     source: Source
     watch: Callable[[], contextlib.AbstractContextManager]
+    arguments: tuple = ()
     printed: str = ""
 
     def __call__(self, *arguments: Any) -> Any:
+        self.arguments = arguments
         copies = copy.deepcopy(arguments)
         with careful(self.source, self.watch) as printed:
             try:
@@ -119,7 +122,8 @@ class Careful:
 @contextlib.contextmanager
 def careful(source: Source, watch: Callable[[], contextlib.AbstractContextManager]) -> Iterator[Printed]:
     """Run the learner's code in this context: its prints are kept, its exceptions become Complaints."""
-    printed = Printed()
+    printed, stdin = Printed(), sys.stdin
+    sys.stdin = io.StringIO()  # nobody is there to answer
     try:
         with (
             contextlib.redirect_stdout(printed),
@@ -134,6 +138,8 @@ def careful(source: Source, watch: Callable[[], contextlib.AbstractContextManage
         raise
     except BaseException as error:
         raise _complaint(error, source) from None
+    finally:
+        sys.stdin = stdin
 
 
 def same(given: Any, original: Any) -> bool:
@@ -144,6 +150,8 @@ def same(given: Any, original: Any) -> bool:
             and len(given) == len(original)
             and all(same(*pair) for pair in zip(given, original))
         )
+    if isinstance(original, dict):
+        return given.keys() == original.keys() and all(same(given[key], original[key]) for key in original)
     if isinstance(original, np.ndarray):
         return given.shape == original.shape and np.array_equal(given, original, equal_nan=True)
     return True
@@ -197,8 +205,7 @@ def _complaint(error: BaseException, source: Source) -> Complaint:
             "Your code asks for more memory than it is given here.",
             "memory",
             lines,
-            f"Which array is so large? {error}".strip().removesuffix("Which array is so large?")
-            or "Which list or array grows so large?",
+            f"{error}. Is that the shape you meant?" if str(error) else "Which list or array grows so large?",
         )
     if isinstance(error, EOFError):
         return Complaint("Your code asks for input, and nobody answers here.", "input", lines, "Leave out input().")

@@ -118,7 +118,7 @@ def _numbers(values, name, expected):
         array = np.asarray(values)
     except Exception:  # of something that only looks like numbers
         array = np.asarray(None)
-    if array.dtype.kind not in "fiu":
+    if array.dtype.kind not in ("fiub" if np.asarray(expected).dtype == bool else "fiu"):
         raise Complaint(f"{name} is {_kind(values)}; it must be made of real numbers.", "type")
     return array
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
@@ -11,13 +12,13 @@ import numpy as np
 from scratchnst.lessons.grader import comparison
 from scratchnst.lessons.grader.calls import Careful, Complaint, NotWritten
 from scratchnst.lessons.grader.exercise import Drawn, Function, Property, Test, Verified, Worked
-from scratchnst.lessons.grader.likely import Attempt, likely, reworded
+from scratchnst.lessons.grader.likely import Attempt, likely, names_of, reworded
+from scratchnst.lessons.grader.shown import is_large, shown
 from scratchnst.verify.check import check_backward
 from scratchnst.verify.diagnosis import Diagnosis
 
 Array = Any
 PASSED, FAILED, NOT_WRITTEN = "passed", "failed", "not written"
-SHOWN_WHOLE = 16  # elements of an array; larger ones are shown by their shape
 SAMPLES = 24  # elements that the gradient check compares one by one, besides all of them along random directions
 
 
@@ -31,8 +32,9 @@ class Finding:
     state : "passed", "failed" or "not written"
     total : number of its tests
     passed : titles of those that it passed
-    test : title of the one that it failed
+    test, number : title and number, from 1, of the one that it failed
     call : lines that show the call made
+    is_abridged : whether they leave out numbers that `arguments_of` gives
     problem : a sentence that says what is wrong
     lines : the learner's own lines in which an exception arose
     results : lines with what was expected and what came back, for small arrays
@@ -46,7 +48,9 @@ class Finding:
     total: int
     passed: tuple[str, ...] = ()
     test: str = ""
+    number: int = 0
     call: tuple[str, ...] = ()
+    is_abridged: bool = False
     problem: str = ""
     lines: tuple[str, ...] = ()
     results: tuple[str, ...] = ()
@@ -69,7 +73,9 @@ def examine(function: Function, call: Careful, on_call: Callable[[Finding], None
     try:
         call.check_parameters()
         for number, test in enumerate(function.tests):
-            finding = replace(finding, test=test.title, call=_shown_call(function, test, number))
+            finding = replace(finding, test=test.title, number=number + 1, call=(), is_abridged=False)
+            if not isinstance(test, Property):  # which makes its own calls
+                finding = _with_call(finding, function, arguments_of(function, number))
             on_call(finding)
             _try(function, call, test, number)
             finding = replace(finding, passed=(*finding.passed, test.title))
@@ -77,6 +83,8 @@ def examine(function: Function, call: Careful, on_call: Callable[[Finding], None
         return Finding(function.name, NOT_WRITTEN, len(function.tests))
     except Complaint as complaint:
         finding = _failed(finding, complaint, call.printed)
+        if call.arguments and not finding.call:
+            finding = replace(_with_call(finding, function, call.arguments), is_abridged=False)
         on_call(finding)
         return _explained(finding, function, call)
     return Finding(function.name, PASSED, len(function.tests), finding.passed)
@@ -107,7 +115,10 @@ class _Wrong(Complaint):
 def _try(function: Function, call: Careful, test: Test, number: int) -> None:
     """Raise a Complaint unless the function passes the test."""
     if isinstance(test, Property):
-        sentence = test.complaint(call, np.random.default_rng(number))
+        try:
+            sentence = test.complaint(call, np.random.default_rng(number))
+        except Exception as error:  # the test meets results that it cannot work with
+            sentence = f"What your function returns cannot be used ({type(error).__name__}: {error})."
         if sentence:
             raise _Wrong(sentence)
     elif isinstance(test, Verified):
@@ -115,7 +126,7 @@ def _try(function: Function, call: Careful, test: Test, number: int) -> None:
     else:
         attempt = _attempt(function, call, test, number)
         dtype = test.dtype if isinstance(test, Drawn) and test.dtype != "float64" else None
-        for got, expected, name in zip(attempt.got, attempt.expected, _names(function)):
+        for got, expected, name in zip(attempt.got, attempt.expected, names_of(function)):
             comparison.check(got, name, expected, dtype)
             difference = comparison.difference(got, expected, name, attempt.tolerance)
             if difference:
@@ -127,15 +138,15 @@ def _attempt(function: Function, call: Callable, test: Worked | Drawn, number: i
     arguments = arguments_of(function, number)
     is_single = isinstance(test, Drawn) and test.dtype == "float32"
     right = test.expected if isinstance(test, Worked) else function.reference(*_cast(arguments, "float64"))
-    expected = [np.asarray(each, float) for each in (right if isinstance(function.returns, tuple) else (right,))]
-    got = comparison.results(call(*arguments), _names(function), expected)
+    expected = [_as_numbers(each) for each in (right if isinstance(function.returns, tuple) else (right,))]
+    got = comparison.results(call(*arguments), names_of(function), expected)
     tolerance = max(function.tolerance, comparison.SINGLE_TOLERANCE if is_single else 0)
     return Attempt(arguments, got, expected, tolerance)
 
 
 def _verify(function: Function, call: Callable, arguments: tuple, seed: int) -> None:
     """Raise a Complaint unless the results pass the gradient check."""
-    derivative, names = function.derivative, _names(function)
+    derivative, names = function.derivative, names_of(function)
     assert derivative is not None, f"{function.name} is to be verified, but does not say what it is the derivative of"
     rest = arguments[1:] if derivative.upstream else arguments
     inputs = derivative.inputs(*rest) if derivative.inputs else rest
@@ -164,8 +175,17 @@ def _verify(function: Function, call: Callable, arguments: tuple, seed: int) -> 
     for each in report.inputs:
         if each.verdict != "pass":
             found = Diagnosis(each.diagnosis_key or "", each.diagnosis) if each.diagnosis else None
-            raise _Wrong(" ".join(each.reasons), diagnosis=found and reworded(function, found))
+            raise _Wrong(each.reasons[0], diagnosis=found and reworded(function, found))
     raise _Wrong(" ".join(report.problems))
+
+
+def _with_call(finding: Finding, function: Function, arguments: tuple) -> Finding:
+    """The finding with the call in lines to read."""
+    parameters = parameters_of(function)
+    lines = [f"{function.name}({', '.join(parameters)})"]
+    for name, value in zip(parameters, arguments):
+        lines += shown(name, value)
+    return replace(finding, call=tuple(lines), is_abridged=any(map(is_large, arguments)))
 
 
 def _failed(finding: Finding, complaint: Complaint, printed: str) -> Finding:
@@ -187,8 +207,12 @@ def _explained(finding: Finding, function: Function, call: Careful) -> Finding:
     if finding.diagnosis or finding.key not in ("different", "wrong-shape", "not-finite"):
         return finding
     attempts = list(_attempts(function, call))
-    failed = [attempt for attempt in attempts if not attempt.is_right]
-    found = likely(function, attempts) if failed else None
+    if all(attempt.is_right for attempt in attempts):
+        return finding
+    try:
+        found = likely(function, attempts)
+    except Exception:  # a finding without a diagnosis is better than none
+        found = None
     return finding if found is None else replace(finding, key=found.key, diagnosis=found.sentence)
 
 
@@ -202,25 +226,31 @@ def _attempts(function: Function, call: Careful) -> Iterator[Attempt]:
                 continue
 
 
-def _names(function: Function) -> tuple[str, ...]:
-    return function.returns if isinstance(function.returns, tuple) else (function.returns,)
-
-
 def _as_array(value):
     return np.array(value, float) if isinstance(value, list) and _is_numbers(value) else value
 
 
+def _as_numbers(value):
+    """What is expected: float64, or bool where it says yes or no."""
+    array = np.asarray(value)
+    return array if array.dtype == bool else array.astype(float)
+
+
 def _is_numbers(value):
     """Whether a list holds numbers, or lists of them, and nothing else."""
-    return all(_is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value)
+    return bool(value) and all(
+        _is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value
+    )
 
 
 def _cast(value, dtype):
     """Floating-point arrays, also those within lists and tuples, in another dtype."""
     if isinstance(value, np.ndarray) and value.dtype.kind == "f":
         return value.astype(dtype)
-    if isinstance(value, (list, tuple)):
+    if type(value) in (list, tuple):
         return type(value)(_cast(each, dtype) for each in value)
+    if isinstance(value, dict):
+        return {key: _cast(each, dtype) for key, each in value.items()}
     return value
 
 
@@ -231,37 +261,11 @@ def _told(difference):
 
 
 def _side_by_side(name, got, expected):
-    if not 1 < expected.size <= SHOWN_WHOLE:
+    if expected.ndim == 0 or is_large(expected):
         return ()
-    return (*_shown(f"your {name}", got), *_shown("expected", expected))
-
-
-def _shown_call(function, test, number):
-    """The call of a test, a line an argument."""
-    if isinstance(test, Property):
-        return ()
-    arguments, parameters = arguments_of(function, number), parameters_of(function)
-    lines = [f"{function.name}({', '.join(parameters)})"]
-    for name, value in zip(parameters, arguments):
-        lines += _shown(name, value)
-    return tuple(lines)
+    return (*shown(f"your {name}", got), *shown("expected", expected))
 
 
 def parameters_of(function: Function) -> tuple[str, ...]:
     """Return the names of the arguments of a function, which are those of its reference."""
-    code = function.reference.__code__
-    return code.co_varnames[: code.co_argcount]
-
-
-def _shown(name, value):
-    """An argument or a result in a few lines."""
-    if isinstance(value, np.ndarray) and value.size > SHOWN_WHOLE:
-        return [f"{name}: {value.dtype} array of shape {value.shape}"]
-    if isinstance(value, np.ndarray):
-        text = np.array2string(value, precision=6, separator=", ", suppress_small=True, max_line_width=80)
-    elif callable(value):
-        text = (value.__doc__ or value.__name__).strip()
-    else:
-        text = np.array2string(np.asarray(value)) if isinstance(value, np.generic) else repr(value)
-    first, *rest = text.splitlines()
-    return [f"{name} = {first}", *(" " * (len(name) + 3) + line for line in rest)]
+    return tuple(inspect.signature(function.reference).parameters)

@@ -13,7 +13,7 @@ from types import ModuleType
 from typing import Any
 
 from scratchnst.errors import UserError
-from scratchnst.lessons.grader.calls import Complaint, Source, careful, did_you_mean
+from scratchnst.lessons.grader.calls import Complaint, Source, careful, did_you_mean, own_lines
 
 LARGEST = 1 << 20  # bytes of a file that anybody has written by hand
 MODULE = "exercise"  # the learner's file as a module; it is not "__main__", so code for trying things out may stay
@@ -27,9 +27,9 @@ def read(path: Path) -> Source:
     UserError
         If there is no such file, or it is not one of Python's.
     """
-    if path.is_dir():
-        raise UserError(f"{path} is a folder; give the Python file with your functions.")
     try:
+        if path.is_dir():
+            raise UserError(f"{path} is a folder; give the Python file with your functions.")
         if not path.is_file():
             raise UserError(f"there is no file {path}; give yours with --file, or start from the exercise's stub.")
         if path.stat().st_size > LARGEST:
@@ -52,12 +52,23 @@ def load(source: Source, watch: Callable[[], AbstractContextManager] = contextli
             raise _unreadable(error, source) from None
         except ValueError as error:  # null bytes, which some versions of Python do not call a SyntaxError
             raise Complaint(f"Python cannot read your file: {error}.", "syntax") from None
-        exec(code, module.__dict__)
+        try:
+            exec(code, module.__dict__)
+        except NotImplementedError as error:
+            raise Complaint(
+                "Your file calls a function that is not written yet while it is loaded.",
+                "not-loaded",
+                own_lines(error, source),
+                'Put what is only for trying things out under `if __name__ == "__main__":`.',
+            ) from None
     return module
 
 
-def find(module: ModuleType, name: str) -> Callable:
-    """Return the function `name` of a learner's module, or raise a Complaint with the name that may be meant."""
+def find(module: ModuleType, name: str, others: Sequence[str] = ()) -> Callable:
+    """Return the function `name` of a learner's module, or raise a Complaint with the name that may be meant.
+
+    That is none of `others`, the exercise's other functions.
+    """
     value = getattr(module, name, None)
     if callable(value):
         return value
@@ -67,22 +78,30 @@ def find(module: ModuleType, name: str) -> Callable:
             "missing",
             advice="Is the name used again for something else, further down?",
         )
-    others = [each for each, value in vars(module).items() if callable(value) and not each.startswith("__")]
+    own = [each for each, value in vars(module).items() if callable(value) and not each.startswith("__")]
+    candidates = [each for each in own if each not in others]
     raise Complaint(
-        f"There is no function {name} in your file.{did_you_mean(name, others)}",
+        f"There is no function {name} in your file.{did_you_mean(name, candidates)}",
         "missing",
         advice="The checker finds functions by their names: keep those of the exercise.",
     )
 
 
 def imported_answers(source: Source, answers: Sequence[str]) -> list[str]:
-    """Return the modules among `answers` that a file imports, as far as its text tells."""
+    """Return the modules among `answers` that a file uses, as far as its text tells."""
     try:
         tree = ast.parse(source.text)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return []
     names = {name for node in ast.walk(tree) for name in _imported(node)}
-    return [answer for answer in answers if any(f"{name}.".startswith(f"{answer}.") for name in names)]
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+
+    def is_used(answer):
+        package, _, module = answer.rpartition(".")
+        whole = any(f"{name}.".startswith(f"{answer}.") for name in names)
+        return whole or (module in attributes and any(f"{package}.".startswith(f"{name}.") for name in names))
+
+    return [answer for answer in answers if is_used(answer)]
 
 
 def _imported(node: Any) -> list[str]:

@@ -19,6 +19,7 @@ from typing import Any, TextIO
 
 import psutil
 
+from scratchnst.lessons.exercises import load_exercise
 from scratchnst.lessons.grader import source as files
 from scratchnst.lessons.grader.calls import Careful, Complaint
 from scratchnst.lessons.grader.examination import FAILED, Finding, examine, parameters_of
@@ -29,19 +30,20 @@ OUT_OF_MEMORY = 73  # the status of a process whose memory ran out in the grader
 
 def main(task: str) -> None:
     """Examine what the task asks for, JSON of {file, number, functions, seconds, memory}, and end the process."""
-    from scratchnst.lessons.exercises import load_exercise  # the specifications import the grader
-
     channel = _channel()
     try:
         settings = json.loads(task)
         exercise = load_exercise(settings["number"])
         _send(channel, ready=True)
+        os.dup2(1, 2)  # up to here, the supervisor wants to know of errors
         _limit_memory(settings["memory"])
         faulthandler.enable(channel)
         _examine(channel, exercise, **{name: settings[name] for name in ("file", "functions", "seconds")})
         _send(channel, end=True)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
+    except Exception as error:  # a mistake of the grader's, which is not the learner's business
+        _send(channel, broken=f"{type(error).__name__}: {error}")
     os._exit(0)  # not by the usual way: threads that the learner's code has started do not keep the process alive
 
 
@@ -64,12 +66,13 @@ def _examine(channel: TextIO, exercise: Exercise, file: str, functions: list[str
         return
     for function in exercise.functions:
         if function.name in functions:
-            _send(channel, found=dataclasses.asdict(_one(channel, function, module, source, watch)))
+            found = _one(channel, function, module, source, watch, [each.name for each in exercise.functions])
+            _send(channel, found=dataclasses.asdict(found))
 
 
-def _one(channel, function: Function, module, source, watch) -> Finding:
+def _one(channel, function: Function, module, source, watch, names) -> Finding:
     try:
-        found = files.find(module, function.name)
+        found = files.find(module, function.name, names)
     except Complaint as complaint:
         return of_complaint(function.name, len(function.tests), complaint)
     call = Careful(found, function.name, parameters_of(function), source, watch)
