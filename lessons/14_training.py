@@ -19,19 +19,20 @@ After this lesson you can
 It needs lessons 6, 7 and 8 (convolutions, their gradients, VGG19), 10 (Gram matrices), 11 (Adam) and 12 (style
 transfer).
 
-===================== =====================================================================================
-symbol                meaning
-===================== =====================================================================================
-:math:`z_k`           the score of class :math:`k`: any number, the larger the more likely
-:math:`p_k`           its probability, the softmax of the scores
-:math:`t`             the right class
-:math:`K`             the number of classes
-:math:`L`             the loss, the cross-entropy :math:`-\log p_t`, a mean over patches
-:math:`w, b`          all kernels and biases
-:math:`n`             how many numbers an output of a convolution looks at, :math:`kh \, kw \, C`
-:math:`F`             the activations of a layer, (M, N): pixels by channels
-:math:`\mu_c, \sigma_c` mean and standard deviation of channel :math:`c` over the pixels of some pictures
-===================== =====================================================================================
+======================== =====================================================================================
+symbol                   meaning
+======================== =====================================================================================
+:math:`z_k`              the score of class :math:`k`: any number, the larger the more likely
+:math:`p_k`              its probability, the softmax of the scores
+:math:`t`                the right class
+:math:`K`                the number of classes
+:math:`L`                the loss, the cross-entropy :math:`-\log p_t`, a mean over patches
+:math:`w, b`             kernels and biases
+:math:`n`                how many numbers an output of a convolution looks at, :math:`kh \, kw \, C`
+:math:`s^2`              the variance of the random weights at the start
+:math:`F`                the activations of a layer, (M, N): pixels by channels
+:math:`\mu_c, \sigma_c`  mean and standard deviation of channel :math:`c` over the pixels of some pictures
+======================== =====================================================================================
 """
 
 from dataclasses import replace

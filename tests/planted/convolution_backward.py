@@ -17,7 +17,7 @@ PLANTED = (
         "last place left out",
         "for i in range(kh):\n        for j in range(kw):\n            grad_x",
         "for i in range(kh):\n        for j in range(kw - 1):\n            grad_x",
-        "tap-missing",
+        "taps-missing",
     ),
     ("channels not transposed", "w[i, j].T", "w[i, j]", "ValueError"),
     ("always float64", "np.zeros_like(x)", "np.zeros(x.shape)", "dtype"),
