@@ -218,6 +218,8 @@ def test_nan_and_infinity_stay_where_they_are_looked_at(random, way, value, bloc
         ((1, 512, 512, 64), (3, 3, 64, 3), "shifted"),
         ((4, 16, 16, 512), (3, 3, 512, 512), "winograd"),
         ((1, 8, 8, 512), (3, 3, 512, 512), "shifted"),
+        ((1, 1, 4096, 64), (3, 3, 64, 64), "shifted"),
+        ((1, 2, 2048, 64), (3, 3, 64, 64), "winograd"),
         ((1, 64, 64, 256), (1, 1, 256, 128), "shifted"),
         ((1, 64, 64, 64), (5, 5, 64, 64), "shifted"),
     ],

@@ -34,7 +34,8 @@ def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
     three, forced = sides == [3, 3], _forced.get()
     if forced and (three or forced != "winograd"):
         return forced
-    if three and min(channels, outputs) >= ENOUGH_CHANNELS and shape[1] * shape[2] >= ENOUGH_PIXELS:
+    large = shape[1] * shape[2] >= ENOUGH_PIXELS and min(shape[1:3]) > 1  # of a single row most of a tile is wasted
+    if three and large and min(channels, outputs) >= ENOUGH_CHANNELS:
         return "winograd"
     return "windows" if channels <= FEW_CHANNELS else "shifted"
 
