@@ -373,13 +373,14 @@ walks = {step: np.array(descend(start, two_pixels, step, 8)) for step in (0.1, 0
 
 first, second = np.meshgrid(np.linspace(0, 12, 100), np.linspace(0, 8, 100))
 landscape = 0.5 * ((first - 6) ** 2 + (second - 4) ** 2)
-_, grid = plt.subplots(1, 3, figsize=(11, 3.4), sharey=True, layout="constrained")
+_, grid = plt.subplots(1, 3, figsize=(11, 3), sharey=True, layout="constrained")
 for axes, (step, walk) in zip(grid, walks.items()):
     axes.contour(first, second, landscape, levels=12, colors="0.75", linewidths=0.8)
     axes.plot(*walk.T, "o-", ms=4)
     axes.plot(*two_pixels, "k*", ms=10)
     axes.set_title(f"step length {step}")
     axes.set_xlabel("first pixel")
+    axes.set_aspect("equal")
 grid[0].set_ylabel("second pixel")
 plt.show()
 
@@ -405,7 +406,8 @@ assert np.array_equal(walks[0.5][2], [4.75, 3.5])
 # * For :math:`\eta > 2` its size is larger than 1: each step leads further away. The walk *diverges*.
 #
 # The figure shows the loss against the number of steps, on a logarithmic axis, where multiplying by a constant gives
-# a straight line. Only the one with :math:`\eta = 2.1` goes up.
+# a straight line. The walks with 0.1 and 1.9 share one line, since :math:`0.9^2 = (-0.9)^2`, and only the one with 2.1
+# goes up.
 
 steps = (0.1, 0.5, 1.9, 2.1)
 traces = {step: [loss(x, content) for x in descend(noise, content, step, 30)] for step in steps}
@@ -534,9 +536,9 @@ assert all(np.all(np.diff(trace) <= 1e-6 * trace[0]) for trace in traces.values(
 #    :math:`x_i - p_i` now, and for which :math:`\eta` does the walk not diverge?
 # 2. On paper: why is the sum of all slopes of :math:`V` zero, in the example above and always? Which change of a
 #    picture leaves :math:`V` as it is?
-# 3. By experiment: take the weight 0.4 in ``two_wishes`` and find the largest step length, to two digits, with which the
-#    loss keeps falling. What do the pictures look like shortly above it, and can you explain the pattern by the
-#    slopes of :math:`V` of a single row? Compare with :math:`2 / (1 + 16 \cdot 0.4)`.
+# 3. By experiment: take the weight 0.4 in ``two_wishes`` and find the largest step length, to two digits, with which
+#    the loss keeps falling. Compare it with :math:`2 / (1 + 16 \cdot 0.4)`. What do the pictures look like shortly above
+#    it, and can you explain the pattern by the slopes of :math:`V` of a single row?
 # 4. In code: ``lessons/exercises/01_images.py`` asks for a first loss that is about style, the mean colour of a
 #    picture, with its gradient (``mean_colour_loss``), and for gradient descent on any loss whatever (``descend``).
 #    ``scratchnst check 1`` tells whether they are right and, if not, what is wrong.
