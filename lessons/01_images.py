@@ -537,8 +537,8 @@ assert all(np.all(np.diff(trace) <= 1e-6 * trace[0]) for trace in traces.values(
 # 2. On paper: why is the sum of all slopes of :math:`V` zero, in the example above and always? Which change of a
 #    picture leaves :math:`V` as it is?
 # 3. By experiment: take the weight 0.4 in ``two_wishes`` and find the largest step length, to two digits, with which
-#    the loss keeps falling. Compare it with :math:`2 / (1 + 16 \cdot 0.4)`. What do the pictures look like shortly above
-#    it, and can you explain the pattern by the slopes of :math:`V` of a single row?
+#    the loss keeps falling. Compare it with :math:`2 / (1 + 16 \cdot 0.4)`. What do the pictures look like shortly
+#    above it, and can you explain the pattern by the slopes of :math:`V` of a single row?
 # 4. In code: ``lessons/exercises/01_images.py`` asks for a first loss that is about style, the mean colour of a
 #    picture, with its gradient (``mean_colour_loss``), and for gradient descent on any loss whatever (``descend``).
 #    ``scratchnst check 1`` tells whether they are right and, if not, what is wrong.

@@ -205,8 +205,8 @@ SLOPE = Function(
         ),
     ),
     hints=(
-        "Write D(h) = f' + C h**2 and D(h/2) = f' + C h**2 / 4 below each other: two equations with the unknowns f' and "
-        "C.",
+        "Write D(h) = f' + C h**2 and D(h/2) = f' + C h**2 / 4 below each other: two equations with two "
+        "unknowns, f' and C.",
         "Multiply the second equation so that the terms with C are equal in both, and subtract.",
         "What remains on one side is a multiple of f': divide by that number.",
     ),
