@@ -2,10 +2,17 @@ r"""
 Images, losses and slopes
 =========================
 
-The pictures that this course makes are not drawn, they are found. A picture is a point in a space of many thousand
-dimensions; one number says how far this point is from what we want; and the point moves, step by step, to where that
-number is smaller. This lesson builds the three parts of that sentence in their plainest form. The later lessons
-replace one part after the other by something better, and the plan stays as it is here.
+Take a photograph and a painting, and make a third picture that shows what the photograph shows, painted as the
+painting is painted. This course derives, line by line, how that is done in "Image Style Transfer Using Convolutional
+Neural Networks" by L. A. Gatys, A. S. Ecker and M. Bethge (CVPR 2016), called *the paper* from here on.
+
+Its pictures are not drawn, they are found. A picture is a point in a space of many thousand dimensions; one number says
+how far this point is from what we want; and the point moves, step by step, to where that number is smaller. This
+lesson builds the three parts of that sentence in their plainest form. The later lessons replace one part after the
+other by something better, and the plan stays as it is here.
+
+A lesson is a program. Run it cell by cell, in an editor that knows cells or with ``scratchnst lesson 1``, change what
+you like, and run it again. Every claim that can be checked ends in an ``assert``.
 
 After this lesson you can
 
@@ -49,7 +56,8 @@ from scratchnst.ops import total_variation
 # *channels*, of shape (H, W, 3). Row 0 is at the top, as in a matrix, and channel 0 is red.
 #
 # ``pictures`` draws two of them, which will be with us to the end of the course. The first is the *content*: what is to
-# be seen. The second is the *style*: how it is to be painted.
+# be seen. The second is the *style*: how it is to be painted. (``full_size(96, 32)`` is 96 pixels a side, or 32 where
+# the lesson has to be quick. ``show_images`` draws pictures side by side.)
 
 content, style = pictures(full_size(96, 32))
 H, W, channels = content.shape
@@ -313,20 +321,20 @@ assert abs(difference - 0.0005) < 0.0001
 # :math:`\langle \nabla L, v \rangle = -\|\nabla L\|^2 / \|\nabla L\| = -\|\nabla L\|`. So the gradient points uphill,
 # as steeply as can be, and the opposite direction downhill.
 #
-# How much better is that than a direction chosen by chance? Try a thousand. In the figure their slopes form the narrow
+# How much better is that than a direction chosen by chance? Try 200. In the figure their slopes form the narrow
 # heap at zero: in a space with so many axes nearly every direction is nearly level, and half of them lead uphill. The
 # dashed line far to the left is the slope in the direction opposite to the gradient. Who searches a picture by trial
 # and error walks within the heap. Who knows the gradient walks along the line.
 
 grad_x = gradient(noise, content)
 steepest = -grad_x / np.linalg.norm(grad_x)
-directions = random.standard_normal((1000, n))
+directions = random.standard_normal((200, n))
 directions /= np.linalg.norm(directions, axis=1, keepdims=True)
-slopes = directions @ grad_x.reshape(-1)  # a thousand inner products with the gradient
+slopes = directions @ grad_x.reshape(-1)  # 200 inner products with the gradient
 slope_downhill = np.sum(grad_x * steepest)
 
 plt.figure(figsize=(7, 3.2), layout="constrained")
-plt.hist(slopes, bins=30, label="1000 random directions")
+plt.hist(slopes, bins=20, label="200 random directions")
 plt.axvline(slope_downhill, color="C3", ls="--", label="opposite to the gradient")
 plt.xlabel("slope of the loss in that direction, for a step of length 1")
 plt.ylabel("how many directions")

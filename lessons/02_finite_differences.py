@@ -199,9 +199,9 @@ assert np.polyfit(np.log(h), np.log(round_off + 1e-30), 1)[0] < -0.8, "smaller s
 # %%
 # There is a second rounding, which is easy to avoid. The computer does not know :math:`1 + 10^{-15}` either. It steps
 # to the nearest number that it knows, and that is :math:`5 \varepsilon` away from 1, 11 % further than we meant to go.
-# So divide by the step that was really taken, the difference of the two arguments. This difference is exact, because
-# both of them are numbers that the computer knows. All numerical slopes from here on do that, and so does the package,
-# in ``scratchnst/verify/differences.py``.
+# So divide by the step that was really taken, the difference of the two arguments. They are so close to each other
+# that their difference needs no rounding. All numerical slopes from here on do that, and so does the package, in
+# ``scratchnst/verify/differences.py``.
 
 
 def central(f, x, h):
@@ -266,10 +266,12 @@ for dtype in ("float64", "float32"):
     points = np.linspace(1, 1.01, 50).astype(dtype)
     e = np.finfo(dtype).eps * np.abs(f(points)).max()
     best = (3 * e / third) ** (1 / 3)
-    predicted[dtype] = best, third * best**2 / 2, third / 6 * steps**2 + e / steps
+    predicted[dtype] = (best, third * best**2 / 2, third / 6 * steps**2 + e / steps)  # h*, E(h*), E(h)
+
+    exact = slope(points.astype("float64"))
     moving = steps[steps > 2 * np.finfo(dtype).eps]  # smaller ones do not move the points at all
-    slopes = [central(f, points, points.dtype.type(h)) for h in moving]
-    measured[dtype] = moving, np.array([np.abs(row - slope(points.astype("float64"))).max() for row in slopes])
+    errors = [np.abs(central(f, points, points.dtype.type(h)) - exact).max() for h in moving]
+    measured[dtype] = (moving, np.array(errors))
 
 plt.figure(figsize=(7, 4.2), layout="constrained")
 for number, (dtype, (moving, errors)) in enumerate(measured.items()):
@@ -286,9 +288,10 @@ plt.show()
 
 for dtype, (moving, errors) in measured.items():
     best, lowest, _ = predicted[dtype]
-    print(f"{dtype}: best step {best:.1e} predicted, {moving[errors.argmin()]:.1e} measured; "
-          f"error {lowest:.1e} predicted, {errors.min():.1e} measured")  # fmt: skip
-    assert best / 10 < moving[errors.argmin()] < best * 10
+    best_measured = moving[errors.argmin()]
+    print(f"{dtype}: predicted, error {lowest:.1e} at the step {best:.1e}")
+    print(f"         measured,  error {errors.min():.1e} at the step {best_measured:.1e}")
+    assert best / 10 < best_measured < best * 10
     assert lowest / 10 < errors.min() < lowest
 
 # %%
@@ -310,9 +313,10 @@ for dtype, (moving, errors) in measured.items():
 #
 #     \frac{\text{Im} f(x + \mathrm{i} h)}{h} = f' - \frac{h^2}{6} f''' + \dots
 #
-# Value and slope travel in two separate numbers, and nothing is ever subtracted. So there is no round-off that rises,
-# and :math:`h` can be so small that :math:`h^2` is nothing beside any other number, :math:`10^{-100}` say. (W. Squire,
-# G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM Review 40, 1998.)
+# Value and slope travel in two separate numbers, and no two that are nearly equal are subtracted. So there is no
+# round-off that rises, and :math:`h` can be so small that :math:`h^2` is nothing beside any other number,
+# :math:`10^{-100}` say. (W. Squire, G. Trapp, "Using complex variables to estimate derivatives of real functions", SIAM
+# Review 40, 1998.)
 
 
 def complex_step(f, x, h=1e-100):
@@ -426,7 +430,7 @@ print(f"{2 * x.size} evaluations of the loss, relative error {relative:.1e}")
 assert relative < 1e-7
 
 # %%
-# The judge is less sure than for one number: the loss is a sum over the whole picture, some hundred times as large as
+# The judge is less sure than for one number: the loss is a sum over the whole picture, many hundred times as large as
 # one term of it, and so is its rounding error :math:`e`. And it is slow, two evaluations for each element. Two
 # evaluations for *all* elements are enough if the picture moves along a random direction :math:`v`, in which every
 # element has its own random share. By lesson 1 the slope of :math:`L` along :math:`v` is

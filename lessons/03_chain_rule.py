@@ -3,10 +3,11 @@ The chain rule, backwards
 =========================
 
 The losses so far were short formulas of the pixels. Those to come are long: a picture becomes grey, then blurred, then
-edges, then squares, then one number; and in VGG19, the network of the paper, some thirty operations follow each other.
-Nobody writes that down as one formula of the pixels, and nobody has to. If every operation knows how to hand a
-derivative on, from its output to its input, then the derivative of the whole is made by handing it on from the last
-operation to the first. This lesson is about that hand-over. It is the idea that the rest of the course is built on.
+edges, then squares, then one number. A chain of many simple operations is called a *network*; in VGG19, the one that
+the paper uses, some thirty of them follow each other. Nobody writes that down as one formula of the pixels, and nobody
+has to. If every operation knows how to hand a derivative on, from its output to its input, then the derivative of the
+whole is made by handing it on from the last operation to the first. This lesson is about that hand-over. It is the
+idea that the rest of the course is built on.
 
 After this lesson you can
 
@@ -30,6 +31,7 @@ symbol                                     meaning
 :math:`A`                                  the matrix of a linear operation, :math:`y = A x`
 :math:`J^T, A^T`                           transposed matrices, rows and columns exchanged
 :math:`u, v`                               random arrays like :math:`y` and like :math:`x`
+:math:`\langle u, v \rangle`               the inner product, :math:`\sum_i u_i v_i`
 :math:`n, m`                               how many numbers :math:`x` and :math:`y` have
 :math:`F, P`                               features of a picture, here its edges, and of the content, as in the paper
 ========================================== ======================================================================
@@ -393,18 +395,19 @@ assert report.passed
 
 
 def as_picture(slopes):
-    """Map slopes to 0-255, so that zero is mid-grey."""
-    return 127.5 + 127.5 * slopes / np.abs(slopes).max()
+    """Map slopes to 0-255, so that zero is mid-grey; without channels, to three equal ones."""
+    values = 127.5 + 127.5 * slopes / np.abs(slopes).max()
+    return values if values.ndim == 3 else np.stack([values] * 3, axis=2)
 
 
 show_images(
     {
         "x": style,
         "grey": grey,
-        "edges": edges,
+        "edges": as_picture(edges),
         "grad_x": as_picture(grad_x),
-        "grad_grey": grad_grey,
-        "grad_edges": grad_edges,
+        "grad_grey": as_picture(grad_grey),
+        "grad_edges": as_picture(grad_edges),
     },
     columns=3,
 )
@@ -456,7 +459,7 @@ assert np.allclose(grad_x[:, :, 0] / 0.3, grad_x[:, :, 1] / 0.6), "each pixel mo
 # matrix, which is as much work as thousands of vectors, one for each column.
 #
 # One such column is easy to understand from the other end. Take a nudge :math:`v` of the picture, and follow it
-# *forward* through the chain,
+# *forward* through the chain, to the grey values :math:`y`, the edges :math:`z` and the loss,
 #
 # .. math::
 #

@@ -268,7 +268,7 @@ assert report.inputs[0].kinks.not_judged == 4, "two pixels in each of two channe
 
 # %%
 # Are ties rare? Among the numbers of a photograph they are. Behind a ReLU they are not, because whole squares are
-# silent there, and zeros tie with zeros: with an edge detector of lesson 4, about one square in ten of the content.
+# silent there, and zeros tie with zeros: with an edge detector of lesson 4 it is about a tenth of the squares.
 #
 # It does no harm. The winner of a silent square is a silent unit, and the ReLU before it lets nothing through on the
 # way back. In the chain of both backwards it does not matter whom we agreed on.
