@@ -75,12 +75,14 @@ def reach(network: Network, shape: tuple[int, int], window: Window) -> dict[str,
 
 def field(network: Network, shape: tuple[int, int], layer: str, window: Window) -> Window:
     """Return the receptive field, a window of the image (height, width), of a window of a layer's units."""
-    sources, rows = network.sources(), {row.name: row for row in network.layers}
+    sources, sizes = network.sources(), network.shapes(*shape)
+    rows = {row.name: row for row in network.layers}
     while layer != IMAGE:
-        row = rows[layer]
-        window = window.doubled() if row.kind == "pool" else window.grown(*_sides(network, row))
-        layer = sources[layer]
-    return window.within(Window(0, shape[0], 0, shape[1]))
+        row, layer = rows[layer], sources[layer]
+        height, width, _ = sizes[layer]
+        seen = window.doubled() if row.kind == "pool" else window.grown(*_sides(network, row))
+        window = seen.within(Window(0, height, 0, width))
+    return window
 
 
 def _sides(network: Network, layer: Layer) -> tuple[int, int]:

@@ -9,7 +9,7 @@ import pytest
 from networks import random_vgg19
 
 from scratchnst import pyramid
-from scratchnst.network import IMAGE
+from scratchnst.network import IMAGE, Defaults, Layer, Network, Preprocessing
 from scratchnst.receptive import Window, field, reach, unit
 
 
@@ -57,6 +57,15 @@ def test_receptive_fields_of_vgg19():
     network = random_vgg19(7, width=1)
     sides = [field(network, (224, 224), layer.name, unit(20, 20)).shape for layer in network.layers]
     assert sides == [(side, side) for side in (3, 5, 6, 10, 14, 16, 24, 32, 40)]
+
+
+def test_what_a_pool_leaves_out_nobody_below_it_sees():
+    """The lower right unit of 2x2 looks beyond the border, where there is a row of pixels that is in no square."""
+    layers = (Layer("pool1", "pool"), Layer("conv1", "conv"))
+    network = Network(
+        "small", layers, {"conv1": (np.ones((3, 3, 3, 1)), np.zeros(1))}, Preprocessing(), Defaults({}, {}, 0)
+    )
+    assert field(network, (5, 5), "conv1", unit(1, 1)) == Window(0, 4, 0, 4)
 
 
 def test_a_pixel_that_every_pool_leaves_out_is_seen_by_nobody_below():
