@@ -37,8 +37,8 @@ def what_it_sees(rows, unit, length):
 def walk_back(grad_1, grad_2, x, w_1, b_1, w_2, b_2):
     """Return dL/dx of a small network with a loss on both of its convolutions.
 
-    The network: F_1 = relu(x * w_1 + b_1), then an average pooling, then F_2 = relu(pooled * w_2 + b_2).  One loss reads
-    F_1, another reads F_2, and L is their sum.
+    The network: F_1 = relu(x * w_1 + b_1), then an average pooling, then F_2 = relu(pooled * w_2 + b_2), where * is a
+    convolution.  One loss reads F_1, another reads F_2, and L is their sum.
 
     Parameters
     ----------

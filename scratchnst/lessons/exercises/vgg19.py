@@ -94,8 +94,8 @@ SEES = Function(
         ),
     ),
     hints=(
-        "Begin with the unit itself: in the last row it sees the stretch from `unit` to `unit`. Which stretch of the row "
-        "above does that stretch read?",
+        "Begin with the unit itself: in the last row it sees the stretch from `unit` to `unit`. Which stretch of the "
+        "row above does that stretch read?",
         "A convolution reads one unit more at either end. A pooling's unit p reads 2p and 2p + 1, so a stretch from a "
         "to b reads from where to where?",
         "Loop over the rows from the last to the first and update two numbers; in the end cut off what is below 0 or "
@@ -221,7 +221,7 @@ WALK = Function(
         ),
         Mistake(
             "meeting-multiplied",
-            "Where the two gradients meet you multiply them. If F_1 moves a little, how does the sum of two losses move?",
+            "Where the two gradients meet you multiply them. If F_1 moves a little, how does a sum of two losses move?",
             lambda *arguments: _walk(*arguments, meet=np.multiply),
         ),
         Mistake(
