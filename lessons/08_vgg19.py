@@ -187,8 +187,9 @@ assert heights == sorted(heights, reverse=True)
 #     \frac{\partial L}{\partial F_{l-1}} &= \frac{\partial L}{\partial z_l} * \text{flipped } w_l && \text{(lesson 7)}
 #     \end{aligned}
 #
-# and for a pooling each of the four pixels of a square gets a quarter of what the square's mean is due (lesson 5).
-# The loop below is the one above, read from its end.  Compare them line by line.
+# (flipped in both directions, and with its channels exchanged), and for a pooling each of the four pixels of a square
+# gets a quarter of what the square's mean is due (lesson 5).  The loop below is the one above, read from its end.
+# Compare them line by line.
 
 
 def walk_back(grad_y, caches):
