@@ -1,0 +1,136 @@
+"""What a learner has done: the place in each lesson and the state of each exercise, kept in one small file.
+
+Nothing is kept in memory: every question reads the file and every change reads it anew before it is written, so that a
+lesson in one window and the check of an exercise in another do not undo each other.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import platformdirs
+
+from scratchnst.errors import UserError
+from scratchnst.files import write_atomically
+
+PROGRESS_VARIABLE = "SCRATCHNST_PROGRESS"  # names another file
+LESSONS, EXERCISES = "lessons", "exercises"  # the two parts of the file, each by the lesson's number
+
+
+class LessonProgress(NamedTuple):
+    """How far a learner has come in a lesson.
+
+    Attributes
+    ----------
+    cell : int
+        The cell to go on with, from 0, which is the beginning.
+    finished : bool
+        Whether the last cell has been reached, now or at an earlier time.
+    """
+
+    cell: int = 0
+    finished: bool = False
+
+
+class Progress:
+    """What is remembered of a learner.
+
+    A file that cannot be read or written costs the learner a warning and the memory, never the lesson.
+
+    Parameters
+    ----------
+    path : Path
+        The file; it need not exist.
+    warn : callable
+        What to do with a sentence about a file that is damaged or cannot be written, told once each; to standard
+        error unless it is given.
+    """
+
+    def __init__(self, path: Path, warn: Callable[[str], None] | None = None):
+        self.path = path
+        self._warn = warn or _to_standard_error
+        self._told: set[str] = set()
+
+    @classmethod
+    def load(cls, warn: Callable[[str], None] | None = None) -> Progress:
+        """Return the progress in the file that SCRATCHNST_PROGRESS names, else in the user's data directory."""
+        return cls(progress_path(), warn)
+
+    def lesson(self, number: int) -> LessonProgress:
+        """Return how far lesson `number` has been read."""
+        entry = self._read()[LESSONS].get(str(number), {})
+        cell = entry.get("cell", 0)
+        return LessonProgress(cell if isinstance(cell, int) and cell > 0 else 0, entry.get("finished") is True)
+
+    def set_place(self, number: int, cell: int, finished: bool = False) -> None:
+        """Remember where to go on in lesson `number`; once finished, it stays finished."""
+        finished = finished or self.lesson(number).finished
+        self._set(LESSONS, number, {"cell": cell, "finished": finished})
+
+    def exercise(self, number: int) -> dict[str, Any]:
+        """Return what `set_exercise` was last given for lesson `number`; an empty dict before that."""
+        return self._read()[EXERCISES].get(str(number), {})
+
+    def set_exercise(self, number: int, states: Mapping[str, Any]) -> None:
+        """Remember `states`, function -> anything that JSON knows, of the exercise of lesson `number`."""
+        self._set(EXERCISES, number, dict(states))
+
+    def _set(self, part: str, number: int, entry: dict[str, Any]) -> None:
+        content = self._read()
+        content[part][str(number)] = entry
+        text = json.dumps(content, indent=2, sort_keys=True)  # a mistake of ours if it fails: not to be swallowed
+        try:
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            write_atomically(self.path, text.encode() + b"\n")
+        except (UserError, OSError) as error:
+            reason = getattr(error.__cause__ or error, "strerror", None) or error
+            self._tell(
+                f"your progress is not remembered, {self.path} cannot be written ({reason}): "
+                f"{PROGRESS_VARIABLE} can name another file."
+            )
+
+    def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
+        """The file's content, made sure to have both parts; what is damaged is moved aside, for it may be mended."""
+        try:
+            content = json.loads(self.path.read_bytes())
+            _check(content)
+            return {LESSONS: {}, EXERCISES: {}, **content}
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            self._tell(f"your progress, {self.path}, cannot be read ({error.strerror}).")
+        except (ValueError, RecursionError):
+            aside = self.path.with_name(self.path.name + ".damaged")
+            with suppress(OSError):
+                os.replace(self.path, aside)
+            self._tell(f"your progress, {self.path}, was damaged and begins anew; it lies in {aside.name}.")
+        return {LESSONS: {}, EXERCISES: {}}
+
+    def _tell(self, sentence: str) -> None:
+        if sentence not in self._told:
+            self._told.add(sentence)
+            self._warn(sentence)
+
+
+def progress_path() -> Path:
+    """The file named by SCRATCHNST_PROGRESS, else the one where this system keeps a user's data."""
+    chosen = os.environ.get(PROGRESS_VARIABLE)
+    return Path(os.path.expanduser(chosen or Path(platformdirs.user_data_dir("scratchnst")) / "progress.json"))
+
+
+def _check(content: Any) -> None:
+    """Raise a ValueError unless the parts and their entries are dicts."""
+    parts = [content, *(content.get(part, {}) for part in (LESSONS, EXERCISES))] if isinstance(content, dict) else [0]
+    entries = [entry for part in parts[1:] if isinstance(part, dict) for entry in part.values()]
+    if not all(isinstance(item, dict) for item in [*parts, *entries]):
+        raise ValueError
+
+
+def _to_standard_error(sentence: str) -> None:
+    print(f"scratchnst: {sentence}", file=sys.stderr)
