@@ -340,7 +340,7 @@ assert np.allclose(in_two_steps.reshape(20, 3), in_one_step)
 # %%
 # The commonest mistake is to see only one of the two places in which :math:`F_{ab}` stands in G: one of the sums of
 # step 3 is lost, and the gradient is half of what it should be.  Pictures still come out, the optimiser only wonders
-# why steps do not do what the slope promised; such mistakes live for years.  The check finds it in a moment.
+# why steps do not do what the slope promised; such a mistake can live for years.  The check finds it in a moment.
 
 report = check_gradient(lambda F: E(F, A), F, F @ D, samples=None, name="one sum lost")
 print("\n".join(str(report).splitlines()[:4]))
