@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 import contextlib
+import re
 from importlib import import_module
 from pathlib import Path
 
@@ -56,6 +57,15 @@ class TestExercise:
             assert tuple(argument.arg for argument in node.args.args) == parameters_of(function)
             assert ast.get_docstring(node)
 
+    def test_names_sections_that_the_lesson_has(self, number):
+        lesson = LESSONS / file_name(number)
+        if not lesson.exists():
+            pytest.skip("the lesson is not written yet")
+        titles = re.findall(r"^# (.+)\n# -+$", lesson.read_text(), re.MULTILINE)
+        named = [title for each in load_exercise(number).functions for title in re.findall(r'"([^"]+)"', each.read)]
+        assert named
+        assert set(named) <= set(titles)
+
     def test_every_known_mistake_is_planted(self, number):
         known = {mistake.key for function in load_exercise(number).functions for mistake in function.mistakes}
         planted = {mistake[3] for mistake in import_module(f"planted.{NAMES[number]}").PLANTED}
@@ -78,5 +88,6 @@ def test_planted_mistake_gets_its_diagnosis(number, old, new, key):
         for finding in findings(Source(source.name, source.text.replace(old, new)), number)
         if finding.state == FAILED
     ]
-    assert [finding.key for finding in found] == [key], found
+    assert found
+    assert found[0].key == key, found  # functions that call a wrong one may fail as well
     assert found[0].diagnosis or found[0].problem

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
+import subprocess
+import sys
 import textwrap
+from dataclasses import replace
 
 import numpy as np
 import pytest
 
-from scratchnst.cli import main
+from scratchnst.cli import OUTPUT_CLOSED, main
 from scratchnst.errors import UserError
 from scratchnst.lessons.exercises import arguments, load_exercise
 from scratchnst.lessons.grader import Drawn, Exercise, Function, Mistake, Property, Verified, Worked, tutor
@@ -76,12 +79,12 @@ class TestFunction:
             ("return np.sum", "type", "was it to be called"),
             ("return x / 2 + 0j", "type", "real numbers"),
             ("return (x / 2).sum()", "wrong-shape", "has the shape (); it must be (2,)"),
-            ("return x[:, None] / 2", "wrong-shape", "(2, 1)"),
+            ("return x[:, None] / 2", "reshaped", "(2, 1)"),
             ("return x / 0", "not-finite", "y is inf at index (0,)"),
             ("return x * np.nan", "not-finite", "y is nan"),
             ("x /= 2\nreturn x", "changed-in-place", "changes its argument x"),
             ("return 2 * x", "doubled", "y at index (1,) is 8; expected 2"),
-            ("return x / 2 if x.ndim == 1 else x / 3", "different", "Wrong: 24 of 24"),
+            ("return x / 2 if x.ndim == 1 else np.sin(x)", "different", "Wrong: 24 of 24"),
             ("return (x / 2).astype(float)", "dtype", "float64 where the arguments are float32"),
             ("return y / 2", "NameError", "name 'y' is not defined"),
             ("return x.men()", "AttributeError", "no attribute 'men'"),
@@ -108,6 +111,19 @@ class TestFunction:
 
     def test_a_mistake_is_named_only_if_it_explains_every_call(self):
         assert examined("return 2 * x if x.ndim == 1 else 3 * x").key == "different"
+
+    @pytest.mark.parametrize(
+        ("body", "words"),
+        [
+            ("return x / 4", "half the right one"),
+            ("return -x / 2", "Your y equals minus the right one: a sign is wrong."),
+            ("return (x / 2)[::-1]", "Your y equals the right one in reverse along axis 0."),
+            ("y = x / 2\ny[..., -1] = 0\nreturn y", "Your y is right but in the last index of axis 2, where it is 0"),
+            ("return (x / 2).T", "values are right after .transpose(2, 1, 0)."),
+        ],
+    )
+    def test_what_any_array_may_be_instead(self, body, words):
+        assert words in examined(body, replace(HALF, tests=HALF.tests[1:])).diagnosis
 
     def test_only_the_learners_lines_are_shown(self):
         finding = examined("return np.linalg.inv(x)")
@@ -164,16 +180,7 @@ class TestFunction:
 
     def test_gradient_check_names_what_other_tests_let_pass(self):
         backward = load_exercise(4).functions[1]
-        only = Function(
-            backward.name,
-            backward.reference,
-            backward.returns,
-            [test for test in backward.tests if isinstance(test, Verified)],
-            backward.hints,
-            backward.draw,
-            backward.mistakes,
-            backward.derivative,
-        )
+        only = replace(backward, tests=[test for test in backward.tests if isinstance(test, Verified)])
         finding = examined("return grad_y * (x < 0)", only, "def relu_backward(grad_y, x):")
         assert finding.key == "mask-inverted"
         assert "should be" in finding.problem
@@ -295,7 +302,7 @@ class TestProcess:
         assert finding.lines[0].startswith("line 6, in relu_forward:  ")
 
     def test_endless_loop_while_it_is_loaded(self, tmp_path):
-        problem = grade(written(tmp_path, "while True:\n    pass"), 4, seconds=0.5).problem
+        problem = grade(written(tmp_path, "while True:\n    pass", "é.py"), 4, seconds=0.5).problem
         assert problem.key == "endless"
         assert problem.lines[0].startswith("line ")
         assert "could not be loaded" in said(Grade(problem=problem))
@@ -321,6 +328,14 @@ class TestProcess:
             "import os, sys; os.write(1, b'{\"end\": true}\\n'); print('{\"end\": true}', file=sys.__stdout__)\n    "
         )
         assert grade(written(tmp_path, RIGHT.replace("return np", noise + "return np")), 4).passed
+
+    def test_words_put_into_the_workers_mouth(self, tmp_path):
+        forged = (
+            "import os\nfor number in range(3, 20):\n    try: os.write(number, b'{%s}\\n')\n    except OSError: pass\n"
+        )
+        with pytest.raises(UserError, match="lost touch"):
+            grade(written(tmp_path, forged % '"end": 1' + RIGHT), 4)
+        assert grade(written(tmp_path, forged % "nonsense" + RIGHT), 4).passed
 
     def test_a_thread_left_behind_does_not_keep_it_alive(self, tmp_path):
         text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()" + RIGHT
@@ -352,6 +367,9 @@ class TestTutor:
         assert "A word about scratchnst.ops.relu" in tutor.report(exercise, 4, found)
         assert files.imported_answers(Source("", text), load_exercise(4).answers) == ["scratchnst.ops.relu"]
 
+    def test_the_file_of_another_exercise(self, tmp_path):
+        assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), 4))
+
     def test_large_arguments_can_be_had(self):
         finding = examined("return x / 2 if x.ndim == 1 else x / 3")
         text = tutor.report(Exercise("halves", (HALF,)), 4, Grade((finding,)))
@@ -369,8 +387,13 @@ class TestTutor:
             (np.zeros((4, 5), "float32"), ["x = float32 array of shape (4, 5)"]),
             (0.5, ["x = 0.5"]),
             (np.float64(0.5), ["x = 0.5"]),
-            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.],", "     [0., 0.]]"]),
+            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.], [0., 0.]]"]),
+            ([(np.ones(2), np.ones(1))] * 2, ["x = [([1., 1.], [1.]),", "     ([1., 1.], [1.])]"]),
             ([1, "conv"], ["x = [1, 'conv']"]),
+            ([(np.ones(2), np.ones(1))], ["x = [([1., 1.], [1.])]"]),
+            (np.ones((1, 2, 2, 1)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (1, 2, 2, 1)"]),
+            (np.ones((2, 1, 1, 2)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (2, 1, 1, 2)"]),
+            (np.ones((2, 2, 2)), ["x = [[[1., 1.],", "      [1., 1.]],", "     [[1., 1.],", "      [1., 1.]]]"]),
             (np.sin, None),
         ],
     )
@@ -414,17 +437,26 @@ class TestCommand:
         assert main(["check", "4"]) == 0
         assert os.path.join("lessons", "exercises", "04_relu.py") in capsys.readouterr().out
 
+    def test_nobody_reads_on(self):
+        command = [sys.executable, "-m", "scratchnst", "check"]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+            process.stdout.close()
+            assert process.stderr.read() == b""
+            assert process.wait() == OUTPUT_CLOSED
+
     @pytest.mark.parametrize(
         ("arguments", "words"),
         [
             (["99"], "there is no exercise 99"),
             (["4", "--file", "nowhere.py"], "there is no file nowhere.py"),
             (["4", "--function", "relu"], "relu_forward, relu_backward"),
+            (["x"], "a whole number"),
             (["--hint"], "which exercise?"),
         ],
     )
     def test_user_errors(self, arguments, words, capsys):
-        assert main(["check", *arguments]) == 2
+        with contextlib.suppress(SystemExit):  # of argparse
+            assert main(["check", *arguments]) == 2
         error = capsys.readouterr().err
         assert words in error
         assert error.count("\n") == 1

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import argparse
+import io
+import sys
 from pathlib import Path
 
-import scratchnst
+from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
 from scratchnst.lessons.exercises import file_name, load_exercise, numbers
-from scratchnst.lessons.grader import tutor
+from scratchnst.lessons.grader import source, tutor
 from scratchnst.lessons.grader.examination import PASSED
 from scratchnst.lessons.grader.exercise import Exercise
 from scratchnst.lessons.grader.supervision import Grade, grade
+from scratchnst.lessons.library import lessons_folder
 from scratchnst.lessons.progress import Progress
 
 
@@ -24,7 +27,7 @@ def add(commands) -> None:
         "not, and what to look at. Without a number: the list of exercises and how far you are. The exit status is 0 "
         "if everything is right, and 1 if not yet.",
     )
-    parser.add_argument("number", nargs="?", type=int, metavar="NN", help="of the lesson")
+    parser.add_argument("number", nargs="?", type=positive_integer, metavar="NN", help="of the lesson")
     parser.add_argument("--file", type=Path, metavar="FILE.py", help="your functions (lessons/exercises/NN_name.py)")
     parser.add_argument("--function", metavar="NAME", help="only this one")
     parser.add_argument("--hint", action="store_true", help="the next of three hints for what does not pass yet")
@@ -34,17 +37,22 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, print what the tutor says and return the exit status."""
     progress = Progress.load()
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="backslashreplace")  # learners' lines may hold what the terminal cannot show
     if arguments.number is None:
         if arguments.file or arguments.function or arguments.hint:
             raise UserError("which exercise? Give the number of its lesson: scratchnst check NN.")
         return _list(progress)
     exercise = load_exercise(arguments.number)
+    wanted = _wanted(exercise, arguments.function)
     path = arguments.file or _stub(arguments.number)
-    found = grade(path, arguments.number, _wanted(exercise, arguments.function))
+    source.read(path)  # before anything is printed
+    if not arguments.hint:
+        print(f"Exercise {arguments.number}, {exercise.title}: {path}\n", flush=True)
+    found = grade(path, arguments.number, wanted)
     if arguments.hint:
         _print_hint(exercise, arguments.number, found, progress)
     else:
-        print(f"Exercise {arguments.number}, {exercise.title}: {path}\n")
         print(tutor.report(exercise, arguments.number, found))
     _remember(arguments.number, found, progress)
     return 0 if found.passed else 1
@@ -58,13 +66,12 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
 
 
 def _stub(number: int) -> Path:
-    """The learner's file where it usually is."""
-    folders = (Path("lessons"), Path(scratchnst.__file__).parents[1] / "lessons")
-    paths = [folder / "exercises" / file_name(number) for folder in folders]
-    for path in paths:
+    """The learner's file: in the folder lessons that is here, in the folder that is here, or where the lessons are."""
+    name = file_name(number)
+    for path in (Path("lessons", "exercises", name), Path(name)):
         if path.exists():
             return path
-    raise UserError(f"there is no {paths[0]} here; go to the folder that holds lessons, or give your file by --file.")
+    return lessons_folder() / "exercises" / name
 
 
 def _print_hint(exercise: Exercise, number: int, found: Grade, progress: Progress) -> None:
@@ -95,9 +102,7 @@ def _set(progress: Progress, number: int, function: str, **facts) -> None:
 
 def _list(progress: Progress) -> int:
     for number in numbers():
-        exercise, states = load_exercise(number), progress.exercise(number)
-        passed = sum(states.get(function.name, {}).get("state") == PASSED for function in exercise.functions)
-        total = len(exercise.functions)
-        state = "solved" if passed == total else f"{passed} of {total} functions right" if states else "not begun"
-        print(f"{number:>2}  {exercise.title:<60}{state}")
+        exercise = load_exercise(number)
+        print(f"{number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(number))}")
+    print("\nscratchnst check NN checks your functions for lesson NN; with --hint it gives a hint.")
     return 0

@@ -65,7 +65,7 @@ FORWARD = Function(
         "and np.maximum.",
         "Each y is the larger one of two numbers, of which x is one. Which is the other?",
     ),
-    read="the section in which the ReLU is defined",
+    read='the section "Why something must bend"',
 )
 
 BACKWARD = Function(
@@ -129,7 +129,7 @@ BACKWARD = Function(
         "Make an array that is 1 where the slope is 1 and 0 elsewhere, a comparison does it, and let it decide which "
         "numbers of grad_y pass.",
     ),
-    read="the section in which the ReLU's derivative is found, and what is said of the kink",
+    read='the sections "Backward" and "The kink"',
 )
 
 EXERCISE = Exercise("a ReLU, forward and backward", (FORWARD, BACKWARD), answers=("scratchnst.ops.relu",))

@@ -12,7 +12,7 @@ import numpy as np
 from scratchnst.lessons.grader import comparison
 from scratchnst.lessons.grader.calls import Careful, Complaint, NotWritten
 from scratchnst.lessons.grader.exercise import Drawn, Function, Property, Test, Verified, Worked
-from scratchnst.lessons.grader.likely import Attempt, likely, reworded
+from scratchnst.lessons.grader.likely import Attempt, likely, names_of, reworded
 from scratchnst.lessons.grader.shown import is_large, shown
 from scratchnst.verify.check import check_backward
 from scratchnst.verify.diagnosis import Diagnosis
@@ -126,7 +126,7 @@ def _try(function: Function, call: Careful, test: Test, number: int) -> None:
     else:
         attempt = _attempt(function, call, test, number)
         dtype = test.dtype if isinstance(test, Drawn) and test.dtype != "float64" else None
-        for got, expected, name in zip(attempt.got, attempt.expected, _names(function)):
+        for got, expected, name in zip(attempt.got, attempt.expected, names_of(function)):
             comparison.check(got, name, expected, dtype)
             difference = comparison.difference(got, expected, name, attempt.tolerance)
             if difference:
@@ -139,14 +139,14 @@ def _attempt(function: Function, call: Callable, test: Worked | Drawn, number: i
     is_single = isinstance(test, Drawn) and test.dtype == "float32"
     right = test.expected if isinstance(test, Worked) else function.reference(*_cast(arguments, "float64"))
     expected = [_as_numbers(each) for each in (right if isinstance(function.returns, tuple) else (right,))]
-    got = comparison.results(call(*arguments), _names(function), expected)
+    got = comparison.results(call(*arguments), names_of(function), expected)
     tolerance = max(function.tolerance, comparison.SINGLE_TOLERANCE if is_single else 0)
     return Attempt(arguments, got, expected, tolerance)
 
 
 def _verify(function: Function, call: Callable, arguments: tuple, seed: int) -> None:
     """Raise a Complaint unless the results pass the gradient check."""
-    derivative, names = function.derivative, _names(function)
+    derivative, names = function.derivative, names_of(function)
     assert derivative is not None, f"{function.name} is to be verified, but does not say what it is the derivative of"
     rest = arguments[1:] if derivative.upstream else arguments
     inputs = derivative.inputs(*rest) if derivative.inputs else rest
@@ -222,10 +222,6 @@ def _attempts(function: Function, call: Careful) -> Iterator[Attempt]:
                 continue
 
 
-def _names(function: Function) -> tuple[str, ...]:
-    return function.returns if isinstance(function.returns, tuple) else (function.returns,)
-
-
 def _as_array(value):
     return np.array(value, float) if isinstance(value, list) and _is_numbers(value) else value
 
@@ -238,7 +234,9 @@ def _as_numbers(value):
 
 def _is_numbers(value):
     """Whether a list holds numbers, or lists of them, and nothing else."""
-    return all(_is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value)
+    return bool(value) and all(
+        _is_numbers(each) if isinstance(each, list) else isinstance(each, (int, float)) for each in value
+    )
 
 
 def _cast(value, dtype):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -39,10 +39,14 @@ def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
         own = [mistake for mistake in function.mistakes if all(_explains(mistake, attempt) for attempt in attempts)]
         if own:
             return Diagnosis(" or ".join(mistake.key for mistake in own), _either([each.words for each in own]))
-        if function.derivative is None:
-            return None
-        found = [each for attempt in attempts for each in _of_derivative(function.derivative, attempt)]
-    return reworded(function, min(found, key=_vagueness)) if found else None
+        wrong = [attempt for attempt in attempts if not attempt.is_right]
+        found = [list(_of_results(function, attempt)) for attempt in wrong]
+    return _best(function, found)
+
+
+def names_of(function: Function) -> tuple[str, ...]:
+    """Return the names of a function's results."""
+    return function.returns if isinstance(function.returns, tuple) else (function.returns,)
 
 
 def reworded(function: Function, found: Diagnosis) -> Diagnosis:
@@ -65,19 +69,52 @@ def _explains(mistake: Mistake, attempt: Attempt) -> bool:
     return comparison.agrees(attempt.got, results, max(SAME, attempt.tolerance))
 
 
-def _of_derivative(derivative: Derivative, attempt: Attempt):
-    """What `scratchnst.verify.diagnosis` says of each result of one call that is wrong."""
-    if attempt.is_right:
-        return
+def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis | None:
+    """The most telling diagnosis of several calls, if it can be one of them all."""
+    keys = [{key for each in of_call for key in each.keys} for of_call in found]
+    common = set.intersection(*keys)
+    candidates = [each for of_call in found for each in of_call if function.derivative or common & set(each.keys)]
+    if not candidates:
+        return None
+    return reworded(function, min(candidates, key=lambda each: (not common & set(each.keys), *_vagueness(each))))
+
+
+def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
+    """What `scratchnst.verify.diagnosis` says of each wrong result of one call."""
+    derivative = function.derivative
+    positions = derivative.of if derivative else [None] * len(attempt.got)
+    for name, got, expected, position in zip(names_of(function), attempt.got, attempt.expected, positions):
+        if comparison.agrees([got], [expected], attempt.tolerance):
+            continue
+        found = None
+        if derivative and position is not None:
+            found = _of_derivative(derivative, attempt, got, expected, position)
+        found = found or _of_values(name, got, expected)
+        if found is not None and found.key != "everywhere":  # which says no more than the numbers do
+            yield found
+
+
+def _of_derivative(derivative: Derivative, attempt: Attempt, got, expected, position) -> Diagnosis | None:
     arguments = attempt.arguments[1:] if derivative.upstream else attempt.arguments
     inputs = derivative.inputs(*arguments) if derivative.inputs else arguments
-    output = derivative.forward(*inputs)
+    if inputs[position].shape != expected.shape:  # inputs that serve the gradient check only
+        return None
     grad_y = attempt.arguments[0] if derivative.upstream else None
-    for got, expected, position in zip(attempt.got, attempt.expected, derivative.of):
-        if position is not None:
-            found = diagnosis.diagnose(inputs, output, grad_y, got, expected, position, derivative.operation)
-            if found is not None:
-                yield found
+    return diagnosis.diagnose(
+        inputs, derivative.forward(*inputs), grad_y, got, expected, position, derivative.operation
+    )
+
+
+def _of_values(name: str, got: Array, expected: Array) -> Diagnosis | None:
+    """The same of an array that is no gradient, as far as factors, order and place are concerned."""
+    if expected.ndim == 0 or expected.dtype == bool:
+        return None
+    nothing = np.full_like(expected, 0.7310585)  # in the place of inputs, from which nothing can be told
+    found = diagnosis.diagnose((nothing,), nothing, nothing, got, expected)
+    if found is None:
+        return None
+    sentence = found.sentence.replace("your gradient", f"your {name}").replace(", the input (", ", the right one (")
+    return None if "gradient" in sentence else Diagnosis(found.key, sentence)
 
 
 def _vagueness(found: Diagnosis) -> tuple[bool, int]:

@@ -64,8 +64,11 @@ def load(source: Source, watch: Callable[[], AbstractContextManager] = contextli
     return module
 
 
-def find(module: ModuleType, name: str) -> Callable:
-    """Return the function `name` of a learner's module, or raise a Complaint with the name that may be meant."""
+def find(module: ModuleType, name: str, others: Sequence[str] = ()) -> Callable:
+    """Return the function `name` of a learner's module, or raise a Complaint with the name that may be meant.
+
+    That is none of `others`, the exercise's other functions.
+    """
     value = getattr(module, name, None)
     if callable(value):
         return value
@@ -75,9 +78,10 @@ def find(module: ModuleType, name: str) -> Callable:
             "missing",
             advice="Is the name used again for something else, further down?",
         )
-    others = [each for each, value in vars(module).items() if callable(value) and not each.startswith("__")]
+    own = [each for each, value in vars(module).items() if callable(value) and not each.startswith("__")]
+    candidates = [each for each in own if each not in others]
     raise Complaint(
-        f"There is no function {name} in your file.{did_you_mean(name, others)}",
+        f"There is no function {name} in your file.{did_you_mean(name, candidates)}",
         "missing",
         advice="The checker finds functions by their names: keep those of the exercise.",
     )

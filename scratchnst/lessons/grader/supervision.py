@@ -87,6 +87,8 @@ def grade(
             problem = worker.run(findings, source)
         if problem is not None:
             return Grade(problem=problem, answers=answers)
+        if left[0] not in findings:
+            raise UserError(f"the checker lost touch with {path}: does it write to files that it has not opened?")
     return Grade(tuple(findings[name] for name in names), None, answers)
 
 
@@ -124,10 +126,10 @@ class _Worker:
         """Collect findings up to the end of the process; return what is wrong with the file as a whole, or None."""
         ready, trying, told = False, None, []
         for line in self._events():
-            if not line.startswith("{"):
+            event = _event(line)
+            if event is None:
                 told.append(line)  # by faulthandler, which is the last to speak
                 continue
-            event = json.loads(line)
             ready = ready or "ready" in event
             if "problem" in event:
                 return _finding(event["problem"])
@@ -181,8 +183,8 @@ class _Worker:
         """Why the process ended, in the place of the finding of what it was trying."""
         status, seconds = self.process.wait(), self.task["seconds"]
         frames = [match.groups() for match in FRAME.finditer(told)]
-        lines = [described(int(line), name, source) for file, line, name in frames if file == source.name]
-        lines = lines[:1]
+        own = source.name.encode("ascii", "backslashreplace").decode()  # as faulthandler writes it
+        lines = [described(int(line), name, source) for file, line, name in frames if file == own][:1]
         if trying.problem:  # all was said but the likely mistake, the search for which ended the process
             return trying
         if self.excess == "memory" or status == OUT_OF_MEMORY:
@@ -213,6 +215,15 @@ def _ending(status: int) -> str:
         return f"status {status}"
     name = signal.Signals(-status).name
     return f"{name}, as systems do when memory runs out" if name == "SIGKILL" else name
+
+
+def _event(line: str) -> dict[str, Any] | None:
+    """What the worker says in a line, or None if it was not the worker."""
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return None
+    return event if isinstance(event, dict) else None
 
 
 def _finding(fields: dict[str, Any]) -> Finding:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from scratchnst.lessons.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding
 from scratchnst.lessons.grader.exercise import Exercise, Function
@@ -33,6 +34,14 @@ def hint(function: Function, given: int) -> str:
     hints = [line for each in new for line in _wrapped(f"Hint {each + 1} of {count}: {function.hints[each]}")]
     rest = {0: "There are no more hints.", 1: "One more hint is left."}.get(left, f"{left} more hints are left.")
     return "\n".join([f"{function.name}", "", *hints, "", rest])
+
+
+def standing(exercise: Exercise, states: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return how far a learner is with an exercise, from what `Progress.exercise` remembers of it."""
+    passed = sum(states.get(function.name, {}).get("state") == PASSED for function in exercise.functions)
+    if passed == len(exercise.functions):
+        return "solved"
+    return f"{passed} of {len(exercise.functions)} functions right" if states else "not begun"
 
 
 def _finding(finding: Finding, function: Function, exercise: int) -> Iterator[str]:
@@ -85,6 +94,9 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
         return
     states = [finding.state for finding in grade.findings]
     first = next(finding for finding in grade.findings if finding.state != PASSED)
+    if len(grade.findings) > 1 and {finding.key for finding in grade.findings} == {"missing"}:
+        yield "None of the functions is there: is this the file of another exercise?"
+        return
     if FAILED in states and PASSED in states:
         yield f"{states.count(PASSED)} of {len(states)} functions are right already."
     elif set(states) == {NOT_WRITTEN}:

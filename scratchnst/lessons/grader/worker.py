@@ -66,12 +66,13 @@ def _examine(channel: TextIO, exercise: Exercise, file: str, functions: list[str
         return
     for function in exercise.functions:
         if function.name in functions:
-            _send(channel, found=dataclasses.asdict(_one(channel, function, module, source, watch)))
+            found = _one(channel, function, module, source, watch, [each.name for each in exercise.functions])
+            _send(channel, found=dataclasses.asdict(found))
 
 
-def _one(channel, function: Function, module, source, watch) -> Finding:
+def _one(channel, function: Function, module, source, watch, names) -> Finding:
     try:
-        found = files.find(module, function.name)
+        found = files.find(module, function.name, names)
     except Complaint as complaint:
         return of_complaint(function.name, len(function.tests), complaint)
     call = Careful(found, function.name, parameters_of(function), source, watch)
