@@ -459,7 +459,7 @@ assert np.allclose(grad_x[:, :, 0] / 0.3, grad_x[:, :, 1] / 0.6), "each pixel mo
 # matrix, which is as much work as thousands of vectors. Row :math:`j` of :math:`J_1^T J_2^T` says where all the edges
 # go if :math:`x_j` alone is nudged.
 #
-# So the second way is to follow a nudge *forward* through the chain. For any nudge :math:`v` of the picture, to the grey
+# So the second way is to follow a nudge *forward* through the chain, from any :math:`v` in the picture to the grey
 # values :math:`y`, the edges :math:`z` and the loss:
 #
 # .. math::
