@@ -456,10 +456,11 @@ assert np.allclose(grad_x[:, :, 0] / 0.3, grad_x[:, :, 1] / 0.6), "each pixel mo
 # bracketed as one likes. From the right, :math:`J_1^T (J_2^T (J_3^T \cdot 1))`, a matrix meets a vector each time, and
 # a vector comes out: ``grad_edges``, then ``grad_grey``, then ``grad_x``. This is called *reverse mode* and, in
 # networks, *backpropagation*; you have just done it. From the left, :math:`(J_1^T J_2^T) J_3^T`, a matrix meets a
-# matrix, which is as much work as thousands of vectors, one for each column.
+# matrix, which is as much work as thousands of vectors. Row :math:`j` of :math:`J_1^T J_2^T` says where all the edges
+# go if :math:`x_j` alone is nudged.
 #
-# One such column is easy to understand from the other end. Take a nudge :math:`v` of the picture, and follow it
-# *forward* through the chain, to the grey values :math:`y`, the edges :math:`z` and the loss,
+# So the second way is to follow a nudge *forward* through the chain, from any :math:`v` in the picture to the grey
+# values :math:`y`, the edges :math:`z` and the loss:
 #
 # .. math::
 #
