@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
@@ -115,6 +116,27 @@ def test_missing_libraries(checkout, capsys, monkeypatch, extra, missing, argume
     said = f'scratchnst: {extra} need {missing}: install what is missing by pip install "scratchnst[{extra}]".\n'
     assert capsys.readouterr().err == said
     assert not (checkout / "new").exists()
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
+def test_pipes(checkout, encoding):
+    """A reader that quits, and one that knows no formulas, get what they can take, and nobody a traceback."""
+    (checkout / "01_images.py").write_text(
+        TEXT.format(title="Images") + "\n# %%\n# :math:`x_i`\n\nprint('x' * 10**6)\n"
+    )
+    code = (
+        f"import scratchnst, sys; scratchnst.__file__ = {scratchnst.__file__!r}\n"
+        "from scratchnst.cli import main; sys.exit(main(['lesson', '1', '--no-pause']))"
+    )
+    command = [sys.executable, "-c", code]
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=environment, timeout=120)
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert b"x?\n" in done.stdout if encoding == "ascii" else "xᵢ\n".encode() in done.stdout
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env=environment) as process:
+        process.stdout.readline()
+        process.stdout.close()
+        assert (process.stderr.read(), process.wait(120)) == (b"", 141)
 
 
 def test_the_list_needs_no_libraries_of_its_own(checkout):

@@ -19,7 +19,7 @@ from scratchnst.lessons.formulas.boxes import Box
         (r"x_{\text{new}}", "x_new"),
         ("w_c x_{i,j}", "w_c x_{i,j}"),
         ("A^T v + B^{-1}", "Aᵀ v + B⁻¹"),
-        (r"x' - y''", "x′ − y′′"),
+        (r"x' - y'' + z'''", "x′ − y″ + z‴"),
         (r"\frac{\partial L}{\partial x_{i+1}}", "∂L/∂xᵢ₊₁"),
         (r"\frac{\partial L}{\partial y}\frac{\partial y}{\partial x}", "(∂L/∂y) ∂y/∂x"),
         (r"\frac{1}{2} \|v\|^2", "½ ‖v‖²"),

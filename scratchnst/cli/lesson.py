@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
+import os
 import shutil
 import sys
 import textwrap
@@ -18,6 +20,7 @@ from scratchnst.lessons.library import Lesson, find_lesson, lessons
 from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
+BROKEN_PIPE = 141  # what shells report of a program that writes where nobody reads
 ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
 LIBRARIES = {
     "lessons": ("matplotlib", "rich", "docutils", "pylatexenc"),
@@ -58,8 +61,13 @@ def run(arguments: argparse.Namespace) -> int:
     figures = _figures_folder(arguments.figures, lesson)
     from scratchnst.lessons.player import play  # these libraries are optional, and slow to import
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
     try:
         return play(lesson, Progress.load(), figures, not arguments.no_pause, arguments.from_start)
+    except BrokenPipeError:  # whoever has read this, such as less, has quit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes what is left
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         goes_on = "" if arguments.no_pause else f"; scratchnst lesson {lesson.number} goes on there"
         print(f"\nscratchnst: stopped{goes_on}.", file=sys.stderr)

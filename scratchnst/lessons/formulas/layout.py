@@ -534,7 +534,7 @@ def _small(sign: str, box: Box) -> str | None:
     table = symbols.SUPERSCRIPTS if sign == "^" else symbols.SUBSCRIPTS
     if box.height > 1 or not all(letter in table for letter in box.rows[0]):
         return None
-    return "".join(table[letter] for letter in box.rows[0])
+    return "".join(table[letter] for letter in box.rows[0]).replace("′′′", "‴").replace("′′", "″")
 
 
 def _as_typed(sign: str, script: Box) -> str:
