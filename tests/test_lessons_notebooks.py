@@ -100,16 +100,35 @@ def test_markdown(lesson):
     assert (code.source, check.source) == ("x = 1", "assert x == 1")
 
 
-def test_writes_and_does_not_overwrite(lesson, tmp_path):
+def test_writes(lesson, tmp_path):
     folder = tmp_path / "new" / "notebooks"
     (path,) = notebooks.write_notebooks([lesson], folder)
     assert path == folder / "03_slopes.ipynb"
-    assert notebooks.write_notebooks([lesson], folder) == [path], "the same again does no harm"
-    path.write_text(path.read_text() + " ")
-    with pytest.raises(UserError, match="somebody has worked in it"):
-        notebooks.write_notebooks([lesson], folder)
+    assert [cell.source for cell in nbformat.read(path, 4).cells][1] == "x = 1"
     with pytest.raises(UserError, match="cannot be written"):
         notebooks.write_notebooks([lesson], path)
+
+
+def test_a_new_text_replaces_what_was_only_run(lesson, tmp_path):
+    (path,) = notebooks.write_notebooks([lesson], tmp_path)
+    ran = nbformat.read(path, 4)
+    ran.cells[1].update(execution_count=1, outputs=[nbformat.v4.new_output("stream", text="text")])
+    nbformat.write(ran, path)
+    lesson.path.write_text(TEXT.replace("x = 1", "x = 2"))
+    notebooks.write_notebooks([lesson], tmp_path)
+    assert nbformat.read(path, 4).cells[1].source == "x = 2"
+
+
+def test_does_not_touch_what_a_learner_has_changed(lesson, tmp_path):
+    (path,) = notebooks.write_notebooks([lesson], tmp_path)
+    mine = nbformat.read(path, 4)
+    mine.cells.append(nbformat.v4.new_code_cell("x = 3"))
+    nbformat.write(mine, path)
+    for content in (path.read_bytes(), b"", b"no notebook", b"[]", b"{}"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="somebody has worked in it"):
+            notebooks.write_notebooks([lesson], tmp_path)
+        assert path.read_bytes() == content
 
 
 def test_runs(lesson):
