@@ -82,7 +82,6 @@ and by hand, for $x$:
 
 3 4
 ```
-
 and on. See [the paper](https://example.org)."""
 
 
