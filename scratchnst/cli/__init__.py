@@ -2,35 +2,44 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 from importlib.metadata import version
 
-from scratchnst.cli import bench, doctor, gradcheck, lesson, reconstruct, samples, transfer, weights
+from scratchnst.cli import bench, check, doctor, gradcheck, lesson, reconstruct, samples, trace, transfer, weights
 from scratchnst.cli.arguments import Parser
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
+
+OUTPUT_CLOSED = 141  # what shells report of a program that SIGPIPE has ended
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
-    0: done; 1: the loss did not stay finite; 2: a mistake of the user's, told in one sentence; 130: Ctrl-C.
+    0: done; 1: what was checked is not all right, or the loss did not stay finite; 2: a mistake of the user's, told in
+    one sentence; 130: Ctrl-C; 141: nobody reads the output any more.
     """
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {version('scratchnst')}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (transfer, reconstruct, weights, gradcheck, bench, doctor, samples, lesson):
+    for command in (transfer, reconstruct, trace, weights, gradcheck, lesson, check, bench, doctor, samples):
         command.add(commands)
     arguments = parser.parse_args(argv)
     try:
-        return arguments.run(arguments)
+        status = arguments.run(arguments)
+        sys.stdout.flush()
+        return status
     except UserError as error:
         print(f"scratchnst: {error}", file=sys.stderr)
         return 2
     except MemoryError:
         print("scratchnst: there is not enough memory for this; choose a smaller --size.", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # who read our output, head or a pager, has had enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return OUTPUT_CLOSED
     except KeyboardInterrupt:
         print("scratchnst: interrupted before there was anything to save.", file=sys.stderr)
         return INTERRUPTED
