@@ -218,7 +218,7 @@ show_images(
 )
 plt.show()
 
-assert outline[inside].max() > 10 * np.median(outline[inside]), "few pixels lie on a strong edge, most on none"
+assert outline[inside].max() > 5 * np.median(outline[inside]), "few pixels lie on a strong edge, most on none"
 
 # %%
 # Wherever it is
