@@ -76,8 +76,8 @@ def test_figures(checkout, capsys):
     )
     folder = checkout.parent / "new" / "figures"
     assert main(["lesson", "1", "--no-pause", "--figures", str(folder)]) == 0
-    assert f"figure: {folder / 'cell-02.png'}\n" in capsys.readouterr().out
-    assert (folder / "cell-02.png").is_file()
+    assert f"figure: {folder / '01_images-cell-02.png'}\n" in capsys.readouterr().out
+    assert (folder / "01_images-cell-02.png").is_file()
 
 
 @pytest.mark.parametrize(
