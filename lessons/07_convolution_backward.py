@@ -286,15 +286,17 @@ assert np.allclose(backward_input(grad_y, w), conv2d.backward_input(grad_y, cach
 #     \frac{\partial L}{\partial b[k]} = \sum_{n,p,q} g[n, p, q, k]
 
 
-def backward_parameters(grad_y, x, w):
-    """Return dL/dw and dL/db; here with shifted images in place of windows, as lesson 6 did it."""
-    (_, height, width, channels), (kh, kw, _, outputs) = x.shape, w.shape
+def windows(x, kh, kw):
+    """Lesson 6's X (N H W, kh kw C): in each row the window of one output pixel."""
     padded = np.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))
-    grad_w, rows = np.empty_like(w), grad_y.reshape(-1, outputs)
-    for i, j in np.ndindex(kh, kw):
-        shifted = padded[:, i : i + height, j : j + width]
-        grad_w[i, j] = shifted.reshape(-1, channels).T @ rows
-    return grad_w, grad_y.sum(axis=(0, 1, 2))
+    view = np.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))
+    return view.transpose(0, 1, 2, 4, 5, 3).reshape(-1, kh * kw * x.shape[3])
+
+
+def backward_parameters(grad_y, x, w):
+    """Return dL/dw and dL/db."""
+    X, g = windows(x, *w.shape[:2]), grad_y.reshape(-1, w.shape[3])
+    return (X.T @ g).reshape(w.shape), g.sum(axis=0)
 
 
 grad_w, grad_b = backward_parameters(grad_y, x, w)

@@ -1,16 +1,19 @@
-"""Exercise 13: Winograd's convolution of a row, forwards and backwards.
+"""Exercise 13: Winograd's convolution of a row of pixels, forward and back, by four multiplications for two outputs.
 
-A row of pixels of any length is convolved with three weights, with zeros on both sides,
+A row x of an even number L of pixels, four or more, is convolved with three weights, without zeros around it:
 
-    y[p] = x[p - 1] w[0] + x[p] w[1] + x[p + 1] w[2]
+    y[p] = x[p] w[0] + x[p + 1] w[1] + x[p + 2] w[2],    p = 0 ... L - 3
 
-two outputs at a time.  Products of data with weights, and of data with dL/dy, are dear: make them by `multiply`, which
-each function is given.  It multiplies two arrays element by element, as `*` does, and counts.  It may count four for
-two outputs, or for what is left of two at the end of the row.  To add, to subtract and to halve costs nothing, nor do
-products with matrices of fixed numbers.
+Cut y into tiles of two outputs, y[0:2], y[2:4] ...  They look at x[0:4], x[2:6] ..., which overlap by two pixels.
 
-Write the three functions below, each in place of its `raise` line; functions and matrices of your own beside them are
-welcome.  Check them with
+Every product of data with data must go through `multiply`, a function that is handed to you:
+
+    multiply(a, b)     the product of two arrays, element by element, as np.multiply gives it
+
+It counts, and four a tile are allowed in each of the three functions.  Products with matrices of fixed numbers (A, B
+and G of the lesson) are free, and so are sums.
+
+Write the three functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
     scratchnst check 13
 
@@ -22,30 +25,29 @@ from __future__ import annotations
 import numpy as np  # noqa: F401
 
 
-def convolve_row(x, w, multiply):
+def convolve(x, w, multiply):
     """Return y.
 
     Parameters
     ----------
-    x : (L,) array
+    x : (L,) array, L even, 4 or more
     w : (3,) array
-    multiply : (array, array) -> array, counts its multiplications
+    multiply : function, (a, b) -> a * b, arrays that broadcast
 
     Returns
     -------
-    y : (L,) array
+    y : (L - 2,) array
     """
     raise NotImplementedError("write this")
 
 
-def backward_input(grad_y, w, multiply):
+def backward_input(grad_y, x, w, multiply):
     """Return dL/dx.
 
     Parameters
     ----------
-    grad_y : (L,) array, dL/dy
-    w : (3,) array
-    multiply : (array, array) -> array, counts its multiplications
+    grad_y : (L - 2,) array, dL/dy
+    x, w, multiply : as `convolve` takes them
 
     Returns
     -------
@@ -54,14 +56,13 @@ def backward_input(grad_y, w, multiply):
     raise NotImplementedError("write this")
 
 
-def backward_weights(grad_y, x, multiply):
+def backward_kernel(grad_y, x, w, multiply):
     """Return dL/dw.
 
     Parameters
     ----------
-    grad_y : (L,) array, dL/dy
-    x : (L,) array
-    multiply : (array, array) -> array, counts its multiplications
+    grad_y : (L - 2,) array, dL/dy
+    x, w, multiply : as `convolve` takes them
 
     Returns
     -------

@@ -1,26 +1,28 @@
 """Mistakes to plant into the solution of exercise 13."""
 
-CUT, POINTS, BACK = "(M @ A).ravel()[: len(x)]", "M = multiply(tiles_of(x) @ B, G @ w)", "w[::-1], multiply"
-PADDED, SUMMED, END = "np.pad(x, (1, 1 + len(x) % 2))", ".sum(axis=0)\n", "return G.T @ grad_U"
+M = "M = multiply(tiles(x) @ B, G @ w)"
+OUTPUTS = "return (M @ A).ravel()"
+GRADIENTS = "grad_tiles = multiply(grad_M, G @ w) @ B.T"
+ADDED = "grad_x[2:] += grad_tiles[:, 2:].ravel()"
+SUM = "grad_U = multiply(tiles(x) @ B, grad_M).sum(axis=0)"
+KERNEL = "return G.T @ grad_U"
 
 PLANTED = (
-    ("zeros at the end only", PADDED, "np.pad(x, (0, 2 + len(x) % 2))", "off-centre"),
-    ("weights in the opposite order", POINTS, "M = multiply(tiles_of(x) @ B, G @ w[::-1])", "kernel-flipped"),
-    ("halves forgotten", POINTS, f"{POINTS} * [1, 2, 2, 1]", "halves-missing"),
-    ("a sign on the way back", CUT, "(M @ [[1, 0], [1, 1], [1, 1], [0, 1]]).ravel()[: len(x)]", "sign-of-m2"),
-    ("the end not cut off", CUT, "(M @ A).ravel()", "one-output-too-many"),
-    ("the odd end lost", CUT, "np.pad((M @ A).ravel()[: len(x) // 2 * 2], (0, len(x) % 2))", "end-lost"),
-    ("kernel not flipped", BACK, "w, multiply", "kernel-not-flipped"),
+    ("kernel flipped", M, M.replace("w)", "w[::-1])"), "kernel-flipped"),
+    ("outputs exchanged", OUTPUTS, "return (M @ A)[:, ::-1].ravel()", "outputs-exchanged"),
+    ("halves missing", M, M.replace("@ B", "@ (B * [1, 2, 2, 1])"), "halves-missing"),
+    ("sign of the last product", M, M.replace("@ B", "@ (B * [1, 1, 1, -1])"), "last-product-negative"),
+    ("kernel flipped on the way back", GRADIENTS, GRADIENTS.replace("G @ w", "G @ w[::-1]"), "kernel-flipped"),
     (
-        "the odd end of the gradient lost",
-        f"convolve_row(grad_y, {BACK})",
-        f"convolve_row(grad_y, {BACK}) * (np.arange(len(grad_y)) < len(grad_y) // 2 * 2)",
-        "input-end-lost",
+        "overlap overwritten",
+        f"grad_x[:-2] += grad_tiles[:, :2].ravel()\n    {ADDED}",
+        "grad_x[2:] = grad_tiles[:, 2:].ravel()\n    grad_x[:-2] = grad_tiles[:, :2].ravel()",
+        "overlap-lost",
     ),
-    ("the usual way", POINTS, "return np.correlate(np.pad(x, 1), w, 'valid')\n    M = 0", "different"),
-    ("more products than needed", POINTS, "M = multiply(multiply(tiles_of(x) @ B, G @ w), np.ones(4))", "different"),
-    ("slopes in the opposite order", END, "return (G.T @ grad_U)[::-1]", "flipped"),
-    ("last tile only", SUMMED, "[-1]\n", "last-tile-only"),
-    ("tiles averaged", SUMMED, ".mean(axis=0)\n", "averaged-over-tiles"),
-    ("tiles not added up", f"{SUMMED}    {END}", "\n    return grad_U @ G", "tiles-not-summed"),
+    ("kernel's gradient flipped", KERNEL, "return (G.T @ grad_U)[::-1]", "kernel-gradient-flipped"),
+    ("last tile", SUM, SUM.replace(".sum(axis=0)", "[-1]"), "last-tile-only"),
+    ("mean over tiles", SUM, SUM.replace("sum", "mean"), "mean-over-tiles"),
+    ("not summed", KERNEL, "return (multiply(tiles(x) @ B, grad_M) @ G).ravel()", "wrong-shape"),
+    ("not counted", M, M.replace("multiply", "np.multiply"), "different"),
+    ("the usual way", M, "return multiply(np.stack([x[:-2], x[1:-1], x[2:]], axis=1), w).sum(axis=1)", "different"),
 )

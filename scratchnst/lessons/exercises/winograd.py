@@ -1,4 +1,4 @@
-"""The exercise of lesson 13: Winograd's convolution of a row of pixels with three weights, and both gradients."""
+"""The exercise of lesson 13: Winograd's convolution of a row and both its gradients, multiplications counted."""
 
 from __future__ import annotations
 
@@ -7,159 +7,155 @@ import numpy as np
 from scratchnst.lessons.grader import Derivative, Drawn, Exercise, Function, Mistake, Property, Verified, Worked
 
 
-def multiply(first, second):
-    """(array, array) -> array, counts its multiplications"""
-    return np.multiply(first, second)
+def plain(x, w):
+    """By the definition."""
+    return np.array([sum(x[p + j] * w[j] for j in range(3)) for p in range(len(x) - 2)])
 
 
-def at(row, place):
-    """A number of a row, zero beyond its ends."""
-    return row[place] if 0 <= place < len(row) else 0.0
+def convolve(x, w, multiply):
+    """By the definition."""
+    return plain(x, w)
 
 
-def convolve(x, w):
-    """The sum as it stands."""
-    return np.array([sum(at(x, p + i - 1) * w[i] for i in range(3)) for p in range(len(x))])
+def backward_input(grad_y, x, w, multiply):
+    """By the definition: y[p] += x[p + j] w[j] reversed."""
+    grad_x = np.zeros(len(x))
+    for p, j in np.ndindex(len(grad_y), 3):
+        grad_x[p + j] += grad_y[p] * w[j]
+    return grad_x
 
 
-def convolve_row(x, w, multiply):
-    """With six multiplications for two outputs."""
-    return convolve(x, w)
+def backward_kernel(grad_y, x, w, multiply):
+    """By the definition: y[p] += x[p + j] w[j] reversed."""
+    return np.array([sum(grad_y[p] * x[p + j] for p in range(len(grad_y))) for j in range(3)])
 
 
-def backward_input(grad_y, w, multiply):
-    """The product rule: each output throws what it has to say at three pixels."""
-    grad_x = np.zeros(len(grad_y) + 2)
-    for p in range(len(grad_y)):
-        grad_x[p : p + 3] += grad_y[p] * w
-    return grad_x[1:-1]
+def multiply(a, b):
+    """the product of a and b, element by element"""
+    return np.multiply(a, b)
 
 
-def backward_weights(grad_y, x, multiply):
-    """The same with respect to the weights."""
-    return np.array([sum(grad_y[p] * at(x, p + i - 1) for p in range(len(x))) for i in range(3)])
-
-
-def four_for_two(draw):
-    """The test that functions make four multiplications for two outputs, and none behind the counter's back."""
-
-    def complaint(function, random):
-        for length in (6, 7):
-            counted: list[int] = []
-
-            def multiply(first, second, counted=counted):
-                """(array, array) -> array, counts its multiplications"""
-                product = np.multiply(first, second)
-                counted.append(product.size)
-                return product
-
-            function(*draw(random, length)[:2], multiply)
-            total, needed = sum(counted), 4 * ((length + 1) // 2)
-            if total > needed:
-                return f"For {length} pixels multiply counts {total} multiplications; {needed} must do."
-            if total < needed:
-                return (
-                    f"For {length} pixels multiply counts only {total} multiplications, and Winograd needs {needed}: "
-                    "the others are made without it."
-                )
-        return None
-
-    return Property("four multiplications for two outputs", complaint)
-
-
-def brackets(x, w, halves=0.5, sign=-1):
-    """The lesson's four products, tile after tile."""
-    y = np.zeros(len(x) + 1)
-    for p in range(0, len(x), 2):
-        d = [at(x, p + i - 1) for i in range(4)]
-        M = (d[0] - d[2]) * w[0], halves * (d[1] + d[2]) * sum(w), halves * (d[2] - d[1]) * (w[0] - w[1] + w[2])
-        y[p], y[p + 1] = sum(M), M[1] + sign * M[2] + (d[3] - d[1]) * w[2]
-    return y[: len(x)]
-
-
-def of_tiles(grad_y, x, change):
-    """grad_w, after `change` of each tile's part; (tiles, 3)."""
-    parts = [
-        [sum(at(grad_y, p + k) * at(x, p + k + i - 1) for k in range(2)) for i in range(3)] for p in range(0, len(x), 2)
-    ]
-    return change(np.array(parts))
-
-
-def end_lost(y):
-    """Of a row of odd length, the last output is zero."""
-    return y * (np.arange(len(y)) < len(y) // 2 * 2)
-
-
-def draw_kernel(random, length):
-    """A row and three weights."""
+def draw(random, length):
+    """A row of pixels and a kernel."""
     return random.standard_normal(length), random.standard_normal(3), multiply
 
 
-def draw_rows(random, length):
-    """Two rows."""
-    return random.standard_normal(length), random.standard_normal(length), multiply
+def draw_backward(random, length):
+    """The same behind an upstream gradient."""
+    return random.standard_normal(length - 2), *draw(random, length)
 
 
-ROWS = (
-    Drawn("two pixels", (2,)),
-    Drawn("eight pixels", (8,)),
-    Drawn("a row of odd length", (7,)),
-    Drawn("one pixel", (1,)),
-)
-OFF_CENTRE = Mistake(
-    "off-centre",
-    "Every window begins at its pixel. The middle one of the three weights belongs to it: how many zeros stand on the "
-    "left?",
-    lambda x, w, multiply: convolve(np.append(x, [0.0, 0.0]), w)[1:-1],
-)
+def counted(arguments_of):
+    """Return the property that a function makes do with four multiplications a tile."""
+
+    def complaint(function, random):
+        count = 0
+
+        def multiply(a, b):
+            """the product of a and b, counted"""
+            nonlocal count
+            count += np.broadcast(a, b).size
+            return np.multiply(a, b)
+
+        length = 20
+        function(*arguments_of(random, length)[:-1], multiply)
+        tiles = (length - 2) // 2
+        if not count:
+            return "multiply was never called: every product of pixels, weights or gradients goes through it."
+        if count > 4 * tiles:
+            return (
+                f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. "
+                "Which numbers do you multiply before they have been taken to the points?"
+            )
+        return None
+
+    return Property("four multiplications a tile", complaint)
+
+
+def pairs(y, change):
+    """Two outputs of each tile, (tiles, 2), changed and in a row again."""
+    return change(y.reshape(-1, 2)).ravel()
+
+
+def products(x, w):
+    """The four products of each tile, (tiles, 4)."""
+    d = np.stack([x[start : len(x) - 2 + start : 2] for start in range(4)])
+    return np.stack(
+        [
+            (d[0] - d[2]) * w[0],
+            (d[1] + d[2]) / 2 * (w[0] + w[1] + w[2]),
+            (d[2] - d[1]) / 2 * (w[0] - w[1] + w[2]),
+            (d[3] - d[1]) * w[2],
+        ],
+        axis=1,
+    )
+
+
+def combined(M, a, b):
+    """Outputs M0 + a (M1 + M2) and a (M1 - M2) + b M3 of each tile."""
+    return np.stack([M[:, 0] + a * (M[:, 1] + M[:, 2]), a * (M[:, 1] - M[:, 2]) + b * M[:, 3]], axis=1).ravel()
+
+
+def overlap_lost(grad_y, x, w, multiply):
+    """Where tiles overlap, the later one's gradient alone."""
+    grad_x = np.zeros(len(x))
+    for start in range(0, len(grad_y), 2):
+        grad_x[start : start + 4] = np.convolve(grad_y[start : start + 2], w)
+    return grad_x
+
+
+def derivative(of):
+    """What both gradients are the derivative of."""
+    return Derivative(
+        plain,
+        of=(of,),
+        inputs=lambda x, w, multiply: (x, w),
+        arguments=lambda x, w: (x, w, multiply),
+    )
+
 
 FORWARD = Function(
-    name="convolve_row",
-    reference=convolve_row,
+    name="convolve",
+    reference=convolve,
     returns="y",
-    draw=draw_kernel,
+    draw=draw,
     tests=(
-        Worked("four pixels by hand", ([1.0, 2.0, 4.0, 3.0], [2.0, 1.0, 3.0], multiply), [7.0, 16.0, 17.0, 11.0]),
-        *ROWS,
-        four_for_two(draw_kernel),
+        Worked("one tile: the lesson's four pixels", ([1.0, 2, 4, 3], [2.0, 1, 3], multiply), [16.0, 17]),
+        Drawn("two tiles", (6,)),
+        Drawn("many tiles", (22,)),
+        counted(draw),
     ),
     mistakes=(
-        OFF_CENTRE,
         Mistake(
             "kernel-flipped",
-            "The three weights are taken in the opposite order: which of them meets the pixel on the left?",
-            lambda x, w, multiply: convolve(x, w[::-1]),
+            "Your kernel is counted from its other end: the first weight belongs to the first of three pixels.",
+            lambda x, w, multiply: plain(x, w[::-1]),
+        ),
+        Mistake(
+            "outputs-exchanged",
+            "The two outputs of each tile have changed places: in which order do the columns of A give them?",
+            lambda x, w, multiply: pairs(plain(x, w), lambda y: y[:, ::-1]),
         ),
         Mistake(
             "halves-missing",
-            "The products at the points 1 and -1 come in twice as large as they should.",
-            lambda x, w, multiply: brackets(x, w, halves=1.0),
+            "The two products in the middle are twice as large as they should be. When a polynomial is found from its "
+            "values at 1 and -1, what are their sum and their difference divided by?",
+            lambda x, w, multiply: combined(products(x, w), 2, 1),
         ),
         Mistake(
-            "sign-of-m2",
-            "The first output of each pair is right, the second is not: look at the signs with which it takes its "
-            "products.",
-            lambda x, w, multiply: brackets(x, w, sign=1),
-        ),
-        Mistake(
-            "one-output-too-many",
-            "A row of odd length gets one output too many: the last tile reaches beyond its end.",
-            lambda x, w, multiply: np.append(convolve(x, w), [x[-1] * w[0]] * (len(x) % 2)),
-        ),
-        Mistake(
-            "end-lost",
-            "In a row of odd length the last output is zero. The last tile has one output to give, even if the other "
-            "one lies beyond the end.",
-            lambda x, w, multiply: end_lost(convolve(x, w)),
+            "last-product-negative",
+            "The first output of each tile is right; in the second, the fourth product has the wrong sign, in the way "
+            "there or in the way back, but not in both.",
+            lambda x, w, multiply: combined(products(x, w), 1, -1),
         ),
     ),
     hints=(
-        "Do one tile first: four numbers d in, two outputs out, as in the lesson's first section. Then ask which four "
-        "numbers of the row belong to which two outputs.",
-        "The outputs 0 and 1 look at the pixels -1 to 2, the outputs 2 and 3 at the pixels 1 to 4: tiles of four begin "
-        "two apart, and the first begins at a zero. How many zeros at the end make the last tile whole?",
-        "Put the tiles in the rows of a matrix. One product with a matrix of the lesson takes all of them to the "
-        "points, another takes all products back to outputs; in between multiply is called a single time.",
+        "Treat one tile first: four pixels, two outputs. The lesson's first section has the four products; its third "
+        "has the matrices.",
+        "For all tiles at once put them into the rows of an array, (tiles, 4). A matrix that is applied to each row "
+        "from the left, as in B^T d, stands on the right, transposed, in a product with all rows.",
+        "Take the rows to the points, take w to the points, one call of multiply (it broadcasts), and back from the "
+        "points: two outputs in each row, which lie in their order already.",
     ),
     read='the sections "Four multiplications for two outputs" and "Transposing it"',
 )
@@ -168,91 +164,90 @@ INPUT = Function(
     name="backward_input",
     reference=backward_input,
     returns="grad_x",
-    draw=draw_kernel,
-    derivative=Derivative(
-        convolve,
-        inputs=lambda w, multiply: (np.arange(7.0), w),  # y is linear in x, and any x will do
-        arguments=lambda x, w: (w, multiply),
-    ),
+    draw=draw_backward,
+    derivative=derivative(0),
     tests=(
-        Worked("four pixels by hand", ([1.0, 2.0, 4.0, 3.0], [2.0, 1.0, 3.0], multiply), [5.0, 13.0, 16.0, 15.0]),
-        *ROWS,
-        four_for_two(draw_kernel),
-        Verified("the gradient, checked numerically", (7,)),
+        Worked(
+            "one tile, by hand",
+            ([1.0, 2], [1.0, 2, 4, 3], [2.0, 1, 3], multiply),
+            [1.0 * 2, 1 * 1 + 2 * 2, 1 * 3 + 2 * 1, 2 * 3],
+        ),
+        Drawn("two tiles", (6,)),
+        Drawn("many tiles", (22,)),
+        Verified("the gradient, checked numerically", (8,)),
+        counted(draw_backward),
     ),
     mistakes=(
         Mistake(
-            "kernel-not-flipped",
-            "This is the convolution of grad_y with the weights in their order. Looking back is looking in the "
-            "opposite direction.",
-            lambda grad_y, w, multiply: convolve(grad_y, w),
+            "kernel-flipped",
+            "Your kernel is counted from its other end: through which weight has y[0] seen x[0]?",
+            lambda grad_y, x, w, multiply: np.convolve(grad_y, w[::-1]),
         ),
         Mistake(
-            "input-end-lost",
-            "In a row of odd length the last gradient is zero, but the last pixel is seen by two outputs.",
-            lambda grad_y, w, multiply: end_lost(backward_input(grad_y, w, multiply)),
+            "overlap-lost",
+            "Pixels that two tiles look at get what one of them says. What does the chain rule do with two paths?",
+            overlap_lost,
         ),
     ),
     hints=(
-        "Which outputs does x[u] touch, and through which weights? Lesson 7 has the answer for a row.",
-        "It is a convolution again. Of what, with which weights?",
-        "You have a function that convolves a row with three weights with few multiplications already. Only what you "
-        "hand to it is different now.",
+        "For a given w, each step from x to y is linear: cutting into tiles, to the points, multiplying by numbers, "
+        "back from the points. Transpose each, and take them from the last to the first.",
+        "A matrix transposed is clear. Multiplying each number by another one is its own transpose. And cutting a row "
+        "into overlapping tiles copies some pixels: what is the transpose of copying?",
+        "grad_y, two in a row, goes to the points by the matrix that brought outputs back from there. After multiply "
+        "come the gradients of each tile's four pixels. Add them up in their places: the first two of each tile in one "
+        "go, the last two, which lie two pixels further on, in another.",
     ),
     read='the section "The way back"',
 )
 
-WEIGHTS = Function(
-    name="backward_weights",
-    reference=backward_weights,
+KERNEL = Function(
+    name="backward_kernel",
+    reference=backward_kernel,
     returns="grad_w",
-    draw=draw_rows,
-    derivative=Derivative(
-        convolve,
-        of=(1,),
-        inputs=lambda x, multiply: (x, np.ones(3)),
-        arguments=lambda x, w: (x, multiply),
-    ),
+    draw=draw_backward,
+    derivative=derivative(1),
     tests=(
-        Worked("four pixels by hand", ([1.0, 2.0, 0.0, -1.0], [1.0, 2.0, 4.0, 3.0], multiply), [-2.0, 2.0, 10.0]),
-        *ROWS,
-        four_for_two(draw_rows),
-        Verified("the gradient, checked numerically", (7,)),
+        Worked(
+            "one tile, by hand",
+            ([1.0, 2], [1.0, 2, 4, 3], [2.0, 1, 3], multiply),
+            [1.0 * 1 + 2 * 2, 1 * 2 + 2 * 4, 1 * 4 + 2 * 3],
+        ),
+        Drawn("two tiles", (6,)),
+        Drawn("many tiles", (22,)),
+        Verified("the gradient, checked numerically", (8,)),
+        counted(draw_backward),
     ),
     mistakes=(
         Mistake(
-            "flipped",
-            "The three slopes are in the opposite order. Nothing is turned round here: the weight of the left "
-            "neighbour meets the left neighbour.",
-            lambda grad_y, x, multiply: backward_weights(grad_y, x, multiply)[::-1],
+            "kernel-gradient-flipped",
+            "Your gradient stands in the opposite order: w[0] meets the first of the three pixels of an output.",
+            lambda grad_y, x, w, multiply: backward_kernel(grad_y, x, w, multiply)[::-1],
         ),
         Mistake(
             "last-tile-only",
-            "Only the last tile counts. The weights are used in all of them, and all of them add up.",
-            lambda grad_y, x, multiply: of_tiles(grad_y, x, lambda parts: parts[-1]),
+            "Only the last tile counts. All tiles share the kernel: what does the chain rule do with many paths?",
+            lambda grad_y, x, w, multiply: backward_kernel(grad_y[-2:], x[-4:], w, multiply),
         ),
         Mistake(
-            "averaged-over-tiles",
-            "The tiles are averaged; they should add up.",
-            lambda grad_y, x, multiply: of_tiles(grad_y, x, lambda parts: parts.mean(axis=0)),
-        ),
-        Mistake(
-            "tiles-not-summed",
-            "There is one row of slopes for each tile. All tiles share the weights: what becomes of what they say?",
-            lambda grad_y, x, multiply: of_tiles(grad_y, x, lambda parts: parts),
+            "mean-over-tiles",
+            "You take the mean over the tiles. The chain rule has a sum.",
+            lambda grad_y, x, w, multiply: backward_kernel(grad_y, x, w, multiply) / (len(grad_y) // 2),
         ),
     ),
     hints=(
-        "Follow the numbers from w to y: to the points, times the pixels at the points, back to the outputs. Each of "
-        "these steps is linear in w.",
-        "Transpose each step, and take them in the opposite order: grad_y goes to the points first, by the matrix that "
-        "took the products back to outputs.",
-        "At the points, multiply is called once, with the pixels and with what grad_y has become; the tiles add up; "
-        "and the transpose of the weights' matrix takes four numbers to three.",
+        "For given pixels, each step from w to y is linear: to the points, multiplying by the pixels' values there, "
+        "back from the points. Transpose each, and take them from the last to the first.",
+        "At the points, a tile's values of the pixels and its gradients are multiplied, element by element. The "
+        "kernel's values at the points are the same for all tiles: what becomes of all these products?",
+        "You have both factors from the other two functions. Their products, (tiles, 4), added up over the tiles are "
+        "the gradient at the points. The matrix that took w there, transposed, brings it back to three numbers.",
     ),
     read='the section "The way back"',
 )
 
 EXERCISE = Exercise(
-    "Winograd's convolution of a row", (FORWARD, INPUT, WEIGHTS), answers=("scratchnst.engine.cpu.winograd",)
+    "Winograd's convolution of a row, forward and back",
+    (FORWARD, INPUT, KERNEL),
+    answers=("scratchnst.engine.cpu.winograd",),
 )
