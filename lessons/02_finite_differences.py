@@ -243,7 +243,7 @@ assert abs(really / 1e-15 - 1) > 0.1
 #     E(h^*) = C h^{*2} + 2 C h^{*2} = 3 C h^{*2} = \frac{1}{2} |f'''| h^{*2}
 #
 # Where :math:`f`, :math:`f'''` and :math:`x` are all numbers around 1, only the powers of :math:`\varepsilon` count:
-# :math:`h^*` is about :math:`\varepsilon^{1/3}`, and the error there about :math:`\varepsilon^{2/3}`.
+# :math:`h^*` is about :math:`\sqrt[3]{\varepsilon}`, and the error there about the square of that.
 #
 # =========== ============================= ================================== ==================================
 # type        :math:`\varepsilon`           best step                          best error
