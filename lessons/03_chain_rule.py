@@ -183,12 +183,11 @@ random = np.random.default_rng(0)
 row = random.standard_normal(16)
 jacobians = {f.__name__: jacobian(f, row) for f in (square, difference, blur)}
 
-_, grid = plt.subplots(1, 3, figsize=(10, 3.6), layout="constrained")
+_, grid = plt.subplots(1, 3, figsize=(11, 3.6), layout="constrained")
 for axes, (name, J) in zip(grid, jacobians.items()):
     picture = axes.imshow(J, cmap="RdBu", vmin=-2, vmax=2)
-    axes.set_title(f"Jacobian of {name}, {J.shape[0]} x {J.shape[1]}")
-    axes.set_xlabel("input j")
-    axes.set_ylabel("output i")
+    axes.set_title(f"J of {name}, {J.shape[0]} x {J.shape[1]}")
+    axes.set(xlabel="input j", ylabel="output i", xticks=range(0, 16, 5), yticks=range(0, J.shape[0], 5))
 plt.colorbar(picture, ax=grid, label="slope")
 plt.show()
 
@@ -391,7 +390,8 @@ assert report.passed
 # %%
 # In the figure, the upper row goes forward, from the style picture, which stands for :math:`x` here, to its edges. The
 # lower row goes backward and is read from the right: what the loss thinks of each edge, of each grey value and, at
-# last, of each colour of each pixel. (Mid-grey is zero.) Under each array stands its gradient, of the same shape.
+# last, of each colour of each pixel. (In the edges and in all three gradients mid-grey is zero.) Under each array
+# stands its gradient, of the same shape.
 
 
 def as_picture(slopes):

@@ -76,9 +76,10 @@ assert np.allclose(z, product @ x)
 #     y = \begin{pmatrix} 1 & 0 \\ 0 & 3 \end{pmatrix}
 #
 # How much can one build from that? Each :math:`\text{relu}(x - c)` is flat up to :math:`c` and rises behind it. A sum
-# of several, each with its own factor, is a line with a bend at each :math:`c`, and with enough bends it follows any
-# curve. In the figure ten of them, with factors found by least squares, follow a sine. So the linear operations choose
-# where to bend and how much, and the ReLUs bend.
+# of several, each with its own factor, is a line with a bend at each :math:`c`, and with enough bends, and a constant
+# added where it does not begin at zero, it follows any continuous curve over a finite stretch as closely as one likes.
+# In the figure ten of them, with factors found by least squares, follow a sine. So the linear operations choose where
+# to bend and how much, and the ReLUs bend.
 
 t = np.linspace(0, 2 * np.pi, 200)
 bends = np.linspace(0, 2 * np.pi, 10, endpoint=False)
@@ -177,9 +178,9 @@ assert np.array_equal(backward_loops(grad_y, x), [[7, 0], [0, -6]])
 assert np.array_equal(relu.backward(grad_y, cache), backward_loops(grad_y, x))
 
 # %%
-# Now as a judge of pictures. ``check_backward`` of lesson 2 compares with central differences. The second backward is
-# wrong on purpose: it takes the sign of the slope in place of that of :math:`x`. The report does not only say that it
-# is wrong, it says what it is instead.
+# Now before the judge: ``check_backward`` of lesson 3 compares with central differences. (What its lines on kinks mean
+# is said in the next section.) The second backward is wrong on purpose: it takes the sign of the slope in place of that
+# of :math:`x`. The report does not only say that it is wrong, it says what it is instead.
 
 
 def wrong_backward(grad_y, cache):
@@ -298,8 +299,8 @@ assert report.inputs[0].kinks.not_judged == 1
 # a ReLU that caches :math:`y` costs no memory of its own. This is what ``scratchnst/ops/relu.py`` does.
 #
 # Where even :math:`y` can be let go, the mask, one bit for each unit, is enough. In the first layer of VGG19, for a
-# picture of 512 by 512 pixels, there are 64 units for each pixel. (The fast engine of the package keeps a byte for
-# each: bits save memory, but cost time.)
+# picture of 512 by 512 pixels, there are 64 units for each pixel. (``scratchnst/engine/cpu``, the package at its
+# fastest, keeps a byte for each: bits save memory, but cost time.)
 
 x = random.standard_normal((16, 16, 64))
 y, cache = relu.forward(x)
@@ -370,9 +371,9 @@ assert np.array_equal(chained, content_loss.equation_2(F, P))
 # And in a picture? Let us walk to the content's edges as in lesson 3, this time with both detectors, ``relu(edges)``
 # and ``relu(-edges)``, as features. From a flat grey picture the walk does not take a single step. All edges are zero,
 # all units sit on their kink, and the slope there was agreed to be zero. From the same grey with a little noise, hardly
-# to be seen, the walk succeeds nearly as well as it did without a ReLU: no unit sits on its kink any more. The paper,
-# too, begins with noise. (Some units die on the way, wherever an edge first points in the wrong direction and nothing
-# around it helps it across zero. They are what the last result lacks.)
+# to be seen, the walk succeeds nearly everywhere: no unit sits on its kink any more. The paper, too, begins with noise.
+# (Some units die on the way, wherever an edge first points in the wrong direction and nothing around it helps it across
+# zero. They are what the last result lacks.)
 
 
 def detector_loss(grey, P):

@@ -19,5 +19,6 @@ PLANTED = (
     ),
     ("caches first to last", "caches.pop()", "caches.pop(0)", "caches-not-reversed"),
     ("L for 1", START, "grad = y", "begins-with-the-loss"),
+    ("-1 for 1", START, "grad = -1.0", "chain-sign"),
     ("1 for each", "backward(grad, caches.pop())", "backward(1.0, caches.pop())", "nothing-handed-on"),
 )

@@ -6,8 +6,10 @@ WEIGHTS, CENTRAL = "(4 * central(h / 2) - central(h)) / 3", "central(h / 2)"
 
 PLANTED = (
     ("one-sided", QUOTIENT, "(f(ahead) - f(x)) / h", "one-sided"),
+    ("one-sided, true step", QUOTIENT, "(f(ahead) - f(x)) / (ahead[index] - x[index])", "one-sided-by-the-true-step"),
     ("divided by h", QUOTIENT, "(f(ahead) - f(behind)) / h", "half-missing"),
     ("turned round", QUOTIENT, "(f(behind) - f(ahead)) / (2 * h)", "sign"),
+    ("turned round, true step", QUOTIENT, f"-{QUOTIENT}", "sign-by-the-true-step"),
     ("divided by 2 h", QUOTIENT, "(f(ahead) - f(behind)) / (2 * h)", "planned-step"),
     (
         "not put back",
@@ -27,6 +29,8 @@ PLANTED = (
     ("as for one-sided ones", WEIGHTS, "2 * central(h / 2) - central(h)", "weights-of-one-sided"),
     ("not divided", WEIGHTS, "4 * central(h / 2) - central(h)", "weights-not-one"),
     ("a mean", WEIGHTS, "(central(h / 2) + central(h)) / 2", "mean"),
+    ("added", WEIGHTS, "(4 * central(h / 2) + central(h)) / 3", "weights-added"),
     ("one alone", WEIGHTS, CENTRAL, "one-difference"),
+    ("the other alone", WEIGHTS, "central(h)", "larger-difference"),
     ("larger steps", WEIGHTS, "(4 * central(h) - central(2 * h)) / 3", "larger-steps"),
 )

@@ -18,6 +18,7 @@ PLANTED = (
         "return 2 * loss, np.ones_like(x) * (2 * difference * share)",
         "half-missing",
     ),
+    ("gradient first", RETURNED, "return np.ones_like(x) * (difference * share), loss", "results-exchanged"),
     ("gradient of one row", GRADIENT, "(np.ones_like(x) * (difference * share))[:1]", "not-broadcast"),
     ("always float64", GRADIENT, "np.ones(x.shape) * (difference * share)", "dtype"),
     ("uphill", STEP, "x = x + step * gradient", "uphill"),

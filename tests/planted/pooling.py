@@ -24,6 +24,7 @@ PLANTED = (
     ),
     ("last of ties", WINNER, "3 - four[::-1].argmax(axis=0)", "last-of-ties"),
     ("columns first", WINNER, "four.argmax(axis=0) % 2 * 2 + four.argmax(axis=0) // 2", "winner-transposed"),
+    ("corners down the columns", WINNER, "four[[0, 2, 1, 3]].argmax(axis=0)", "corners-down-the-columns"),
     ("counted from 1", WINNER, "four.argmax(axis=0) + 1", "counted-from-one"),
     ("all four", ROUTED, "grad_y", "all-take-it"),
     ("a quarter each", ROUTED, "grad_y / 4", "shared-evenly"),

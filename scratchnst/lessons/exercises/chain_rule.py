@@ -230,6 +230,12 @@ def begins_with_the_loss(operations, x):
     return ys[-1], back_through(operations[::-1], caches[::-1], ys[-1])
 
 
+def begins_with_minus_one(operations, x):
+    """The wrong sign from the beginning of the way back."""
+    ys, caches = walk_through(operations, x)
+    return ys[-1], back_through(operations[::-1], caches[::-1], -1.0)
+
+
 def nothing_handed_on(operations, x):
     """Every backward is told 1."""
     ys, caches = walk_through(operations, x)
@@ -265,6 +271,11 @@ CHAIN = Function(
             "begins-with-the-loss",
             "The gradient is too large by the factor L: what is the slope of L with respect to L?",
             begins_with_the_loss,
+        ),
+        Mistake(
+            "chain-sign",
+            "Every slope has the wrong sign. If L rises by a little, by how much does L rise?",
+            begins_with_minus_one,
         ),
         Mistake(
             "nothing-handed-on",

@@ -58,6 +58,9 @@ def all_at_once(f, x, h):
     return np.full_like(x, (f(x + h) - f(x - h)) / ((x + h) - (x - h)).flat[0])
 
 
+ONE_SIDED = "This looks to one side only, so its error is of order h. Where must the second value be taken?"
+TURNED_ROUND = "Every slope has the wrong sign: which of the two values is to be subtracted from which?"
+
 GRADIENT = Function(
     name="numerical_gradient",
     reference=differences,
@@ -73,8 +76,13 @@ GRADIENT = Function(
     mistakes=(
         Mistake(
             "one-sided",
-            "This looks to one side only, so its error is of order h. Where must the second value be taken?",
+            ONE_SIDED,
             by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / h),
+        ),
+        Mistake(
+            "one-sided-by-the-true-step",
+            ONE_SIDED,
+            by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / ((x + h * v) - x).sum()),
         ),
         Mistake(
             "half-missing",
@@ -83,9 +91,10 @@ GRADIENT = Function(
         ),
         Mistake(
             "sign",
-            "Every slope has the wrong sign: which of the two values is to be subtracted from which?",
+            TURNED_ROUND,
             by_formula(lambda f, x, v, h: (f(x - h * v) - f(x + h * v)) / (2 * h)),
         ),
+        Mistake("sign-by-the-true-step", TURNED_ROUND, lambda f, x, h: -differences(f, x, h)),
         Mistake(
             "nudges-pile-up",
             "The first slope is right, the others are not: an element that was nudged is not put back before the next "
@@ -157,6 +166,8 @@ def order_complaint(function, random):
     return f"When h is halved, the error falls to 1/{ratio:.3g}; with an error of order h**4 it is about 1/16."
 
 
+ONE_ALONE = "This is one central difference alone. You need two, with different errors."
+
 SLOPE = Function(
     name="extrapolated_slope",
     reference=slope_by_differences,
@@ -194,10 +205,13 @@ SLOPE = Function(
             weighed(1 / 2, 1 / 2),
         ),
         Mistake(
-            "one-difference",
-            "This is one central difference alone. You need two, with different errors.",
-            weighed(0, 1),
+            "weights-added",
+            "The two weights have the same sign, so that the errors of order h**2 are added. What must be done with "
+            "two equal terms to be rid of them?",
+            weighed(1 / 3, 4 / 3),
         ),
+        Mistake("one-difference", ONE_ALONE, weighed(0, 1)),
+        Mistake("larger-difference", ONE_ALONE, weighed(1, 0)),
         Mistake(
             "larger-steps",
             "This is right for the steps h and 2 h: look up which two steps are asked for.",

@@ -106,6 +106,11 @@ MEAN_COLOUR = Function(
             lambda x, colour: (2 * mean_colour(x, colour)[0], mean_colour(x, colour)[1]),
         ),
         Mistake(
+            "results-exchanged",
+            "The two results are right, but the gradient comes first: the loss is to be returned before it.",
+            lambda x, colour: mean_colour(x, colour)[::-1],
+        ),
+        Mistake(
             "half-missing",
             "Loss and gradient are both twice as large as they should be: look at the factor in front of the sum.",
             lambda x, colour: tuple(2 * each for each in mean_colour(x, colour)),

@@ -141,6 +141,8 @@ AVERAGE_BACKWARD = Function(
     read='the sections "Average pooling" and "Odd sizes"',
 )
 
+COUNTED_DOWN = "y is right. The winners are counted down the columns; they should be counted along the rows."
+
 MAX_FORWARD = Function(
     name="max_pool_forward",
     reference=maximum,
@@ -172,8 +174,13 @@ MAX_FORWARD = Function(
         ),
         Mistake(
             "winner-transposed",
-            "y is right. The winners are counted down the columns; they should be counted along the rows.",
+            COUNTED_DOWN,
             lambda x: (maximum(x)[0], maximum(x)[1] % 2 * 2 + maximum(x)[1] // 2),
+        ),
+        Mistake(
+            "corners-down-the-columns",
+            COUNTED_DOWN,
+            lambda x: (maximum(x)[0], maximum(x.transpose(0, 2, 1, 3))[1].transpose(0, 2, 1, 3)),
         ),
         Mistake(
             "counted-from-one",
@@ -189,7 +196,7 @@ MAX_FORWARD = Function(
         "NumPy has a function for the largest along an axis and another one for its place; look up which place it "
         "gives when several are equal. For odd sides, let the slices end at an even number.",
     ),
-    read='the sections "Max pooling" and "Ties"',
+    read='the sections "Max pooling", "Ties" and "Odd sizes"',
 )
 
 
