@@ -1,9 +1,10 @@
 # make demo: install and make a picture.   make test: install what the tests need and run them.
+# make notebooks: the lessons as Jupyter notebooks.
 
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint notebooks clean
 
 demo: .venv/installed
 	$(BIN)/scratchnst samples demo
@@ -19,6 +20,9 @@ lint: .venv/installed-for-tests
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
+notebooks: .venv/installed-for-notebooks
+	$(BIN)/scratchnst lesson --notebooks notebooks
+
 clean:
 	rm -rf .venv demo build *.egg-info
 
@@ -29,4 +33,8 @@ clean:
 
 .venv/installed-for-tests: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/installed-for-notebooks: .venv/installed
+	$(BIN)/python -m pip install --quiet --editable '.[notebooks]'
 	@touch $@

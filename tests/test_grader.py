@@ -316,7 +316,7 @@ class TestProcess:
         assert grade_.findings[1].lines[-1].startswith("line 7, in relu_backward:  while True: kept.append")
 
     def test_memory_is_watched_where_the_system_sets_no_limit(self, tmp_path):
-        lifted = "import resource; resource.setrlimit(resource.RLIMIT_AS, (-1, -1))\n    import time"
+        lifted = "import resource as r, time; r.setrlimit(r.RLIMIT_AS, r.getrlimit(r.RLIMIT_AS)[1:] * 2)"
         filled = f"{lifted}; kept = np.ones(10**8); time.sleep(9)"
         finding = grade(
             written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", filled)), 4, ["relu_forward"], memory=300 << 20
@@ -367,11 +367,14 @@ class TestTutor:
         assert "A word about scratchnst.ops.relu" in tutor.report(exercise, 4, found)
         assert files.imported_answers(Source("", text), load_exercise(4).answers) == ["scratchnst.ops.relu"]
 
+    def test_the_file_of_another_exercise(self, tmp_path):
+        assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), 4))
+
     def test_large_arguments_can_be_had(self):
         finding = examined("return x / 2 if x.ndim == 1 else x / 3")
         text = tutor.report(Exercise("halves", (HALF,)), 4, Grade((finding,)))
         assert "x = float64 array of shape (2, 3, 4)" in text
-        assert 'arguments(4, "half", 2)' in text
+        assert 'x, = arguments(4, "half", 2)' in text
         grad_y, x = arguments(4, "relu_backward", 4)
         assert grad_y.shape == x.shape == (3, 5, 7, 2)
         with pytest.raises(UserError, match="no test 9"):
@@ -384,8 +387,13 @@ class TestTutor:
             (np.zeros((4, 5), "float32"), ["x = float32 array of shape (4, 5)"]),
             (0.5, ["x = 0.5"]),
             (np.float64(0.5), ["x = 0.5"]),
-            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.],", "     [0., 0.]]"]),
+            ([np.ones(2), np.zeros(2)], ["x = [[1., 1.], [0., 0.]]"]),
+            ([(np.ones(2), np.ones(1))] * 2, ["x = [([1., 1.], [1.]),", "     ([1., 1.], [1.])]"]),
             ([1, "conv"], ["x = [1, 'conv']"]),
+            ([(np.ones(2), np.ones(1))], ["x = [([1., 1.], [1.])]"]),
+            (np.ones((1, 2, 2, 1)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (1, 2, 2, 1)"]),
+            (np.ones((2, 1, 1, 2)), ["x = [[1., 1.],", "     [1., 1.]]  in the shape (2, 1, 1, 2)"]),
+            (np.ones((2, 2, 2)), ["x = [[[1., 1.],", "      [1., 1.]],", "     [[1., 1.],", "      [1., 1.]]]"]),
             (np.sin, None),
         ],
     )
@@ -423,11 +431,14 @@ class TestCommand:
             assert main(["check", "4", "--file", "mine.py", "--hint"]) == 1
             assert expected in capsys.readouterr().out
 
-    def test_the_learners_file_lies_in_the_folder_lessons(self, tmp_path, capsys):
+    @pytest.mark.parametrize("here", [".", "lessons", "lessons/exercises"])
+    def test_the_learners_file_lies_in_the_folder_lessons(self, here, tmp_path, capsys, monkeypatch):
         (tmp_path / "lessons" / "exercises").mkdir(parents=True)
         written(tmp_path / "lessons" / "exercises", RIGHT, "04_relu.py")
+        written(tmp_path / "lessons", "raise RuntimeError", "04_relu.py")  # the lesson, of the same name
+        monkeypatch.chdir(tmp_path / here)
         assert main(["check", "4"]) == 0
-        assert os.path.join("lessons", "exercises", "04_relu.py") in capsys.readouterr().out
+        assert os.path.join("exercises", "04_relu.py") in capsys.readouterr().out
 
     def test_nobody_reads_on(self):
         command = [sys.executable, "-m", "scratchnst", "check"]

@@ -19,7 +19,7 @@ from scratchnst.lessons.formulas.boxes import Box
         (r"x_{\text{new}}", "x_new"),
         ("w_c x_{i,j}", "w_c x_{i,j}"),
         ("A^T v + B^{-1}", "Aᵀ v + B⁻¹"),
-        (r"x' - y''", "x′ − y′′"),
+        (r"x' - y'' + z'''", "x′ − y″ + z‴"),
         (r"\frac{\partial L}{\partial x_{i+1}}", "∂L/∂xᵢ₊₁"),
         (r"\frac{\partial L}{\partial y}\frac{\partial y}{\partial x}", "(∂L/∂y) ∂y/∂x"),
         (r"\frac{1}{2} \|v\|^2", "½ ‖v‖²"),
@@ -130,6 +130,7 @@ def test_breaks_what_is_too_wide():
     assert displayed(latex, 30) == ["x = a + b,  y = c + d"]
     assert displayed(latex, 20) == ["x = a + b,", "    y = c + d"]
     assert displayed("f(x + y) = f(x) + f(y) = 1", 20) == ["f(x + y)", "    = f(x) + f(y)", "    = 1"]
+    assert displayed(r"f(x) \, g(y) \, h(z)", 12) == ["f(x) g(y)", "    h(z)"]
     assert displayed("f(x + y) = f(x) + f(y)", 12) == ["f(x + y)", "    = f(x)", "    + f(y)"]
 
 

@@ -51,15 +51,26 @@ def test_two_windows_do_not_undo_each_other(progress):
     other = Progress(progress.path)
     other.lesson(1)
     progress.set_place(1, 4)
-    other.set_exercise(1, {"f": "passed"})
+    other.set_exercise(1, {"f": {"state": "passed"}})
     progress.set_place(2, 7)
     assert (progress.lesson(1).cell, progress.lesson(2).cell) == (4, 7)
-    assert progress.exercise(1) == {"f": "passed"}
+    assert progress.exercise(1) == {"f": {"state": "passed"}}
 
 
 @pytest.mark.parametrize(
     "content",
-    ["", "{", "[]", "3", "null", '{"lessons": 3}', '{"exercises": {"1": []}}', "[" * 100_000, "\xff\0"],
+    [
+        "",
+        "{",
+        "[]",
+        "3",
+        "null",
+        '{"lessons": 3}',
+        '{"lessons": {"1": 2}}',
+        '{"exercises": {"1": {"f": []}}}',
+        "[" * 100_000,
+        "\xff\0",
+    ],
 )
 def test_damaged_file_is_moved_aside(progress, told, content):
     progress.path.parent.mkdir()
@@ -98,7 +109,7 @@ def test_unwritable_is_told_once(tmp_path, told):
 def test_directory_in_the_way(tmp_path, told):
     progress = Progress(tmp_path, told.append)
     assert progress.lesson(1) == LessonProgress()
-    progress.set_exercise(1, {"f": True})
+    progress.set_exercise(1, {"f": {}})
     assert len(told) == 2
 
 

@@ -66,9 +66,10 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
 
 
 def _stub(number: int) -> Path:
-    """The learner's file: in the folder lessons that is here, in the folder that is here, or where the lessons are."""
+    """The learner's file: in the folder lessons, which may be here, or around us, or where the lessons are."""
     name = file_name(number)
-    for path in (Path("lessons", "exercises", name), Path(name)):
+    for lessons in (Path("lessons"), Path(), Path("..")):
+        path = lessons / "exercises" / name
         if path.exists():
             return path
     return lessons_folder() / "exercises" / name

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import argparse
 import ast
+import io
+import os
 import shutil
 import sys
+import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -17,7 +20,12 @@ from scratchnst.lessons.library import Lesson, find_lesson, lessons
 from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
-LIBRARIES = ("matplotlib", "rich", "docutils", "pylatexenc")
+BROKEN_PIPE = 141  # what shells report of a program that writes where nobody reads
+ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
+LIBRARIES = {
+    "lessons": ("matplotlib", "rich", "docutils", "pylatexenc"),
+    "notebooks": ("sphinx_gallery", "nbformat", "docutils", "rich", "pylatexenc"),
+}
 
 
 def add(commands) -> None:
@@ -34,28 +42,57 @@ def add(commands) -> None:
     parser.add_argument(
         "--figures", type=Path, metavar="DIR", help=f"where to save figures (a folder in your cache, {CACHE_VARIABLE})"
     )
+    parser.add_argument(
+        "--notebooks", type=Path, metavar="DIR", help="write all lessons, or the one, as Jupyter notebooks instead"
+    )
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the lessons, or lead through one, and return the exit status."""
+    if arguments.notebooks:
+        return _write_notebooks(arguments)
     if arguments.number is None:
         if arguments.from_start or arguments.no_pause or arguments.figures:
             raise UserError("which lesson? Give its number: scratchnst lesson NN.")
         return _list(Progress.load())
     lesson = find_lesson(arguments.number)
-    missing = [name for name in LIBRARIES if not find_spec(name)]
-    if missing:
-        raise UserError(f'lessons need {", ".join(missing)}: install them with pip install "scratchnst[lessons]".')
+    _check_libraries("lessons")
     figures = _figures_folder(arguments.figures, lesson)
     from scratchnst.lessons.player import play  # these libraries are optional, and slow to import
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
     try:
         return play(lesson, Progress.load(), figures, not arguments.no_pause, arguments.from_start)
+    except BrokenPipeError:  # whoever has read this, such as less, has quit
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes what is left
+        return BROKEN_PIPE
     except KeyboardInterrupt:
         goes_on = "" if arguments.no_pause else f"; scratchnst lesson {lesson.number} goes on there"
         print(f"\nscratchnst: stopped{goes_on}.", file=sys.stderr)
         return INTERRUPTED
+
+
+def _write_notebooks(arguments: argparse.Namespace) -> int:
+    if arguments.from_start or arguments.no_pause or arguments.figures:
+        raise UserError("--notebooks writes files and shows no lesson: leave out the other options.")
+    _check_libraries("notebooks")
+    from scratchnst.lessons.notebooks import write_notebooks
+
+    chosen = [find_lesson(arguments.number)] if arguments.number else lessons()
+    for path in write_notebooks(chosen, arguments.notebooks):
+        print(path)
+    return 0
+
+
+def _check_libraries(extra: str) -> None:
+    """Raise a UserError unless all that is needed is installed."""
+    missing = [name for name in LIBRARIES[extra] if not find_spec(name)]
+    if missing:
+        raise UserError(
+            f'{extra} need {", ".join(missing)}: install what is missing by pip install "scratchnst[{extra}]".'
+        )
 
 
 def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
@@ -70,23 +107,20 @@ def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
 
 
 def _list(progress: Progress) -> int:
-    """Print a line for each lesson, or two where the terminal is narrow."""
-    found = lessons()
-    width = max(len(lesson.title) for lesson in found)
-    narrow = width + 45 > shutil.get_terminal_size().columns
-    for lesson in found:
-        states = ", ".join(filter(None, (_state(lesson, progress), _exercise_state(lesson, progress))))
-        title = f"{lesson.number:>2}  {lesson.title}"
-        print(f"{title}\n    {states}" if narrow else f"{title:<{width + 6}}{states}")
+    """Print a row for each lesson, the title behind what is short."""
+    width = max(shutil.get_terminal_size().columns, 2 * len(ROW.format("", "", "")))
+    print(ROW.format("", "read", "exercise") + "lesson")
+    for lesson in lessons():
+        row = ROW.format(lesson.number, _state(lesson, progress), _exercise_state(lesson, progress))
+        print(textwrap.fill(lesson.title, width, initial_indent=row, subsequent_indent=" " * len(row)))
     print("\nscratchnst lesson NN leads through one of them.")
     return 0
 
 
 def _state(lesson: Lesson, progress: Progress) -> str:
+    """The cell to go on with, or whether it has been read."""
     cell, finished = progress.lesson(lesson.number)
-    if cell:
-        return f"at cell {cell + 1}" + (", read before" if finished else "")
-    return "read" if finished else "not begun"
+    return f"cell {cell + 1}" if cell else "yes" if finished else "-"
 
 
 def _exercise_state(lesson: Lesson, progress: Progress) -> str:
@@ -97,6 +131,6 @@ def _exercise_state(lesson: Lesson, progress: Progress) -> str:
     names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
     states = progress.exercise(lesson.number)
     passed = sum(states.get(name, {}).get("state") == "passed" for name in names)
-    if passed == len(names):
-        return "exercise solved"
-    return f"exercise: {passed} of {len(names)} functions right" if states else ""
+    if names and passed == len(names):
+        return "solved"
+    return f"{passed} of {len(names)}" if states else "-"

@@ -92,6 +92,8 @@ class Execution:
             try:
                 self._run_statements(statements)
                 self._show_figures()
+            except BrokenPipeError:  # nobody reads any more
+                raise
             except (Exception, SystemExit) as error:
                 raise CellError(_explain(error, self.script.path)) from error
 

@@ -62,14 +62,15 @@ def find_lesson(number: int) -> Lesson:
 
 
 def lessons_folder() -> Path:
-    """Return the folder of the lessons: beside the package in a checkout, else where they were installed.
+    """Return the folder of the lessons: beside the package, or where they were installed.
 
     Raises
     ------
     UserError
         They are in neither place.
     """
-    for folder in (Path(scratchnst.__file__).parents[1] / "lessons", *_installed_folders()):
+    beside = Path(scratchnst.__file__).parents[1]  # a checkout, or what pip install --target has filled
+    for folder in (beside / "lessons", *_installed_folders(), beside.joinpath(*INSTALLED)):
         if any(NAME.fullmatch(path.stem) for path in folder.glob("*.py")):
             return folder
     raise UserError(
@@ -79,7 +80,7 @@ def lessons_folder() -> Path:
 
 
 def _installed_folders() -> list[Path]:
-    """The folder that the installer has recorded; it knows where, whichever way it was called."""
+    """The folder that the installer has recorded."""
     try:
         installed = files("scratchnst") or []
     except PackageNotFoundError:

@@ -73,12 +73,12 @@ class Progress:
         finished = finished or self.lesson(number).finished
         self._set(LESSONS, number, {"cell": cell, "finished": finished})
 
-    def exercise(self, number: int) -> dict[str, Any]:
+    def exercise(self, number: int) -> dict[str, dict[str, Any]]:
         """Return what `set_exercise` was last given for lesson `number`; an empty dict before that."""
         return self._read()[EXERCISES].get(str(number), {})
 
-    def set_exercise(self, number: int, states: Mapping[str, Any]) -> None:
-        """Remember `states`, function -> anything that JSON knows, of the exercise of lesson `number`."""
+    def set_exercise(self, number: int, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remember the exercise of lesson `number`: function -> facts by name, as JSON knows them."""
         self._set(EXERCISES, number, dict(states))
 
     def _set(self, part: str, number: int, entry: dict[str, Any]) -> None:
@@ -125,11 +125,19 @@ def progress_path() -> Path:
 
 
 def _check(content: Any) -> None:
-    """Raise a ValueError unless the parts and their entries are dicts."""
-    parts = [content, *(content.get(part, {}) for part in (LESSONS, EXERCISES))] if isinstance(content, dict) else [0]
-    entries = [entry for part in parts[1:] if isinstance(part, dict) for entry in part.values()]
-    if not all(isinstance(item, dict) for item in [*parts, *entries]):
+    """Raise a ValueError unless everything is a dict that has to be one."""
+    lessons, exercises = (_dict(_dict(content).get(part, {})) for part in (LESSONS, EXERCISES))
+    for entry in lessons.values():
+        _dict(entry)
+    for states in exercises.values():
+        for facts in _dict(states).values():
+            _dict(facts)
+
+
+def _dict(value: Any) -> dict[str, Any]:
+    if not isinstance(value, dict):
         raise ValueError
+    return value
 
 
 def _to_standard_error(sentence: str) -> None:

@@ -98,7 +98,7 @@ def read(path: Path) -> Script:
         line = f", line {error.lineno}" if isinstance(error, SyntaxError) else ""
         raise UserError(f"the lesson {path}{line} is not Python ({getattr(error, 'msg', error)}).") from None
     docstring = ast.get_docstring(tree) or ""
-    title = TITLE.match(docstring)
+    title = TITLE.match(docstring + "\n")
     if not title:
         raise UserError(f"the lesson {path} does not begin with a docstring whose title is underlined with =.")
     cells = _pair(split(source, tree))

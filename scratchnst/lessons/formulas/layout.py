@@ -27,6 +27,7 @@ from scratchnst.lessons.formulas import boxes, symbols
 from scratchnst.lessons.formulas.boxes import Box
 
 INDENT = 4  # of the further lines of a formula that is too wide for one
+BREAKS = ("gap", "relation", "binary", "space")  # where a line may end, the best place first
 BLANKS = {"space", "gap"}
 FACTORS = {"ordinary", "open", "inner", "sum", "fraction"}  # what a fraction in front of it multiplies
 
@@ -68,7 +69,7 @@ def displayed(latex: str, width: int) -> list[str]:
         The formula; what cannot be read is returned as it is.
     width : int
         Columns that there are; a formula too wide is continued on further rows, where its author has left a wide
-        space, before a relation or before an operator.
+        space, before a relation, before an operator, or at any space.
     """
     try:
         nodes = _read(latex)
@@ -132,8 +133,8 @@ class _Layout:
     def broken(self, atoms: Sequence[Atom], width: int) -> list[Box]:
         """Break a formula that is too wide."""
         atoms = _settle_signs(atoms)
-        for kinds in ((), ("gap",), ("gap", "relation"), ("gap", "relation", "binary")):
-            found = self.filled(_parts(atoms, kinds), width)
+        for count in range(len(BREAKS) + 1):
+            found = self.filled(_parts(atoms, BREAKS[:count]), width)
             if all(box.width <= width for box in found):
                 break
         return found
@@ -145,7 +146,7 @@ class _Layout:
             if self.join(lines[-1] + part).width + INDENT * (len(lines) > 1) <= width:
                 lines[-1] = lines[-1] + part
             else:
-                lines.append([atom for atom in part if atom.kind != "gap"])
+                lines.append(part[part[0].kind in BLANKS :])
         first, *rest = map(self.join, lines)
         return [first, *(boxes.beside([boxes.text(" " * INDENT), box]) for box in rest)]
 
@@ -533,7 +534,7 @@ def _small(sign: str, box: Box) -> str | None:
     table = symbols.SUPERSCRIPTS if sign == "^" else symbols.SUBSCRIPTS
     if box.height > 1 or not all(letter in table for letter in box.rows[0]):
         return None
-    return "".join(table[letter] for letter in box.rows[0])
+    return "".join(table[letter] for letter in box.rows[0]).replace("′′′", "‴").replace("′′", "″")
 
 
 def _as_typed(sign: str, script: Box) -> str:

@@ -10,18 +10,18 @@ from pylatexenc.macrospec import std_macro
 
 SUPERSCRIPTS = dict(
     zip(
-        "0123456789+−=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW⊤βγδθφχ′∗",
-        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵀᵝᵞᵟᶿᵠᵡ′*",
+        "0123456789+−=()abcdefghijklmnoprstuvwxyzABDEGHIJKLMNOPRTUVW⊤′∗",
+        "⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻⁼⁽⁾ᵃᵇᶜᵈᵉᶠᵍʰⁱʲᵏˡᵐⁿᵒᵖʳˢᵗᵘᵛʷˣʸᶻᴬᴮᴰᴱᴳᴴᴵᴶᴷᴸᴹᴺᴼᴾᴿᵀᵁⱽᵂᵀ′*",
     )
 )
-SUBSCRIPTS = dict(zip("0123456789+−=()aehijklmnoprstuvxβγρφχ", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓᵦᵧᵨᵩᵪ"))
+SUBSCRIPTS = dict(zip("0123456789+−=()aehijklmnoprstuvx", "₀₁₂₃₄₅₆₇₈₉₊₋₌₍₎ₐₑₕᵢⱼₖₗₘₙₒₚᵣₛₜᵤᵥₓ"))
 FRACTIONS = {"1/2": "½", "1/3": "⅓", "2/3": "⅔", "1/4": "¼", "3/4": "¾", "1/8": "⅛"}
 
 TYPED = {"-": "−", "*": "∗", "~": " "}  # a character in LaTeX -> what TeX prints
 CLOSING = {"(": ")", "[": "]", "{": "}", "⟨": "⟩", "⌊": "⌋", "⌈": "⌉"}
 KINDS = {
-    **dict.fromkeys("=≠<>≤≥≪≫≈∼≃≅≡≜≔∝→←↦⟶⟵⟼⇒⇐⇔⟹⟸⟺∈∉∋⊂⊆⊃⊇∣⊥∥", "relation"),
-    **dict.fromkeys("+−±∓·×⊙⊗⊕⊖∗⋆∘⊛∧∨∩∪∖÷", "binary"),
+    **dict.fromkeys("=≠<>≤≥≪≫≈∼≃≅≡≜≔∝→←↦⇒⇐⇔∈∉∋⊂⊆⊃⊇∣⊥", "relation"),
+    **dict.fromkeys("+−±∓·×⊙⊗⊕⊖∗⋆∘⊛∧∨∩∪÷", "binary"),
     **dict.fromkeys(CLOSING, "open"),
     **dict.fromkeys(CLOSING.values(), "close"),
     **dict.fromkeys(",;", "punctuation"),
@@ -33,11 +33,18 @@ EXTREMES = {"max", "min", "lim", "sup", "inf", "argmax", "argmin"}
 LIMITS = SUMS | EXTREMES  # what they run over is written below them, not beside
 FUNCTIONS = {"log", "exp", "sin", "cos", "tan", "tanh", "det", "dim", "tr", "ln", "arg", "gcd", "ker"} | EXTREMES
 
-# What pylatexenc 2 has no symbol for, or another one.
+# What pylatexenc 2 has no symbol for, or one that fonts for terminals lack.
 SYMBOLS = {
     "ne": "≠",
-    "iff": "⟺",
-    "implies": "⟹",
+    "iff": "⇔",
+    "implies": "⇒",
+    "Longrightarrow": "⇒",
+    "Longleftarrow": "⇐",
+    "Longleftrightarrow": "⇔",
+    "longrightarrow": "→",
+    "longleftarrow": "←",
+    "longmapsto": "↦",
+    "parallel": "‖",
     "coloneqq": "≔",
     "mid": "∣",
     "|": "‖",

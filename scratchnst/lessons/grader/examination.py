@@ -207,8 +207,12 @@ def _explained(finding: Finding, function: Function, call: Careful) -> Finding:
     if finding.diagnosis or finding.key not in ("different", "wrong-shape", "not-finite"):
         return finding
     attempts = list(_attempts(function, call))
-    failed = [attempt for attempt in attempts if not attempt.is_right]
-    found = likely(function, attempts) if failed else None
+    if all(attempt.is_right for attempt in attempts):
+        return finding
+    try:
+        found = likely(function, attempts)
+    except Exception:  # a finding without a diagnosis is better than none
+        found = None
     return finding if found is None else replace(finding, key=found.key, diagnosis=found.sentence)
 
 

@@ -39,7 +39,7 @@ def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
         own = [mistake for mistake in function.mistakes if all(_explains(mistake, attempt) for attempt in attempts)]
         if own:
             return Diagnosis(" or ".join(mistake.key for mistake in own), _either([each.words for each in own]))
-        wrong = [attempt for attempt in attempts if not attempt.is_right]
+        wrong = sorted((attempt for attempt in attempts if not attempt.is_right), key=_size, reverse=True)
         found = [list(_of_results(function, attempt)) for attempt in wrong]
     return _best(function, found)
 
@@ -70,7 +70,7 @@ def _explains(mistake: Mistake, attempt: Attempt) -> bool:
 
 
 def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis | None:
-    """The most telling diagnosis of several calls, if it can be one of them all."""
+    """The most telling diagnosis of several calls, that with the most numbers first, if it can be one of them all."""
     keys = [{key for each in of_call for key in each.keys} for of_call in found]
     common = set.intersection(*keys)
     candidates = [each for of_call in found for each in of_call if function.derivative or common & set(each.keys)]
@@ -80,10 +80,12 @@ def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis
 
 
 def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
-    """What `scratchnst.verify.diagnosis` says of each result of one call."""
+    """What `scratchnst.verify.diagnosis` says of each wrong result of one call."""
     derivative = function.derivative
     positions = derivative.of if derivative else [None] * len(attempt.got)
     for name, got, expected, position in zip(names_of(function), attempt.got, attempt.expected, positions):
+        if comparison.agrees([got], [expected], attempt.tolerance):
+            continue
         found = None
         if derivative and position is not None:
             found = _of_derivative(derivative, attempt, got, expected, position)
@@ -113,6 +115,10 @@ def _of_values(name: str, got: Array, expected: Array) -> Diagnosis | None:
         return None
     sentence = found.sentence.replace("your gradient", f"your {name}").replace(", the input (", ", the right one (")
     return None if "gradient" in sentence else Diagnosis(found.key, sentence)
+
+
+def _size(attempt: Attempt) -> int:
+    return sum(each.size for each in attempt.expected)
 
 
 def _vagueness(found: Diagnosis) -> tuple[bool, int]:

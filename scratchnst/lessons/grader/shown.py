@@ -27,13 +27,31 @@ def is_large(value: Any) -> bool:
 
 def _text(value):
     if isinstance(value, np.ndarray):
-        if is_large(value):
-            return f"{value.dtype} array of shape {value.shape}"
-        return np.array2string(value, precision=6, separator=", ", suppress_small=True, max_line_width=80)
-    if isinstance(value, (list, tuple)) and any(isinstance(each, np.ndarray) for each in value):
+        return _array(value)
+    if isinstance(value, (list, tuple)) and _holds_arrays(value):
         brackets = "[]" if isinstance(value, list) else "()"
-        return brackets[0] + ",\n ".join("\n ".join(_text(each).splitlines()) for each in value) + brackets[1]
+        separator = ",\n " if any(_holds_arrays(each) for each in value) else ", "
+        parts = separator.join("\n ".join(_text(each).splitlines()) for each in value)
+        return brackets[0] + parts + brackets[1]
     if callable(value):
         return " ".join((value.__doc__ or getattr(value, "__name__", "a function")).split())
     text = str(value) if isinstance(value, np.generic) else repr(value)
     return text if len(text) <= LONGEST else f"{text[:LONGEST]} ..."
+
+
+def _array(value):
+    """Its numbers or, if there are many, its shape; axes of length 1 would make it hard to read."""
+    if is_large(value):
+        return f"{value.dtype} array of shape {value.shape}"
+    is_thin = value.ndim > 2 and 1 in value.shape
+    numbers = value.squeeze() if is_thin else value
+    text = np.array2string(numbers, precision=6, separator=", ", suppress_small=True, max_line_width=80)
+    lines = [line for line in text.splitlines() if line]
+    return "\n".join(lines) + (f"  in the shape {value.shape}" if is_thin else "")
+
+
+def _holds_arrays(value):
+    """Whether there are arrays somewhere in a list or tuple."""
+    return isinstance(value, (list, tuple)) and any(
+        isinstance(each, np.ndarray) or _holds_arrays(each) for each in value
+    )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import shutil
 import textwrap
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from scratchnst.lessons.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding
+from scratchnst.lessons.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, parameters_of
 from scratchnst.lessons.grader.exercise import Exercise, Function
 from scratchnst.lessons.grader.supervision import Grade
 
-WIDTH = 100
+WIDTH, NARROWEST = 100, 50
 LABEL = 16  # characters before what a line says
 MOST_PRINTED = 10  # lines of what a call printed
 
@@ -62,21 +63,22 @@ def _finding(finding: Finding, function: Function, exercise: int) -> Iterator[st
 
 def _details(finding: Finding, function: Function | None = None, exercise: int = 0) -> Iterator[str]:
     """What is wrong, each fact behind its label."""
+    parameters = parameters_of(function) if function else ()
     yield from _labelled("The call:", finding.call)
     if finding.is_abridged:
-        call = f'arguments({exercise}, "{finding.function}", {finding.number})'
-        yield from _labelled(
-            "", ["(to try it yourself: from scratchnst.lessons.exercises import arguments", f" {call})"]
-        )
-    yield from _labelled("What happens:", _wrapped(finding.problem, WIDTH - LABEL - 2))
+        names = ", ".join(parameters) + ("," if len(parameters) == 1 else "")
+        call = f'{names} = arguments({exercise}, "{finding.function}", {finding.number})'
+        yield from _labelled("To repeat it:", ["from scratchnst.lessons.exercises import arguments", call])
+    yield from _labelled("What happens:", _beside(finding.problem))
     yield from _labelled("Your code:", finding.lines)
     yield from _labelled("Compare:", finding.results)
     printed = finding.printed.splitlines()
     more = [f"... and {len(printed) - MOST_PRINTED} lines more"] if len(printed) > MOST_PRINTED else []
     yield from _labelled("It printed:", [*printed[:MOST_PRINTED], *more])
-    yield from _labelled("Probably:", _wrapped(finding.diagnosis, WIDTH - LABEL - 2))
-    advice = finding.advice or (f"Read again {function.read}." if function and function.read else "")
-    yield from _labelled("Look at:", _wrapped(advice, WIDTH - LABEL - 2))
+    yield from _labelled("Probably:", _beside(finding.diagnosis))
+    yield from _labelled("Look at:", _beside(finding.advice))
+    if function and not finding.advice:
+        yield from _labelled("Read again:", _beside(function.read))
 
 
 def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
@@ -94,6 +96,9 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
         return
     states = [finding.state for finding in grade.findings]
     first = next(finding for finding in grade.findings if finding.state != PASSED)
+    if len(grade.findings) > 1 and {finding.key for finding in grade.findings} == {"missing"}:
+        yield "None of the functions is there: is this the file of another exercise?"
+        return
     if FAILED in states and PASSED in states:
         yield f"{states.count(PASSED)} of {len(states)} functions are right already."
     elif set(states) == {NOT_WRITTEN}:
@@ -106,5 +111,12 @@ def _labelled(label: str, lines) -> Iterator[str]:
         yield f"  {label if position == 0 else '':<{LABEL}}{line}".rstrip()
 
 
-def _wrapped(text: str, width: int = WIDTH) -> list[str]:
-    return textwrap.wrap(text, width, break_long_words=False, break_on_hyphens=False)
+def _beside(text: str) -> list[str]:
+    """Lines that stand beside a label."""
+    return _wrapped(text, LABEL + 2)
+
+
+def _wrapped(text: str, taken: int = 0) -> list[str]:
+    """Lines as long as the terminal is wide, but for what is taken, and not so long that they are hard to read."""
+    width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
+    return textwrap.wrap(text, width - taken, break_long_words=False, break_on_hyphens=False)
