@@ -12,6 +12,7 @@ from scratchnst.lessons.grader.calls import Complaint
 
 Array = Any
 SINGLE_TOLERANCE = 2e-5  # of float32 results, over their largest
+LEAST = 1e-3  # taken for the largest where all are smaller, so that where 0 is expected rounding is no mistake
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def check(array: Array, name: str, expected: Any, dtype: str | None = None) -> N
         raise Complaint(
             f"{name} is {array.dtype} where the arguments are {dtype}; a result has the dtype of its arguments.",
             "dtype",
-            advice="Which array in your function was made without dtype=x.dtype (np.zeros, np.ones), or came out of a "
-            "function that always gives float64?",
+            advice=f"What in your function is {array.dtype}? Arrays made without dtype=x.dtype (np.zeros, np.ones) are "
+            "float64, and so are numbers that NumPy's functions make of Python's, such as np.sqrt(2).",
         )
 
 
@@ -85,7 +86,7 @@ def difference(got: Array, expected: Array, name: str, tolerance: float) -> Diff
     """Return where a result differs most from what is expected, or None if it agrees."""
     expected = np.asarray(expected, float)
     apart = np.abs(got.astype(float) - expected)
-    wrong = apart > tolerance * max(np.abs(expected).max(initial=0), np.finfo(float).tiny)
+    wrong = apart > tolerance * np.abs(expected).max(initial=LEAST)
     if not wrong.any():
         return None
     index = tuple(int(place) for place in np.unravel_index(np.argmax(apart), apart.shape))
@@ -100,7 +101,7 @@ def agrees(got: Sequence[Array], other: Sequence[Any], tolerance: float) -> bool
 def _equal(got, right, tolerance):
     if got.shape != right.shape:
         return False
-    size = np.abs(right[np.isfinite(right)]).max(initial=0)
+    size = np.abs(right[np.isfinite(right)]).max(initial=LEAST)
     return np.allclose(got, right, rtol=0, atol=tolerance * size, equal_nan=True)
 
 

@@ -40,6 +40,12 @@ def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
         if own:
             return Diagnosis(" or ".join(mistake.key for mistake in own), _either([each.words for each in own]))
         wrong = sorted((attempt for attempt in attempts if not attempt.is_right), key=_size, reverse=True)
+        if all(comparison.agrees(each.got, each.expected, comparison.SINGLE_TOLERANCE) for each in wrong):
+            return Diagnosis(
+                "float32-round-off",
+                "Your numbers are right to about as many digits as float32 has, and no further. Is something in your "
+                "function rounded, or computed in float32?",
+            )
         found = [list(_of_results(function, attempt)) for attempt in wrong]
     return _best(function, found)
 
@@ -90,7 +96,7 @@ def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
         if derivative and position is not None:
             found = _of_derivative(derivative, attempt, got, expected, position)
         found = found or _of_values(name, got, expected)
-        if found is not None and found.key != "everywhere":  # which says no more than the numbers do
+        if found is not None and found.key not in ("everywhere", "not-finite"):  # which say no more than is said
             yield found
 
 
