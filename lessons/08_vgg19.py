@@ -3,15 +3,15 @@ VGG19: the walk down and back
 =============================
 
 Style transfer looks at pictures through a network that was trained for something else: to say what is on a
-photograph.  The network is called VGG19.  After lessons 4 to 7 you know every operation that it is made of.  What
-is new here is that they are stacked, one on the other, sixteen convolutions deep; that a loss may be asked for at
-any of them; and what the numbers in the middle of such a stack stand for.
+photograph.  The network is called VGG19.  After lessons 4 to 7 you know every operation that it is made of.  New
+here is that they are stacked, sixteen convolutions deep; that a loss may look at any of them; and what the numbers in
+the middle of such a stack stand for.
 
 After this lesson you can
 
 * read VGG19 as a table, and say of each row what shape it gives and how many weights it has,
 * walk down the table to the features of any layer, and back up to the gradient with respect to the pixels,
-* say why gradients are *added* where two paths meet, and show it on numbers,
+* add up the gradients of several losses where their paths meet, and check the result,
 * compute which pixels a number in the middle of the network can see,
 * make pictures of what a filter looks for, with nothing but the walk back,
 * scale every filter to a mean activation of 1 without changing what the network does.
@@ -28,8 +28,9 @@ symbol                       meaning
 :math:`M_l`                  its number of positions, :math:`H_l W_l`, as in the paper
 :math:`z_l`                  what its convolution gives, before the ReLU
 :math:`w_l, b_l`             its kernel, :math:`(3, 3, N_{l-1}, N_l)`, and its biases
+:math:`F * w`                the convolution of lesson 6, zeros around the border
 :math:`L`                    a loss, one number
-:math:`s_l, r_l, j_l`        start, size and jump of what a unit of layer l sees, in pixels
+:math:`s_l, r_l, j_l`        start and size of what a unit of layer l sees, and how far neighbours are apart, in pixels
 :math:`a_l`                  mean activation of each channel of layer l, :math:`N_l` numbers
 ===========================  ===============================================================================
 """
@@ -58,12 +59,12 @@ from scratchnst.weights.normalize import normalize
 # * a *pooling*, which halves height and width (lesson 5).
 #
 # The rows come in five blocks, each ended by a pooling, and a row is named by its block and its number in it:
-# ``conv3_2`` is the second convolution of the third block.  What comes out of a row are its *features*, also called
+# ``conv3_2`` is the second convolution of the third block.  A row of the table is also called a *layer* of the
+# network; the image is at the top, and *deeper* means further down.  What comes out of a row are its *features*, or
 # *activations*; one channel at one position is a *unit*.
 #
-# The original ends in three more layers that name the thing in the photograph.  Style transfer has no use for a name,
-# so the paper leaves them out, and so do we.  The paper also pools by averages where the original pools by maxima,
-# since its authors found the pictures slightly more appealing; so do we.
+# The original ends in three more layers that name the thing in the photograph.  Style transfer has no use for a name;
+# like the paper we leave them out, and pool by averages (lesson 5 said why).
 
 shapes, weights = vgg.kernel_shapes(), 0
 height, channels = 224, 3  # of the image
@@ -75,29 +76,24 @@ for row in vgg.table():
     else:
         channels = shapes[row.name][3]
         count = np.prod(shapes[row.name]) + channels  # a kernel for each output channel, and a bias
-        weights += count
+    weights += count
     print(f"{row.name:<10}{f'({height}, {height}, {channels})':<18}{count:>12,}")
 
-print(f"\n{len(shapes)} convolutions with {weights:,} weights in all")
-assert len(shapes) == 16
-assert weights == 20_024_384
+print(f"{len(shapes)} convolutions with {weights:,} weights in all")
+assert (len(shapes), weights) == (16, 20_024_384)
 
 # %%
-# Going down, pictures get smaller and channels more: fewer places, and more to say about each.
-#
-# The next lines load a network with trained weights.  Where VGG19's own are at hand it is VGG19 or what there is of
-# it, else the small *distilled* network that ships with this package.  That one was trained to see what VGG19's first
-# three blocks see, with the same kinds of rows under the same names and a third of the channels.  (It has side rows
-# as well, named ``like_...``, which lessons 9 and 10 use.  Here we follow the main road.)
-#
-# For this lesson the numbers are float64, so that what should be equal is equal to many digits.
+# Going down, there are fewer positions, and more channels to describe each.  The next lines load a network with
+# trained weights: VGG19 or what there is of it where its weights are at hand, else the small *distilled* network that
+# ships with this package.  That one was trained to see what VGG19's first three blocks see, with rows of the same
+# names and about a third of the channels.  (It has side rows as well, ``like_...``, of which lesson 10 makes use.)
+# In float64, what should be equal is equal to many digits.
 
 net = network().astype("float64")
 deepest = [row.name for row in net.layers if row.kind == "conv" and row.name < "conv4"][-1]  # three blocks will do
 rows = net.needed([deepest])  # the rows that the deepest convolution depends on: each reads the one above
 w = {name: kernel for name, (kernel, bias) in net.parameters.items()}
 b = {name: bias for name, (kernel, bias) in net.parameters.items()}
-
 print(f"{net.name}: {', '.join(row.name for row in rows)}")
 assert [row.kind for row in rows[:4]] == ["conv", "conv", "pool", "conv"]
 
@@ -107,20 +103,20 @@ assert [row.kind for row in rows[:4]] == ["conv", "conv", "pool", "conv"]
 #
 # A network expects its pixels as it met them in training: the original VGG19 blue before red, with the mean colour of
 # its photographs taken off.  That is the *preprocessing*, an affine map of each number by itself,
-# :math:`(\text{scale} \cdot x - \text{mean}) / \text{std}`.  Feeding a network the other order of colours raises no
-# error and gives bad pictures, so this package keeps the settings with the weights.
+# :math:`(\text{scale} \cdot x - \text{mean}) / \text{std}`.  The package keeps its settings with the weights.
 #
-# From there on the walk is what the table says.  For a row l that is a convolution, and for one that is a pooling:
+# From there on the walk is what the table says, with the preprocessed image as :math:`F_0`.  For a row l that is a
+# convolution (first line) or a pooling (second line),
 #
 # .. math::
 #
 #     \begin{aligned}
 #     z_l &= F_{l-1} * w_l + b_l, \qquad F_l = \max(z_l, 0) \\
-#     F_l &= \text{average of squares}(F_{l-1})
+#     F_l &= \text{the mean of each } 2 \times 2 \text{ square of } F_{l-1}
 #     \end{aligned}
 #
-# On the way down we keep what the way back will need: the shape at a pooling; :math:`F_l` at a ReLU, since it tells
-# where the ReLU let pass; :math:`w_l` at a convolution.
+# On the way down we keep what the way back will need: the shape at a pooling, :math:`F_l` at a ReLU (it tells where
+# the ReLU let pass), and :math:`w_l` at a convolution.
 
 
 def walk_down(x, w, b):
@@ -140,8 +136,7 @@ def walk_down(x, w, b):
     return features, caches
 
 
-side = full_size(96, 32)
-content, style = pictures(side)
+content, style = pictures(full_size(96, 32))
 image = content[np.newaxis]  # images come in batches, here a batch of one
 features, caches = walk_down(image, w, b)
 
@@ -151,12 +146,11 @@ for name, feature in features.items():
     print(f"{name:<8}{feature.shape!s:<20} {np.mean(feature > 0):.0%} of the units are active")
 
 # %%
-# The package's walk stands in ``scratchnst/network.py``, ``Network.forward``; it does the same for any table, and
-# lets features go as soon as nobody reads them any more.
+# The package's walk, ``Network.forward`` in ``scratchnst/network.py``, does the same for any table.
 #
-# Here are the three most active channels of some rows, bright where the unit is active.  The first row answers to
-# edges and colours where they are, pixel by pixel.  Further down the pictures get coarser and choosier: large parts
-# are dark, and what is bright is harder to name.
+# Here are the three most active channels of the first row of each block; the brighter, the more active a unit.  In
+# the first row edges and colours can be recognised, pixel by pixel.  Further down the pictures get coarser, and what
+# makes a unit bright is harder to name.
 
 looked_at = [row.name for row in rows if row.kind == "conv" and row.name.endswith("_1")]
 shown = {"the image": content}
@@ -164,12 +158,9 @@ for name in looked_at:
     feature = features[name][0]
     for channel in np.argsort(-feature.mean(axis=(0, 1)))[:3]:
         shown[f"{name}, channel {channel}"] = feature[:, :, channel]
-
 show_images(shown, columns=5)
 plt.show()
-
-heights = [features[name].shape[1] for name in looked_at]
-assert heights == sorted(heights, reverse=True)
+assert features[looked_at[1]].shape[1] == len(content) // 2
 
 # %%
 # The walk back
@@ -187,14 +178,14 @@ assert heights == sorted(heights, reverse=True)
 #     \frac{\partial L}{\partial F_{l-1}} &= \frac{\partial L}{\partial z_l} * \text{flipped } w_l && \text{(lesson 7)}
 #     \end{aligned}
 #
-# (flipped in both directions, and with its channels exchanged), and for a pooling each of the four pixels of a square
-# gets a quarter of what the square's mean is due (lesson 5).  The loop below is the one above, read from its end.
-# Compare them line by line.
+# (in both directions, its channels exchanged), and for a pooling each pixel of a square gets a quarter of what the
+# square's mean is due (lesson 5).  The loop below is the one above, read from its end; compare them line by line.
+# The package's walk gives the same, and the next section holds that one to differences.
 
 
 def walk_back(grad_y, caches):
     """Return dL/dx from dL/dF of the deepest row."""
-    for row, cache in zip(reversed(rows), reversed(caches)):
+    for row, cache in zip(reversed(rows), reversed(caches)):  # as long as there are rows; left is the first cache
         if row.kind == "pool":
             grad_y = average_pool.backward(grad_y, cache)
         else:
@@ -205,119 +196,68 @@ def walk_back(grad_y, caches):
 
 
 def energy(F):
-    """A first loss to try it on: half the mean square of all features; its gradient is F over their number."""
+    """A loss to try it on: half the mean square of the features.  Its gradient is F over their number."""
     return 0.5 * np.mean(F**2), F / F.size
 
 
 L, grad_F = energy(features[deepest])
 grad_x = walk_back(grad_F, caches)
-print(f"L = {L:.5g}; its gradient has the shape {grad_x.shape}, that of the image")
-assert grad_x.shape == image.shape
-
-# %%
-# Is it right?  One number decides: the slope along a random direction v.  The gradient promises
-# :math:`\langle \partial L / \partial x, v \rangle`; the central difference of lesson 2 measures it, with nothing but
-# the walk down.
-
-random = np.random.default_rng(0)
-v = random.standard_normal(image.shape)
-h = 1e-5
-
-
-def loss_at(x):
-    features, _ = walk_down(x, w, b)
-    return energy(features[deepest])[0]
-
-
-promised = np.sum(grad_x * v)
-measured = (loss_at(image + h * v) - loss_at(image - h * v)) / (2 * h)
-print(f"promised {promised:.10g}, measured {measured:.10g}")
-assert abs(promised - measured) < 1e-6 * abs(measured)
+_, cache = net.forward(image, [deepest])
+assert np.allclose(grad_x, net.backward({deepest: grad_F}, cache), rtol=1e-9, atol=0)  # the package's own walk
 
 # %%
 # Where paths meet
 # ----------------
 #
-# Style transfer's loss looks at several rows at once.  Then features have two readers: a loss, and the row below.
-# What is their gradient?  A small example first, with numbers in place of arrays:
-#
-# .. math::
-#
-#     u = 3x, \qquad t = u^2, \qquad L = 5u + t
-#
-# u is read twice: by the loss directly, and by t.  Move u by a little d.  The first summand of L moves by 5d, the
-# second by 2u d, and L by the sum of the two.  So :math:`\partial L/\partial u = 5 + 2u`, a term for each reader.  At
-# x = 2, u is 6, and :math:`\partial L/\partial x = (5 + 2 \cdot 6) \cdot 3 = 51`.
-#
-# In general, if F is read by k functions, :math:`L = L(f_1(F), \dots, f_k(F))`, the chain rule for several variables
-# says
+# Style transfer's loss looks at several rows at once.  Then the features F of a row have two readers: a loss, and the
+# row below.  Lesson 3 met this with single numbers: paths add.  With arrays, let F be read by k functions, so that
+# :math:`L = L(f_1(F), \dots, f_k(F))`.  A nudge of one unit :math:`F_i` moves every output :math:`f_{m,n}` of every
+# reader m, and each of these moves L:
 #
 # .. math::
 #
 #     \frac{\partial L}{\partial F_i}
-#     = \sum_{m=1}^{k} \sum_j \frac{\partial L}{\partial f_{m,j}} \, \frac{\partial f_{m,j}}{\partial F_i}
+#     = \sum_{m=1}^{k} \sum_n \frac{\partial L}{\partial f_{m,n}} \, \frac{\partial f_{m,n}}{\partial F_i}
 #
 # The inner sum is what the backward of reader m hands up; the outer sum adds the readers.  Hence the rule: **where
 # several readers hand back gradients for the same array, add them**, and only then go on.
-
-x, d = 2.0, 1e-6
-
-
-def small(x):
-    u = 3 * x
-    return 5 * u + u**2
-
-
-assert abs((small(x + d) - small(x - d)) / (2 * d) - 51) < 1e-6
-
-# %%
-# With a loss on a row half-way and one on the deepest, the walk back starts at the deepest row as before; when it
-# arrives at the other, it adds what the loss there hands in.  ``Network.backward`` does that for any number of rows;
-# in the exercise you will write it yourself.
 #
-# The gradient check of lesson 2, in its grown-up form, holds it to single pixels and to whole directions on a small
-# image.
+# So with a loss half-way and one on the deepest row, the walk back starts at the deepest row as before, and when it
+# arrives at the other, it adds what the loss there hands in.  ``Network.backward`` does that for any number of rows;
+# ``check_gradient`` (lesson 2) holds it against differences.  The exercise asks you to write it yourself.
 
 taps = looked_at[1:3]  # the first rows of the second and of the third block
+random = np.random.default_rng(0)
 small_image = random.uniform(0, 255, (1, 8, 8, 3))
 
 
-def two_losses(x):
-    """Half the mean squares at both rows, and the gradient of their sum."""
-    F, cache = net.forward(x, taps)
-    values, grads = zip(*(energy(F[name]) for name in taps))
-    return sum(values), net.backward(dict(zip(taps, grads)), cache)
+def losses_at(x, names):
+    """The sum of the energies of some rows, and its gradient by the package's walk."""
+    F, cache = net.forward(x, names)
+    values, grads = zip(*(energy(F[name]) for name in names))
+    return sum(values), net.backward(dict(zip(names, grads)), cache)
 
 
-report = check_gradient(two_losses, small_image, samples=full_size(12, 4))
-print(report)
+report = check_gradient(lambda x: losses_at(x, taps), small_image, samples=full_size(12, 4), name="two losses")
 assert report.passed
-
-# %%
-# Without the sum, it is wrong: each loss by itself gives another gradient, and neither is the whole.
-
-_, whole = two_losses(small_image)
-parts = []
-for name in taps:
-    F, cache = net.forward(small_image, [name])
-    parts.append(net.backward({name: energy(F[name])[1]}, cache))
-
+print(report)
+whole = losses_at(small_image, taps)[1]
+parts = [losses_at(small_image, [name])[1] for name in taps]
 shares = [np.linalg.norm(part) / np.linalg.norm(whole) for part in parts]
-print(f"gradients of the two losses alone, in lengths of the whole: {shares[0]:.2f} and {shares[1]:.2f}")
+print(f"the two gradients alone, in lengths of the whole: {shares[0]:.2f} and {shares[1]:.2f}")
 assert np.allclose(parts[0] + parts[1], whole)
-assert not np.allclose(parts[1], whole)
+assert not np.allclose(parts[0], whole) and not np.allclose(parts[1], whole)
 
 # %%
 # What a unit sees
 # ----------------
 #
 # A unit of the first row looks at 3x3 pixels.  One of the second looks at 3x3 units of the first, each of which looks
-# at 3x3 pixels: that makes 5x5 pixels.  What a unit can see of the image is called its *receptive field*.  We want it
-# for each row, so let us count along one axis; the other is alike.
-#
-# Say that unit p of row l sees :math:`r_l` pixels, from pixel :math:`s_l + j_l\, p` on.  So :math:`j_l`, the *jump*,
-# is how many pixels neighbouring units are apart.  The image itself: pixel p sees itself,
-# :math:`s_0 = 0,\ r_0 = 1,\ j_0 = 1`.
+# at 3x3 pixels: that makes 5x5 pixels.  What a unit can see of the image is its *receptive field*.  To find it for
+# each row, let us count along one axis; the other is alike.  Say that unit p of row l sees :math:`r_l` pixels, from
+# pixel :math:`s_l + j_l\, p` on.  So :math:`j_l`, the *jump*, is how many pixels neighbouring units are apart.  The
+# image itself is row 0: pixel p sees itself, :math:`s_0 = 0,\ r_0 = 1,\ j_0 = 1`.  (Near the border a field may begin
+# before pixel 0, where the zeros are.)
 #
 # A *convolution* 3 wide reads units p - 1, p and p + 1 of the row above.  The first of them begins to see at
 # :math:`s_{l-1} + j_{l-1}(p - 1)`, the last one begins :math:`2 j_{l-1}` further and sees :math:`r_{l-1}` pixels:
@@ -349,19 +289,18 @@ def receptive_fields(table):
 
 for name, (_, r, j) in receptive_fields(vgg.table()).items():
     print(f"{name:<8} sees {r:>3} x {r:<3} pixels; neighbours are {j:>2} pixels apart")
-
-sizes = receptive_fields(vgg.table())
-assert [sizes[name][1] for name in ("conv1_1", "conv1_2", "pool1", "conv2_1")] == [3, 5, 6, 10]
-assert sizes["conv5_1"][1] == 156
+sizes = [r for _, r, _ in receptive_fields(vgg.table()).values()]
+assert sizes[:4] == [3, 5, 6, 10]  # try these by hand
 
 # %%
-# Each pooling doubles the jump, so each convolution after it adds twice as much: that is how a stack of windows 3
-# wide comes to see most of a photograph of 224 pixels.
+# Each pooling doubles the jump, so each convolution after it adds twice as much: so windows 3 wide come to see a whole
+# photograph of 224 pixels.
 #
 # Is it true?  Ask the network.  Take as loss a single unit, one channel at one position: its gradient is 1 there and
-# 0 elsewhere.  The walk back brings it to the pixels, and can only reach those that the unit sees.  We do it for all
-# channels of a position at once, with random signs so that they do not stand in each other's way, and on noise, so
-# that the image favours no place.
+# 0 elsewhere.  The walk back brings it to the pixels, and can only reach those that the unit sees.  A unit may happen
+# to be silent, so we take all channels of a position at once, each with a random sign; and noise for an image, which
+# favours no place.  The figure shows how strongly each pixel moves the units in the middle (its square root, so that
+# the faint rim can be seen as well).
 
 
 def influence(name, size):
@@ -381,22 +320,22 @@ for name in [*looked_at, deepest]:
     s, r, j = receptive_fields(rows)[name]
     start = s + j * middle
     touched = np.flatnonzero(strength.max(axis=1) > 1e-9 * strength.max())  # beside it there is rounding, 1e-16
-    print(f"{name}: unit {middle} moves with rows {touched[0]} to {touched[-1]}, predicted {start} to {start + r - 1}")
+    print(f"{name}: unit {middle} sees pixels {touched[0]} to {touched[-1]}, predicted {start} to {start + r - 1}")
     assert touched[0] == max(start, 0)
     assert touched[-1] == min(start + r, size) - 1
     assert field(net, (size, size), name, unit(middle, middle)).top == touched[0]  # and the package's own
-    seen[f"{name}: {r} pixels"] = strength / strength.max()
-
-show_images(seen, columns=5)
+    seen[f"{name}: {r} x {r} pixels"] = np.sqrt(strength / strength.max())
+show_images(seen)
 plt.show()
 
 # %%
 # Inside its square the deepest unit is not fair: pixels in the middle count most, those at the rim hardly at all.
 # There are many paths from a pixel in the middle to the unit, and few from the rim (W. Luo and others,
-# `Understanding the effective receptive field <https://arxiv.org/abs/1701.04128>`_, 2016).  Count them: the inner
-# half of the square along each axis, a quarter of its area, holds far more than a quarter of the influence.
+# `Understanding the effective receptive field <https://arxiv.org/abs/1701.04128>`_, 2016).  If all pixels counted
+# alike, the inner half along each axis, a quarter of the area, would hold a quarter of the influence.
 
-inner = strength[start + r // 4 : start + r - r // 4, start + r // 4 : start + r - r // 4].sum() / strength.sum()
+half = slice(start + r // 4, start + r - r // 4)  # of the deepest field, the last in the loop above
+inner = strength[half, half].sum() / strength.sum()
 print(f"the inner quarter of the field of {deepest} holds {inner:.0%} of the influence")
 assert inner > 0.4
 
@@ -404,36 +343,25 @@ assert inner > 0.4
 # What the first filters look for
 # -------------------------------
 #
-# The kernels of the first row can be looked at as they are: each is 3x3 pixels with three colours.  A unit is the
-# inner product of its kernel with the pixels under it, so it answers most to a patch that looks like the kernel.
-# Preprocessing may have exchanged red and blue; its backward, which is linear, puts a kernel into RGB again.
+# The kernels of the first row can be looked at as they are: each is 3x3 pixels with three colours.  What enters the
+# ReLU of a unit is the inner product of its kernel with the pixels under it, plus a bias.  Among patches of the same
+# length the inner product is largest for the one that points where the kernel points (Cauchy and Schwarz), so a unit
+# looks for patches like its kernel.  Preprocessing may have exchanged red and blue; its backward, which is linear,
+# puts a kernel into RGB again.
 #
-# Below, grey means a weight of zero, and each kernel is scaled so that its largest weight just fits.  Look for three
-# kinds: flat ones, which are one colour, edges from dark to bright in some direction, and edges from one colour to
-# another.
+# Below, grey means a weight of zero.  Some kernels are nearly of one colour, some go from dark to bright in a
+# direction, or from one colour to another.
 
 first = rows[0].name
-kernels = np.moveaxis(w[first], 3, 0)  # (K, 3, 3, 3): one little image a kernel
-settings = net.preprocessing
-_, cache = preprocess.forward(kernels, settings.channels, settings.scale, settings.mean, settings.std)
-kernels = preprocess.backward(kernels, cache)
-liveliest = np.argsort(-features[first].mean(axis=(0, 1, 2)))[:24]
-
-tiles = [127.5 * (1 + kernels[k] / np.abs(kernels[k]).max()) for k in liveliest]
-tiles = [
-    np.pad(tile.repeat(8, axis=0).repeat(8, axis=1), ((2, 2), (2, 2), (0, 0)), constant_values=255) for tile in tiles
-]
-wall = np.concatenate([np.concatenate(tiles[start : start + 8], axis=1) for start in (0, 8, 16)])
-plt.figure(figsize=(8, 3))
-plt.imshow(wall / 255)
-plt.title(f"24 kernels of {first}, the most active one first")
-plt.axis("off")
+kernels = preprocess.backward(np.moveaxis(w[first], 3, 0), caches[0])  # (K, 3, 3, 3): one little image a kernel
+patches = 127.5 * (1 + kernels / np.abs(kernels).max(axis=(1, 2, 3), keepdims=True))
+liveliest = np.argsort(-features[first].mean(axis=(0, 1, 2)))[:12]
+show_images({f"{first}, kernel {k}": patches[k] for k in liveliest}, columns=6)
 plt.show()
-
 strongest = liveliest[0]
-patch = 127.5 * (1 + kernels[strongest] / np.abs(kernels[strongest]).max())
-answers = [net.forward(each[np.newaxis], [first])[0][first][0, 1, 1, strongest] for each in (patch, 255 - patch)]
-print(f"kernel {strongest} answers {answers[0]:.3g} to its own picture and {answers[1]:.3g} to the negative of it")
+tried = np.stack([patches[strongest], 255 - patches[strongest]])  # the kernel's picture and its negative
+answers = net.forward(tried, [first])[0][first][:, 1, 1, strongest]
+print(f"kernel {strongest} answers {answers[0]:.3g} to its own picture, {answers[1]:.3g} to the negative of it")
 assert answers[0] > answers[1]
 
 # %%
@@ -450,63 +378,53 @@ assert answers[0] > answers[1]
 #     \frac{\partial L}{\partial F_l[p, k']} = \begin{cases} 1/M_l & k' = k \\ 0 & \text{otherwise} \end{cases}
 #
 # walk that gradient back to the pixels, and climb: from faint noise, step by step *along* the gradient (D. Erhan and
-# others did it first, 2009; K. Simonyan and others for networks like this one, 2013).  Two additions keep it from
-# finding mere speckle: each step has the same size whatever the gradient's length, and after it the image is blurred
-# a little and kept within 0 to 255.
+# others, 2009; K. Simonyan and others, 2013).  Each step has the same size, whatever the gradient's length.  After it
+# the image is kept within 0 to 255, and blurred a little, lest mere speckle come out.
 
 
-def climb(name, channel, steps, size=40, blur=0.6, step=6.0):
-    """Return an image that makes a channel active, and its mean activation before and after."""
-    x = np.random.default_rng(1).normal(127.5, 10, (1, size, size, 3)).astype("float32")
-    activations = []
+def climb(name, channel, steps, blur=0.6, step=6.0):
+    """Return an image that makes a channel active, and how many times as active as at the start."""
+    x, answers = noise, []
     for _ in range(steps):
         F, cache = fast.forward(x, [name], training=False)
-        activations.append(F[name][..., channel].mean())
+        answers.append(F[name][..., channel].mean())
         grad = np.zeros_like(F[name])
         grad[..., channel] = 1 / grad[0, :, :, 0].size
         uphill = fast.backward({name: grad}, cache)
         x = x + step * uphill / np.sqrt(np.mean(uphill**2))
         x = gaussian_filter(x, (0, blur, blur, 0)).clip(0, 255)
-    return x[0], activations[0], activations[-1]
+    return x[0], answers[-1] / answers[0]
 
 
 fast = net.astype("float32")  # half the memory, twice as fast, and exact enough here
-second = [row.name for row in rows if row.kind == "conv" and row.name.endswith("_2")]
-noise = np.random.default_rng(1).normal(127.5, 10, (1, 40, 40, 3))
+noise = np.random.default_rng(1).normal(127.5, 10, (1, 40, 40, 3)).astype("float32")
 found = {}
-for name in [*second, deepest]:
-    answers = net.forward(noise, [name])[0][name].mean(axis=(0, 1, 2))
+for name in [*(name[:-1] + "2" for name in looked_at), deepest]:  # the second row of each block, and the deepest
+    answers = fast.forward(noise, [name])[0][name].mean(axis=(0, 1, 2))
     alive = np.flatnonzero(answers > 0.1 * answers.mean())  # where noise wakes nothing, there is no slope to climb
     for channel in alive[: full_size(4, 2)]:
-        picture, before, after = climb(name, channel, full_size(40, 6))
-        found[f"{name}, {channel}: x {after / before:.0f}"] = picture
-        assert after > 1.5 * before
-
+        picture, times = climb(name, channel, full_size(40, 6))
+        found[f"{name}, channel {channel}: {times:.0f} times"] = picture
+        assert times > 1.5
 show_images(found, columns=4)
 plt.show()
 
 # %%
-# The titles say how many times as active the channel is at the end.  From the top down: flat colours and fine
-# stripes, then broader stripes, curves and corners, then whole patterns, crossings, rows of dots, scales.  This is a
+# The titles say how many times as active the channel is at the end.  In the distilled network, from the top down:
+# flat colours and fine stripes; broader and bent stripes; then patterns of several colours, with crossings, rows of
+# dots, waves.  (Where a picture stays grey, the channel was silent there, and a silent unit has no slope.)  This is a
 # vocabulary of textures, and it is why these features are good for telling styles apart: lesson 10 will count how
-# often each occurs.
-
-# %%
+# often its words occur, and which occur together.
+#
 # Mean activation 1
 # -----------------
 #
 # One thing about these features is arbitrary: their size.  Multiply a kernel and its bias by 2 and halve the weights
-# that read this channel, and the network computes what it did.  Training left the sizes as they happened to come:
-
-conv_rows = [row for row in rows if row.kind == "conv"]
-means = {row.name: features[row.name].mean(axis=(0, 1, 2)) for row in conv_rows}  # a_l, a number a channel
-for name, mean in means.items():
-    print(f"{name}: mean activation {mean.mean():.4g}, from {mean.min():.2g} to {mean.max():.2g} by channel")
-
-# %%
-# A loss that squares features, and style even takes the fourth power of them, would listen to the loudest channels
-# and be deaf to the others.  So the paper scales every filter such that its mean activation over images and positions
-# is 1.  We can do that because neither operation minds a positive factor :math:`a`:
+# that read this channel, and what comes out further down stays the same.  Training left the sizes as they happened
+# to come, in some rows a hundred times apart (see the table below).  A loss that adds up squares of features (lesson
+# 9), or even fourth powers (lesson 10), would listen to the loudest channels and be deaf to the others.  So the paper
+# scales every filter such that its mean activation over images and positions is 1; here one image must do.  We may do
+# that because neither operation minds a positive factor :math:`a`:
 #
 # .. math::
 #
@@ -518,20 +436,22 @@ for name, mean in means.items():
 #
 # .. math::
 #
-#     w'_l[i,j,c,k] = w_l[i,j,c,k] \frac{a_{l-1}[c]}{a_l[k]}, \qquad b'_l[k] = \frac{b_l[k]}{a_l[k]}
+#     w'_l[q,c,k] = w_l[q,c,k] \frac{a_{l-1}[c]}{a_l[k]}, \qquad b'_l[k] = \frac{b_l[k]}{a_l[k]}
 #
-# Then the convolution of the new features with the new kernel is
+# where q is one of the nine places of the kernel, and :math:`F_{l-1}[q,c]` what lies under it.  Then the convolution
+# of the new features with the new kernel is
 #
 # .. math::
 #
-#     z'_l[k] = \sum_{i,j,c} \frac{F_{l-1}[c]}{a_{l-1}[c]}\, w_l[i,j,c,k] \frac{a_{l-1}[c]}{a_l[k]}
+#     z'_l[k] = \sum_{q,c} \frac{F_{l-1}[q,c]}{a_{l-1}[c]}\, w_l[q,c,k] \frac{a_{l-1}[c]}{a_l[k]}
 #     + \frac{b_l[k]}{a_l[k]} = \frac{z_l[k]}{a_l[k]}
 #
-# and the ReLU and the pooling pass the factor on: :math:`F'_l = F_l / a_l`, row by row down the table.  For the first
-# row the row above is the image, :math:`a_0 = 1`.
+# and the ReLU and the pooling pass the factor on: :math:`F'_l = F_l / a_l`, row by row down the table.  Above the
+# first row is the image, :math:`a_0 = 1`.
 #
 # A channel that is never active has :math:`a = 0`; dividing by it would be an error, and a channel that hardly ever
-# is active would become enormously loud.  So no :math:`a` counts as less than a twentieth of the median of its row.
+# is active would become enormously loud.  So no :math:`a` counts as less than a twentieth of the median of its row's
+# active channels.
 
 
 def scale_of(mean):
@@ -539,40 +459,31 @@ def scale_of(mean):
     return np.maximum(mean, 0.05 * np.median(mean[mean > 0]))
 
 
-a_above = np.ones(3)
+means = {row.name: features[row.name].mean(axis=(0, 1, 2)) for row in rows if row.kind == "conv"}
+a_above = np.ones(3)  # of the image
 scaled_w, scaled_b = {}, {}
-for row in conv_rows:
-    a = scale_of(means[row.name])
-    scaled_w[row.name] = w[row.name] * a_above[:, np.newaxis] / a
-    scaled_b[row.name] = b[row.name] / a
+for name, mean in means.items():
+    a = scale_of(mean)
+    scaled_w[name] = w[name] * a_above[:, np.newaxis] / a
+    scaled_b[name] = b[name] / a
     a_above = a
 
 rescaled, _ = walk_down(image, scaled_w, scaled_b)
 package = normalize(net, [content]).parameters  # scratchnst/weights/normalize.py does the same
-for row in conv_rows:
-    assert np.allclose(rescaled[row.name] * scale_of(means[row.name]), features[row.name])
-    assert np.allclose(scaled_w[row.name], package[row.name][0])
-    assert np.allclose(scaled_b[row.name], package[row.name][1])
+print(f"{'mean activation':<16}{'as trained':>18}{'scaled':>16}{'channels at 1':>16}")
+for name, mean in means.items():
+    a, new = scale_of(mean), rescaled[name].mean(axis=(0, 1, 2))
+    lively = mean >= a  # those that were divided by their own mean
+    before, after = (f"{each.min():.2g} to {each.max():.2g}" for each in (mean, new))
+    print(f"{name:<16}{before:>18}{after:>16}{lively.mean():>16.0%}")
+    assert np.allclose(rescaled[name] * a, features[name])
+    assert np.allclose(new[lively], 1) and np.all(new[~lively] < 1)
+    assert np.allclose(scaled_w[name], package[name][0]) and np.allclose(scaled_b[name], package[name][1])
 
 # %%
-# The same information in every row, and each channel with the same voice: all bars end at 1, but for the channels
-# that are hardly ever active.
-
-fig, axes = plt.subplots(1, 2, figsize=(9, 3), layout="constrained", sharey=True)
-for ax, title, source in ((axes[0], "as trained", features), (axes[1], "scaled", rescaled)):
-    for number, row in enumerate(conv_rows):
-        mean = np.sort(source[row.name].mean(axis=(0, 1, 2)))
-        ax.plot(number + np.linspace(0, 0.8, mean.size), np.maximum(mean, 1e-4), lw=2)
-    ax.set_yscale("log")
-    ax.set_xticks(np.arange(len(conv_rows)) + 0.4, [row.name for row in conv_rows], rotation=45, fontsize=8)
-    ax.set_title(f"{title}: mean activation of each channel, sorted in its row", fontsize=9)
-plt.show()
-
-ones = [np.isclose(rescaled[row.name].mean(axis=(0, 1, 2)), 1).mean() for row in conv_rows]
-print("share of channels with mean activation 1:", ", ".join(f"{share:.0%}" for share in ones))
-assert min(ones) > 0.5
-
-# %%
+# The network says what it said, and each channel says it with the same voice, but for those that are hardly ever
+# active in this picture.  The distilled network's deeper rows have many of them.
+#
 # Exercises
 # ---------
 #

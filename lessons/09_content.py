@@ -71,13 +71,14 @@ plt.show()
 assert np.isclose(distance(moved, content), distance(noisy, content))
 
 # %%
-# A distance of pixels cannot tell the two apart.  You can: one of them shows exactly what the original shows.
+# A distance of pixels cannot tell the two apart.  You can: the one shows what the original shows, the other is spoilt.
 #
-# Now ask the network, layer by layer, from the first to the deepest, and measure how far the features have gone, in
-# units of the features themselves.  VGG19's weights are first scaled to mean activation 1 (lesson 8).
+# Now ask the network, layer by layer, from the first to the deepest.  We measure how far the features have moved,
+# relative to their own root mean square.  VGG19's weights are first scaled to mean activation 1 (lesson 8); the
+# distilled network is taken as it comes, since here every layer is measured by itself.
 
 net = network()
-if not net.normalized:  # the distilled network comes normalized
+if not net.normalized:  # VGG19's own weights
     net = normalize(net, [content])
 layers = [row.name for row in net.layers if row.kind == "conv"]
 
@@ -96,8 +97,8 @@ gone_moved, gone_noisy = (
 plt.figure(figsize=(6, 3), layout="constrained")
 plt.plot(layers, gone_moved, "o-", label="moved by one pixel")
 plt.plot(layers, gone_noisy, "s-", label="noisy")
-plt.ylabel("change of the features")
-plt.title(f"How far {net.name}'s features go for two changes of equal size")
+plt.ylabel("change, relative to the features")
+plt.title(f"{net.name}: how far the features move, for equal changes of pixels")
 plt.xticks(rotation=45)
 plt.ylim(bottom=0)
 plt.legend()
@@ -108,16 +109,15 @@ assert gone_moved[-1] < gone_noisy[-1]
 
 # %%
 # At the first layer moving is the larger change; at the deepest it is clearly the smaller one.  Down there a unit
-# sees tens of pixels and hardly cares whether something is a pixel further left; and noise is nothing it was trained
-# to look for, but it disturbs what it looks for.  So *distance of deep features* comes nearer to "shows something
-# else" than distance of pixels does.
+# sees tens of pixels, and its neighbour is four pixels away or more: what is a pixel further right is nearly the same
+# to it.  So *distance of deep features* comes nearer to "shows something else" than distance of pixels does.
 
 # %%
 # Equation 1
 # ----------
 #
-# The paper's content loss is that distance, squared, halved and summed: over all positions i and channels j of one
-# layer
+# The paper's content loss measures the same with squares, added up and halved: over all positions i and channels j of
+# one layer
 #
 # .. math::
 #
@@ -159,8 +159,8 @@ assert loss == by_loops == 6
 #     = \frac{1}{2} \sum_{i,j} \frac{\partial}{\partial F_{ab}} (F_{ij} - P_{ij})^2
 #     = \frac{1}{2} \sum_{i,j} 2\, (F_{ij} - P_{ij}) \frac{\partial F_{ij}}{\partial F_{ab}}
 #
-# by the chain rule for the square.  The last factor is 1 for i = a and j = b, and 0 for every other element, which
-# does not depend on :math:`F_{ab}`.  Of the whole sum one term is left, and the 2 takes away the half:
+# by the chain rule for the square.  The last factor is 1 where i = a and j = b.  It is 0 for every other element: the
+# elements of F are variables of their own here.  Of the whole sum one term is left, and the 2 takes away the half:
 #
 # .. math::
 #
@@ -170,7 +170,7 @@ assert loss == by_loops == 6
 # That is what the half in (1) is for.  In words: each feature is pulled towards the content's, by as much as it is
 # off.
 #
-# In equation 7 the content loss will stand with a weight :math:`\alpha`.  Then
+# In the paper's total loss L, equation 7 (lesson 12), the content loss will stand with a weight :math:`\alpha`.  Then
 # :math:`\partial L / \partial \mathcal{L}_c = \alpha` comes from above, and the chain rule multiplies by it;
 # ``backward`` has it as its first argument.
 
@@ -222,7 +222,7 @@ assert np.array_equal(content_loss.equation_2(F_small, P_small), [[0, 0], [2, 2]
 # %%
 # Look at a single unit whose content feature is P = 1, and slide z.  On the right the loss is a parabola and its
 # slope pulls z towards 1.  On the left the loss is flat: F is 0 and should be 1, the loss knows it, and yet no small
-# change of z makes any difference.  Such a unit cannot be woken by its own gradient.
+# change of z makes any difference.  It is a dead unit (lesson 4), which its own gradient cannot wake.
 
 line = np.linspace(-2, 3, 501)
 F_line = np.maximum(line, 0)
@@ -244,9 +244,9 @@ away = np.abs(line) > 0.02  # from the kink
 assert np.allclose(measured[away], slopes[away], atol=0.02)
 
 # %%
-# How many units are in that state?  Start from white noise, as we soon shall, and count those that are silent though
-# the content's are not.  It is no small part, and still the picture will be found: a unit's z is a sum over many
-# pixels, which other units pull; when these have moved far enough, the silent unit wakes.
+# How many units are in that state?  Take white noise, with which we soon shall start, and count the units that are
+# silent though the content's are not.  It is no small part, and still the picture will be found: a unit's z is a sum
+# over many pixels, which other units pull; when these have moved far enough, the silent unit wakes.
 
 white_noise = random.normal(127.5, 20, content.shape)
 F_noise = features_of(white_noise)
@@ -288,8 +288,8 @@ print(report)
 assert report.passed
 
 # %%
-# ``Objective`` is the package's version: it computes the targets once, adds up as many layers as one likes, and hands
-# the result to an optimiser.
+# ``Objective`` is the package's version: it computes the targets once, and then gives loss and gradient for any image,
+# for as many layers as one likes.  (``tv_weight=0`` leaves out the total variation of lesson 1.)
 
 objective = Objective(exact, small_content, content_layers=[layer], content_weight=1, tv_weight=0, dtype="float64")
 loss, grad = content_objective(small_noise, layer, target, exact)
@@ -306,8 +306,8 @@ assert np.allclose(grad, package_grad)
 # with these features.  If the layer knew everything, it is the content; what the layer has thrown away will come out
 # as the noise left it, or as anything.  Paper, Figure 1, upper half.
 #
-# ``stylize`` runs an optimiser (L-BFGS, see lesson 11) and returns the image.  We take the second convolution of each
-# block, as in the paper, and the deepest one there is.
+# ``stylize`` runs an optimiser (L-BFGS, lesson 11) from a given start and returns the image.  We take the second
+# convolution of each block, as in the paper, and the deepest one there is.
 
 iterations = full_size(80, 25)
 chosen = [name for name in layers if name.endswith("_2")]
@@ -315,11 +315,11 @@ chosen += [name for name in layers[-1:] if name not in chosen and layers[-1] < "
 
 
 def reconstruct(layer, seed=0):
-    """Return a picture with the content's features at one layer, and how its features' distance has shrunk."""
+    """Return a picture with the content's features at one layer, and what part of the start's loss is left."""
     objective = Objective(net, content, content_layers=[layer], content_weight=1, tv_weight=0)
-    before = content_loss.forward(features_of(white_noise)[layer], P[layer])[0]
-    result = stylize(objective, iterations=iterations, seed=seed)
-    return result.image, result.loss / before
+    start = np.random.default_rng(seed).normal(127.5, 20, content.shape)
+    result = stylize(objective, start, iterations=iterations)
+    return result.image, result.loss / objective(start)[0]
 
 
 found = {"the content": content}
@@ -344,9 +344,13 @@ assert off[-1] > 1.5 * off[0]
 # the content, the arrangement of things, and let the exact pixel values go.  It is the same observation as in the
 # first section, seen from the other side, and it is what makes style transfer possible: there is room in the picture
 # that the content does not use.
+#
+# Is it the layer that forgets, or has the optimiser not finished?  The losses printed above are small fractions of
+# what they were, while the pixels are far off: the remaining difference hardly matters to the layer.
 
 plt.figure(figsize=(5, 3), layout="constrained")
 plt.bar(chosen, off, color="0.5")
+plt.xlabel("reconstructed from")
 plt.ylabel("root mean square, of 0-255")
 plt.title("How far the pixels of the reconstructions are off")
 plt.show()
@@ -358,19 +362,27 @@ assert off[0] == min(off)
 # --------------------------------
 #
 # If a layer throws something away, then different pictures have the same features there.  Start from two different
-# noises and reconstruct from the deepest of our layers: two pictures that the layer can hardly tell apart, nor from
-# the content.
+# noises and reconstruct from the deepest of our layers: two pictures that the layer can hardly tell from each other,
+# nor from the content.  How far they are apart we measure in pixels and in features alike, relative to the content's
+# contrast, which is its distance from its own mean.  (In the third picture grey means no difference.)
 
 deep = chosen[-1]
 one, another = found[f"from {deep}"], reconstruct(deep, seed=1)[0]
 show_images({"from noise 0": one, "from noise 1": another, "difference": 127.5 + (one - another)})
 plt.show()
 
+def apart(a, b, reference):
+    """Distance of a and b, relative to the contrast of the reference."""
+    return distance(a, b) / distance(reference, reference.mean())
+
+
 F_one, F_another = (features_of(image)[deep] for image in (one, another))
-apart_in_pixels = distance(one, another) / distance(one, one.mean())
-apart_in_features = distance(F_one, F_another) / distance(F_one, 0)
-print(f"apart by {apart_in_pixels:.0%} in pixels (of their contrast), and by {apart_in_features:.0%} in features")
-assert apart_in_features < apart_in_pixels
+in_pixels, in_features = apart(one, another, content), apart(F_one, F_another, P[deep])
+print(f"from each other:  {in_pixels:.0%} in pixels, {in_features:.0%} in features of {deep}")
+from_content = apart(one, content, content), apart(F_one, P[deep], P[deep])
+print(f"from the content: {from_content[0]:.0%} in pixels, {from_content[1]:.0%} in features")
+assert in_features < 0.5 * in_pixels
+assert from_content[1] < 0.5 * from_content[0]
 
 # %%
 # Exercises
@@ -378,9 +390,9 @@ assert apart_in_features < apart_in_pixels
 #
 # 1. Derive the gradient of :math:`\frac{1}{4} \sum (F - P)^4` and of :math:`\sum |F - P|`, with respect to F and with
 #    respect to z.  Which of the three losses cares most about a few features that are far off?
-# 2. Why is equation 1 a sum and not a mean?  By which factor must :math:`\alpha` change, when height and width of the
-#    images double, for the pull on each feature relative to a mean to stay as it is?
-# 3. In ``reconstruct``, start from ``style`` in place of noise (``stylize(objective, init=style)``).  Which traces of
+# 2. Equation 1 is a sum.  By which factor does it grow, roughly, when height and width of both images double?  With
+#    which :math:`\alpha` is it a mean, and what is then the gradient of :math:`\alpha \mathcal{L}_c` at one unit?
+# 3. In ``reconstruct``, start from ``style`` in place of noise (``stylize(objective, style)``).  Which traces of
 #    the start remain from ``conv1_2``, and which from the deepest layer?  Explain it with what the layers throw away.
 # 4. Give ``Objective`` two content layers, ``content_layers={"conv1_2": 1e-3, deep: 1}``.  What does the picture take
 #    from either?
