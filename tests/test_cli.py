@@ -559,10 +559,11 @@ def test_samples(folder, capsys):
 
 def test_version_and_help():
     assert run("--version").stdout.startswith("scratchnst 0.")
-    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"]):
+    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"], ["trace"]):
         done = run(*command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: ")
+        assert "%%" not in done.stdout
 
 
 def bad_files(folder):
