@@ -241,12 +241,12 @@ def losses_at(x, names):
 report = check_gradient(lambda x: losses_at(x, taps), small_image, samples=full_size(12, 4), name="two losses")
 assert report.passed
 print(report)
-whole = losses_at(small_image, taps)[1]
+_, whole = losses_at(small_image, taps)
 parts = [losses_at(small_image, [name])[1] for name in taps]
 shares = [np.linalg.norm(part) / np.linalg.norm(whole) for part in parts]
 print(f"the two gradients alone, in lengths of the whole: {shares[0]:.2f} and {shares[1]:.2f}")
 assert np.allclose(parts[0] + parts[1], whole)
-assert not np.allclose(parts[0], whole) and not np.allclose(parts[1], whole)
+assert not any(np.allclose(part, whole) for part in parts)
 
 # %%
 # What a unit sees
@@ -293,14 +293,12 @@ sizes = [r for _, r, _ in receptive_fields(vgg.table()).values()]
 assert sizes[:4] == [3, 5, 6, 10]  # try these by hand
 
 # %%
-# Each pooling doubles the jump, so each convolution after it adds twice as much: so windows 3 wide come to see a whole
-# photograph of 224 pixels.
-#
-# Is it true?  Ask the network.  Take as loss a single unit, one channel at one position: its gradient is 1 there and
-# 0 elsewhere.  The walk back brings it to the pixels, and can only reach those that the unit sees.  A unit may happen
-# to be silent, so we take all channels of a position at once, each with a random sign; and noise for an image, which
-# favours no place.  The figure shows how strongly each pixel moves the units in the middle (its square root, so that
-# the faint rim can be seen as well).
+# Each pooling doubles the jump, so each convolution after it adds twice as much, until windows 3 wide see a whole
+# photograph of 224 pixels.  Is it true?  Ask the network.  Take as loss a single unit, one channel at one position: its
+# gradient is 1 there and 0 elsewhere.  The walk back brings it to the pixels, and can only reach those that the unit
+# sees.  A unit may happen to be silent, so we take all channels of a position at once, each with a random sign; and
+# noise for an image, which favours no place.  The figure shows how strongly each pixel moves the units in the middle
+# (its square root, so that the faint rim can be seen as well).
 
 
 def influence(name, size):
@@ -477,8 +475,9 @@ for name, mean in means.items():
     before, after = (f"{each.min():.2g} to {each.max():.2g}" for each in (mean, new))
     print(f"{name:<16}{before:>18}{after:>16}{lively.mean():>16.0%}")
     assert np.allclose(rescaled[name] * a, features[name])
-    assert np.allclose(new[lively], 1) and np.all(new[~lively] < 1)
-    assert np.allclose(scaled_w[name], package[name][0]) and np.allclose(scaled_b[name], package[name][1])
+    assert np.array_equal(np.isclose(new, 1), lively)
+    assert np.allclose(scaled_w[name], package[name][0])
+    assert np.allclose(scaled_b[name], package[name][1])
 
 # %%
 # The network says what it said, and each channel says it with the same voice, but for those that are hardly ever

@@ -371,6 +371,7 @@ one, another = found[f"from {deep}"], reconstruct(deep, seed=1)[0]
 show_images({"from noise 0": one, "from noise 1": another, "difference": 127.5 + (one - another)})
 plt.show()
 
+
 def apart(a, b, reference):
     """Distance of a and b, relative to the contrast of the reference."""
     return distance(a, b) / distance(reference, reference.mean())

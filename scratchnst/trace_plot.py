@@ -76,7 +76,7 @@ def _draw_terms(axes: Any, trace: Trace) -> None:
     axes.axvline(len(trace.parts) - 0.5, color="0.7", lw=0.8)
     axes.set_xticks(places, [*(_label(trace, part) for part in trace.parts), "sum"], rotation=25, fontsize=7)
     axes.tick_params(axis="y", labelsize=7)
-    axes.set_title("dL/dpixel by terms, and the share of each; below, by positions", fontsize=9)
+    axes.set_title("dL/dpixel by terms, with the share of each; maps: by positions", fontsize=9)
     axes.legend(fontsize=7)
 
 
@@ -88,7 +88,7 @@ def _label(trace: Trace, part: Part) -> str:
 def _draw_map(figure: Any, axes: Any, trace: Trace, part: Part) -> None:
     """The share of the whole gradient that each position of the layer makes up."""
     window, shares = part.window, 100 * trace.share(part.positions)
-    axes.set_title(f"{part.name}, % of it", fontsize=9)
+    axes.set_title(f"{part.name}, % of the gradient", fontsize=9)
     if not shares.size:
         axes.text(0.5, 0.5, "no position sees the pixel", ha="center", fontsize=8, transform=axes.transAxes)
         return

@@ -359,7 +359,10 @@ class TestTrace:
             "third.png": images.load("third.png"),
         }
         colours = ", ".join(f"{value:.0f}" for value in starts[image][5, 7])
-        assert f"RGB {colours}, of the image: {image}" in capsys.readouterr().out
+        out = capsys.readouterr().out
+        assert f"RGB {colours}, of the image: {image}" in out
+        silent = {"content": 1, "style": 4}.get(image, 0)  # the content loss at its minimum; the four style losses
+        assert out.count("it does not push at all") == silent
 
     def test_at_the_content_nothing_but_style_pushes(self, folder, capsys):
         options = ["--image", "content", "--tv-weight", "0", "--style-weight", "0", "--pixel", "5,7", "--size", "24"]
@@ -559,10 +562,11 @@ def test_samples(folder, capsys):
 
 def test_version_and_help():
     assert run("--version").stdout.startswith("scratchnst 0.")
-    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"]):
+    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"], ["trace"]):
         done = run(*command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: ")
+        assert "%%" not in done.stdout
 
 
 def bad_files(folder):

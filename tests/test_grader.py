@@ -71,6 +71,10 @@ def said(grade, number=4):
 class TestFunction:
     """One function, examined in this process."""
 
+    def test_several_results_in_the_place_of_one(self):
+        assert "return only the one that is asked for" in examined("return x / 2, x").advice
+        assert "np.array" in examined("return [value / 2 for value in x]").advice
+
     def test_right(self):
         finding = examined("return x / 2")
         assert (finding.state, len(finding.passed)) == (PASSED, 3)

@@ -46,7 +46,7 @@ def add(commands) -> None:
         help="take the gradient of one pixel apart",
         description="Split dL/dpixel of equation 7, in float64, into everything that adds up to it: the terms, and "
         "within a term the channels and positions of its layer that push hardest. The share of the gradient that each "
-        "makes up is negative where it works against the whole; shares add up to 100 %%.",
+        "makes up is negative where it works against the whole; shares add up to 100 %.",
     )
     add_equation_7(parser)
     parser.add_argument(
@@ -154,9 +154,12 @@ def _table(found: Trace, objective: Objective, image: np.ndarray, arguments: arg
     yield f"  relative difference {found.error:.0e}"
     for part in found.parts:
         yield f"\n{_title(part, objective)}"
+        if not part.contributions.any():
+            yield "  it does not push at all"
         if part.name != TV:
             for channel in part.top_channels(arguments.top):
-                yield _row(found, f"channel {channel}", part.channels[channel])
+                if part.channels[channel].any():
+                    yield _row(found, f"channel {channel}", part.channels[channel])
         for place, contribution in _top_positions(part, arguments.top):
             where = _neighbour(place, found.pixel) if part.name == TV else f"position {place[0]},{place[1]}"
             yield _row(found, where, contribution, "" if part.name == TV else _seen(part, place, objective))

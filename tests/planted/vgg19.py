@@ -15,6 +15,7 @@ PLANTED = (
     ("as in a range", CLIP, "max(first, 0), min(last, length - 1) + 1", "last-excluded"),
     ("the second loss only", MEET, "average_pool.backward(grad_pooled, pool_cache)", "first-loss-forgotten"),
     ("the first loss only", MEET, "grad_1", "second-loss-forgotten"),
+    ("subtracted", MEET, "average_pool.backward(grad_pooled, pool_cache) - grad_1", "meeting-subtracted"),
     ("multiplied", MEET, "average_pool.backward(grad_pooled, pool_cache) * grad_1", "meeting-multiplied"),
     ("mean", MEET, "(average_pool.backward(grad_pooled, pool_cache) + grad_1) / 2", "meeting-averaged"),
     (

@@ -228,6 +228,11 @@ STYLE = Function(
             _variant(features=lambda z: z, mask=lambda z: 1.0),
         ),
         Mistake(
+            "relu-missing-forward",
+            "You have the mask of the ReLU, but the features in front of it are z itself. What makes F of z?",
+            _variant(features=lambda z: z),
+        ),
+        Mistake(
             "mask-inverted",
             "Your gradient passes exactly where it must not: on which side of 0 does a ReLU pass?",
             _variant(mask=lambda z: z <= 0),
@@ -264,6 +269,16 @@ STYLE = Function(
             "norm-missing",
             "You do not divide by anything. What stands in front of the sum of equation 4?",
             _variant(norm=lambda M, N: 1.0),
+        ),
+        Mistake(
+            "positions-missing",
+            "You divide by N^2 alone. What else does equation 4 divide by?",
+            _variant(norm=lambda M, N: N**2),
+        ),
+        Mistake(
+            "channels-missing",
+            "You divide by M^2 alone. What else does equation 4 divide by?",
+            _variant(norm=lambda M, N: M**2),
         ),
         Mistake(
             "positions-not-squared",

@@ -191,7 +191,7 @@ WALK = Function(
     ),
     tests=(
         Worked(
-            "one pixel by one: kernels with a centre only",
+            "kernels that are 0 but in their centre",
             (
                 [[[[1.0], [1.0]], [[1.0], [1.0]]]],
                 [[[[8.0]]]],
@@ -218,6 +218,11 @@ WALK = Function(
             "second-loss-forgotten",
             "Only the first loss has an effect: what comes back through the pooling is lost on the way.",
             lambda *arguments: _walk(*arguments, meet=lambda deep, own: own),
+        ),
+        Mistake(
+            "meeting-subtracted",
+            "Where the two gradients meet you subtract one. L is the sum of the two losses.",
+            lambda *arguments: _walk(*arguments, meet=np.subtract),
         ),
         Mistake(
             "meeting-multiplied",

@@ -110,11 +110,7 @@ def _numbers(values, name, expected):
     if values is None:
         raise Complaint(f"{name} is None: is it computed, and returned?", "returns-none")
     if isinstance(values, (list, tuple)) and np.ndim(expected):
-        raise Complaint(
-            f"{name} is a {type(values).__name__}, not an array.",
-            "type",
-            advice="NumPy's functions give arrays; np.array(...) makes one of a list of numbers.",
-        )
+        raise Complaint(f"{name} is a {type(values).__name__}, not an array.", "type", advice=_of_a_sequence(values))
     try:
         array = np.asarray(values)
     except Exception:  # of something that only looks like numbers
@@ -122,6 +118,13 @@ def _numbers(values, name, expected):
     if array.dtype.kind not in ("fiub" if np.asarray(expected).dtype == bool else "fiu"):
         raise Complaint(f"{name} is {_kind(values)}; it must be made of real numbers.", "type")
     return array
+
+
+def _of_a_sequence(values):
+    """What to do about a list or tuple in the place of an array."""
+    if any(isinstance(each, np.ndarray) for each in values):
+        return f"It holds {len(values)} things: return only the one that is asked for."
+    return "NumPy's functions give arrays; np.array(...) makes one of a list of numbers."
 
 
 def _wrong_shape(array, name, shape):
