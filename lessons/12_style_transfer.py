@@ -105,7 +105,7 @@ assert content.shape == style.shape == (side, side, 3)
 exact = net.astype("float64")  # for checks; pictures are computed in float32
 small = full_size(32, 16)
 small_content, small_style = (images.resize(image, small, small) for image in (content, style))
-alpha, beta = 1e-5, 1.0
+alpha_small, beta = 1e-5, 1.0
 
 
 def features_of(image, layers):
@@ -123,7 +123,7 @@ def equation_7(x):
     grad_F = dict.fromkeys(layers, 0.0)
 
     L_content, loss_cache = content_loss.forward(F[content_layer], P)
-    grad_F[content_layer] += content_loss.backward(alpha, loss_cache)
+    grad_F[content_layer] += content_loss.backward(alpha_small, loss_cache)
 
     L_style = 0.0
     for name, w in style_layers.items():
@@ -131,7 +131,7 @@ def equation_7(x):
         grad_F[name] += style_loss.backward(beta * w, loss_cache)
         L_style += w * E
 
-    return alpha * L_content + beta * L_style, exact.backward(grad_F, cache)[0]
+    return alpha_small * L_content + beta * L_style, exact.backward(grad_F, cache)[0]
 
 
 # %%
@@ -148,11 +148,11 @@ for direction in random.standard_normal((3, *x.shape)):
     assert np.isclose(slope, np.sum(grad_x * direction), rtol=1e-4)
 
 settings = {"tv_weight": 0, "dtype": "float64"}
-objective = Objective(net, small_content, [small_style], content_weight=alpha, style_weight=beta, **settings)
+objective = Objective(net, small_content, [small_style], content_weight=alpha_small, style_weight=beta, **settings)
 assert np.isclose(loss, objective(x)[0])
 assert np.allclose(grad_x, objective(x)[1], rtol=1e-6, atol=1e-9 * abs(grad_x).max())
 
-five = [Objective(net, small_content, content_weight=alpha, **settings)(x)[1]]
+five = [Objective(net, small_content, content_weight=alpha_small, **settings)(x)[1]]
 for name, w in style_layers.items():
     five.append(Objective(net, styles=[small_style], style_layers={name: w}, style_weight=beta, **settings)(x)[1])
 assert np.allclose(sum(five), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).max())
@@ -186,7 +186,7 @@ def transfer(init="noise", seed=0, **settings):
 
 
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))
-objective, painted, stages, evaluations = transfer()
+objective, painted, stages, evaluations = first_run = transfer()
 show_images({f"step {step}": image for step, image in stages.items()}, columns=6)
 plt.show()
 show_images({"content": content, "style": style, "content, painted like style": painted.image}, columns=3)
@@ -222,9 +222,9 @@ assert style_fell < content_fell
 assert np.isclose(sum(weight * last[name] for name, weight in weights.items()), evaluations[-1].loss, rtol=1e-4)
 
 # %%
-# The style losses fall by a factor of hundreds, the content loss by a factor of a few, and after some dozens of
-# evaluations content is what the sum mostly consists of. That does not mean that style has won. Style asks for
-# little, a few Gram matrices; thousands of pictures fulfil that. Content asks for every feature at its place.
+# The style losses fall to a few hundredths or less, the content loss to a third, and after some dozens of evaluations
+# content is what the sum mostly consists of. That does not mean that style has won. Style asks for little, a few Gram
+# matrices; thousands of pictures fulfil that. Content asks for every feature at its place.
 #
 # Why does the picture stop changing? At a minimum the gradient of the sum is zero,
 # :math:`\alpha \nabla L_{\text{content}} = -\beta \nabla L_{\text{style}}` but for the smoothness: *both wishes pull
@@ -298,7 +298,7 @@ axes.loglog(content_left, style_left, "o-")
 for name, *place in zip(factors, content_left, style_left):
     axes.annotate(f"alpha times {name}", place, xytext=(8, 2), textcoords="offset points")
 axes.set(xlabel="content loss, equation 1", ylabel="style loss, equation 5", title="What one costs the other")
-axes.margins(x=0.3, y=0.1)
+axes.margins(x=0.5, y=0.1)
 axes.tick_params(axis="x", which="minor", labelbottom=False)
 plt.show()
 
@@ -306,9 +306,10 @@ assert content_left[-1] < content_left[0], "the more content counts, the less of
 assert style_left[-1] > style_left[0], "and the more of the style's"
 
 # %%
-# From left to right: a texture in which the content hardly shows; strokes that follow the things; the things in the
-# style's colours; nearly the photograph, repainted with a fine brush. None of them is the right one. The curve says
-# why no picture could be better than these in both respects: at a minimum, whatever lowers one loss raises the other.
+# From left to right: a texture in which the content hardly shows; strokes that follow the things; things made of
+# strokes; and, edge by edge, the photograph, with the style's colours and grain. None of them is the right one. The
+# curve says why none is better than the others in both respects: at a minimum, whatever lowers one loss raises the
+# other.
 #
 # Which layer holds the content?
 # ------------------------------
@@ -352,23 +353,18 @@ assert kept[shallow_layer] > kept[content_layer]
 # The paper's Figure 6: the start is not part of equation 7, but a walk downhill ends in the valley in which it
 # begins.
 
-few = full_size(10, 3)
-shown = (few, iterations)
-begun, losses = {}, {}
-for init in ("content", "style", "noise"):
-    _, run, stages, evaluations = transfer(init)
-    begun |= {f"from {init}, {step} steps": image for step, image in stages.items()}
-    losses[init] = (evaluations[few].loss, run.loss)
-    print(f"from {init:8}: loss {losses[init][0]:.3g} soon, {losses[init][1]:.3g} in the end")
-another = transfer(seed=1)[1]
-for step in shown:
-    show_images({title: image for title, image in begun.items() if title.endswith(f" {step} steps")}, columns=3)
+few = full_size(10, 4)
+begun = {"content": transfer("content"), "style": transfer("style"), "noise": first_run}
+for step in (few, iterations):
+    show_images({f"from {init}, step {step}": stages[step] for init, (_, _, stages, _) in begun.items()}, columns=3)
     plt.show()
+another = transfer(seed=1)[1]
 show_images({"from one noise": painted.image, "from another": another.image}, columns=2)
 plt.show()
 
-soon, in_the_end = (max(values) / min(values) for values in zip(*losses.values()))
-print(f"the highest loss over the lowest: {soon:.1f} soon, {in_the_end:.2f} in the end")
+losses = [(evaluations[few].loss, run.loss) for _, run, _, evaluations in begun.values()]
+soon, in_the_end = (max(values) / min(values) for values in zip(*losses))
+print(f"the highest of the three losses over the lowest: {soon:.1f} soon, {in_the_end:.2f} in the end")
 assert in_the_end < soon
 assert abs(another.loss / painted.loss - 1) < 0.3, "two noises end at about the same loss,"
 assert np.sqrt(np.mean((another.image - painted.image) ** 2)) > 10, "and with different pictures"
@@ -411,10 +407,10 @@ for axes, (title, image) in zip(grid, by_sizes.items()):
 plt.show()
 
 # %%
-# Both pictures have had the same number of steps. On the left the strokes are thin, whirls are rare, and large areas
-# have one colour as the noise had one grey; on the right the strokes bend together over a quarter of the picture. To
-# measure it, look from further away: shrink both to half their size and take the style loss there. And the right one
-# was faster, since most of its steps were on a quarter of the pixels.
+# Both pictures have had the same number of steps. On the left are thin strokes that turn this way and that, as they
+# happened to begin in the noise. On the right they bend together, over a quarter of the picture. To measure it, look
+# from further away: shrink both to half their size and take the style loss there. And the right one was faster, since
+# most of its steps were on a quarter of the pixels.
 
 half = objective_at(large // 2, large // 2)
 from_afar = []
@@ -455,10 +451,10 @@ def of_vector(v):
     return loss, grad_x.ravel()
 
 
-alpha = 1e-5
 steps = full_size(10, 4)
 ours = lbfgs_native(of_vector, x.ravel(), steps).x.reshape(small_content.shape)
-package = stylize(Objective(net, small_content, [small_style], content_weight=alpha, **settings), x, iterations=steps)
+objective = Objective(net, small_content, [small_style], content_weight=alpha_small, style_weight=beta, **settings)
+package = stylize(objective, x, iterations=steps)
 print(f"after {steps} steps our picture differs by {abs(ours.clip(0, 255) - package.image).max():.2g} of 255")
 assert np.allclose(ours.clip(0, 255), package.image, atol=0.5)
 
