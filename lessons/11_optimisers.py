@@ -81,6 +81,11 @@ def watched(f):
     return f_watched, seen
 
 
+circles, seen = watched(lambda x: (x @ x / 2, x))  # lesson 1's landscape around 0, with its gradient
+gradient_descent(circles, np.array([4.0, 8.0]), steps=3, rate=0.5)
+print("evaluated at", *(x for x, _ in seen))
+assert np.allclose([x for x, _ in seen], [[4, 8], [2, 4], [1, 2]]), "every step halves what is left"
+
 # %%
 # A narrow bowl, by hand
 # ----------------------
