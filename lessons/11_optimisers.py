@@ -29,7 +29,7 @@ symbol                 meaning
 :math:`\kappa`         the condition number, :math:`\lambda_{\max} / \lambda_{\min}`
 :math:`u, m, v`        running sums and means of gradients and of their squares
 :math:`H`              a guess of :math:`B^{-1}`
-:math:`d, t`           a direction, and how far to go along it
+:math:`d, t`           a direction, and how far to go along it (with Adam, :math:`t` counts steps)
 :math:`\varphi(t)`     the loss along a direction, :math:`f(x + t d)`; :math:`\varphi'` is its derivative
 :math:`s, y`           a step, and how the gradient has changed along it (no output of an operation here)
 :math:`\rho`           :math:`1 / (y^T s)`
@@ -80,6 +80,11 @@ def watched(f):
 
     return f_watched, seen
 
+
+circles, seen = watched(lambda x: (x @ x / 2, x))  # lesson 1's landscape around 0, with its gradient
+gradient_descent(circles, np.array([4.0, 8.0]), steps=3, rate=0.5)
+print("evaluated at", *(x for x, _ in seen))
+assert np.allclose([x for x, _ in seen], [[4, 8], [2, 4], [1, 2]]), "every step halves what is left"
 
 # %%
 # A narrow bowl, by hand
@@ -171,9 +176,11 @@ assert abs(gradient_descent(f, start, 20, 0.23)[1]) > 1, "a rate that is too lar
 #       = \frac{\lambda_{\max} - \lambda_{\min}}{\lambda_{\max} + \lambda_{\min}}
 #       = \frac{\kappa - 1}{\kappa + 1}
 #
-# One more digit takes :math:`k` steps with :math:`r^k = 1/10`, so :math:`k = \ln 10 / (-\ln r)`. For large
-# :math:`\kappa`, :math:`\ln r \approx -2/\kappa` and :math:`k \approx 1.15 \, \kappa`. **The number of steps grows in
-# proportion to the condition number.** (A bowl is :math:`\sqrt{\kappa}` times as long as wide.)
+# One more digit takes :math:`k` steps with :math:`r^k = 1/10`, so :math:`k = \ln 10 / (-\ln r)`. With
+# :math:`r = (1 - 1/\kappa) / (1 + 1/\kappa)`, for large :math:`\kappa` it is :math:`\ln r \approx -2/\kappa` and
+# :math:`k \approx 1.15 \, \kappa`. **The number of steps grows in proportion to the condition number.** (Along a
+# contour, axis by axis, :math:`\lambda_i z_i^2` is the same, so a bowl is :math:`\sqrt{\kappa}` times as long as
+# wide.)
 
 random = np.random.default_rng(0)
 turn, _ = np.linalg.qr(random.standard_normal((5, 5)))  # its columns: five orthogonal directions
@@ -225,7 +232,7 @@ def rosenbrock_hessian(x):
 start, goal = np.array([-1.2, 1.0]), np.array([1.0, 1.0])
 assert check_gradient(rosenbrock, start).passed
 columns = [(rosenbrock(start + h)[1] - rosenbrock(start - h)[1]) / 2e-5 for h in 1e-5 * np.eye(2)]
-assert np.allclose(np.stack(columns, axis=1), rosenbrock_hessian(start)), "a difference of gradients is a column of B"
+assert np.allclose(np.stack(columns, axis=1), rosenbrock_hessian(start)), "columns of B"
 
 low, high = np.linalg.eigvalsh(rosenbrock_hessian(goal))
 print(f"at the minimum: curvatures {low:.3f} and {high:.1f}, kappa = {high / low:.0f}")
@@ -275,7 +282,8 @@ plt.show()
 # what quarrels is damped. B. Polyak (1964) called it the method of the *heavy ball*: it rolls on.
 #
 # How much it helps can be derived as above; exercise 2 leads to the answer, which is the same formula with
-# :math:`\sqrt{\kappa}` in place of :math:`\kappa`. Here is the measurement, on the bowl with :math:`\kappa = 100`:
+# :math:`\sqrt{\kappa}` in place of :math:`\kappa`. Here is the measurement, on the bowl with :math:`\kappa = 100`,
+# with the rate and the :math:`\beta` that exercise 2 finds:
 
 
 def heavy_ball(f, x, steps, rate, beta):
@@ -299,15 +307,14 @@ assert abs(rolling ** (1 / 150) / (9 / 11) - 1) < 0.05, "9/11 a step, in place o
 # Adam
 # ----
 #
-# Momentum still has one rate for all unknowns. An argument that this cannot be right: say that :math:`x_1` is a
-# length in metres, and the loss is in euros. Then the slope is in euros per metre, but a step must be in metres. In
-# millimetres the same slope is a number 1000 times *smaller*, and the step ought to be a number 1000 times *larger*.
-# Whether a rate is right depends on the units that somebody happened to choose.
+# Momentum still takes the size of a slope for a measure of how far to go. It is a poor one: in the narrow bowl the
+# slope is largest across, where there is the least way to go. And multiply the loss by 1000, and every step is 1000
+# times as long, though all valleys are where they were. So divide each unknown's slope by its own usual size. What is
+# left is a number of about 1 that has a sign, and a rate of 5 means "move by about 5".
 #
-# A cure: divide each unknown's slope by its own usual size. Then all units are gone, and a rate of 5 means "move by
-# about 5". *Adam* (D. P. Kingma and J. Ba, 2015) takes a running mean of the gradient for the direction, which is
-# momentum once more, and a running mean of its square for the size. For each unknown by itself (squares, roots and
-# divisions are element by element):
+# *Adam* (D. P. Kingma and J. Ba, 2015) takes a running mean of the gradient for the direction, which is momentum once
+# more, and a running mean of its square for the size. For each unknown by itself (squares, roots and divisions are
+# element by element):
 #
 # .. math::
 #
@@ -343,7 +350,7 @@ uncorrected = (1 - 0.9**t) / np.sqrt(1 - 0.999**t)  # m / sqrt(v) where all grad
 _, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 axes.plot(t, uncorrected, label="without the correction")
 axes.plot(t, np.ones_like(t), label="with it")
-axes.set(xlabel="number of the step, t", ylabel="step / rate", ylim=(0, None), title="Adam, all gradients being equal")
+axes.set(xlabel="number of the step, t", ylabel="step / rate", ylim=(0, None), title="Adam, equal gradients")
 axes.legend()
 plt.show()
 
@@ -354,7 +361,8 @@ assert uncorrected.max() > 6
 
 # %%
 # If a valley lies along an axis, Adam does not even notice that it is narrow. If it lies aslant, both unknowns have
-# slopes of the same size, and dividing by sizes changes nothing. Adam cures a bad choice of units, but not a valley.
+# slopes of the same size, and dividing by sizes changes nothing. Adam cures slopes of different sizes, but not a
+# valley.
 
 
 def steps_of_adam(B, x):
@@ -390,9 +398,10 @@ assert turned > 10 * along_an_axis
 #     d = -B^{-1} g
 #
 # *Newton's step*. If :math:`f` is a bowl the formula is exact, and one step leads to the minimum, whatever
-# :math:`\kappa` is. The units are right, too: :math:`B` is in euros per metre squared, so :math:`B^{-1} g` is in
-# metres. Gradient descent is what remains for those who know nothing of :math:`B`, and take :math:`\eta I` for
-# :math:`B^{-1}`.
+# :math:`\kappa` is. Even the units are right. Say that :math:`x` is in metres and :math:`f` in euros. A slope is in
+# euros per metre, and gradient descent adds it to metres; but :math:`B` is in euros per metre squared, so
+# :math:`B^{-1} g` is in metres. Gradient descent is what remains for those who know nothing of :math:`B`, and take
+# :math:`\eta I` for :math:`B^{-1}`.
 
 B, x = np.diag([1.0, 1e6]), np.array([1.0, 1.0])
 assert np.allclose(x - np.linalg.solve(B, B @ x), 0), "one step, at kappa = a million"
@@ -467,7 +476,8 @@ assert round((256 * 256 * 3) ** 2 * 8 / 1e9) == 309, "gigabytes, 8 bytes a numbe
 # * First term: :math:`y^T H' y = y^T s = 1 / \rho`, so it is :math:`a^2 / \rho = \rho \, (s^T q)^2`.
 # * Second term: :math:`y^T H' = (H' y)^T = s^T`, and :math:`s^T V q = 0`. It vanishes.
 #
-# This is so for every :math:`q`. A symmetric matrix is known from the values of :math:`q^T H' q`, hence
+# This is so for every :math:`q`. A symmetric matrix is known from such values (those for unit vectors give its
+# diagonal, those for sums of two unit vectors the rest), hence
 #
 # .. math::
 #
@@ -549,7 +559,7 @@ assert np.linalg.norm(x) < 1e-6
 #
 # .. math::
 #
-#     \gamma = \frac{s^T y}{y^T y}, \qquad \text{with the newest pair}
+#     \gamma = \frac{s^T y}{y^T y}, \qquad \text{with the newest pair, which knows the valley as it is here}
 #
 # By hand, with one pair: :math:`s = (1, 0)`, :math:`y = (2, 1)`, and :math:`q = (1, 1)`. So :math:`\rho = 1/2`,
 # :math:`\gamma = 2/5`, :math:`\alpha = 1/2`. Line 1 gives :math:`q - \alpha y = (0, 1/2)`, line 2
@@ -642,12 +652,14 @@ assert 31e6 < 2 * 10 * (256 * 256 * 3) * 8 < 32e6
 #     |\varphi'(t)| \le c_2 \, |\varphi'(0)| \qquad \text{(the strong condition of P. Wolfe, 1969)}
 #
 # **Such a step exists**, if :math:`f` is bounded below and :math:`c_1 < c_2`. The straight line
-# :math:`\varphi(0) + c_1 t \varphi'(0)` falls for ever; :math:`\varphi` starts out below it and cannot stay there, so
-# they meet, first at some :math:`t_1`. Up to there Armijo is content. By the mean value theorem there is a
-# :math:`t_2` before :math:`t_1` with :math:`\varphi'(t_2) = (\varphi(t_1) - \varphi(0)) / t_1 = c_1 \varphi'(0)`, and
-# there Wolfe is content as well.
+# :math:`\varphi(0) + c_1 t \varphi'(0)` falls for ever; :math:`\varphi` starts out below it, being steeper, and
+# cannot stay there, so they meet, first at some :math:`t_1`. Up to there Armijo is content. By the mean value theorem
+# there is a :math:`t_2` before :math:`t_1` with
+# :math:`\varphi'(t_2) = (\varphi(t_1) - \varphi(0)) / t_1 = c_1 \varphi'(0)`, and there Wolfe is content as well,
+# since :math:`c_1 < c_2`.
 #
-# **And it keeps BFGS safe.** After such a step, with :math:`s = t d`,
+# **And it keeps BFGS safe.** After such a step, :math:`s = t d`. As :math:`\varphi'(0) < 0` and
+# :math:`\varphi'(t) \ge -c_2 \, |\varphi'(0)|`,
 #
 # .. math::
 #
@@ -690,6 +702,8 @@ assert found.loss <= values[0] + 0.01 * found.step * slopes[0]
 assert abs(found.slope) <= 0.1 * abs(slopes[0])
 
 # %%
+# In the figure, blue is where Armijo is content, green where Wolfe is, too.
+
 _, axes = plt.subplots(figsize=(8, 4), layout="constrained")
 armijo = values[0] + 0.01 * t * slopes[0]
 falls, flat = values <= armijo, abs(slopes) <= 0.1 * abs(slopes[0])
@@ -700,7 +714,7 @@ axes.fill_between(t, 0, 150, where=falls & flat, color="tab:green", alpha=0.5, l
 for number, (x, loss) in enumerate(tried, start=1):
     axes.plot((x - start) @ direction, loss, "o", color="tab:red")
     axes.annotate(str(number), ((x - start) @ direction, loss), xytext=(5, 6), textcoords="offset points")
-axes.set(xlabel="t", ylabel=r"$\varphi(t)$", ylim=(0, 150), title="Along the first direction in Rosenbrock's valley")
+axes.set(xlabel="t", ylabel=r"$\varphi(t)$", ylim=(0, 150), title="The first direction in Rosenbrock's valley")
 axes.legend(loc="upper center")
 plt.show()
 assert len(tried) <= 4
@@ -781,8 +795,8 @@ layer = list(net.defaults.style_layers)[1]
 
 
 def content_objective(side, dtype):
-    content, _ = pictures(side)
-    return Objective(net, content, content_layers=[layer], content_weight=1, tv_weight=0, normalized=True, dtype=dtype)
+    settings = {"content_layers": [layer], "content_weight": 1, "tv_weight": 0, "normalized": True}
+    return Objective(net, pictures(side)[0], **settings, dtype=dtype)
 
 
 side, h = full_size(12, 6), 1e-3
@@ -795,7 +809,7 @@ print(f"{net.name}, {layer}: curvatures from {curvatures[0]:.2g} down to {curvat
 _, axes = plt.subplots(figsize=(7, 3.5), layout="constrained")
 axes.semilogy(np.maximum(curvatures, curvatures[0] * 1e-9), ".")
 axes.axhline(curvatures[0] / 300, color="tab:red", label=r"$\lambda_{\max} / 300$")
-axes.set(xlabel="direction, the steepest first", ylabel=r"curvature $\lambda_i$", title="The Hessian of a content loss")
+axes.set(xlabel="direction, the steepest first", ylabel=r"curvature $\lambda_i$", title="Hessian of a content loss")
 axes.legend()
 plt.show()
 
@@ -806,7 +820,7 @@ assert curvatures[0] > 1e4 * curvatures[-1], "a condition number of ten thousand
 # The curvatures run through many powers of ten: the valley of an image is narrower than Rosenbrock's, and in hundreds
 # of directions at once. With the rate :math:`1 / \lambda_{\max}`, gradient descent multiplies coordinate :math:`i` by
 # :math:`(1 - \lambda_i / \lambda_{\max})^k` in :math:`k` steps. So in 300 steps it hardly touches the directions
-# below the red line, which are the most. Losses that fall fast and then hardly at all: this is why.
+# below the red line, which are most of them. Losses that fall fast and then hardly at all: this is why.
 #
 # A race on an image
 # ------------------
@@ -840,6 +854,8 @@ for name, run in runs.items():
     run(f)
 
 # %%
+# The lowest loss after so many evaluations, and the pictures after 25 of them and after all:
+
 _, axes = plt.subplots(figsize=(8, 4.5), layout="constrained")
 lowest = {name: np.minimum.accumulate(trace[:evaluations]) / trace[0] for name, trace in losses.items()}
 for name, trace in lowest.items():

@@ -53,9 +53,9 @@ from scratchnst.weights.normalize import normalize
 #     L_{\text{total}}(p, a, x) = \alpha \, L_{\text{content}}(p, x) + \beta \, L_{\text{style}}(a, x)
 #     \qquad \text{(equation 7)}
 #
-# There is no picture for which both are zero. You have met such a sum in lesson 1, where a picture was to be close to
-# a noisy one, and smooth: the minimum is a compromise. Where it lies depends on :math:`\alpha / \beta` only, since
-# multiplying both by ten makes the whole landscape ten times as high and moves no valley.
+# As a rule there is no picture for which both are zero. You have met such a sum in lesson 1, where a picture was to
+# be close to a noisy one, and smooth: the minimum is a compromise. Where it lies depends on :math:`\alpha / \beta`
+# only, since multiplying both by ten makes the whole landscape ten times as high and moves no valley.
 
 side = full_size(128, 48)
 content, style = pictures(side)
@@ -81,31 +81,33 @@ assert content.shape == style.shape == (side, side, 3)
 #     = \alpha \, \frac{\partial L_{\text{content}}}{\partial x}
 #     + \beta \sum_l w_l \, \frac{\partial E_l}{\partial x}
 #
-# With four style layers that is five gradients, and each could be computed by a walk back of its own. One is enough.
-# Let :math:`J` be the Jacobian of everything between :math:`x` and a layer. Then (lesson 3) a walk back multiplies
-# what arrives there by :math:`J^T`. And :math:`J^T u + J^T v = J^T (u + v)`: *what arrives at the same place may be
-# added before it travels on*. So the walk back starts at the deepest layer with a loss, and at each layer that has
-# one on the way it adds that layer's own gradient to what comes from below.
+# That is one gradient for the content and one for each style layer, and each could be computed by a walk back of its
+# own. One walk is enough for all. Let :math:`J` be the Jacobian of everything between :math:`x` and a layer. Then
+# (lesson 3) a walk back multiplies what arrives there by :math:`J^T`. And :math:`J^T u + J^T v = J^T (u + v)`: *what
+# arrives at the same place may be added before it travels on*. So the walk back starts at the deepest layer with a
+# loss, and at each layer that has one on the way it adds that layer's own gradient to what comes from below.
 #
 # A toy to see it: numbers in place of features, :math:`F_1 = 2x` and :math:`F_2 = 3 F_1`. Say that the losses have
 # the slope 5 at :math:`F_1` and 7 at :math:`F_2`. Two walks: :math:`2 \cdot 5 = 10` and
 # :math:`2 \cdot 3 \cdot 7 = 42`, together 52. One walk: at :math:`F_2` 7, which arrives at :math:`F_1` as
 # :math:`3 \cdot 7 = 21`; there it meets 5, and :math:`2 \cdot 26 = 52`.
 #
-# What each layer adds is known from lessons 9 and 10:
+# What a layer adds is known from lessons 9 and 10, here with the weights in front:
 #
 # .. math::
 #
-#     \underbrace{\alpha \, (F_l - P_l)}_{\text{if content is taken here}}
-#     \; + \; \underbrace{\beta \, w_l \, \frac{1}{N_l^2 M_l^2} \, F_l \, (G_l - A_l)}_{\text{if style is taken here}}
+#     \begin{aligned}
+#     \text{content:} \quad & \alpha \, (F_l - P_l) \\
+#     \text{style:} \quad & \beta \, w_l \, \frac{1}{N_l^2 M_l^2} \, F_l \, (G_l - A_l)
+#     \end{aligned}
 #
-# (The case "0 if F < 0" of equations 2 and 6 is the ReLU's, which comes next on the way back.) In code, with the
-# package's parts:
+# and, where a layer has both, the sum of the two. (The case "0 if F < 0" of equations 2 and 6 is the ReLU's, which
+# comes next on the way back.) In code, with the package's parts:
 
 exact = net.astype("float64")  # for checks; pictures are computed in float32
 small = full_size(32, 16)
 small_content, small_style = (images.resize(image, small, small) for image in (content, style))
-alpha, beta = 1e-5, 1.0
+alpha_small, beta = 1e-5, 1.0
 
 
 def features_of(image, layers):
@@ -123,7 +125,7 @@ def equation_7(x):
     grad_F = dict.fromkeys(layers, 0.0)
 
     L_content, loss_cache = content_loss.forward(F[content_layer], P)
-    grad_F[content_layer] += content_loss.backward(alpha, loss_cache)
+    grad_F[content_layer] += content_loss.backward(alpha_small, loss_cache)
 
     L_style = 0.0
     for name, w in style_layers.items():
@@ -131,12 +133,12 @@ def equation_7(x):
         grad_F[name] += style_loss.backward(beta * w, loss_cache)
         L_style += w * E
 
-    return alpha * L_content + beta * L_style, exact.backward(grad_F, cache)[0]
+    return alpha_small * L_content + beta * L_style, exact.backward(grad_F, cache)[0]
 
 
 # %%
 # Three checks: the gradient against central differences along random directions (lesson 2); against the package's
-# ``Objective``, which does the same; and against the five walks, each term being an objective by itself.
+# ``Objective``, which does the same; and against a walk for each term, which then is an objective by itself.
 
 random = np.random.default_rng(0)
 x = random.normal(127.5, 20, small_content.shape)
@@ -144,18 +146,20 @@ loss, grad_x = equation_7(x)
 h = 1e-6  # so small that hardly a ReLU crosses its kink (lesson 4)
 for direction in random.standard_normal((3, *x.shape)):
     slope = (equation_7(x + h * direction)[0] - equation_7(x - h * direction)[0]) / (2 * h)
-    print(f"slope along a random direction: {slope:.9g}, promised by the gradient: {np.sum(grad_x * direction):.9g}")
-    assert np.isclose(slope, np.sum(grad_x * direction), rtol=1e-4)
+    promised = np.sum(grad_x * direction)
+    print(f"slope along a random direction: {slope:.9g}, promised by the gradient: {promised:.9g}")
+    assert np.isclose(slope, promised, rtol=1e-4)
 
 settings = {"tv_weight": 0, "dtype": "float64"}
-objective = Objective(net, small_content, [small_style], content_weight=alpha, style_weight=beta, **settings)
+objective = Objective(net, small_content, [small_style], content_weight=alpha_small, style_weight=beta, **settings)
 assert np.isclose(loss, objective(x)[0])
 assert np.allclose(grad_x, objective(x)[1], rtol=1e-6, atol=1e-9 * abs(grad_x).max())
 
-five = [Objective(net, small_content, content_weight=alpha, **settings)(x)[1]]
+one_by_one = [Objective(net, small_content, content_weight=alpha_small, **settings)(x)[1]]
 for name, w in style_layers.items():
-    five.append(Objective(net, styles=[small_style], style_layers={name: w}, style_weight=beta, **settings)(x)[1])
-assert np.allclose(sum(five), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).max())
+    alone = Objective(net, styles=[small_style], style_layers={name: w}, style_weight=beta, **settings)
+    one_by_one.append(alone(x)[1])
+assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).max())
 
 # %%
 # A picture
@@ -169,6 +173,7 @@ assert np.allclose(sum(five), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).max())
 # The start is white noise, as in the paper, and L-BFGS of lesson 11 does the rest.
 
 iterations = full_size(80, 16)
+shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
 alpha = 3 * net.defaults.content_weight_per_pixel / side**2
 
 
@@ -181,12 +186,12 @@ def transfer(init="noise", seed=0, **settings):
         if progress.iteration in shown:
             stages[progress.iteration] = progress.image.copy()
 
-    result = stylize(objective, init, iterations=iterations, seed=seed, on_step=keep, on_evaluation=evaluations.append)
+    watching = {"on_step": keep, "on_evaluation": evaluations.append}
+    result = stylize(objective, init, iterations=iterations, seed=seed, **watching)
     return objective, result, stages, evaluations
 
 
-shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))
-objective, painted, stages, evaluations = transfer()
+objective, painted, stages, evaluations = first_run = transfer()
 show_images({f"step {step}": image for step, image in stages.items()}, columns=6)
 plt.show()
 show_images({"content": content, "style": style, "content, painted like style": painted.image}, columns=3)
@@ -222,7 +227,7 @@ assert style_fell < content_fell
 assert np.isclose(sum(weight * last[name] for name, weight in weights.items()), evaluations[-1].loss, rtol=1e-4)
 
 # %%
-# The style losses fall by a factor of hundreds, the content loss by a factor of a few, and after some dozens of
+# The style losses fall to a few hundredths or less, the content loss to about a third, and after some dozens of
 # evaluations content is what the sum mostly consists of. That does not mean that style has won. Style asks for
 # little, a few Gram matrices; thousands of pictures fulfil that. Content asks for every feature at its place.
 #
@@ -252,11 +257,11 @@ assert cosines[iterations] < full_size(-0.5, min(0.5, cosines[1] + 0.2))
 # Features see patterns, and a checkerboard of single pixels is a pattern to which layers behind a pooling are nearly
 # blind. Nothing in equation 7 forbids it, and after few steps it is what is left of the noise. So the package adds,
 # by default, a little of the total variation of lesson 1, the squared differences between neighbours below and beside
-# each other, :math:`p` and :math:`q` counting rows and columns here:
+# each other, with rows :math:`i`, columns :math:`j` and channels :math:`c`:
 #
 # .. math::
 #
-#     V(x) = \sum_{p, q, c} (x_{p+1, q, c} - x_{p, q, c})^2 + \sum_{p, q, c} (x_{p, q+1, c} - x_{p, q, c})^2
+#     V(x) = \sum_{i, j, c} (x_{i+1, j, c} - x_{i, j, c})^2 + \sum_{i, j, c} (x_{i, j+1, c} - x_{i, j, c})^2
 #
 # with a weight :math:`\tau`. Its gradient reaches the pixels without any network. In lesson 1 you have seen it for
 # three pixels in a row; for a whole picture you will write it in the exercise.
@@ -298,7 +303,7 @@ axes.loglog(content_left, style_left, "o-")
 for name, *place in zip(factors, content_left, style_left):
     axes.annotate(f"alpha times {name}", place, xytext=(8, 2), textcoords="offset points")
 axes.set(xlabel="content loss, equation 1", ylabel="style loss, equation 5", title="What one costs the other")
-axes.margins(x=0.3, y=0.1)
+axes.margins(x=0.5, y=0.1)
 axes.tick_params(axis="x", which="minor", labelbottom=False)
 plt.show()
 
@@ -306,9 +311,10 @@ assert content_left[-1] < content_left[0], "the more content counts, the less of
 assert style_left[-1] > style_left[0], "and the more of the style's"
 
 # %%
-# From left to right: a texture in which the content hardly shows; strokes that follow the things; the things in the
-# style's colours; nearly the photograph, repainted with a fine brush. None of them is the right one. The curve says
-# why no picture could be better than these in both respects: at a minimum, whatever lowers one loss raises the other.
+# From left to right: a texture in which the content hardly shows; strokes that follow the things; things made of
+# strokes; and, edge by edge, the photograph, with the style's colours and grain. None of them is the right one. The
+# curve says why none is better than the others in both respects: at a minimum, whatever lowers one loss raises the
+# other.
 #
 # Which layer holds the content?
 # ------------------------------
@@ -320,7 +326,8 @@ assert style_left[-1] > style_left[0], "and the more of the style's"
 
 noise = np.random.default_rng(0).normal(127.5, 20, content.shape)
 shallow_layer = list(style_layers)[1]
-start_value = alpha * objective.evaluate(noise)[2][f"content/{content_layer}"]
+_, _, terms = objective.evaluate(noise)  # loss, gradient, and each term without its weight
+start_value = alpha * terms[f"content/{content_layer}"]
 by_itself = Objective(net, content, content_layers=[shallow_layer], content_weight=1, tv_weight=0)(noise)[0]
 shallow = transfer(content_layers=[shallow_layer], content_weight=start_value / by_itself)[1]
 by_layer = {f"content from {shallow_layer}": shallow.image, f"content from {content_layer}": painted.image}
@@ -352,23 +359,18 @@ assert kept[shallow_layer] > kept[content_layer]
 # The paper's Figure 6: the start is not part of equation 7, but a walk downhill ends in the valley in which it
 # begins.
 
-few = full_size(10, 3)
-shown = (few, iterations)
-begun, losses = {}, {}
-for init in ("content", "style", "noise"):
-    _, run, stages, evaluations = transfer(init)
-    begun |= {f"from {init}, {step} steps": image for step, image in stages.items()}
-    losses[init] = (evaluations[few].loss, run.loss)
-    print(f"from {init:8}: loss {losses[init][0]:.3g} soon, {losses[init][1]:.3g} in the end")
-another = transfer(seed=1)[1]
-for step in shown:
-    show_images({title: image for title, image in begun.items() if title.endswith(f" {step} steps")}, columns=3)
+few = full_size(10, 4)
+begun = {"content": transfer("content"), "style": transfer("style"), "noise": first_run}
+for step in (few, iterations):
+    show_images({f"from {init}, step {step}": stages[step] for init, (_, _, stages, _) in begun.items()}, columns=3)
     plt.show()
+another = transfer(seed=1)[1]
 show_images({"from one noise": painted.image, "from another": another.image}, columns=2)
 plt.show()
 
-soon, in_the_end = (max(values) / min(values) for values in zip(*losses.values()))
-print(f"the highest loss over the lowest: {soon:.1f} soon, {in_the_end:.2f} in the end")
+losses = [(evaluations[few].loss, run.loss) for _, run, _, evaluations in begun.values()]
+soon, in_the_end = (max(values) / min(values) for values in zip(*losses))
+print(f"the highest of the three losses over the lowest: {soon:.1f} soon, {in_the_end:.2f} in the end")
 assert in_the_end < soon
 assert abs(another.loss / painted.loss - 1) < 0.3, "two noises end at about the same loss,"
 assert np.sqrt(np.mean((another.image - painted.image) ** 2)) > 10, "and with different pictures"
@@ -386,7 +388,7 @@ assert np.sqrt(np.mean((another.image - painted.image) ** 2)) > 10, "and with di
 # that is a good part of a whirl. In one of 1024 it is a few hairs of the brush: the style's Gram matrices ask for the
 # right hairs, and nobody asks for whirls. A cure, later than the paper: paint a small picture first, where the units
 # see much of it and a step costs little; enlarge it; go on from there. The whirls are in it already, and only fine
-# strokes are left to be painted. The package does it by itself for large pictures, ``--scales``.
+# strokes are left to be painted. The package does it by itself above 512 pixels, and ``--scales`` changes it.
 
 large = full_size(256, 96)
 large_content, large_style = pictures(large)
@@ -411,10 +413,10 @@ for axes, (title, image) in zip(grid, by_sizes.items()):
 plt.show()
 
 # %%
-# Both pictures have had the same number of steps. On the left the strokes are thin, whirls are rare, and large areas
-# have one colour as the noise had one grey; on the right the strokes bend together over a quarter of the picture. To
-# measure it, look from further away: shrink both to half their size and take the style loss there. And the right one
-# was faster, since most of its steps were on a quarter of the pixels.
+# Both pictures have had the same number of steps. On the left are thin strokes that turn this way and that, as they
+# happened to begin in the noise. On the right they bend together, over a quarter of the picture. To measure it, look
+# from further away: shrink both to half their size and take the style loss there. And the right one was faster, since
+# most of its steps were on a quarter of the pixels.
 
 half = objective_at(large // 2, large // 2)
 from_afar = []
@@ -455,10 +457,10 @@ def of_vector(v):
     return loss, grad_x.ravel()
 
 
-alpha = 1e-5
 steps = full_size(10, 4)
 ours = lbfgs_native(of_vector, x.ravel(), steps).x.reshape(small_content.shape)
-package = stylize(Objective(net, small_content, [small_style], content_weight=alpha, **settings), x, iterations=steps)
+objective = Objective(net, small_content, [small_style], content_weight=alpha_small, style_weight=beta, **settings)
+package = stylize(objective, x, iterations=steps)
 print(f"after {steps} steps our picture differs by {abs(ours.clip(0, 255) - package.image).max():.2g} of 255")
 assert np.allclose(ours.clip(0, 255), package.image, atol=0.5)
 
