@@ -78,6 +78,10 @@ GRAINS = {"noise": (0.5, 1.0), "clouds": (2.0, 4.0)}  # white noise, blurred by 
 NAMES = [*PATTERNS, *GRAINS, "strokes"]  # strokes are cut out of a painting that scratchnst.samples draws
 SIDE, PAINTED = 32, full_size(256, 96)  # pixels
 
+# %%
+# Each picture gets its texture at a place of its own, in a scale of its own and nearly, but not quite, in the
+# texture's direction.
+
 
 def draw_height(name, random, painting):
     """Return a texture's height (SIDE, SIDE), at a place, in a scale and almost in the direction of its own."""
@@ -196,6 +200,11 @@ def build(random, factor=1.0, channels=CHANNELS):
 
 
 untrained = build(np.random.default_rng(0))
+
+# %%
+# Is the derivation right? We measure the size of the features, the root of their mean square, in each row of three
+# random networks: one with these weights, one with half and one with twice as large ones.
+
 convolutions = list(untrained.parameters)
 LAST = convolutions[-1]
 sizes = {}
@@ -215,7 +224,7 @@ assert sizes[1.0][-1] / sizes[0.5][-1] > 50, "half the weights, six times over: 
 
 # %%
 # With the size that we derived, the features keep theirs, but for what zero padding and pooling take away. With half
-# of it, they are 64 times smaller after six rows. In a network of sixteen rows it would be a factor of 65,536.
+# of it, they are 64 times smaller after six rows, with twice 64 times larger. In a network of sixteen rows it would be a factor of 65,536.
 #
 # From features to an answer
 # --------------------------
@@ -353,6 +362,12 @@ def from_vector(theta, like):
             arrays[name].append(theta[start : start + array.size].reshape(array.shape).astype(array.dtype))
             start += array.size
     return arrays
+
+
+# %%
+# Now the whole way, down and back. The rows of the network and the classifier, a row of its own by the name of
+# "answer", are one dictionary and one vector :math:`\theta`. Read ``loss_and_gradient`` line by line: six formulas of
+# this lesson stand in it, in their order.
 
 
 class Classifier:
@@ -645,8 +660,8 @@ assert content_by_trained < full_size(0.9, np.inf) * content_by_chance, "for a n
 #   to everything a little, so its mean products say little about direction.
 # * *Trained*, the same rows bring strokes with a direction, and the ridge of the mountain and the boat can be made
 #   out. The number printed for the content, measured by a network that had no part in either picture, says so too. For
-#   the style it says about the same of both; what the trained network gains in strokes it loses in colour. Its task
-#   was made so that colour told nothing, and so it learnt to overlook colour: *features are good for what they were
+#   the style the shipped network finds the two about equal, while VGG19 prefers the trained one. What is gained in
+#   strokes is lost in colour: the task was made so that colour told nothing, and the network learnt to overlook it: *features are good for what they were
 #   learnt for*, and for what happens to need the same.
 # * The third network has been taught by far more pictures and for far longer, has more rows, and it shows. Its
 #   numbers, though, are no fair comparison with the others: it is the judge.

@@ -97,7 +97,7 @@ SMOOTHED = Function(
         Drawn("several pictures", (4, 5)),
         Drawn("as many pictures as textures", (3, 3)),
         Drawn("very large logits", (3, 4), draw=draw_raised),
-        Drawn("logits that are far apart", (3, 4), draw=lambda random, *size: draw_logits(random, *size, size=2000.0)),
+        Drawn("logits that are far apart", (3, 4), draw=lambda random, n, t: draw_logits(random, n, t, size=2000.0)),
         Drawn("float32 stays float32", (3, 4), dtype="float32"),
         Property("the gradient, checked numerically", slopes_agree),
     ),
