@@ -381,6 +381,10 @@ class TestProcess:
             grade(written(tmp_path, forged % '"end": 1' + RIGHT), 4)
         assert grade(written(tmp_path, forged % "nonsense" + RIGHT), 4).passed
 
+    def test_what_the_grader_needs_is_taken_away(self, tmp_path):
+        with pytest.raises(UserError, match="Unless your file changes what is not its own"):
+            grade(written(tmp_path, "import builtins\nbuiltins.zip = None" + RIGHT), 4)
+
     def test_a_thread_left_behind_does_not_keep_it_alive(self, tmp_path):
         text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()" + RIGHT
         assert grade(written(tmp_path, text), 4).passed
