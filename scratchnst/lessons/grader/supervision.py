@@ -136,8 +136,8 @@ class _Worker:
                 return _finding(event["problem"])
             if "broken" in event:
                 raise UserError(
-                    f"the checker itself failed ({event['broken']}). Unless your file changes what is not its own, such as "
-                    "Python's built-in functions, that is no mistake of yours."
+                    f"the checker itself failed ({event['broken']}). Unless your file changes what is not its own, "
+                    "such as Python's built-in functions, that is no mistake of yours."
                 )
             if "trying" in event:
                 trying = _finding(event["trying"])
