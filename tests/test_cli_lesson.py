@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -50,6 +51,13 @@ def test_list_whatever_is_in_the_learners_file(checkout, capsys):
 
 def test_closed_input(checkout, capsys, monkeypatch):
     monkeypatch.setattr(sys, "stdin", None)
+    assert main(["lesson", "1"]) == 0
+    assert "Until next time" in capsys.readouterr().out
+
+
+def test_input_that_is_no_text(checkout, capsys, monkeypatch):
+    keys = io.TextIOWrapper(io.BytesIO(b"\xff\nq\n"), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdin", keys)
     assert main(["lesson", "1"]) == 0
     assert "Until next time" in capsys.readouterr().out
 

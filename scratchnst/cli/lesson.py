@@ -64,6 +64,8 @@ def run(arguments: argparse.Namespace) -> int:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a slip of the finger may be no text
     sys.stdin = sys.stdin or io.StringIO()  # where it is closed, as if it had come to its end
     try:
         return play(lesson, Progress.load(), figures, not arguments.no_pause, arguments.from_start)
