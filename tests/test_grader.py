@@ -24,6 +24,7 @@ from scratchnst.lessons.grader.calls import Careful, Complaint, Source
 from scratchnst.lessons.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, examine, parameters_of
 from scratchnst.lessons.grader.shown import shown
 from scratchnst.lessons.grader.supervision import Grade, grade
+from scratchnst.lessons.progress import Progress
 
 RIGHT = """
 import numpy as np
@@ -329,12 +330,16 @@ class TestProcess:
             pytest.param("import os; os.kill(os.getpid(), 40)", "signal", "signal 40", marks=NEEDS_LINUX),
         ],
     )
-    def test_a_process_that_ends_costs_one_function_only(self, tmp_path, forward, key, words):
-        grade_ = grade(written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", forward)), 4)
-        assert [finding.state for finding in grade_.findings] == [FAILED, PASSED]
-        assert grade_.findings[0].key == key
-        assert words in grade_.findings[0].problem
-        assert grade_.findings[0].call[0] == "relu_forward(x)"
+    def test_a_process_that_ends(self, tmp_path, forward, key, words):
+        path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", forward))
+        finding = grade(path, 4, ["relu_forward"]).findings[0]
+        assert (finding.state, finding.key) == (FAILED, key)
+        assert words in finding.problem
+        assert finding.call[0] == "relu_forward(x)"
+
+    def test_a_process_that_ends_costs_one_function_only(self, tmp_path):
+        path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", "import os; os._exit(0)"))
+        assert [finding.state for finding in grade(path, 4).findings] == [FAILED, PASSED]
 
     def test_endless_loop(self, tmp_path):
         text = RIGHT.replace(
@@ -500,6 +505,15 @@ class TestCommand:
         for expected in ("Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "no more hints"):
             assert main(["check", "4", "--file", "mine.py", "--hint"]) == 1
             assert expected in capsys.readouterr().out
+
+    @pytest.mark.parametrize("given", ["x", -7, None, [1]])
+    def test_hints_of_a_file_that_somebody_has_changed(self, given, tmp_path, capsys, monkeypatch):
+        written(tmp_path, RIGHT)
+        found = Grade((Finding("relu_forward", NOT_WRITTEN, 5),))
+        monkeypatch.setattr("scratchnst.cli.check.grade", lambda *_: found)
+        Progress.load().set_exercise(4, {"relu_forward": {"hints": given}})
+        main(["check", "4", "--file", "mine.py", "--hint"])
+        assert "Hint 1 of 3" in capsys.readouterr().out
 
     @pytest.mark.parametrize("here", [".", "lessons", "lessons/exercises"])
     def test_the_learners_file_lies_in_the_folder_lessons(self, here, tmp_path, capsys, monkeypatch):
