@@ -134,6 +134,19 @@ class TestFunction:
     def test_what_any_array_may_be_instead(self, body, words):
         assert words in examined(body, replace(HALF, tests=HALF.tests[1:])).diagnosis
 
+    def test_a_diagnosis_speaks_of_the_test_that_is_shown(self):
+        backward = load_exercise(5).functions[0]
+        body = "return np.repeat(np.repeat(grad_y, 2, 1), 2, 2) / 2"  # wrong in size everywhere, in shape for odd sides
+        finding = examined(body, backward, "def average_pool_backward(grad_y, shape):")
+        assert finding.number == 1
+        assert finding.key == "average-factor or accumulated-twice"
+        assert finding.diagnosis == next(each.words for each in backward.mistakes if each.key == "average-factor")
+
+    def test_a_place_is_told_only_if_it_is_the_same_in_every_call(self):
+        backward = load_exercise(10).functions[1]
+        finding = examined("return F @ grad_G @ grad_G.T", backward, "def gram_backward(grad_G, F):")
+        assert (finding.key, finding.diagnosis) == ("different", "")
+
     def test_only_the_learners_lines_are_shown(self):
         finding = examined("return np.linalg.inv(x)")
         assert finding.lines == ("line 3, in half:  return np.linalg.inv(x)",)
