@@ -24,6 +24,7 @@ from scratchnst.lessons.grader.calls import Careful, Complaint, Source
 from scratchnst.lessons.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, examine, parameters_of
 from scratchnst.lessons.grader.shown import shown
 from scratchnst.lessons.grader.supervision import Grade, grade
+from scratchnst.lessons.progress import Progress
 
 RIGHT = """
 import numpy as np
@@ -136,6 +137,19 @@ class TestFunction:
     )
     def test_what_any_array_may_be_instead(self, body, words):
         assert words in examined(body, replace(HALF, tests=HALF.tests[1:])).diagnosis
+
+    def test_a_diagnosis_speaks_of_the_test_that_is_shown(self):
+        backward = load_exercise(5).functions[0]
+        body = "return np.repeat(np.repeat(grad_y, 2, 1), 2, 2) / 2"  # wrong in size everywhere, in shape for odd sides
+        finding = examined(body, backward, "def average_pool_backward(grad_y, shape):")
+        assert finding.number == 1
+        assert finding.key == "average-factor or accumulated-twice"
+        assert finding.diagnosis == next(each.words for each in backward.mistakes if each.key == "average-factor")
+
+    def test_a_place_is_told_only_if_it_is_the_same_in_every_call(self):
+        backward = load_exercise(10).functions[1]
+        finding = examined("return F @ grad_G @ grad_G.T", backward, "def gram_backward(grad_G, F):")
+        assert (finding.key, finding.diagnosis) == ("different", "")
 
     def test_only_the_learners_lines_are_shown(self):
         finding = examined("return np.linalg.inv(x)")
@@ -333,12 +347,16 @@ class TestProcess:
             pytest.param("import os; os.kill(os.getpid(), 40)", "signal", "signal 40", marks=NEEDS_LINUX),
         ],
     )
-    def test_a_process_that_ends_costs_one_function_only(self, tmp_path, forward, key, words):
-        grade_ = grade(written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", forward)), 4)
-        assert [finding.state for finding in grade_.findings] == [FAILED, PASSED]
-        assert grade_.findings[0].key == key
-        assert words in grade_.findings[0].problem
-        assert grade_.findings[0].call[0] == "relu_forward(x)"
+    def test_a_process_that_ends(self, tmp_path, forward, key, words):
+        path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", forward))
+        finding = grade(path, 4, ["relu_forward"]).findings[0]
+        assert (finding.state, finding.key) == (FAILED, key)
+        assert words in finding.problem
+        assert finding.call[0] == "relu_forward(x)"
+
+    def test_a_process_that_ends_costs_one_function_only(self, tmp_path):
+        path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", "import os; os._exit(0)"))
+        assert [finding.state for finding in grade(path, 4).findings] == [FAILED, PASSED]
 
     def test_endless_loop(self, tmp_path):
         text = RIGHT.replace(
@@ -384,6 +402,10 @@ class TestProcess:
         with pytest.raises(UserError, match="lost touch"):
             grade(written(tmp_path, forged % '"end": 1' + RIGHT), 4)
         assert grade(written(tmp_path, forged % "nonsense" + RIGHT), 4).passed
+
+    def test_what_the_grader_needs_is_taken_away(self, tmp_path):
+        with pytest.raises(UserError, match="Unless your file changes what is not its own"):
+            grade(written(tmp_path, "import builtins\nbuiltins.zip = None" + RIGHT), 4)
 
     def test_a_thread_left_behind_does_not_keep_it_alive(self, tmp_path):
         text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()" + RIGHT
@@ -500,6 +522,15 @@ class TestCommand:
         for expected in ("Hint 1 of 3", "Hint 2 of 3", "Hint 3 of 3", "no more hints"):
             assert main(["check", "4", "--file", "mine.py", "--hint"]) == 1
             assert expected in capsys.readouterr().out
+
+    @pytest.mark.parametrize("given", ["x", -7, None, [1]])
+    def test_hints_of_a_file_that_somebody_has_changed(self, given, tmp_path, capsys, monkeypatch):
+        written(tmp_path, RIGHT)
+        found = Grade((Finding("relu_forward", NOT_WRITTEN, 5),))
+        monkeypatch.setattr("scratchnst.cli.check.grade", lambda *_: found)
+        Progress.load().set_exercise(4, {"relu_forward": {"hints": given}})
+        main(["check", "4", "--file", "mine.py", "--hint"])
+        assert "Hint 1 of 3" in capsys.readouterr().out
 
     @pytest.mark.parametrize("here", [".", "lessons", "lessons/exercises"])
     def test_the_learners_file_lies_in_the_folder_lessons(self, here, tmp_path, capsys, monkeypatch):

@@ -135,7 +135,10 @@ class _Worker:
             if "problem" in event:
                 return _finding(event["problem"])
             if "broken" in event:
-                raise UserError(f"the checker itself failed, which is not your mistake ({event['broken']}).")
+                raise UserError(
+                    f"the checker itself failed ({event['broken']}). Unless your file changes what is not its own, "
+                    "such as Python's built-in functions, that is no mistake of yours."
+                )
             if "trying" in event:
                 trying = _finding(event["trying"])
             if "found" in event:
@@ -200,7 +203,7 @@ class _Worker:
             advice = "Which array, or list, grows so large?"
         elif told.startswith("Timeout"):
             key, problem = "endless", f"A call takes longer than {seconds:g} seconds and was stopped."
-            advice = "Does the loop in this line ever end? What would have to change for that, and does it?"
+            advice = "Does what this line does ever end, or the loop around it? What would have to change for that?"
         elif self.excess == "time":
             key, problem = "slow", "The calls of this test take too long together and were stopped."
             advice = "Each of them takes milliseconds without loops in Python over every element."
