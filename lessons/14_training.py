@@ -224,7 +224,8 @@ assert sizes[1.0][-1] / sizes[0.5][-1] > 50, "half the weights, six times over: 
 
 # %%
 # With the size that we derived, the features keep theirs, but for what zero padding and pooling take away. With half
-# of it, they are 64 times smaller after six rows, with twice 64 times larger. In a network of sixteen rows it would be a factor of 65,536.
+# of it, they are 64 times smaller after six rows, with twice of it 64 times larger. In a network of sixteen rows it
+# would be a factor of 65,536.
 #
 # From features to an answer
 # --------------------------
@@ -654,15 +655,15 @@ assert content_by_trained < full_size(0.9, np.inf) * content_by_chance, "for a n
 # %%
 # What do the pictures show? Judge for yourself; this is what we see.
 #
-# * *Random weights* carry more than one would think. The colours of the style are there, in blotches about as large
-#   as what a unit of the third block sees. (That random filters are enough for textures has been studied: I.
-#   Ustyuzhaninov and others, 2016.) But the content is hardly there, and there are no strokes: a random channel answers
-#   to everything a little, so its mean products say little about direction.
-# * *Trained*, the same rows bring strokes with a direction, and the ridge of the mountain and the boat can be made
-#   out. The number printed for the content, measured by a network that had no part in either picture, says so too. For
-#   the style the shipped network finds the two about equal, while VGG19 prefers the trained one. What is gained in
-#   strokes is lost in colour: the task was made so that colour told nothing, and the network learnt to overlook it: *features are good for what they were
-#   learnt for*, and for what happens to need the same.
+# * *Random weights* carry more than one would think: the colours of the style are there, in blotches. (That random
+#   filters are enough for some textures has been studied: I. Ustyuzhaninov and others, 2016.) But the content is
+#   hardly there, and there are no strokes: a random channel answers to everything a little, so what occurs together
+#   with what says little about direction.
+# * *Trained*, the same rows bring strokes with a direction, and the ridge of the mountain and the boat's sails can be
+#   made out. The number printed for the content, measured by a network that had no part in either picture, says so
+#   too. For the style the shipped network finds the two about equal, while VGG19 prefers the trained one. What is
+#   gained in strokes is lost in colour: the task was made so that colour told nothing, and the network learnt to
+#   overlook it. *Features are good for what they were learnt for*, and for what happens to need the same.
 # * The third network has been taught by far more pictures and for far longer, has more rows, and it shows. Its
 #   numbers, though, are no fair comparison with the others: it is the judge.
 #
