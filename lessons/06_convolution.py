@@ -28,6 +28,8 @@ symbol                 meaning
 :math:`i, j`           row and column within the kernel
 :math:`r, s`           how far a kernel reaches: :math:`r = (kh - 1)/2` rows, :math:`s = (kw - 1)/2` columns
 :math:`n, c, k`        number of the image, of the input channel, of the output channel
+:math:`X, W`           windows and kernel as matrices.  (Within a shape, N, H, W are numbers: images, rows, columns)
+:math:`o, m`           number of a row of :math:`X`, a pixel; and of a column, a place in the window
 =====================  =====================================================================================
 """
 
@@ -107,7 +109,8 @@ assert np.array_equal(slide(x, w), [[11, 3], [-1, 7]])
 # A word about the name.  Mathematics and signal processing call this sum a *cross-correlation*; their *convolution*
 # counts the kernel from its other end, :math:`w[2 - i, 2 - j]`.  In networks the weights are found by a computer
 # that does not mind where it counts from, so the simpler sum is used, and everybody calls it a convolution.  So do
-# we.  Keep the flipped kernel in mind all the same: in lesson 7 it comes back by itself.
+# we.  Keep the flipped kernel in mind all the same: in lesson 7 it comes back by itself.  (Another word that signal
+# processing has lent us: a *tap* is one place of the kernel, with its weight.  A kernel of 3x3 has nine taps.)
 
 assert np.array_equal(signal.correlate2d(x, w, mode="valid"), slide(x, w))
 assert np.array_equal(signal.convolve2d(x, w[::-1, ::-1], mode="valid"), slide(x, w))
@@ -117,8 +120,8 @@ assert np.array_equal(signal.convolve2d(x, w[::-1, ::-1], mode="valid"), slide(x
 # ----------------------
 #
 # Four pixels went in a row, two came out: with every convolution the image loses :math:`kh - 1` rows and
-# :math:`kw - 1` columns.  A network with sixteen of them, one after the other, would have used up most of a small
-# image.  So we put a frame of zeros around the image first, :math:`r = (kh - 1)/2` rows above and below and
+# :math:`kw - 1` columns.  Sixteen of them with kernels of 3x3, one after the other, would use up 32 rows and 32
+# columns.  So we put a frame of zeros around the image first, :math:`r = (kh - 1)/2` rows above and below and
 # :math:`s = (kw - 1)/2` columns left and right, and the output has the size of the input ("same" padding).  That
 # wants odd :math:`kh` and :math:`kw`: only then is there a pixel in the middle of the kernel.
 #
@@ -132,9 +135,10 @@ assert np.array_equal(signal.convolve2d(x, w[::-1, ::-1], mode="valid"), slide(x
 #
 # and now the *middle* of the kernel lies on pixel :math:`(p, q)`.  The upper left output, by hand::
 #
-#     0 0 0        0 1 0
-#     0 1 2   *    2 0 -1    =   1*0 - 2*1 + 3*0 + 1*1   =   -1
-#     0 3 1        0 0 1
+#     window       kernel
+#     0 0 0        0 1 0         0*0 + 0*1 + 0*0
+#     0 1 2        2 0 -1      + 0*2 + 1*0 - 2*1
+#     0 3 1        0 0 1       + 0*0 + 3*0 + 1*1  =  -2 + 1  =  -1
 
 
 def convolve_one_channel(x, w):
@@ -153,7 +157,7 @@ assert np.array_equal(y[1:3, 1:3], slide(x, w)), "in the middle, where no zero i
 # The frame has its price.  Here is an evenly light grey image, and the mean of 3x3 pixels (all nine weights are
 # 1/9).  The mean of light grey is light grey, but beside the border the window also sees the frame: three zeros at
 # a side, five at a corner.  In the right picture the border has darkened.  Networks live with it, and so shall we;
-# when you meet odd stripes along the border of a painted picture in a later lesson, you know where they come from.
+# when something odd happens along the border of a picture in a later lesson, think of the frame first.
 
 even = np.full((12, 12), 200.0)
 mean_of_nine = np.full((3, 3), 1 / 9)
@@ -192,7 +196,7 @@ assert np.allclose(slide(ramp, down), 0), "and nothing rises from top to bottom"
 
 # %%
 # On a picture.  In the second and third image mid-grey means zero, white a strong positive answer, black a strong
-# negative one.  The second shows masts, walls and the sails, white where the picture brightens towards the right,
+# negative one.  The second shows the mast, walls and the sails, white where the picture brightens towards the right,
 # black where it darkens; the horizontal shore is missing.  The third shows roofs, shore and the tops of the
 # mountains, and no mast.  The fourth takes both answers as a vector and shows its length: every outline, whatever
 # its direction.
@@ -218,7 +222,9 @@ show_images(
 )
 plt.show()
 
-assert outline[inside].max() > 5 * np.median(outline[inside]), "few pixels lie on a strong edge, most on none"
+strength = outline[inside] / outline[inside].max()
+assert np.mean(strength > 1 / 2) < 0.1, "few pixels lie on a strong edge,"
+assert np.median(strength) < 1 / 5, "most on none, or on a weak one"
 
 # %%
 # Wherever it is
@@ -295,7 +301,7 @@ def convolve_loops(x, w, b):
     for n, p, q, k in np.ndindex(*y.shape):
         y[n, p, q, k] = b[k]
         for i, j, c in np.ndindex(kh, kw, channels):
-            u, v = p + i - kh // 2, q + j - kw // 2
+            u, v = p + i - kh // 2, q + j - kw // 2  # row and column of the pixel that is looked at
             if 0 <= u < height and 0 <= v < width:  # outside, x is zero
                 y[n, p, q, k] += x[n, u, v, c] * w[i, j, c, k]
     return y
@@ -347,15 +353,21 @@ def seconds(function, *arguments, repeats=3):
 few = random.standard_normal((1, 4, 4, 16)), random.standard_normal((3, 3, 16, 16)), np.zeros(16)
 taken, _ = seconds(convolve_loops, *few, repeats=1)
 per_multiplication = taken / (4 * 4 * 16 * 3 * 3 * 16)
-print(f"loops: {per_multiplication * multiplications / 60:.0f} minutes for this one layer, going by a few pixels")
+print(f"loops: {1 / per_multiplication:.1e} multiplications a second, by what a few pixels took:")
+print(f"{per_multiplication * multiplications / 60:.0f} minutes for this one layer")
+
+size = full_size(1000, 300)
+matrix = random.standard_normal((size, size), np.float32)
+taken, _ = seconds(np.matmul, matrix, matrix)  # size^3 products, added up
+print(f"a product of matrices: {size**3 / taken:.1e} multiplications a second")
 
 assert multiplications == 2_415_919_104
 assert weights == 36_928
 
 # %%
-# A processor core does ten thousand million multiplications a second and more.  Python's loops reach a million or
-# two: nearly all the time goes into finding out, each time again, what kind of numbers are to be multiplied and
-# where they are.  The way out is to say it once, for all of them: to write the sum as an operation on whole arrays.
+# Compare the two rates: both were reached by the same machine.  In Python's loops nearly all the time goes
+# into finding out, each time again, what kind of numbers are to be multiplied and where they are.  The way out is to
+# say it once, for all of them: to write the sum as an operation on whole arrays.
 #
 # im2col: one matrix product
 # --------------------------
@@ -383,8 +395,8 @@ assert weights == 36_928
 # where a window becomes a column: image to columns.)  :math:`W` costs nothing: numbers of an array lie in memory
 # with the last index running fastest, so the weights are in the order of :math:`m` already, and
 # ``w.reshape(-1, K)`` only looks at them in another way.  :math:`X` has to be gathered.  ``sliding_window_view``
-# hands out all windows as a view, (N, H, W, C, kh, kw); moving C to the end puts the indices into the order of
-# :math:`m`.
+# hands out all windows as a view, (N, H, W, C, kh, kw), which copies nothing yet; moving C to the end puts the indices
+# into the order of :math:`m`, and ``reshape`` writes the windows out, one in a row.
 
 
 def windows(x, kh, kw):
@@ -482,9 +494,10 @@ assert np.allclose(convolve_shifted(x, w, b), reference)
 # %%
 # It is also another way to *see* a convolution: not as one window that slides over the image, but as copies of the
 # whole image, shifted against each other, weighted and added.  Here are the six copies that the kernel for vertical
-# edges takes (three of its weights are zero), those of the left column with negative weights.  Where the image is
-# constant they cancel.  Where there is an edge the copies do not lie exactly on top of each other, and what sticks
-# out is the answer.
+# edges takes (three of its weights are zero), those of the left column with negative weights: these look like
+# photographic negatives.  (Each picture is drawn from its own darkest to its own brightest number, so that a factor
+# of 2 does not show.)  Where the image is constant they cancel.  Where there is an edge the copies do not lie exactly
+# on top of each other, and what sticks out is the answer.
 
 framed = np.pad(grey, 1)
 copies = {
@@ -499,21 +512,20 @@ plt.show()
 assert np.allclose(total, rises_right)
 
 # %%
-# With a trick a shifted image costs nothing at all.  Let the framed image have :math:`V = W + 2s` columns, and
-# number its pixels row by row: pixel :math:`(p, q)` has the number :math:`V p + q`.  The pixel :math:`i` rows lower
-# and :math:`j` columns further right has the number :math:`V p + q + (V i + j)`.  So *moving the image is starting
-# to read later*, at pixel :math:`V i + j`, and BLAS reads it where it lies.  At the end of a row it runs on into
-# the next one; what comes out there falls on the :math:`2s` columns of the frame, and these are cut off at the end.
-# That is how ``scratchnst/engine/cpu/shifted.py`` does it.
+# With a trick a shifted image costs nothing at all.  Let the framed image have :math:`V` columns, :math:`2s` more
+# than the image, and number its pixels row by row: pixel :math:`(p, q)` has the number :math:`V p + q`.  The pixel
+# :math:`i` rows lower and :math:`j` columns further right has the number :math:`V p + q + (V i + j)`.  So *moving the
+# image is starting to read later*, at pixel :math:`V i + j`, and BLAS reads it where it lies.  At the end of a row it
+# runs on into the next one; what comes out there falls on the :math:`2s` columns of the frame, and these are cut off
+# at the end.  That is how ``scratchnst/engine/cpu/shifted.py`` does it.
 
+small = random.standard_normal((5, 6))  # rows, columns; the kernel is that of the example by hand
 V = 6 + 2
-numbers = np.arange(7 * V).reshape(7, V)  # the pixels of a framed image of 5 rows and 6 columns, numbered
-moved = numbers[1:6, 2:8]  # by one row and two columns
-read_from_there = numbers.ravel()[V * 1 + 2 :]
-assert np.array_equal(moved[0], read_from_there[:6])
-assert np.array_equal(moved[1], read_from_there[V : V + 6]), (
-    "two columns later, what belongs to the frame being left out"
-)
+in_a_row = np.pad(small, 1).ravel()  # 7 V numbers
+length = 5 * V - 2  # of the last row we need no frame
+moved_and_added = sum(kernel[i, j] * in_a_row[V * i + j :][:length] for i, j in np.ndindex(3, 3))
+rows = np.append(moved_and_added, [0, 0]).reshape(5, V)  # two zeros in the place of that frame
+assert np.allclose(rows[:, :6], convolve_one_channel(small, kernel)), "right, once the last two columns are cut off"
 
 # %%
 # How fast
@@ -556,11 +568,11 @@ plt.show()
 
 # %%
 # The loops are slower by a factor of thousands, the others lie near each other.  im2col spends its extra time on
-# copying, the shifted images on adding nine products up.  Which of the two wins depends on the number of channels:
-# the fewer there are, the thinner the nine products, and the less there is to copy.  The package decides by the
-# shapes (``choose`` in ``scratchnst/engine/cpu/conv2d.py``): with three channels it gathers windows, with many it
-# shifts images.  And for 3x3 kernels with many channels there is something better still, which does save
-# multiplications: lesson 13.
+# copying, the shifted images on adding nine products up.  With few channels there is little to copy, and each of the
+# nine products is thin.  So the package decides by the shapes (``choose`` in ``scratchnst/engine/cpu/conv2d.py``),
+# after what was measured (``python -m scratchnst.engine.cpu.measure`` prints it for your machine): with three
+# channels it gathers windows, with many it shifts images.  And for 3x3 kernels with many channels there is something
+# better still, which does save multiplications: lesson 13.
 
 assert cpu.conv2d.choose((1, 256, 256, 3), (3, 3, 3, 64)) == "windows"
 assert cpu.conv2d.choose((1, 64, 64, 64), (5, 5, 64, 64)) == "shifted"
@@ -570,16 +582,16 @@ assert cpu.conv2d.choose((1, 64, 64, 64), (3, 3, 64, 64)) == "winograd"
 # Exercises
 # ---------
 #
-# 1. By hand: the other fifteen outputs of the image of four by four pixels, or as many of them as you need until it
-#    is no effort.  Which outputs would change if pixel (0, 0) became 5, and by how much?  (Lesson 7 is about this
-#    question.)
+# 1. By hand: of the image of four by four pixels in its frame, the eleven outputs at the border that the lesson has
+#    not worked out, or as many of them as you need until it is no effort.  Which outputs would change if pixel (0, 0)
+#    became 5, and by how much?  (Lesson 7 is about this question.)
 # 2. Find a kernel that moves the image by one pixel to the right, one that sharpens (twice the image minus its
 #    blurred version), and one that answers to isolated bright points but neither to constants nor to ramps.  Try
 #    them.
 # 3. Two 3x3 convolutions one after the other, from :math:`C` to :math:`C` channels: how many input pixels does an
 #    output pixel see?  Which single kernel sees as many, and how many weights has it, beside the two?
 # 4. Blur an image with ``mean_of_nine`` twice, and find the one 5x5 kernel that does the same in a single
-#    convolution.
+#    convolution.  Why not along the border?
 #
 # The coding exercise: write ``convolve_dilated`` in ``lessons/exercises/06_convolution.py``.  A dilated convolution
 # leaves gaps between the pixels that a kernel looks at, and so sees further with as many weights.  Write it as

@@ -26,7 +26,8 @@ symbol                 meaning
 :math:`p, q, k`        row, column, channel of an output
 :math:`u, v, c`        row, column, channel of an input
 :math:`i, j`           row and column within the kernel; :math:`r = (kh-1)/2`, :math:`s = (kw-1)/2` its reach
-:math:`X, W`           windows and kernel as matrices, (N H W, kh kw C) and (kh kw C, K), lesson 6
+:math:`X, W`           windows and kernel as matrices, (N H W, kh kw C) and (kh kw C, K), lesson 6.  (Within a
+                       shape, N, H, W are numbers: images, rows, columns)
 :math:`T`              a convolution of one row of pixels as a matrix
 =====================  =====================================================================================
 """
@@ -64,7 +65,7 @@ from scratchnst.verify import check_backward
 #     \frac{\partial L}{\partial x_1} = \sum_p \frac{\partial L}{\partial y_p} \frac{\partial y_p}{\partial x_1}
 #     = g_0 w_2 + g_1 w_1 + g_2 w_0
 #
-# Now put beside each other what a pixel receives on the way down, and what it receives on the way back:
+# Now put beside each other what place 1 receives in the forward pass, and what it receives on the way back:
 #
 # .. math::
 #
@@ -95,17 +96,17 @@ assert np.array_equal(convolve_row(g, w[::-1]), [7, -1, -3, -1, 8])
 # %%
 # The same in a matrix.  A convolution is linear in x, so it has a matrix :math:`T` with :math:`y = T x`; column
 # :math:`u` is what happens to a single 1 at pixel :math:`u`.  Then (lesson 3) the way back is its transpose,
-# :math:`\partial L/\partial x = T^T g`.  In the figure, a row of :math:`T` (red) holds the kernel in its order, a
+# :math:`\partial L/\partial x = T^T g`.  In the figure, a row of :math:`T` (framed) holds the kernel in its order, a
 # row of :math:`T^T` holds it in the opposite order: transposing a matrix with the kernel along its diagonals flips
 # the kernel.
 
 T = np.stack([convolve_row(unit, w) for unit in np.eye(5)], axis=1)
 _, axes = plt.subplots(1, 2, figsize=(6, 3.2), layout="constrained")
-for panel, matrix, title in ((axes[0], T, "T, on the way down"), (axes[1], T.T, "its transpose, on the way back")):
+for panel, matrix, title in ((axes[0], T, "T, forward"), (axes[1], T.T, "its transpose, on the way back")):
     panel.imshow(matrix, cmap="RdBu_r", vmin=-4, vmax=4)
     for (row, column), value in np.ndenumerate(matrix):
         panel.text(column, row, f"{value:.0f}", ha="center", va="center", color="black" if value else "lightgrey")
-    panel.add_patch(plt.Rectangle((0.5, 1.5), 3, 1, fill=False, edgecolor="tab:red", linewidth=2))
+    panel.add_patch(plt.Rectangle((0.5, 1.5), 3, 1, fill=False, edgecolor="black", linewidth=3))
     panel.set(title=title, xticks=[], yticks=[])
 plt.show()
 
@@ -146,8 +147,8 @@ assert np.array_equal(grad_w, [-1, 11, 1])
 #
 #     u = p + i - r, \quad v = q + j - s \qquad \Longleftrightarrow \qquad p = u - i + r, \quad q = v - j + s
 #
-# So for each weight :math:`(i, j)` there is one output that sees our pixel through it (unless it lies outside of
-# the image).  The chain rule sums over them:
+# So for each weight :math:`(i, j)` there is one output that sees our pixel through it, unless it would lie outside of
+# the image: there we take :math:`g` as zero, like :math:`x`.  The chain rule sums over them:
 #
 # .. math::
 #
@@ -196,7 +197,7 @@ assert np.allclose(scatter(g, w), convolve(g, w[::-1, ::-1]))
 # Which way round is it?
 # ----------------------
 #
-# A kernel in the shape of the letter F shows it.  On the way down, light up a single *pixel* and look which outputs
+# A kernel in the shape of the letter F shows it.  Forward, light up a single *pixel* and look which outputs
 # answer: the output to the left of it sees it on its right, and so forth; the F appears turned around.  On the way
 # back, let a single *output* complain and look which pixels hear of it: exactly those in its window, each with its
 # weight.  The F stands upright.  So: *a lit pixel makes the flipped kernel, a complaining output makes the kernel
@@ -255,7 +256,7 @@ x = random.standard_normal((2, 5, 6, 3))
 w, b = random.standard_normal((3, 3, 3, 4)), random.standard_normal(4)
 y, cache = conv2d.forward(x, w, b)
 grad_y = random.standard_normal(y.shape)
-loops = conv2d.backward_loops(grad_y, x, w)  # the product rule, one multiplication at a time
+loops = conv2d.backward_loops(grad_y, x, w)  # y += x w, one product at a time, reversed
 assert np.allclose(backward_input(grad_y, w), loops[0])
 assert np.allclose(backward_input(grad_y, w), conv2d.backward_input(grad_y, cache))
 
@@ -270,10 +271,10 @@ assert np.allclose(backward_input(grad_y, w), conv2d.backward_input(grad_y, cach
 #
 #     \frac{\partial L}{\partial w[i, j, c, k]} = \sum_{n,p,q} x[n, p + i - r, q + j - s, c] \, g[n, p, q, k]
 #
-# In words: how well does channel :math:`c` of the input, shifted by :math:`(i - r, j - s)`, match the wishes for
-# output channel :math:`k`?  In matrices it is shorter.  Lesson 6 wrote :math:`y = X W + b`, with a window in each
-# row of :math:`X`.  There :math:`W[m, k]` multiplies :math:`X[o, m]` in output :math:`y[o, k]`, for each :math:`o`,
-# so
+# In words: it is the inner product of channel :math:`c` of the input, shifted by :math:`(i - r, j - s)`, with the
+# upstream gradient of output channel :math:`k`.  In matrices it is shorter.  Lesson 6 wrote :math:`y = X W + b`, with
+# a window in each row of :math:`X`, a pixel in each row of :math:`y`.  There :math:`W[m, k]` multiplies
+# :math:`X[o, m]` in output :math:`y[o, k]`, for each :math:`o`.  With :math:`g` as a matrix of the same form,
 #
 # .. math::
 #
@@ -309,9 +310,9 @@ assert np.allclose(grad_b, loops[2])
 #
 # It lets a machine *find* a kernel.  Somebody has convolved noise with a kernel and gives us the noise and the
 # result, but not the kernel.  Start from a kernel of zeros.  The loss is half the mean squared difference from the
-# result, so :math:`g = (y - \text{result})/M` for :math:`M` pixels; take a step against the gradient, and again.
-# In the figure the kernel for vertical edges of lesson 6 appears out of nothing.  Training a network, lesson 14, is
-# this and nothing else, for many kernels at once.
+# result, so :math:`g = (y - \text{result})/M` for :math:`M` pixels; take a step against the gradient, 0.7 times as
+# long as it, and again.  In the figure the kernel for vertical edges of lesson 6 appears out of nothing.  Training a
+# network, lesson 14, is the same for many kernels at once.
 
 sobel = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])[:, :, None, None]
 noise = random.standard_normal((1, 32, 32, 1))
@@ -321,7 +322,7 @@ for step in range(31):
     answer, cache = conv2d.forward(noise, kernel, np.zeros(1))
     losses.append(np.mean((answer - result) ** 2) / 2)
     if step in (0, 1, 3, 30):
-        found[f"after {step} steps"] = kernel[:, :, 0, 0]
+        found[f"step {step}"] = kernel[:, :, 0, 0]
     kernel = kernel - 0.7 * backward_parameters((answer - result) / result.size, noise, kernel)[0]
 
 _, axes = plt.subplots(1, 5, figsize=(11, 2.4), layout="constrained")
@@ -350,12 +351,12 @@ assert np.allclose(kernel, sobel, atol=1e-3)
 y_without_bias, _ = conv2d.forward(x, w, np.zeros(4))
 three = [np.sum(y_without_bias * grad_y), np.sum(x * backward_input(grad_y, w)), np.sum(w * grad_w)]
 print("three times the same:", *(f"{number:.12f}" for number in three))
-assert np.allclose(three, three[0], rtol=1e-12)
+assert np.allclose(three, three[0], rtol=1e-12, atol=0)
 
 # %%
 # And the package's own check, which anybody's forward and backward can be handed to.  It draws a random upstream
-# gradient, compares central differences, sweeps their step (lesson 2), applies the adjoint test, and says what it
-# found.
+# gradient, compares central differences, sweeps their step, tries the Taylor remainder and the complex step (all of
+# lesson 2) and the adjoint identity (lesson 3), and says what it found.
 
 
 def backward(grad_y, cache):
@@ -372,11 +373,10 @@ assert report.verdict == "pass"
 # What a wrong one does
 # ---------------------
 #
-# Forget the flip, as happens to most people once: exchange the channels, but leave the kernel as it is.  The shapes
-# fit, nothing complains, and here are two tests that it passes.  With a kernel that looks the same from both ends,
-# as blurring ones do, there is nothing to flip.  And with an upstream gradient of ones, the most popular choice of
-# testers, each pixel gets the sum of all weights, in whatever order they are; only beside the border some of them
-# are missing.
+# Forget the flip, which is easily done: exchange the channels, but leave the kernel as it is.  The shapes fit,
+# nothing complains, and here are two tests that it passes.  With a kernel that looks the same from both ends, as
+# blurring ones do, there is nothing to flip.  And with an upstream gradient of ones, the first that comes to mind,
+# each pixel gets the sum of all weights, in whatever order they are; only beside the border some of them are missing.
 
 
 def without_flip(grad_y, w):
@@ -399,11 +399,12 @@ assert report.verdict == "fail"
 assert "not flipped" in report.inputs[0].diagnosis
 
 # %%
-# What happens to somebody who does not test?  Take 16 random kernels, and keep what they answer to the village.
-# Then start from grey and walk downhill until an image gives the same answers, with the loss
+# What happens to somebody who does not test?  Take 16 random kernels, and keep what they answer to the village.  Then
+# start from grey and walk downhill until an image gives the same answers, with the loss
 # :math:`L = \tfrac12 \langle y - P, y - P \rangle` and hence :math:`g = y - P`, where :math:`P` holds the village's
 # answers.  With the right gradient the picture comes back.  Without the flip each step is a little off, and the
-# errors feed on each other: the loss falls at first, as if all were well, and then it rises without end.
+# errors feed on each other: the loss falls at first, as if all were well, and then it rises, in the end by the same
+# factor each step (a straight line, the scale being logarithmic).
 
 side, steps = full_size(96, 48), 60
 village = pictures(side)[0][None] / 255 - 0.5
@@ -413,7 +414,7 @@ rate = 0.003  # exercise 4 asks how large it may be
 
 
 def walk(way_back):
-    """Return the losses on the way down from grey, and some of the images."""
+    """Return the losses on the walk from grey, and some of the images."""
     image, losses, seen = np.zeros_like(village), [], {}
     for step in range(steps + 1):
         y, _ = conv2d.forward(image, kernels, np.zeros(16))
@@ -434,8 +435,10 @@ axes.set(xlabel="step", ylabel="loss", title="downhill with the right gradient, 
 axes.legend()
 plt.show()
 assert right_losses[-1] < 1e-5 * right_losses[0]
+assert np.allclose(right[steps], 255 * (village[0] + 0.5), atol=0.5), "each number to less than half a grey level"
 assert min(wrong_losses[1:4]) < wrong_losses[0], "a few steps look well"
 assert wrong_losses[-1] > 1e6 * wrong_losses[0]
+assert np.isclose(wrong_losses[-1] / wrong_losses[-2], wrong_losses[-2] / wrong_losses[-3], rtol=0.05)
 
 # %%
 # What it costs
@@ -443,9 +446,9 @@ assert wrong_losses[-1] > 1e6 * wrong_losses[0]
 #
 # Each product of the forward loops, ``y += x * w``, has become two on the way back, ``grad_x += g * w`` and
 # ``grad_w += g * x``: each takes as many multiplications as the forward pass.  A step of training costs three
-# convolutions a layer.  Style transfer leaves the weights as they are and asks for dL/dx alone, so it takes two;
-# that is why the package has ``backward_input`` and ``backward_parameters`` apart.  And whatever makes a forward
-# convolution faster makes the way back faster too, since it is a convolution.
+# convolutions a layer.  Style transfer leaves the weights as they are and asks for dL/dx alone, so it takes two; that
+# is why the package has ``backward_input`` and ``backward_parameters`` apart.  And whatever makes a forward
+# convolution faster serves dL/dx too, since it is a convolution.
 #
 # What has to be kept from the forward pass?  dL/dx needs w, and dL/dw needs x, which is there anyway as the output
 # of the layer before.  The windows are gathered afresh.  All of it stands in ``scratchnst/ops/conv2d.py``,
@@ -474,6 +477,6 @@ assert [part.shape for part in backward(grad_y, cache)] == [x.shape, w.shape, b.
 #    the difference between image and village?  You have :math:`A` and :math:`A^T` as functions: can you find the
 #    largest :math:`\lambda` with them?
 #
-# The coding exercise: in ``lessons/exercises/07_convolution_backward.py`` the convolution takes *no* zeros around
-# the image, so y is smaller than x.  Write ``backward_input`` and ``backward_parameters`` for it; the derivation
-# above needs a second look at its borders.  Then run ``scratchnst check 7``.
+# The coding exercise: in ``lessons/exercises/07_convolution_backward.py`` the convolution takes *no* zeros around the
+# image, so y is smaller than x.  Write ``backward_input`` and ``backward_parameters`` for it; the derivation above
+# needs a second look at its borders, and the sides of a kernel may be even.  Then run ``scratchnst check 7``.

@@ -14,10 +14,10 @@ PLANTED = (
     ("upstream of ones", SPREAD, SPREAD.replace("grad_y @", "np.ones_like(grad_y) @"), "upstream-ignored"),
     ("upstream's sign lost", SPREAD, SPREAD.replace("grad_y @", "np.abs(grad_y) @"), "upstream-absolute"),
     (
-        "last place left out",
+        "last column left out",
         "for i in range(kh):\n        for j in range(kw):\n            grad_x",
         "for i in range(kh):\n        for j in range(kw - 1):\n            grad_x",
-        "tap-missing",
+        "taps-missing",
     ),
     ("channels not transposed", "w[i, j].T", "w[i, j]", "ValueError"),
     ("always float64", "np.zeros_like(x)", "np.zeros(x.shape)", "dtype"),
