@@ -679,22 +679,21 @@ for title, net in ours.items():
         tv_weight=3e-6 / pixels,
     )
 
-painted, content_seen = {"content": content, "style": style}, {}
+painted = {"content": content, "style": style}
 for title in (*ours, usual.name):
     objective = objectives[title]
     start, _ = objective(np.random.default_rng(0).uniform(0, 255, content.shape))
     painted[title] = stylize(objective, "noise", iterations=full_size(150, 3)).image
     end, _ = objective(painted[title])
     judge(painted[title])
-    content_seen[title] = sum(value for name, value in judge.terms.items() if name.startswith("content/"))
+    content_seen = sum(value for name, value in judge.terms.items() if name.startswith("content/"))
     style_seen = sum(weight * judge.terms[f"style/{name}"] for name, weight in judge.style_layers.items())
     print(f"{title:>10}: own loss {start:.3g} -> {end:.3g}; ", end="")
-    print(f"as {usual.name} sees it: content {content_seen[title]:.3g}, style {style_seen:.3g}")
+    print(f"as {usual.name} sees it: content {content_seen:.3g}, style {style_seen:.3g}")
     assert end < start
 
 show_images(painted, columns=5)
 plt.show()
-assert content_seen["trained"] < full_size(0.9, np.inf) * content_seen["random"], "for a judge that took no part"
 
 # %%
 # What do the pictures show? Judge for yourself; this is what we see.
@@ -703,10 +702,15 @@ assert content_seen["trained"] < full_size(0.9, np.inf) * content_seen["random"]
 #   blotches. (That random filters are enough for some textures has been studied: I. Ustyuzhaninov and others, 2016.)
 #   But there are no strokes, and of the content there is little: a random channel answers to everything a little.
 # * *Trained*, the same rows paint strokes that have a direction and an edge, and the ridge of the mountain and the
-#   boat come out of the noise. The content that the judge prints says so too. Nobody showed it a boat, or paint of
+#   boat come out of the noise, faintly. Nobody showed it a boat, or paint of
 #   these colours; stripes, bricks and dots were enough for edges and directions to be worth seeing.
 # * The third has been taught by far more pictures and for far longer, has more rows, and it shows: longer strokes,
 #   and whirls, for which a network must see further than a texture of 32 pixels.
+#
+# Does the judge agree with our eyes? Only in part. When we ran this with the shipped network, it found the content of
+# the first two pictures equally far from the village, and the trained one about a tenth nearer to the style. That is
+# one picture of each kind, from one noise and one training: too little to say that training helps by so much. What is
+# certain is how far both are from the third.
 #
 # VGG19 stands at the end of this road: a task so broad, a thousand kinds of things in all colours and sizes, that
 # hardly anything visible could be overlooked. Every line of what trained it is in these fourteen lessons.
@@ -722,7 +726,8 @@ assert content_seen["trained"] < full_size(0.9, np.inf) * content_seen["random"]
 #    none has more to do with light and dark than another. How many steps does it take now? Double the rate. What does
 #    training need, more than a high rate?
 # 4. Draw fresh pictures for every step instead of shuffling 960. What can the curve for held-out pictures no longer
-#    do? And what becomes of the pictures at the end if the losses read ``conv2_1`` instead of ``see_conv2_1``, and so on?
+#    do? And what becomes of the pictures at the end if the losses read ``conv2_1`` in place of ``see_conv2_1``, and so
+#    on? Repeat it with other noise (``seed`` of ``stylize``) before you believe a difference.
 #
 # To write: ``smoothed_cross_entropy`` and ``energy_backward`` in ``lessons/exercises/14_training.py``. The first is the
 # loss for labels that are not quite certain. The second is the way back through a classifier that reads not the
