@@ -233,8 +233,9 @@ assert np.isclose(sum(weight * last[name] for name, weight in weights.items()), 
 #
 # Why does the picture stop changing? At a minimum the gradient of the sum is zero,
 # :math:`\alpha \nabla L_{\text{content}} = -\beta \nabla L_{\text{style}}` but for the smoothness: *both wishes pull
-# equally hard, in opposite directions*. (:math:`\nabla L` is short for :math:`\partial L / \partial x`.) The cosine of the angle between the two pulls shows how far the run has come.
-# It is 1 where they agree, 0 where they do not mind each other, and -1 in the end.
+# equally hard, in opposite directions*. (:math:`\nabla L` is short for :math:`\partial L / \partial x`.) The cosine of
+# the angle between the two pulls shows how far the run has come. It is 1 where they agree, 0 where they do not mind
+# each other, and -1 in the end.
 
 pull_of_content = Objective(net, content, content_weight=alpha, tv_weight=0)
 pull_of_style = Objective(net, styles=[style], tv_weight=0)
@@ -312,9 +313,9 @@ assert style_left[-1] > style_left[0], "and the more of the style's"
 
 # %%
 # From left to right: a texture in which the content hardly shows; strokes that follow the things; things made of
-# strokes; and, edge by edge, the photograph, with the style's colours and grain. None of them is the right one. The
-# curve says why none is better than the others in both respects: at a minimum, whatever lowers one loss raises the
-# other.
+# strokes; and the photograph's own outlines, with the style's colours and grain but without its strokes. None of them
+# is the right one. The curve says why none is better than the others in both respects: at a minimum, whatever lowers
+# one loss raises the other.
 #
 # Which layer holds the content?
 # ------------------------------

@@ -537,7 +537,8 @@ assert np.isclose(np.trace(confusion) / len(x_held), accuracy[-1][2])
 # %%
 # Nine in ten are right, and some of what is wrong can be understood. Dots and bricks, small shapes set out in rows and
 # columns, are the pair most often taken for one another. Stripes that chance has turned a little towards the diagonal
-# are near the border between two answers. Why some rings are bricks to it, we cannot tell. The twelve words are ours; for the network there is nothing but what helped to tell these pictures apart.
+# are near the border between two answers. Why some rings are bricks to it, we cannot tell. The twelve words are ours;
+# for the network there is nothing but what helped to tell these pictures apart.
 #
 # By heart
 # --------
@@ -554,8 +555,9 @@ assert accuracy_few[-1][2] < full_size(0.5 * accuracy_few[-1][1], 1.0), "what is
 
 # %%
 # All 24 are right, the loss is nearly zero, and of other pictures the network knows about one in four: more than
-# guessing, and far from the nine in ten of before. This is *overfitting*. The loss that is minimised cannot show it, only held-out pictures can. With 960 pictures it
-# did not appear: learning so many by heart is harder than finding out what they have in common.
+# guessing, and far from the nine in ten of before. This is *overfitting*. The loss that is minimised cannot show it,
+# only held-out pictures can. With 960 pictures it did not appear: learning so many by heart is harder than finding out
+# what they have in common.
 #
 # What has changed in the network
 # -------------------------------
