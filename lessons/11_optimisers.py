@@ -36,6 +36,9 @@ symbol                 meaning
 =====================  ==========================================================================================
 
 Otherwise a prime marks what comes next: :math:`x'` is the point after :math:`x`, and :math:`g'` the gradient there.
+Two letters serve twice, by custom: :math:`r` is the factor by which a step shrinks what is left, and :math:`\beta` the
+share of a sum or mean that is kept, until the two loops of L-BFGS, which have an :math:`r` and a :math:`\beta` of their
+own.
 """
 
 from collections import deque
@@ -163,7 +166,8 @@ assert abs(gradient_descent(f, start, 20, 0.23)[1]) > 1, "a rate that is too lar
 #
 # 1. All coordinates shrink only if :math:`|1 - \eta \lambda_i| < 1` for all :math:`i`, that is, if
 #    :math:`\eta < 2 / \lambda_{\max}`. *The steepest direction limits the rate for all.*
-# 2. The slowest coordinate is one of those at the two ends, with the factor :math:`|1 - \eta \lambda_{\min}|` or
+# 2. :math:`1 - \eta \lambda` falls steadily as :math:`\lambda` grows, so its size is largest at one of the two ends:
+#    the slowest coordinate has the factor :math:`|1 - \eta \lambda_{\min}|` or
 #    :math:`|1 - \eta \lambda_{\max}|`. Raising :math:`\eta` improves the first and, beyond
 #    :math:`1 / \lambda_{\max}`, spoils the second. The larger of the two is smallest where they are equal,
 #    :math:`1 - \eta \lambda_{\min} = \eta \lambda_{\max} - 1`, which gives
@@ -177,10 +181,11 @@ assert abs(gradient_descent(f, start, 20, 0.23)[1]) > 1, "a rate that is too lar
 #       = \frac{\kappa - 1}{\kappa + 1}
 #
 # One more digit takes :math:`k` steps with :math:`r^k = 1/10`, so :math:`k = \ln 10 / (-\ln r)`. With
-# :math:`r = (1 - 1/\kappa) / (1 + 1/\kappa)`, for large :math:`\kappa` it is :math:`\ln r \approx -2/\kappa` and
-# :math:`k \approx 1.15 \, \kappa`. **The number of steps grows in proportion to the condition number.** (Along a
-# contour, axis by axis, :math:`\lambda_i z_i^2` is the same, so a bowl is :math:`\sqrt{\kappa}` times as long as
-# wide.)
+# :math:`r = (1 - 1/\kappa) / (1 + 1/\kappa)` and :math:`\ln(1 \pm a) \approx \pm a` for small :math:`a`, it is
+# :math:`\ln r \approx -2/\kappa` for large :math:`\kappa`, and
+# :math:`k \approx (\ln 10 / 2) \, \kappa \approx 1.15 \, \kappa`. **The number of steps grows in proportion to the
+# condition number.** (Where a contour crosses the axes, :math:`\lambda_i z_i^2` is the same for all, so a bowl is
+# :math:`\sqrt{\kappa}` times as long as wide.)
 
 random = np.random.default_rng(0)
 turn, _ = np.linalg.qr(random.standard_normal((5, 5)))  # its columns: five orthogonal directions
@@ -341,9 +346,9 @@ assert abs(rolling ** (1 / 150) / (9 / 11) - 1) < 0.05, "9/11 a step, in place o
 #
 #     x_t = x_{t-1} - \eta \, \frac{m_t / (1 - \beta_1^t)}{\sqrt{v_t / (1 - \beta_2^t)} + \epsilon}
 #
-# where :math:`\epsilon = 10^{-8}` keeps 0 / 0 away. In the first step the fraction is :math:`g_1 / |g_1|`: every
-# unknown moves by exactly :math:`\eta`. Without the correction it would move by :math:`0.1 / \sqrt{0.001} = 3.2`
-# times as much, and soon by more, as the figure shows.
+# where :math:`\epsilon = 10^{-8}` keeps 0 / 0 away. In the first step the fraction is :math:`g_1 / |g_1|`, but for
+# :math:`\epsilon`: every unknown moves by :math:`\eta`. Without the correction it would move by
+# :math:`0.1 / \sqrt{0.001} = 3.2` times as much, and soon by more, as the figure shows.
 
 t = np.arange(1, 201)
 uncorrected = (1 - 0.9**t) / np.sqrt(1 - 0.999**t)  # m / sqrt(v) where all gradients are equal
@@ -616,9 +621,9 @@ assert np.allclose(recursive_product(q, pairs, gamma), H @ q)
 assert np.allclose(two_loops, H @ q)
 
 # %%
-# A pair costs two inner products and two multiples of vectors, so :math:`m` pairs cost :math:`4 m n` multiplications
-# and :math:`2 m n` numbers of memory. The L stands for *limited memory*: only the last :math:`m = 10` pairs are kept,
-# the oldest is forgotten when a new one comes. For 256 by 256 pixels that is 31 MB in place of 309 GB. Forgetting has
+# A pair costs two inner products and two multiples of vectors, :math:`4 n` multiplications, and :math:`2 n` numbers of
+# memory. The L stands for *limited memory*: only the last ten pairs are kept, the oldest is forgotten when a new one
+# comes. For 256 by 256 pixels that is 31 MB in place of 309 GB. Forgetting has
 # its good side, too: in a valley that bends, old pairs tell of another bend.
 
 assert 31e6 < 2 * 10 * (256 * 256 * 3) * 8 < 32e6
@@ -815,12 +820,14 @@ plt.show()
 
 assert abs(B - B.T).max() < 1e-6 * abs(B).max(), "which unknown is differentiated first makes no difference"
 assert curvatures[0] > 1e4 * curvatures[-1], "a condition number of ten thousand at least"
+assert np.mean(curvatures < curvatures[0] / 300) > 0.5, "most directions are below the red line"
 
 # %%
 # The curvatures run through many powers of ten: the valley of an image is narrower than Rosenbrock's, and in hundreds
 # of directions at once. With the rate :math:`1 / \lambda_{\max}`, gradient descent multiplies coordinate :math:`i` by
-# :math:`(1 - \lambda_i / \lambda_{\max})^k` in :math:`k` steps. So in 300 steps it hardly touches the directions
-# below the red line, which are most of them. Losses that fall fast and then hardly at all: this is why.
+# :math:`(1 - \lambda_i / \lambda_{\max})^k` in :math:`k` steps. At the red line that leaves
+# :math:`(1 - 1/300)^{300} \approx 1/e = 0.37` after 300 steps. Most directions lie below it, where more is left, and
+# far below nearly all. Losses that fall fast and then hardly at all: this is why.
 #
 # A race on an image
 # ------------------

@@ -2,8 +2,8 @@ r"""
 Training: where features come from
 ==================================
 
-Twelve lessons have taken a network's weights as given. Somebody found them: VGG19's on a million photographs, those
-of the network that ships with this package by imitating VGG19. This lesson finds weights from nothing. You will draw
+Until now a network's weights were given. Somebody found them: VGG19's on a million photographs, those of the network
+that ships with this package by imitating VGG19. This lesson finds weights from nothing. You will draw
 a few hundred textures, ask a network of six convolutions which is which, and turn its 43,000 weights, all at once,
 the way their gradient says, until it knows. Nobody will tell it what an edge is. And then it will paint.
 
@@ -137,7 +137,7 @@ typical = np.stack([colours[t_train == t].mean(axis=0) for t in range(12)])
 distance = np.linalg.norm(x_held.mean(axis=(1, 2))[:, np.newaxis] - typical, axis=2)
 by_colour = np.mean(distance.argmin(axis=1) == t_held)
 print(f"right by mean colour: {by_colour:.0%}")
-assert by_colour < 0.4, "colour must not solve the task"
+assert by_colour < full_size(0.15, 0.4), "colour must not solve the task"
 
 # %%
 # No better than guessing. What remains is the arrangement.
@@ -154,21 +154,23 @@ assert by_colour < 0.4, "colour must not solve the task"
 #
 # .. math::
 #
-#     z = \sum_{i=1}^{n} w_i x_i, \qquad n = 3 \cdot 3 \cdot C_{\text{in}}
+#     y = \sum_{i=1}^{n} w_i x_i, \qquad n = 3 \cdot 3 \cdot C_{\text{in}}
 #
-# with weights drawn independently of each other, each with mean 0 and variance :math:`\sigma^2`. Average :math:`z^2`
-# over the draw:
-#
-# .. math::
-#
-#     E[z^2] = \sum_{i,j} E[w_i w_j] \, x_i x_j = \sigma^2 \sum_i x_i^2 = n \sigma^2 \cdot \text{mean}(x^2)
-#
-# since :math:`E[w_i w_j] = E[w_i] E[w_j] = 0` for :math:`i \ne j`. With a bell curve's weights, :math:`z` is as often
-# below zero as above, and the ReLU removes the lower half. Half of the square remains:
+# where :math:`C_{\text{in}}` is the number of channels that come in, and the :math:`x_i` are the :math:`n` numbers
+# below the kernel. Draw the weights independently of each other, each with mean 0 and variance :math:`\sigma^2`. With
+# :math:`E[\,\cdot\,]` for the average over the draw,
 #
 # .. math::
 #
-#     E[\max(z, 0)^2] = \frac{n \sigma^2}{2} \, \text{mean}(x^2)
+#     E[y^2] = \sum_{i,j} E[w_i w_j] \, x_i x_j = \sigma^2 \sum_i x_i^2 = n \sigma^2 \cdot \text{mean}(x^2)
+#
+# since :math:`E[w_i w_j] = E[w_i] E[w_j] = 0` for :math:`i \ne j`, and :math:`E[w_i^2] = \sigma^2` for :math:`i = j`.
+# A bell curve around 0 is symmetric: it draws :math:`-w` as often as :math:`w`, and so :math:`-y` as often as
+# :math:`y`. The ReLU removes those below zero, and half of the square remains:
+#
+# .. math::
+#
+#     E[\max(y, 0)^2] = \frac{n \sigma^2}{2} \, \text{mean}(x^2)
 #
 # That is a factor for each row. If it is not 1, the features grow or shrink from row to row like the powers of that
 # factor, and the gradients on the way back with them. So take
@@ -220,12 +222,13 @@ axes.legend(title="size of its weights")
 plt.show()
 
 assert 0.1 < sizes[1.0][-1] / sizes[1.0][0] < 3
-assert sizes[1.0][-1] / sizes[0.5][-1] > 50, "half the weights, six times over: a factor of 2 to the 6"
+assert np.isclose(sizes[1.0][-1] / sizes[0.5][-1], 2**6), "half the weights, six times over"
+assert np.isclose(sizes[2.0][-1] / sizes[1.0][-1], 2**6)
 
 # %%
 # With the size that we derived, the features keep theirs, but for what zero padding and pooling take away. With half
-# of it, they are 64 times smaller after six rows, with twice of it 64 times larger. In a network of sixteen rows it
-# would be a factor of 65,536.
+# of it, they are 64 times smaller than that after six rows, with twice, 64 times larger: a factor of 2 for each row.
+# In a network of sixteen rows it would be 65,536.
 #
 # From features to an answer
 # --------------------------
@@ -267,9 +270,9 @@ assert np.allclose(softmax(by_hand + 1000), softmax(by_hand))
 # -----------------------
 #
 # How good are probabilities? What counts is the one given to the truth, :math:`p_t` for a picture with the label
-# :math:`t`. For several pictures they multiply: :math:`p_1 p_2 \cdots` is how likely it held it that all labels are
-# as they are. A logarithm makes a sum of the product, a minus makes it a loss, and the mean makes it independent of
-# the number of pictures:
+# :math:`t`. For several pictures they multiply: :math:`p_{1, t_1} \, p_{2, t_2} \cdots` is how likely the
+# network held it that all labels are as they are. A logarithm makes a sum of the product, a minus makes it a loss, and
+# the mean makes it independent of the number of pictures:
 #
 # .. math::
 #
@@ -367,8 +370,8 @@ def from_vector(theta, like):
 
 # %%
 # Now the whole way, down and back. The rows of the network and the classifier, a row of its own by the name of
-# "answer", are one dictionary and one vector :math:`\theta`. Read ``loss_and_gradient`` line by line: six formulas of
-# this lesson stand in it, in their order.
+# "answer", are one dictionary and one vector :math:`\theta`. Read ``loss_and_gradient`` line by line: the formulas of
+# the last three sections stand in it, each in a line or half of one.
 
 
 class Classifier:
@@ -393,8 +396,9 @@ class Classifier:
         F = features[LAST]
         s = F.mean(axis=(1, 2))
         loss, grad_z = cross_entropy(s @ V + d, labels)
-        grad_s = grad_z @ V.T / (F.shape[1] * F.shape[2])
-        grad_F = np.zeros_like(F) + grad_s[:, np.newaxis, np.newaxis]  # the same at each position
+        grad_s = grad_z @ V.T
+        M = F.shape[1] * F.shape[2]
+        grad_F = np.zeros_like(F) + grad_s[:, np.newaxis, np.newaxis] / M  # the same at each position
         gradients = net.backward_parameters({LAST: grad_F}, cache)
         gradients["answer"] = s.T @ grad_z, grad_z.sum(axis=0)
         return loss, to_vector({name: gradients[name] for name in self.shapes})
@@ -497,7 +501,7 @@ draw_training(losses, accuracy, f"{len(x_train)} pictures")
 print(f"first loss {losses[0]:.4f}; in the end {accuracy[-1][1]:.0%} right, of held-out pictures {accuracy[-1][2]:.0%}")
 assert np.isclose(losses[0], np.log(12)), "with V = 0 it begins by guessing"
 assert np.mean(losses[-10:]) < full_size(0.5, 1.1) * losses[0]
-assert accuracy[-1][2] > full_size(0.6, 0.0), "better than chance, on pictures that it has never seen"
+assert accuracy[-1][2] > full_size(0.75, 0.0), "far better than chance, on pictures that it has never seen"
 
 # %%
 # For a while nothing seems to happen: the first steps are spent on making the twelve answers differ at all. Then one
@@ -531,10 +535,10 @@ assert confusion.sum() == len(x_held)
 assert np.isclose(np.trace(confusion) / len(x_held), accuracy[-1][2])
 
 # %%
-# Nine in ten are right, and most of what is wrong can be understood. Dots and bricks, small shapes set out in rows
-# and columns, are the pair most often taken for one another. A piece of large rings is a set of curved stripes.
-# Stripes that chance has turned a little towards the diagonal are near the border between two answers. The twelve
-# words are ours; for the network there is nothing but what helped to tell these pictures apart.
+# Nine in ten are right, and some of what is wrong can be understood. Dots and bricks, small shapes set out in rows and
+# columns, are the pair most often taken for one another. Stripes that chance has turned a little towards the diagonal
+# are near the border between two answers. Why some rings are bricks to it, we cannot tell. The twelve words are ours;
+# for the network there is nothing but what helped to tell these pictures apart.
 #
 # By heart
 # --------
@@ -547,12 +551,13 @@ theta_few, losses_few, accuracy_few = train(few, x_train[:24], t_train[:24], ful
 draw_training(losses_few, accuracy_few, "24 pictures")
 print(f"{accuracy_few[-1][1]:.0%} right of the pictures trained on, {accuracy_few[-1][2]:.0%} of held-out ones")
 assert accuracy_few[-1][1] > full_size(0.85, 0.0)
-assert accuracy_few[-1][2] < full_size(accuracy_few[-1][1] - 0.15, 1.0), "what is learnt by heart does not carry over"
+assert accuracy_few[-1][2] < full_size(0.5 * accuracy_few[-1][1], 1.0), "what is learnt by heart does not carry over"
 
 # %%
-# All 24 are right, the loss is nearly zero, and of other pictures the network knows hardly more than it would guess.
-# This is *overfitting*. The loss that is minimised cannot show it, only held-out pictures can. With 960 pictures it
-# did not appear: learning so many by heart is harder than finding out what they have in common.
+# All 24 are right, the loss is nearly zero, and of other pictures the network knows about one in four: more than
+# guessing, and far from the nine in ten of before. This is *overfitting*. The loss that is minimised cannot show it,
+# only held-out pictures can. With 960 pictures it did not appear: learning so many by heart is harder than finding out
+# what they have in common.
 #
 # What has changed in the network
 # -------------------------------
@@ -710,10 +715,12 @@ plt.show()
 # Does the judge agree with our eyes? Only in part. When we ran this with the shipped network, it found the content of
 # the first two pictures equally far from the village, and the trained one about a tenth nearer to the style. That is
 # one picture of each kind, from one noise and one training: too little to say that training helps by so much. What is
-# certain is how far both are from the third.
+# certain is how far both are from the third, although its numbers are no fair comparison: it is the judge itself.
 #
 # VGG19 stands at the end of this road: a task so broad, a thousand kinds of things in all colours and sizes, that
-# hardly anything visible could be overlooked. Every line of what trained it is in these fourteen lessons.
+# hardly anything visible could be overlooked. The cross-entropy, the mini-batches, the walk back to the weights and the
+# momentum that trained it are in these fourteen lessons; what is not are two safeguards against learning by heart,
+# called weight decay and dropout (K. Simonyan and A. Zisserman, 2015).
 #
 # Exercises
 # ---------
