@@ -4,7 +4,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: demo test lint notebooks clean
+.PHONY: demo test test-slow lint notebooks clean
 
 demo: .venv/installed
 	$(BIN)/scratchnst samples demo
@@ -13,7 +13,10 @@ demo: .venv/installed
 	@echo "The picture is demo/picture.png: demo/content.png, painted like demo/style.png."
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -m "not slow"
+
+test-slow: .venv/installed-for-tests
+	$(BIN)/python -m pytest -m slow
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

@@ -16,7 +16,7 @@ from scratchnst.engine import sketch
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
-from scratchnst.optimize import BYTES_PER_UNKNOWN
+from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
 RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
@@ -58,18 +58,19 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     return engine.ledger.peak - before
 
 
-def estimate(objective: Objective, optimizer: str, largest_strip: float = math.inf) -> Estimate:
+def estimate(objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf) -> Estimate:
     """Return what a run of `objective`, which must have been built, will need."""
-    run = vectors(math.prod(objective.shape), optimizer) + evaluation(objective, largest_strip)
+    run = vectors(math.prod(objective.shape), optimizer, bounded) + evaluation(objective, largest_strip)
     return Estimate(resident() + run, largest_strip)
 
 
-def vectors(unknowns: int, optimizer: str) -> int:
+def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
     """Return the bytes that an optimiser and `stylize` hold for so many pixels and channels."""
-    return unknowns * (BYTES_PER_UNKNOWN[optimizer] + RUN_BYTES_PER_UNKNOWN)
+    optimizers = BYTES_PER_BOUNDED_UNKNOWN if bounded else BYTES_PER_UNKNOWN
+    return unknowns * (optimizers[optimizer] + RUN_BYTES_PER_UNKNOWN)
 
 
-def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
+def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False) -> Estimate:
     """Return the estimate of the fastest way that stays within `limit` bytes, and let `objective` go it.
 
     Raises
@@ -79,7 +80,7 @@ def fit(objective: Objective, optimizer: str, limit: int) -> Estimate:
     """
     threads.release()  # what a coarser scale has left there is not what this one will need
     for largest_strip in STRIPS:
-        found = estimate(objective, optimizer, largest_strip)
+        found = estimate(objective, optimizer, bounded, largest_strip)
         if found.peak <= limit:
             objective.largest_strip = largest_strip
             if largest_strip < math.inf:

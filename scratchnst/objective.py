@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from types import ModuleType
@@ -136,13 +137,17 @@ class Objective:
         loss, grad, self.terms = self.evaluate(x)
         return loss, grad
 
+    def session(self) -> AbstractContextManager[None]:
+        """Return what to enter around many calls, which are faster for it: they share what is made from the kernels."""
+        return self.network.engine.session(keep_kernels=self.largest_strip == math.inf)
+
     def evaluate(self, x: Array) -> tuple[float, Array, dict[str, float]]:
         """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
         if math.prod(np.shape(x)) != math.prod(self.shape):
             raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {np.shape(x)}.")
         engine = self.network.engine
         layers = {term.layer for term in self._terms}
-        with engine.session():
+        with self.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
             if self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)

@@ -124,7 +124,8 @@ def stylize(
     run = _Run(objective, start, margin, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
-        result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
+        with objective.session():
+            result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
         return run.end(result.stop_reason, complete=True)
     except KeyboardInterrupt:
         if run.evaluations == 0:

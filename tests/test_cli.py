@@ -23,6 +23,7 @@ from networks import random_vgg19
 from scratchnst import images, load_network
 from scratchnst.cli import main, weights
 from scratchnst.distil import training
+from scratchnst.engine.cpu import average_pool
 from scratchnst.objective import Objective
 from scratchnst.weights import load
 from scratchnst.weights.published import MD5
@@ -315,6 +316,121 @@ def write_random_vgg(path, convolutions=4):
             file[f"{group}/kernel:0"], file[f"{group}/bias:0"] = w, b
 
 
+class TestTrace:
+    def test_as_a_program(self, folder):
+        done = run("trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--top", "2")
+        assert (done.returncode, done.stderr) == (0, "")
+        lines = done.stdout.splitlines()
+        assert lines[0].startswith("network: distilled, ")
+        assert lines[1].startswith("pixel 5,7 of 24x18, RGB ")
+        assert "style/like_conv1_1: 3x3 of 18x24 positions see the pixel (rows 4-6, columns 6-8)" in done.stdout
+        assert sum("  channel " in line for line in lines) == sum("  position " in line for line in lines)
+        assert re.search(r"position \d+,\d+ .* sees rows \d+-\d+, columns \d+-\d+$", done.stdout, re.MULTILINE)
+
+    def test_json_holds_the_gradient_of_equation_7(self, folder, capsys):
+        command = ["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--seed", "3"]
+        assert main([*command, "--tv-weight", "1e-7", "--json"]) == 0
+        record = json.loads(capsys.readouterr().out)
+        content, style = images.fit(images.load("content.png"), 24), images.load("style.jpg")
+        network = load_network("distilled")
+        objective = Objective(network, content, [style], normalized=True, tv_weight=1e-7, dtype="float64")
+        _, gradient = objective(np.random.default_rng(3).normal(127.5, 20, objective.shape))
+        np.testing.assert_allclose(record["gradient"], gradient[5, 7], rtol=1e-9)
+        parts = {part["term"]: part for part in record["parts"]}
+        assert list(parts) == list(objective.terms)
+        np.testing.assert_allclose(np.sum([part["gradient"] for part in parts.values()], axis=0), gradient[5, 7])
+        assert sum(part["share"] for part in parts.values()) == pytest.approx(1)
+        assert record["relative difference"] < 1e-10
+        assert record["settings"]["style_layers"] == dict(network.defaults.style_layers)
+
+    def test_very_large_weights(self, folder, capsys):
+        """Squares of such gradients would overflow."""
+        options = ["--pixel", "5,7", "--size", "24", "--style-weight", "1e290"]
+        assert main(["trace", "content.png", "style.jpg", *options]) == 0
+        assert "100.0 %" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("image", ["content", "style", "third.png"])
+    def test_images(self, folder, capsys, image):
+        images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
+        assert main(["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--image", image]) == 0
+        starts = {
+            "content": images.fit(images.load("content.png"), 24),
+            "style": images.resize(images.load("style.jpg"), 18, 24),
+            "third.png": images.load("third.png"),
+        }
+        colours = ", ".join(f"{value:.0f}" for value in starts[image][5, 7])
+        out = capsys.readouterr().out
+        assert f"RGB {colours}, of the image: {image}" in out
+        silent = {"content": 1, "style": 4}.get(image, 0)  # the content loss at its minimum; the four style losses
+        assert out.count("it does not push at all") == silent
+
+    def test_at_the_content_nothing_but_style_pushes(self, folder, capsys):
+        options = ["--image", "content", "--tv-weight", "0", "--style-weight", "0", "--pixel", "5,7", "--size", "24"]
+        assert main(["trace", "content.png", "style.jpg", *options]) == 0
+        assert re.search(r"sum( +0){4} +-$", capsys.readouterr().out, re.MULTILINE)
+
+    def test_plot(self, folder):
+        pytest.importorskip("matplotlib")
+        command = ["trace", "content.png", "style.jpg", "--pixel", "17,23", "--size", "24", "--network", "pyramid"]
+        assert main([*command, "--plot", "figure.png"]) == 0
+        assert min(images.load("figure.png").shape[:2]) > 300
+
+    def test_without_matplotlib_the_plot_is_refused(self, folder, capsys, monkeypatch):
+        monkeypatch.setitem(sys.modules, "matplotlib", None)
+        assert main(["trace", "content.png", "style.jpg", "--pixel", "1,1", "--plot", "figure.png"]) == 2
+        assert "pip install" in capsys.readouterr().err
+
+    def test_parts_that_do_not_add_up_are_told(self, folder, capsys, monkeypatch):
+        backward = average_pool.backward
+        monkeypatch.setattr(average_pool, "backward", lambda grad_y, cache: 2 * backward(grad_y, cache))
+        assert main(["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24"]) == 1
+        assert "do not add up" in capsys.readouterr().err
+
+    def test_memory(self, folder, capsys, monkeypatch):
+        monkeypatch.setattr("scratchnst.memory.limit", lambda: 10**6)
+        assert main(["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24"]) == 2
+        assert "choose a smaller --size" in capsys.readouterr().err
+
+    @pytest.mark.parametrize(
+        ("arguments", "said"),
+        [
+            (["--pixel", "18,0"], "no pixel 18,0 in an image of 24x18 pixels: rows go from 0 to 17, columns from 0 to"),
+            (["--pixel", "0,24"], "no pixel 0,24"),
+            (["--pixel=-1,0"], "ROW,COL, two whole numbers counted from 0 at the top left, not '-1,0'"),
+            (["--pixel", "1.5,0"], "not '1.5,0'"),
+            (["--pixel", "5"], "not '5'"),
+            (["--pixel", "1,2,3"], "not '1,2,3'"),
+            (["--pixel", "nan,0"], "not 'nan,0'"),
+            (["--pixel", "1" * 5000 + ",0"], "--pixel"),
+            ([], "required: --pixel"),
+            (["--pixel", "0,0", "--size", "2"], "too small for layer"),
+            (["--pixel", "0,0", "--style-layers", "covn1_1"], "no layer 'covn1_1'"),
+            (["--pixel", "0,0", "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
+            (["--pixel", "0,0", "--image", "nothing.png"], "no file nothing.png"),
+            (["--pixel", "0,0", "--image", "text.png"], "text.png is damaged"),
+            (["--pixel", "0,0", "--network", "nan.h5"], "conv1_1 holds NaN"),
+            (["--pixel", "0,0", "--content-weight", "1e308"], "lower the weights"),
+            (["--pixel", "0,0", "--style-weight", "nan"], "--style-weight"),
+            (["--pixel", "0,0", "--top", "0"], "--top"),
+            (["--pixel", "0,0", "--content-weight", "0", "--style-weight", "0"], "nothing to optimise"),
+            (["--pixel", "0,0", "--plot", "figure.gif"], "suffix"),
+            (["--pixel", "0,0", "--plot", "content.png"], "content.png is an input as well"),
+        ],
+        ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
+    )
+    def test_bad_input(self, folder, capsys, arguments, said):
+        bad_files(folder)
+        size = [] if "--size" in arguments else ["--size", "24"]
+        try:
+            status = main(["trace", "content.png", "style.jpg", *arguments, *size])
+        except SystemExit as leaving:
+            status = leaving.code
+        captured = capsys.readouterr()
+        assert (status, captured.out) == (2, "")
+        assert said in captured.err
+        assert captured.err.count("\n") == 1
+
+
 class TestWeights:
     def test_list(self, folder, capsys, monkeypatch):
         assert main(["weights", "list"]) == 0
@@ -446,10 +562,11 @@ def test_samples(folder, capsys):
 
 def test_version_and_help():
     assert run("--version").stdout.startswith("scratchnst 0.")
-    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"]):
+    for command in ([], ["transfer"], ["reconstruct"], ["weights"], ["weights", "normalize"], ["samples"], ["trace"]):
         done = run(*command, "--help")
         assert done.returncode == 0
         assert done.stdout.startswith("usage: ")
+        assert "%%" not in done.stdout
 
 
 def bad_files(folder):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
@@ -10,24 +11,24 @@ import pytest
 
 import scratchnst
 from scratchnst.cli import lesson, main
+from scratchnst.lessons.exercises import load_exercise
 from scratchnst.lessons.progress import Progress
 
 TEXT = '"""\n{title}\n=====\n"""\n\n# %%\n# Text.\n\nprint("{title} runs")\n'
-EXERCISE = "def first():\n    raise NotImplementedError\n\n\ndef second():\n    raise NotImplementedError\n"
+FIRST, SECOND = (function.name for function in load_exercise(2).functions)
 
 
 @pytest.fixture
 def checkout(tmp_path, monkeypatch):
-    """A checkout with two lessons, one of them with an exercise, and a learner who has done nothing."""
+    """A checkout with two lessons, and a learner who has done nothing."""
     monkeypatch.setattr(scratchnst, "__file__", str(tmp_path / "scratchnst" / "__init__.py"))
     monkeypatch.setenv("SCRATCHNST_PROGRESS", str(tmp_path / "progress.json"))
     monkeypatch.setenv("SCRATCHNST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
     folder = tmp_path / "lessons"
-    (folder / "exercises").mkdir(parents=True)
+    folder.mkdir()
     for number, title in ((1, "Images"), (2, "Differences")):
         (folder / f"0{number}_{title.lower()}.py").write_text(TEXT.format(title=title))
-    (folder / "exercises" / "02_differences.py").write_text(EXERCISE)
     return folder
 
 
@@ -38,18 +39,38 @@ def listed(capsys):
 
 
 def test_list(checkout, capsys):
-    assert listed(capsys) == [["1", "-", "Images"], ["2", "-", "-", "Differences"]]
+    assert listed(capsys) == [["1", "-", "-", "Images"], ["2", "-", "-", "Differences"]]
+
+
+def test_list_whatever_is_in_the_learners_file(checkout, capsys):
+    (checkout / "exercises").mkdir()
+    (checkout / "exercises" / "02_differences.py").write_text("def helper(x)\n    return x")
+    Progress.load().set_exercise(2, {FIRST: {"state": "passed"}})
+    assert listed(capsys)[1] == ["2", "-", "1", "of", "2", "Differences"]
+
+
+def test_closed_input(checkout, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "stdin", None)
+    assert main(["lesson", "1"]) == 0
+    assert "Until next time" in capsys.readouterr().out
+
+
+def test_input_that_is_no_text(checkout, capsys, monkeypatch):
+    keys = io.TextIOWrapper(io.BytesIO(b"\xff\nq\n"), encoding="utf-8", errors="strict")
+    monkeypatch.setattr(sys, "stdin", keys)
+    assert main(["lesson", "1"]) == 0
+    assert "Until next time" in capsys.readouterr().out
 
 
 def test_list_with_progress(checkout, capsys):
     progress = Progress.load()
     progress.set_place(1, 0, finished=True)
     progress.set_place(2, 4)
-    progress.set_exercise(2, {"first": {"state": "passed"}, "second": {"state": "failed"}})
-    assert listed(capsys) == [["1", "yes", "Images"], ["2", "cell", "5", "1", "of", "2", "Differences"]]
+    progress.set_exercise(2, {FIRST: {"state": "passed"}, SECOND: {"state": "failed"}})
+    assert listed(capsys) == [["1", "yes", "-", "Images"], ["2", "cell", "5", "1", "of", "2", "Differences"]]
     progress.set_place(1, 2)
-    progress.set_exercise(2, {"first": {"state": "passed"}, "second": {"state": "passed", "hints": 1}})
-    assert listed(capsys) == [["1", "cell", "3", "Images"], ["2", "cell", "5", "solved", "Differences"]]
+    progress.set_exercise(2, {FIRST: {"state": "passed"}, SECOND: {"state": "passed", "hints": 1}})
+    assert listed(capsys) == [["1", "cell", "3", "-", "Images"], ["2", "cell", "5", "solved", "Differences"]]
 
 
 @pytest.mark.parametrize("width", [10, 50, 80])
@@ -59,7 +80,7 @@ def test_list_wraps_titles(checkout, capsys, monkeypatch, width):
     main(["lesson"])
     lines = capsys.readouterr().out.splitlines()[:-2]
     assert max(map(len, lines)) <= max(width, 48)
-    assert " ".join(" ".join(lines).split()[4:-4]) == "- Images and losses and slopes and so on"
+    assert " ".join(" ".join(lines).split()[4:-4]) == "- - Images and losses and slopes and so on"
 
 
 def test_run(checkout, capsys):
@@ -76,8 +97,8 @@ def test_figures(checkout, capsys):
     )
     folder = checkout.parent / "new" / "figures"
     assert main(["lesson", "1", "--no-pause", "--figures", str(folder)]) == 0
-    assert f"figure: {folder / 'cell-02.png'}\n" in capsys.readouterr().out
-    assert (folder / "cell-02.png").is_file()
+    assert f"figure: {folder / '01_images-cell-02.png'}\n" in capsys.readouterr().out
+    assert (folder / "01_images-cell-02.png").is_file()
 
 
 @pytest.mark.parametrize(

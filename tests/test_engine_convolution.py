@@ -74,6 +74,22 @@ def test_every_way_is_the_textbooks_convolution(random, way, shape, outputs, dty
     np.testing.assert_array_equal(positive, y > 0)
 
 
+@pytest.mark.parametrize("few", [0, winograd.FEW_TILES])
+@pytest.mark.parametrize(("shape", "outputs"), SHAPES)
+@pytest.mark.parametrize("way", WAYS)
+def test_every_way_goes_back_as_the_textbook_does(
+    random, way, shape, outputs, few, dtype, two_counts, block_sizes, monkeypatch
+):
+    """Winograd's with a flipped kernel of its own, and with the values at the points that the way forward has."""
+    monkeypatch.setattr(winograd, "FEW_TILES", few)
+    x, w, _, g, _, mask = case(random, shape, outputs, dtype)
+    for chosen in (None, mask):
+        grad_x = way.convolve_back(g, w, chosen)
+        expected = textbook.backward_input(*in_float64(g if chosen is None else g * chosen), in_float64(x, w))
+        assert grad_x.dtype == dtype
+        assert relative_error(grad_x, expected) < TOLERANCE[dtype]
+
+
 @pytest.mark.parametrize(("shape", "outputs"), SHAPES)
 @pytest.mark.parametrize("way", WAYS)
 def test_every_way_has_the_textbooks_kernel_gradient(random, way, shape, outputs, dtype, two_counts, block_sizes):
@@ -143,14 +159,19 @@ def test_inputs_that_are_not_contiguous(random, way, dtype):
 
 
 def test_winograds_matrices_are_exact_in_one_dimension():
-    """Equation (d) with unit vectors: output p takes input i times weight j where i = p + j, and nothing else."""
-    A, B = winograd.matrices(np.dtype("float64")).A, winograd.matrices(np.dtype("float64")).B
+    """Equation (d) with unit vectors: output p takes input i times weight j where i = p + j, and nothing else.
+
+    With the matrices for the flipped kernel, equation (f), it takes weight 2 - j.
+    """
     points = np.array(winograd.FINITE_POINTS)
     G = np.vstack([points[:, np.newaxis] ** np.arange(3), [0, 0, 1]])
-    np.testing.assert_array_equal(winograd.matrices(np.dtype("float64")).GG, np.kron(G, G).reshape(6, 6, 9))
-    products = np.einsum("kp,kj,ik->pij", A, G, B)
+    np.testing.assert_array_equal(winograd.kernel_matrix(np.dtype("float64")), np.kron(G, G).reshape(6, 6, 9))
+    forward, back = (make(np.dtype("float64")) for make in (winograd.matrices, winograd.matrices_of_flipped))
+    products = np.einsum("kp,kj,ik->pij", forward.A, G, forward.B)
+    flipped = np.einsum("kp,kj,ik->pij", back.A, G, back.B)
     for p, i, j in product(range(4), range(6), range(3)):
         assert products[p, i, j] == pytest.approx(float(i == p + j), abs=1e-14)
+        assert flipped[p, i, 2 - j] == pytest.approx(float(i == p + j), abs=1e-14)
 
 
 def test_winograd_rounds_little(random):
@@ -197,6 +218,8 @@ def test_nan_and_infinity_stay_where_they_are_looked_at(random, way, value, bloc
         ((1, 512, 512, 64), (3, 3, 64, 3), "shifted"),
         ((4, 16, 16, 512), (3, 3, 512, 512), "winograd"),
         ((1, 8, 8, 512), (3, 3, 512, 512), "shifted"),
+        ((1, 1, 4096, 64), (3, 3, 64, 64), "shifted"),
+        ((1, 2, 2048, 64), (3, 3, 64, 64), "winograd"),
         ((1, 64, 64, 256), (1, 1, 256, 128), "shifted"),
         ((1, 64, 64, 64), (5, 5, 64, 64), "shifted"),
     ],
@@ -221,19 +244,25 @@ def test_choice_can_be_overridden():
 
 def test_the_way_chosen_is_the_way_taken(random, monkeypatch):
     taken = []
-    for name, way in conv2d.WAYS.items():
 
-        def convolve(*arguments, name=name, original=way.convolve, **settings):
+    def watched(name, original):
+        def convolve(*arguments, **settings):
             taken.append(name)
             return original(*arguments, **settings)
 
-        monkeypatch.setattr(way, "convolve", convolve)
+        return convolve
+
+    for name, way in conv2d.WAYS.items():
+        for direction in ("convolve", "convolve_back"):
+            monkeypatch.setattr(way, direction, watched((name, direction), getattr(way, direction)))
     x, w, b, g, _, _ = case(random, (1, 4, 4, 3), 4, "float64")
     for name in conv2d.WAYS:
+        taken.clear()
         with conv2d.using(name):
             _, cache = conv2d.forward(x, w, b)
             conv2d.backward_input(g, cache)
-    assert taken == [name for name in conv2d.WAYS for _ in range(2)]
+        assert taken[:2] == [(name, "convolve"), (name, "convolve_back")]
+        assert {way for way, _ in taken} == {name}
 
 
 @pytest.mark.parametrize("operation", [conv2d, conv2d_relu])

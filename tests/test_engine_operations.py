@@ -162,10 +162,10 @@ def test_max_pool_of_ties_is_the_textbooks(random):
         np.testing.assert_array_equal(actual, expected)
 
 
-def test_gram_matrices_do_not_depend_on_the_number_of_threads(random):
-    """They are summed up in pieces, but in the same ones and in the same order."""
-    x = random.standard_normal((2, 70, 80, 9)).astype("float32")
-    assert len(gram._pieces(x[0].reshape(-1, 9))) > 3
+@pytest.mark.parametrize("shape", [(2, 70, 80, 9), (2, 9, 8, 300)])
+def test_gram_matrices_do_not_depend_on_the_number_of_threads(random, shape):
+    """They are summed up, or put together, in pieces, but in the same ones and in the same order."""
+    x = random.standard_normal(shape).astype("float32")
     results = []
     for number in (1, 2, 3):
         threads.set_count(number)
@@ -173,6 +173,12 @@ def test_gram_matrices_do_not_depend_on_the_number_of_threads(random):
     threads.set_count(None)
     np.testing.assert_array_equal(results[0], results[1])
     np.testing.assert_array_equal(results[0], results[2])
+
+
+def test_gram_matrices_of_many_channels(random):
+    x, grad_y = random.standard_normal((2, 9, 8, 300)), random.standard_normal((2, 300, 300))
+    for actual, expected in zip(run(cpu.gram, [x], grad_y), run(textbook.gram, [x], grad_y)):
+        np.testing.assert_allclose(actual, expected, rtol=0, atol=1e-12 * np.abs(expected).max())
 
 
 def test_style_losses_of_one_target_for_a_batch(random):

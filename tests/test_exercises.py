@@ -91,3 +91,11 @@ def test_planted_mistake_gets_its_diagnosis(number, old, new, key):
     assert found
     assert found[0].key == key, found  # functions that call a wrong one may fail as well
     assert found[0].diagnosis or found[0].problem
+
+
+def test_adams_epsilon_may_stand_before_the_correction():
+    source = solution(11)
+    old, new = "(np.sqrt(mean_square) + 1e-8)", "((np.sqrt(v) + 1e-8) / (1 - 0.999**t) ** 0.5)"
+    assert old in source.text
+    found = [each.state for each in findings(Source(source.name, source.text.replace(old, new)), 11)]
+    assert found == [PASSED, PASSED]

@@ -77,6 +77,12 @@ def test_opens_with_aims_and_ends_with_exercises(path):
 
 
 @each_lesson
+def test_is_in_the_readme(path):
+    title = read(path).title
+    assert f"[{title}](lessons/{path.name})" in (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+
+
+@each_lesson
 def test_every_section_asserts_what_it_claims(path):
     sections = {}
     for cell in read(path).cells:

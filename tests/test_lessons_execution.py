@@ -118,10 +118,10 @@ def test_figures_are_saved_in_their_place(lesson, tmp_path):
         )
     )
     folder = tmp_path / "figures"
-    assert first == f"before\nfigure: {folder / 'cell-02.png'}\nafter\n"
-    assert second == f"figure: {folder / 'cell-03.png'}\nfigure: {folder / 'cell-03-2.png'}\n"
-    assert third == f"figure: {folder / 'cell-04.png'}\n"
-    assert (folder / "cell-02.png").read_bytes().startswith(b"\x89PNG")
+    assert first == f"before\nfigure: {folder / '01_lesson-cell-02.png'}\nafter\n"
+    assert second == f"figure: {folder / '01_lesson-cell-03.png'}\nfigure: {folder / '01_lesson-cell-03-2.png'}\n"
+    assert third == f"figure: {folder / '01_lesson-cell-04.png'}\n"
+    assert (folder / "01_lesson-cell-02.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_figures_no_folder(lesson, tmp_path):

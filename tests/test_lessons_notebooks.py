@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,7 @@ nbformat = pytest.importorskip("nbformat")
 notebooks = pytest.importorskip("scratchnst.lessons.notebooks")
 
 LESSONS = sorted((Path(__file__).parents[1] / "lessons").glob("[0-9]*.py"))
+LEFT = re.compile(r":math:|^\.\. |::$|^==|\w>`_", re.MULTILINE)  # of reStructuredText
 TEXT = r'''r"""
 Slopes
 ======
@@ -82,7 +84,6 @@ and by hand, for $x$:
 
 3 4
 ```
-
 and on. See [the paper](https://example.org)."""
 
 
@@ -100,16 +101,35 @@ def test_markdown(lesson):
     assert (code.source, check.source) == ("x = 1", "assert x == 1")
 
 
-def test_writes_and_does_not_overwrite(lesson, tmp_path):
+def test_writes(lesson, tmp_path):
     folder = tmp_path / "new" / "notebooks"
     (path,) = notebooks.write_notebooks([lesson], folder)
     assert path == folder / "03_slopes.ipynb"
-    assert notebooks.write_notebooks([lesson], folder) == [path], "the same again does no harm"
-    path.write_text(path.read_text() + " ")
-    with pytest.raises(UserError, match="somebody has worked in it"):
-        notebooks.write_notebooks([lesson], folder)
+    assert [cell.source for cell in nbformat.read(path, 4).cells][1] == "x = 1"
     with pytest.raises(UserError, match="cannot be written"):
         notebooks.write_notebooks([lesson], path)
+
+
+def test_a_new_text_replaces_what_was_only_run(lesson, tmp_path):
+    (path,) = notebooks.write_notebooks([lesson], tmp_path)
+    ran = nbformat.read(path, 4)
+    ran.cells[1].update(execution_count=1, outputs=[nbformat.v4.new_output("stream", text="text")])
+    nbformat.write(ran, path)
+    lesson.path.write_text(TEXT.replace("x = 1", "x = 2"))
+    notebooks.write_notebooks([lesson], tmp_path)
+    assert nbformat.read(path, 4).cells[1].source == "x = 2"
+
+
+def test_does_not_touch_what_a_learner_has_changed(lesson, tmp_path):
+    (path,) = notebooks.write_notebooks([lesson], tmp_path)
+    mine = nbformat.read(path, 4)
+    mine.cells.append(nbformat.v4.new_code_cell("x = 3"))
+    nbformat.write(mine, path)
+    for content in (path.read_bytes(), b"", b"no notebook", b"[]", b"{}"):
+        path.write_bytes(content)
+        with pytest.raises(UserError, match="somebody has worked in it"):
+            notebooks.write_notebooks([lesson], tmp_path)
+        assert path.read_bytes() == content
 
 
 def test_runs(lesson):
@@ -132,8 +152,7 @@ def test_command_with_options_for_reading(tmp_path, capsys):
 def test_every_lesson_runs_as_a_notebook(path, monkeypatch):
     found = notebooks.notebook(path)
     markdown = "\n".join(cell.source for cell in found.cells if cell.cell_type == "markdown")
-    for left in (":math:", ".. ", "::\n", "====", "`_"):
-        assert left not in markdown
+    assert not LEFT.search(markdown)
     monkeypatch.setenv("SCRATCHNST_LESSONS", "small")
     _run(found)
 

@@ -146,6 +146,14 @@ def stripped(text):
     return "\n".join(line.rstrip() for line in text.splitlines()) + "\n"
 
 
+def test_keys_from_a_file(learner, tmp_path, monkeypatch):
+    (tmp_path / "keys").write_text("\nq\n")
+    with (tmp_path / "keys").open() as keys:
+        monkeypatch.setattr(sys, "stdin", keys)
+        assert play(learner.lesson, learner.progress, tmp_path, console=Console(file=StringIO())) == 0
+    assert learner.place.cell == 1
+
+
 def test_a_whole_lesson_in_plain_text(learner):
     assert stripped(learner.press("----")) == WHOLE
     assert learner.status == 0

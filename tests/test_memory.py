@@ -13,7 +13,7 @@ from scratchnst import Objective, load_network, memory
 from scratchnst.engine import cpu, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
-from scratchnst.optimize import BYTES_PER_UNKNOWN, OPTIMIZERS
+from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, OPTIMIZERS
 
 MB = 1 << 20
 
@@ -70,8 +70,8 @@ def test_an_optimiser_holds_what_is_said(name, bounds):
         return float((slopes * (1 - np.cos(x))).sum() + (x @ x) / 2), slopes * np.sin(x) + x
 
     measured(lambda: OPTIMIZERS[name](f, start, 15, bounds))
-    expected = BYTES_PER_UNKNOWN[name]
-    assert max(held) / unknowns == pytest.approx(expected, rel=0.1 if bounds is None or name != "lbfgs" else 0.5)
+    expected = (BYTES_PER_BOUNDED_UNKNOWN if bounds else BYTES_PER_UNKNOWN)[name]
+    assert max(held) / unknowns == pytest.approx(expected, rel=0.1)
 
 
 def test_the_fastest_way_within_a_limit():

@@ -5,6 +5,8 @@ whole, so that y has kh - 1 rows and kw - 1 columns less than x ("valid" convolu
 
     y[n, p, q, k] = b[k] + sum over i, j, c of x[n, p + i, q + j, c] w[i, j, c, k]
 
+kh and kw may be odd or even: without padding no pixel needs to be in the middle of the kernel.
+
 Write the two functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
     scratchnst check 7

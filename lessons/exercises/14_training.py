@@ -1,12 +1,6 @@
-"""Exercise 14: a cross-entropy that large scores, unsure truths and patches of different weight cannot upset.
+"""Exercise 14: a loss for labels in doubt, and the way back through a classifier that reads squares.
 
-The lesson's truth is one class. Here it is a distribution t over the classes: (0, 1, 0) says as much as "the second",
-and (0.5, 0.5, 0) says that it is the first or the second. And each of the N patches has a weight, so that some count
-more than others. With the softmax p of each patch's scores,
-
-    L = sum over n of weights[n] (- sum over k of t[n, k] log p[n, k])  /  sum over n of weights[n]
-
-Write the two functions below, each in place of its `raise` line. You need nothing but NumPy. Check them with
+Write the two functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
     scratchnst check 14
 
@@ -18,32 +12,52 @@ from __future__ import annotations
 import numpy as np  # noqa: F401
 
 
-def log_softmax(scores):
-    """Return the logarithm of each score's probability; no score is too large, such as 1000 or -1000.
+def smoothed_cross_entropy(z, labels, e):
+    """Return the cross-entropy for labels that are not quite certain, and its gradient.
+
+    Where labels may be wrong it is wiser to believe them only to the share 1 - e, and to spread the rest e evenly over
+    all T textures, the label's own among them.  So the target probabilities of picture n are
+
+        q[n, k] = (1 - e) [k = labels[n]] + e / T
+
+    and with p the softmax of the logits the loss is
+
+        L = -1/N sum_n sum_k q[n, k] ln p[n, k]
+
+    For e = 0 this is the loss of the lesson.
 
     Parameters
     ----------
-    scores : (N, K) array, one row a patch
+    z : (N, T), the logits: any numbers, also very large ones
+    labels : (N,), integers from 0 to T - 1
+    e : number from 0 to 1
 
     Returns
     -------
-    log_p : (N, K) array, finite
+    loss : number, L
+    grad_z : dL/dz, (N, T), in the dtype of z
     """
     raise NotImplementedError("write this")
 
 
-def cross_entropy(scores, targets, weights):
-    """Return the loss L above, and its gradient with respect to the scores.
+def energy_backward(grad_z, F, V):
+    """Return the gradients of a classifier that reads the mean square of each channel.
+
+    The classifier of the lesson reads each channel's mean.  Style is rather in the Gram matrix (lesson 10), whose
+    diagonal, divided by the number of positions M = H W, holds the mean squares
+
+        s[n, c] = 1/M sum over positions of F[n, i, j, c]^2        and        z[n, t] = sum_c s[n, c] V[c, t] + d[t]
 
     Parameters
     ----------
-    scores : (N, K) array
-    targets : (N, K) array, 0 or more, each row adding up to 1: the distributions t
-    weights : (N,) array, 0 or more
+    grad_z : dL/dz, (N, T)
+    F : features, (N, H, W, C)
+    V : the matrix, (C, T)
 
     Returns
     -------
-    loss : number
-    grad_scores : (N, K) array
+    grad_F : dL/dF, (N, H, W, C)
+    grad_V : dL/dV, (C, T)
+    grad_d : dL/dd, (T,)
     """
     raise NotImplementedError("write this")

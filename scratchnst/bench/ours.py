@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import ExitStack
 from typing import Any
 
 from scratchnst.bench import problem
@@ -17,6 +18,7 @@ class Ours:
         task = problem.make(size)
         self.objective = problem.objective(task)
         self.start = task.start.astype("float64")  # as an optimiser gives it
+        ExitStack().enter_context(self.objective.session())  # as in a run, until the process ends
 
     def evaluate(self) -> tuple[float, Array]:
         """Compute the loss and its gradient (H, W, 3)."""

@@ -30,7 +30,7 @@ class Parser(argparse.ArgumentParser):
 
 def add_run(parser: argparse.ArgumentParser) -> None:
     """Add what all commands that optimise an image share: network, optimisation and output."""
-    _add_network(parser)
+    add_network(parser)
     _add_optimisation(parser)
     _add_output(parser)
 
@@ -69,7 +69,8 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
 
 
-def _add_network(parser: argparse.ArgumentParser) -> None:
+def add_network(parser: argparse.ArgumentParser) -> None:
+    """Add which network looks at the pictures."""
     group = parser.add_argument_group("network")
     group.add_argument(
         "--network",
@@ -84,6 +85,17 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
         action="store_false",
         help="take the weights as they are; else each filter's mean activation on the images is scaled to 1",
     )
+
+
+def add_equation_7(parser: argparse.ArgumentParser) -> None:
+    """Add the pictures of equation 7, and the weights of its terms."""
+    parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture whose objects stay")
+    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    group = parser.add_argument_group("equation 7", "defaults belong to the network")
+    group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
+    group.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
+    group.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
+    group.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
 
 
 def add_preprocessing(parser) -> None:
@@ -105,6 +117,17 @@ def scales(text: str) -> int | str:
     if text == "auto":
         return text
     return _number(text, int, 1, f"auto or a whole number from 1 to {LARGEST_SCALES}", LARGEST_SCALES)
+
+
+def pixel(text: str) -> tuple[int, int]:
+    """Parse the row and the column of a pixel."""
+    try:
+        row, column = (non_negative_integer(number.strip()) for number in text.split(","))
+    except (ValueError, argparse.ArgumentTypeError):
+        raise argparse.ArgumentTypeError(
+            f"must be ROW,COL, two whole numbers counted from 0 at the top left, not {text!r}"
+        ) from None
+    return row, column
 
 
 def margin(text: str) -> int:

@@ -86,6 +86,7 @@ def _print_hint(exercise: Exercise, number: int, found: Grade, progress: Progres
         return
     function = next(function for function in exercise.functions if function.name == waiting[0])
     given = progress.exercise(number).get(function.name, {}).get("hints", 0)
+    given = given if isinstance(given, int) and given > 0 else 0  # whatever somebody has made of the file
     print(tutor.hint(function, given))
     _set(progress, number, function.name, hints=min(given + 1, len(function.hints)))
 

@@ -91,14 +91,15 @@ def memory_size(text: str) -> int:
 
 def check_room(height: int, width: int, arguments: argparse.Namespace) -> None:
     """Raise a UserError if not even the vectors of the optimiser fit into memory, before large arrays are made."""
-    limit, needed = _limit(arguments), memory.vectors(height * width * 3, arguments.optimizer) + memory.resident()
+    needed = memory.vectors(height * width * 3, arguments.optimizer, arguments.bounded) + memory.resident()
+    limit = _limit(arguments)
     if needed > limit:
         raise UserError(memory.too_large(height, width, needed, arguments.optimizer, limit))
 
 
 def fit(objective: Objective, arguments: argparse.Namespace) -> memory.Estimate:
     """Let `objective` go the fastest way that memory allows, or raise a UserError."""
-    return memory.fit(objective, arguments.optimizer, _limit(arguments))
+    return memory.fit(objective, arguments.optimizer, _limit(arguments), arguments.bounded)
 
 
 def describe(estimate: memory.Estimate) -> str:

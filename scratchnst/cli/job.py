@@ -158,7 +158,7 @@ def run(
         estimate = computation.fit(objective, arguments)
         if objective.largest_strip < math.inf:
             reporter.say(f"memory: {computation.describe(estimate)}")
-        settings.append(_settings(objective))
+        settings.append(settings_of(objective))
         return objective
 
     if arguments.dry_run:
@@ -285,8 +285,8 @@ def _log_entry(evaluation: Evaluation) -> dict:
     return {**entry, "seconds": round(evaluation.seconds, 4)}
 
 
-def _settings(objective: Objective) -> dict:
-    """What an objective has made of the settings given."""
+def settings_of(objective: Objective) -> dict:
+    """Return what an objective has made of the settings given, JSON-able: its network, settings and computation."""
     network = objective.network
     return {
         "network": {"name": network.name, **network.provenance},

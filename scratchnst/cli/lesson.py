@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import ast
 import io
 import os
 import shutil
@@ -16,6 +15,8 @@ from scratchnst.cli.arguments import positive_integer
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
+from scratchnst.lessons.exercises import load_exercise, numbers
+from scratchnst.lessons.grader.examination import PASSED
 from scratchnst.lessons.library import Lesson, find_lesson, lessons
 from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
@@ -63,6 +64,9 @@ def run(arguments: argparse.Namespace) -> int:
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
+    if isinstance(sys.stdin, io.TextIOWrapper):
+        sys.stdin.reconfigure(errors="replace")  # a slip of the finger may be no text
+    sys.stdin = sys.stdin or io.StringIO()  # where it is closed, as if it had come to its end
     try:
         return play(lesson, Progress.load(), figures, not arguments.no_pause, arguments.from_start)
     except BrokenPipeError:  # whoever has read this, such as less, has quit
@@ -125,12 +129,10 @@ def _state(lesson: Lesson, progress: Progress) -> str:
 
 def _exercise_state(lesson: Lesson, progress: Progress) -> str:
     """How many functions of the exercise are right, as the check has found."""
-    if not lesson.exercise:
+    if lesson.number not in numbers():
         return ""
-    tree = ast.parse(lesson.exercise.read_bytes())
-    names = [node.name for node in tree.body if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
     states = progress.exercise(lesson.number)
-    passed = sum(states.get(name, {}).get("state") == "passed" for name in names)
-    if names and passed == len(names):
+    passed = [states.get(each.name, {}).get("state") == PASSED for each in load_exercise(lesson.number).functions]
+    if all(passed):
         return "solved"
-    return f"{passed} of {len(names)}" if states else "-"
+    return f"{sum(passed)} of {len(passed)}" if states else "-"

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_run, non_negative_number, parse_layers, scales
+from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
 from scratchnst.cli.progress import Reporter
 from scratchnst.engine.select import ENGINES
 from scratchnst.objective import Objective
@@ -21,8 +20,7 @@ def add(commands) -> None:
         help="paint one picture in the style of another",
         description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016).",
     )
-    parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture whose objects stay")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    add_equation_7(parser)
     parser.add_argument(
         "--init", default="noise", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)"
     )
@@ -33,11 +31,6 @@ def add(commands) -> None:
         metavar="N|auto",
         help="paint at N sizes, each twice the one before (auto: one more with each doubling of --size above 512)",
     )
-    layers = parser.add_argument_group("equation 7", "defaults belong to the network")
-    layers.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
-    layers.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
-    layers.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
-    layers.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
     add_run(parser)
     computation.add(parser)
     parser.set_defaults(run=run)

@@ -33,8 +33,12 @@ class Engine(Protocol):
     style_loss: ModuleType
     total_variation: ModuleType
 
-    def session(self) -> AbstractContextManager[None]:
-        """Return what to enter around an evaluation; operations outside of it work as well, each on its own."""
+    def session(self, keep_kernels: bool = False) -> AbstractContextManager[None]:
+        """Return what to enter around evaluations; operations outside of it work as well, each on its own.
+
+        With `keep_kernels` it may take memory for what is made from the kernels of convolutions, which must not be
+        changed in place until it ends.
+        """
 
     def asarray(self, array: Array, dtype: str | None = None) -> Array:
         """Return `array` as one of this engine's, where it computes."""

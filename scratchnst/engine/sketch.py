@@ -8,14 +8,14 @@ while it runs.  `Cpu` sketches `scratchnst.engine.cpu`, `Textbook` `scratchnst.e
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from contextlib import nullcontext
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from scratchnst.engine.cpu import conv2d
+from scratchnst.engine.cpu import conv2d, patches, winograd
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -103,6 +103,7 @@ class Cpu:
 
     def __init__(self):
         self.ledger = Ledger()
+        self.kept: dict[int, Sketch] | None = None  # what a session keeps of kernels, by the id of the kernel
         self.preprocess = _operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
         self.conv2d = _operation(self._conv2d, backward_input=self._conv2d_back)
         self.conv2d_relu = _operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
@@ -113,8 +114,12 @@ class Cpu:
         self.style_loss = _operation(self._style_loss, backward=lambda grad_y, cache: cache[0].like())
         self.total_variation = _operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
 
-    def session(self):
-        return nullcontext()
+    @contextmanager
+    def session(self, keep_kernels: bool = False) -> Iterator[None]:
+        """Enter what `scratchnst.engine.cpu.sessions` has."""
+        self.kept = {} if keep_kernels else None
+        yield
+        self.kept = None
 
     def asarray(self, array: Any, dtype: Any = None) -> Sketch:
         """Return a sketch of an array, real or not, that takes memory unless it is there already."""
@@ -134,21 +139,26 @@ class Cpu:
         self.ledger.borrow(x.nbytes)
         return x.like(), None
 
-    def _convolve(self, x, kernel):
+    def _convolve(self, x, w, back=False):
+        kernel = patches.flipped(w).shape if back else w.shape
         y = x.like((*x.shape[:3], kernel[3]))
-        numbers = conv2d.WAYS[conv2d.choose(x.shape, kernel)].workspace(x.shape, kernel)
+        way = conv2d.choose(x.shape, kernel)
+        numbers = conv2d.WAYS[way].workspace(x.shape, kernel)
+        if way == "winograd" and self.kept is not None and winograd.tiles(x.shape) <= winograd.FEW_TILES:
+            U = numbers.pop(winograd.KERNEL)
+            if id(w) not in self.kept:
+                self.kept[id(w)] = x.like((U,))
         self.ledger.keep({name: number * x.dtype.itemsize for name, number in numbers.items()})
         return y
 
     def _conv2d(self, x, w, b):
-        return self._convolve(x, w.shape), (x, w)
+        return self._convolve(x, w), (x, w)
 
     def _conv2d_back(self, grad_y, cache):
-        kh, kw, channels, outputs = cache[1].shape
-        return self._convolve(grad_y, (kh, kw, outputs, channels))
+        return self._convolve(grad_y, cache[1], back=True)
 
     def _conv2d_relu(self, x, w, b):
-        y = self._convolve(x, w.shape)
+        y = self._convolve(x, w)
         return y, (x, w, y.like(dtype=bool))
 
     def _conv2d_relu_back(self, grad_y, cache):
@@ -180,9 +190,9 @@ class Textbook(Cpu):
 
     name = "textbook"
 
-    def _convolve(self, x, kernel):
-        y = x.like((*x.shape[:3], kernel[3]))
-        kh, kw, channels, outputs = kernel
+    def _convolve(self, x, w, back=False):
+        kh, kw, channels, outputs = patches.flipped(w).shape if back else w.shape
+        y = x.like((*x.shape[:3], outputs))
         pixels = min(max(1, PIXELS_PER_STRIP // x.shape[2]), x.shape[1]) * x.shape[2]
         strip = pixels * (kh * kw * channels + outputs) * x.dtype.itemsize
         padded = (x.shape[1] + kh - 1) * (x.shape[2] + kw - 1) * channels * x.shape[0] * x.dtype.itemsize
@@ -190,7 +200,7 @@ class Textbook(Cpu):
         return y
 
     def _conv2d_relu(self, x, w, b):
-        z = self._convolve(x, w.shape)
+        z = self._convolve(x, w)
         y = z.like()
         return y, (x, w, y)
 

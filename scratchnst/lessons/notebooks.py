@@ -7,10 +7,11 @@ literal text, and the ``align`` around formulas, which not every editor of noteb
 from __future__ import annotations
 
 import copy
+import hashlib
+import json
 import re
 from collections.abc import Iterable
 from pathlib import Path
-from textwrap import dedent
 from typing import Any
 
 import nbformat
@@ -27,6 +28,8 @@ from scratchnst.lessons.library import Lesson
 TABLE = re.compile(r"^(?P<border>=+(?: +=+)+)\n(?:.*\n)+?(?P=border)\n(?:(?:.*\S.*\n)+(?P=border)\n)?", re.MULTILINE)
 LITERAL = re.compile(r"(?<=\S)(?<!\.\. math)::\n(?=\n+ )")
 ALIGN = re.compile(r"\\begin\{align\}(.*?)\\end\{align\}", re.DOTALL)
+MARK = "scratchnst"  # in a notebook's metadata, a digest of what was written
+INDENT = re.compile(r"^ {4}", re.MULTILINE)
 MATH = re.compile(r":math:`(.+?)`", re.DOTALL)
 
 
@@ -43,14 +46,14 @@ def write_notebooks(lessons: Iterable[Lesson], folder: Path) -> list[Path]:
     Raises
     ------
     UserError
-        A notebook is there already, and not as it would be written: it may hold a learner's own work.  Nothing is
-        written then; nor is it if the folder cannot be.
+        A notebook is there already and was changed: it may hold a learner's own work.  Nothing is written then; nor is
+        it if the folder cannot be.
     """
     texts = {folder / f"{lesson.name}.ipynb": nbformat.writes(notebook(lesson.path)) + "\n" for lesson in lessons}
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        for path, text in texts.items():
-            if path.exists() and path.read_bytes() != text.encode():
+        for path in texts:
+            if path.exists() and not _is_as_written(path):
                 raise UserError(
                     f"{path} is there already, and somebody has worked in it: move it, or name another folder."
                 )
@@ -69,9 +72,24 @@ def notebook(path: Path) -> nbformat.NotebookNode:
     for cell in found.cells:
         cell.source = "".join(cell.source).strip()
         if cell.cell_type == "markdown":
-            cell.source = ALIGN.sub(lambda match: f"$$\n{dedent(match[1]).strip()}\n$$", cell.source)
+            cell.source = ALIGN.sub(lambda match: f"$$\n{INDENT.sub('', match[1])}\n$$", cell.source)
+    found.metadata[MARK] = _digest(found)
     nbformat.validate(found)
     return found
+
+
+def _is_as_written(path: Path) -> bool:
+    """Whether a notebook has been run at most, but not changed."""
+    try:
+        found = nbformat.reads(path.read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
+        return found.metadata.get(MARK) == _digest(found)
+    except (ValueError, AttributeError, nbformat.ValidationError):  # no notebook at all
+        return False
+
+
+def _digest(found: nbformat.NotebookNode) -> str:
+    sources = json.dumps([[cell.cell_type, cell.source] for cell in found.cells])
+    return hashlib.sha256(sources.encode()).hexdigest()
 
 
 def _translate(text: str) -> str:

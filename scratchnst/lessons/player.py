@@ -266,7 +266,8 @@ def _page(lines: list[str], room: int) -> int:
 
 def _forget_typed_ahead() -> None:
     """Let keys that were pressed while a cell ran answer no question, which was not there to be read."""
-    with suppress(ImportError, OSError, ValueError):  # no Unix; no terminal
+    with suppress(ImportError):  # no Unix
         import termios
 
-        termios.tcflush(sys.stdin, termios.TCIFLUSH)
+        with suppress(termios.error, OSError, ValueError):  # no terminal
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)

@@ -45,7 +45,7 @@ def show_images(pictures: Mapping[str, Array], columns: int = 4) -> None:
 
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
-    _, grid = pyplot.subplots(rows, columns, figsize=(2.6 * columns, 2.8 * rows), squeeze=False, layout="constrained")
+    _, grid = pyplot.subplots(rows, columns, figsize=(2.6 * columns, 2.95 * rows), squeeze=False, layout="constrained")
     for axes in grid.flat:
         axes.axis("off")
     for axes, (title, picture) in zip(grid.flat, pictures.items()):

@@ -21,5 +21,6 @@ OPTIMIZERS = {"lbfgs": lbfgs, "lbfgs-native": lbfgs_native, "adam": adam}
 # Bytes that an optimiser holds for each unknown while f is called: above all the history of L-BFGS, ten steps and ten
 # changes of the gradient, in float64 in SciPy's, which has 25 vectors of workspace in all, and in float32 in our own.
 BYTES_PER_UNKNOWN = {"lbfgs": 304, "lbfgs-native": 108, "adam": 32}
+BYTES_PER_BOUNDED_UNKNOWN = BYTES_PER_UNKNOWN | {"lbfgs": 449}
 
-__all__ = ["BYTES_PER_UNKNOWN", "OPTIMIZERS", "Result", "adam", "lbfgs", "lbfgs_native"]
+__all__ = ["BYTES_PER_BOUNDED_UNKNOWN", "BYTES_PER_UNKNOWN", "OPTIMIZERS", "Result", "adam", "lbfgs", "lbfgs_native"]

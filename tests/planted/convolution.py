@@ -37,6 +37,12 @@ PLANTED = (
     ("border repeated", PADDED, PADDED[:-1] + ', mode="edge")', "padded-edge"),
     ("no bias", RETURN, "return y", "bias-missing"),
     ("bias in the loop", f"{PRODUCT}\n    {RETURN}", f"{PRODUCT} + b\n    return y", "bias-for-each-weight"),
+    (
+        "windows' axes not moved",
+        "(kh, kw, _, outputs) = x.shape, w.shape",
+        "(kh, kw, c, outputs) = x.shape, (w := w.reshape(-1, *w.shape[:2], w.shape[3]).transpose(1, 2, 0, 3)).shape",
+        "window-order",
+    ),
     ("not added up", PRODUCT, PRODUCT.replace("+=", "="), "last-weight-only"),
     ("padding forgotten", PADDED, "padded = x", "ValueError"),
     ("always float64", "outputs), x.dtype)", "outputs))", "dtype"),

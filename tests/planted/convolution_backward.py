@@ -14,7 +14,7 @@ PLANTED = (
     ("upstream of ones", SPREAD, SPREAD.replace("grad_y @", "np.ones_like(grad_y) @"), "upstream-ignored"),
     ("upstream's sign lost", SPREAD, SPREAD.replace("grad_y @", "np.abs(grad_y) @"), "upstream-absolute"),
     (
-        "last place left out",
+        "last column left out",
         "for i in range(kh):\n        for j in range(kw):\n            grad_x",
         "for i in range(kh):\n        for j in range(kw - 1):\n            grad_x",
         "taps-missing",
@@ -36,6 +36,13 @@ PLANTED = (
         "mean-over-outputs",
     ),
     ("mean in the bias", RETURN, "return grad_w, grad_y.mean(axis=(0, 1, 2))", "bias-mean"),
+    (
+        "windows' axes not moved",
+        RETURN,
+        RETURN.replace("grad_w,", "grad_w.transpose(2, 0, 1, 3).reshape(w.shape),"),
+        "window-order",
+    ),
+    ("one bias for all channels", RETURN, "return grad_w, grad_y.sum()", "bias-over-channels"),
     ("order of the results", RETURN, "return grad_y.sum(axis=(0, 1, 2)), grad_w", "order"),
     ("bias an image", RETURN, "return grad_w, grad_y.sum(axis=(1, 2))", "bias-for-each-image"),
     (

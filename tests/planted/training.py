@@ -1,59 +1,49 @@
 """Mistakes to plant into the solution of exercise 14."""
 
-SHIFTED = "shifted = scores - scores.max(axis=1, keepdims=True)"
-LOG_P = "return shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))"
-SHARES = "shares = weights / weights.sum()"
-LOSS = "loss = -np.sum(shares * np.sum(targets * log_p, axis=1))"
-GRADIENT = "grad_scores = shares[:, None] * (exponentials / sums - targets)"
-RETURN = "return loss, grad_scores"
+TARGETS = "    q = np.full_like(z, e / textures)\n    q[np.arange(count), labels] += 1 - e\n"
+LABEL, LOSS, GRADIENT = "+= 1 - e", "-(q * log_p).sum() / count", "(np.exp(log_p) - q) / count"
+LARGEST, SOFTMAX = "z = z - z.max(axis=1, keepdims=True)", "np.exp(z).sum(axis=1, keepdims=True)"
+RETURNED = f"loss = {LOSS}\n    return loss, {GRADIENT}"
+CERTAIN = "np.eye(textures, dtype=z.dtype)[labels]"
+ENERGIES, BACK = "s = (F**2).sum(axis=(1, 2)) / positions", "2 / positions * F * grad_s[:, np.newaxis, np.newaxis]"
+MEANS = "s = F.mean(axis=(1, 2))"
+LINES = f"    {ENERGIES}\n    grad_s = grad_z @ V.T\n    grad_F = {BACK}\n"
+FLAT = "np.ones_like(F) * grad_s[:, np.newaxis, np.newaxis] / positions"
 
 PLANTED = (
-    ("no logarithm", LOG_P, f"{LOG_P.replace('return', 'log_p =')}\n    return np.exp(log_p)", "probabilities"),
-    ("wrong sign", LOG_P, LOG_P.replace("shifted - np", "-shifted + np"), "sign"),
-    ("no sum", LOG_P, "return shifted", "sum-missing"),
+    ("no doubt", TARGETS, f"    e = 0.0\n{TARGETS}", "doubt-ignored"),
     (
-        "sum over everything",
-        f"{SHIFTED}\n    {LOG_P}",
-        f"{SHIFTED}\n    {LOG_P}".replace("axis=1, keepdims=True", ""),
-        "sum-over-everything",
+        "doubt for the others",
+        TARGETS,
+        "    q = np.full_like(z, e / (textures - 1))\n    q[np.arange(count), labels] = 1 - e\n",
+        "doubt-for-others-only",
     ),
+    ("label without its share", LABEL, "= 1 - e", "label-short"),
+    ("gradient of certain labels", GRADIENT, f"(np.exp(log_p) - {CERTAIN}) / count", "gradient-of-certain-labels"),
+    ("gradient of the sum", GRADIENT, "np.exp(log_p) - q", "gradient-not-a-mean"),
+    ("sum", RETURNED, "return -(q * log_p).sum(), np.exp(log_p) - q", "sum-over-pictures"),
+    ("mean over all", RETURNED, f"count = z.size\n    {RETURNED}", "mean-over-all"),
+    ("uphill", GRADIENT, "(q - np.exp(log_p)) / count", "uphill"),
+    ("probabilities alone", GRADIENT, "np.exp(log_p) / count", "targets-missing"),
     (
-        "sum over patches",
-        f"{SHIFTED}\n    {LOG_P}",
-        f"{SHIFTED}\n    {LOG_P}".replace("axis=1", "axis=0"),
-        "sum-over-patches",
+        "over pictures",
+        f"{LARGEST}\n    log_p = z - np.log({SOFTMAX})",
+        f"{LARGEST.replace('axis=1', 'axis=0')}\n    log_p = z - np.log({SOFTMAX.replace('axis=1', 'axis=0')})",
+        "softmax-over-pictures",
     ),
-    ("overflow", SHIFTED, "shifted = scores", "not-finite"),
-    ("not divided", SHARES, "shares = weights", "not-divided"),
-    ("divided by the number", SHARES, "shares = weights / len(weights)", "divided-by-number"),
-    ("mean over classes", SHARES, "shares = weights / weights.sum() / scores.shape[1]", "mean-over-classes"),
-    ("weights ignored", SHARES, "shares = np.ones(len(weights)) / len(weights)", "weights-missing"),
+    ("largest not taken off", f"    {LARGEST}\n", "", "not-finite"),
+    ("as in the lesson", LINES, f"    {MEANS}\n    grad_s = grad_z @ V.T\n    grad_F = {FLAT}\n", "means-read"),
+    ("square forgotten", BACK, FLAT, "square-not-reversed"),
+    ("half", BACK, BACK.replace("2 /", "1 /"), "square-half-reversed"),
+    ("no positions", BACK, BACK.replace("2 / positions", "2"), "positions-missing"),
+    ("sum of squares", ENERGIES, "s = (F**2).sum(axis=(1, 2))", "sum-of-squares"),
+    ("means for V", ENERGIES, MEANS, "means-in-V"),
     (
-        "weights ignored in the gradient",
-        GRADIENT,
-        "grad_scores = (exponentials / sums - targets) / len(weights)",
-        "weights-missing-in-gradient",
+        "square of the mean",
+        LINES,
+        f"    {MEANS} ** 2\n    grad_s = grad_z @ V.T\n"
+        "    grad_F = np.zeros_like(F) + 2 / positions * (F.mean(axis=(1, 2)) * grad_s)[:, np.newaxis, np.newaxis]\n",
+        "square-of-the-mean",
     ),
-    ("gradient not divided", GRADIENT, GRADIENT.replace("shares", "weights"), "gradient-not-divided"),
-    (
-        "sign of the gradient",
-        GRADIENT,
-        GRADIENT.replace("exponentials / sums - targets", "targets - exponentials / sums"),
-        "truth-minus-said",
-    ),
-    ("truth forgotten", GRADIENT, GRADIENT.replace(" - targets", ""), "said-only"),
-    ("sum forgotten", GRADIENT, GRADIENT.replace("exponentials / sums ", ""), "truth-only"),
-    (
-        "likeliest class",
-        SHARES,
-        f"{SHARES}\n    targets = np.eye(scores.shape[1])[targets.argmax(axis=1)]",
-        "likeliest-only",
-    ),
-    ("gradient forgotten", RETURN, "return loss", "wrong-number-of-results"),
-    (
-        "log of a softmax",
-        "log_p = scores - largest - np.log(sums)",
-        "log_p = np.log(np.exp(scores) / np.exp(scores).sum(axis=1)[:, None])",
-        "not-finite",
-    ),
+    ("mean for d", "grad_z.sum(axis=0)", "grad_z.mean(axis=0)", "mean-in-d"),
 )

@@ -10,6 +10,8 @@ KERNEL = "return G.T @ grad_U"
 PLANTED = (
     ("kernel flipped", M, M.replace("w)", "w[::-1])"), "kernel-flipped"),
     ("outputs exchanged", OUTPUTS, "return (M @ A)[:, ::-1].ravel()", "outputs-exchanged"),
+    ("not transposed", M, M.replace("@ B", "@ B.T"), "points-not-transposed"),
+    ("transposed on the way back", GRADIENTS, GRADIENTS.replace("@ B.T", "@ B"), "points-transposed"),
     ("halves missing", M, M.replace("@ B", "@ (B * [1, 2, 2, 1])"), "halves-missing"),
     ("sign of the last product", M, M.replace("@ B", "@ (B * [1, 1, 1, -1])"), "last-product-negative"),
     ("kernel flipped on the way back", GRADIENTS, GRADIENTS.replace("G @ w", "G @ w[::-1]"), "kernel-flipped"),

@@ -24,7 +24,7 @@ from scratchnst.engine.cpu import (
     total_variation,
 )
 from scratchnst.engine.cpu.add import add
-from scratchnst.engine.cpu.threads import blas_on_one_thread as session
+from scratchnst.engine.cpu.sessions import session
 from scratchnst.ops import preprocess  # threads would save a hundredth part of an evaluation
 
 __all__ = [

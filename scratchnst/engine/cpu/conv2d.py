@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.engine.cpu import shifted, threads, windows, winograd
+from scratchnst.engine.cpu import patches, shifted, threads, windows, winograd
 from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
@@ -34,7 +34,8 @@ def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
     three, forced = sides == [3, 3], _forced.get()
     if forced and (three or forced != "winograd"):
         return forced
-    if three and min(channels, outputs) >= ENOUGH_CHANNELS and shape[1] * shape[2] >= ENOUGH_PIXELS:
+    large = shape[1] * shape[2] >= ENOUGH_PIXELS and min(shape[1:3]) > 1  # of a single row most of a tile is wasted
+    if three and large and min(channels, outputs) >= ENOUGH_CHANNELS:
         return "winograd"
     return "windows" if channels <= FEW_CHANNELS else "shifted"
 
@@ -97,11 +98,11 @@ def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     """Return dL/dx: `grad_y`, zero where `mask` is False, convolved with the flipped kernel."""
     if mask is not None:
         check_shape("gradient", grad_y, mask.shape)
-    flipped = w[::-1, ::-1].swapaxes(2, 3)
+    flipped = patches.flipped(w)
     check(grad_y, flipped)
     if not grad_y.size * w.size:
         return np.zeros((*grad_y.shape[:3], w.shape[2]), grad_y.dtype)
-    return WAYS[choose(grad_y.shape, flipped.shape)].convolve(grad_y, flipped, mask=mask)[0]
+    return WAYS[choose(grad_y.shape, flipped.shape)].convolve_back(grad_y, w, mask)
 
 
 def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | None = None) -> tuple[Array, Array]:

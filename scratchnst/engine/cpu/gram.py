@@ -1,7 +1,8 @@
-"""Gram matrices, `scratchnst.ops.gram`, summed over pieces of the image."""
+"""Gram matrices, `scratchnst.ops.gram`, summed over pieces of the image, or, of a small one, made of pieces."""
 
 from __future__ import annotations
 
+from itertools import combinations_with_replacement
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,9 @@ from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 
+PIXELS_OF_A_SUM, PIXELS_OF_A_PRODUCT = 1024, 128  # at least
+CHANNELS_OF_A_GROUP = 128  # at most
+
 
 def forward(x: Array) -> tuple[Array, Array]:
     """Return the Gram matrices (N, C, C) of activations `x` (N, H, W, C), and the cache, x."""
@@ -18,7 +22,11 @@ def forward(x: Array) -> tuple[Array, Array]:
     F = _matrix(x)
     G = np.empty((len(F), F.shape[2], F.shape[2]), x.dtype)
     for one, target in zip(F, G):
-        target[...] = threads.total(lambda start, stop, F=one: F[start:stop].T @ F[start:stop], _pieces(one))
+        pieces = _pieces(one, PIXELS_OF_A_SUM)
+        if len(pieces) == 1:
+            _by_channels(one, target)
+        else:
+            target[...] = threads.total(lambda start, stop, F=one: F[start:stop].T @ F[start:stop], pieces)
     return G, x
 
 
@@ -33,7 +41,7 @@ def backward(grad_y: Array, cache: Array) -> Array:
     def job(image, start, stop):
         np.matmul(F[image, start:stop], both[image], out=grad_x[image, start:stop])
 
-    threads.run(job, [(image, *piece) for image in range(len(F)) for piece in _pieces(F[image])])
+    threads.run(job, [(image, *piece) for image in range(len(F)) for piece in _pieces(F[image], PIXELS_OF_A_PRODUCT)])
     return grad_x.reshape(x.shape)
 
 
@@ -42,6 +50,19 @@ def _matrix(x):
     return x.reshape(x.shape[0], x.shape[1] * x.shape[2], x.shape[3])
 
 
-def _pieces(F):
-    """Cut the pixels into pieces, few, because each sum over one is a matrix, and as many whatever the threads are."""
-    return threads.pieces(len(F), max(1024, -(-len(F) // 16)))
+def _pieces(F, fewest):
+    """Cut the pixels into few pieces, because each sum over one is a matrix, and as many whatever the threads are."""
+    return threads.pieces(len(F), max(fewest, -(-len(F) // 16)))
+
+
+def _by_channels(F, G):
+    """Write F^T F into `G`: a product for each pair of groups of channels, the pairs of different ones twice."""
+    groups = [slice(*piece) for piece in threads.pieces(F.shape[1], CHANNELS_OF_A_GROUP)]
+
+    def job(one, other):
+        np.matmul(F[:, one].T, F[:, other], out=G[one, other])
+        if one != other:
+            G[other, one] = G[one, other].T
+
+    pairs = list(combinations_with_replacement(groups, 2))
+    threads.run(job, sorted(pairs, key=lambda pair: pair[0] == pair[1]))  # of one group BLAS computes a half: last

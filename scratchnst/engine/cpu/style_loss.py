@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+import numpy as np
+
 from scratchnst.engine.cpu import gram
 from scratchnst.engine.cpu.checks import check_shape
 
@@ -15,7 +17,8 @@ def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
     G, _ = gram.forward(F)
     check_shape("target", A, (1 if len(A) == 1 else len(G), *G.shape[1:]))
     difference = G - A
-    return float((difference.astype("float64") ** 2).sum()) / (4 * _norm(F)), (F, difference)
+    accurate = difference.astype("float64", copy=False)
+    return float(np.vdot(accurate, accurate)) / (4 * _norm(F)), (F, difference)
 
 
 def backward(grad_y: float, cache: tuple[Array, Array]) -> Array:

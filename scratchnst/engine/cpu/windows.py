@@ -47,6 +47,11 @@ def convolve(
     return y, positive
 
 
+def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
+    """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel."""
+    return convolve(grad_y, patches.flipped(w), mask=mask)[0]
+
+
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:
     """Return dL/dw (kh, kw, C, K); `grad_y` is taken as zero where `mask`, if there is one, is False."""
     (kh, kw), (_, height, width, _) = kernel, x.shape

@@ -34,10 +34,16 @@ channels, and BLAS does it.  With m = 4 an output takes 36/16 = 2.25 multiplicat
 
 Derivation of the backward pass.
 
-* dL/dx is a convolution of g = dL/dy with the flipped kernel, equation (d) of `scratchnst.ops.conv2d`: (e) again.
+* dL/dx is a convolution of g = dL/dy with the flipped kernel, equation (d) of `scratchnst.ops.conv2d`: (e) again, and
+  U need not be made anew.  The flipped kernel, v[j] = w[2-j], is the polynomial v(t) = t^2 w(1/t), hence
+
+      v(-t) = t^2 w(-1/t),   v(0) = w(inf),   v(inf) = w(0).                                       (f)
+
+  The points are such that -1/t is one of them for every t.  So w's values at the points are, in another order and
+  times t^2, those of v at the negated points; the factors may as well go to the rows of B^T.
 * dL/dw: y is linear in U, and U in w.  Transpose (e) from its end::
 
-    dL/dM[t] = A g[t] A^T,   dL/dU[:,:,c,k] = sum_t D[t,:,:,c] dL/dM[t,:,:,k],   dL/dw = G^T dL/dU G       (f)
+    dL/dM[t] = A g[t] A^T,   dL/dU[:,:,c,k] = sum_t D[t,:,:,c] dL/dM[t,:,:,k],   dL/dw = G^T dL/dU G       (g)
 
 Rounding.  The points decide how much (e) magnifies it.  These are the best of a search over small fractions that
 include 1 (see `convolve` for its use); the usual 0, 1, -1, 2, -2 make errors 1.5 times as large (B. Barabasz et al.,
@@ -50,7 +56,8 @@ nine pixels of NaN or infinity around it.  All other tiles are as they would be 
 How it is laid out.  An image is cut into blocks of tiles, a job each, whose intermediate results stay in the
 processor's cache: they go from one piece of memory to another and back.  D and M are (6, rows of tiles, tiles in a row,
 6, channels), so that everything is a product with matrices whose rows lie at equal distances.  That is all BLAS asks
-for, so no tile is ever copied, not even the overlapping ones of the input.
+for, so no tile is ever copied, not even the overlapping ones of the input.  Where an image has few tiles, making U
+takes about as long as multiplying with it: a session, `scratchnst.engine.cpu.sessions`, keeps it.
 """
 
 from __future__ import annotations
@@ -63,36 +70,52 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from scratchnst.engine.cpu import patches, threads
+from scratchnst.engine.cpu import patches, sessions, threads
 
 Array = Any
 
 TILE = 4  # m
 FINITE_POINTS = (0, 1, -1, 1 / 2, -2)
+MINUS_INVERSE = [5, 2, 1, 4, 3, 0]  # where -1/t stands among them, infinity being the last
 POINTS = len(FINITE_POINTS) + 1
 TILES_PER_BLOCK = (128, 256)  # as many as BLAS needs, as few as the cache holds
+KERNEL = "kernel at points"  # U, by the name of its memory
+FEW_TILES = 256  # in an image, up to which U is worth keeping; BLAS multiplies more of them slowly with its transpose
 
 
 @dataclass(frozen=True)
 class Matrices:
-    """The matrices of equation (d): A (6, 4), B (6, 6), and G w G^T as a matrix on the nine weights, (6, 6, 9)."""
+    """The matrices A (6, 4) and B (6, 6) of equation (d)."""
 
     A: Array
     B: Array
-    GG: Array
 
 
 @cache
 def matrices(dtype: np.dtype) -> Matrices:
-    """Return the matrices of equation (d)."""
-    A, V, G = (_evaluation(n) for n in (TILE, TILE + 2, 3))
-    GG = np.kron(G, G).reshape(POINTS, POINTS, 9)
-    return Matrices(A.astype(dtype), np.linalg.inv(V).astype(dtype), GG.astype(dtype))
+    """Return the matrices that go with the values of a kernel at the points."""
+    return Matrices(_evaluation(TILE).astype(dtype), np.linalg.inv(_evaluation(TILE + 2)).astype(dtype))
 
 
-def _evaluation(n):
-    """V_n: its rows evaluate a polynomial of n coefficients at the points."""
-    return np.array([[point**k for k in range(n)] for point in FINITE_POINTS] + [[0] * (n - 1) + [1]], float)
+@cache
+def matrices_of_flipped(dtype: np.dtype) -> Matrices:
+    """Return the matrices that go with the same values, but convolve with the flipped kernel: equation (f)."""
+    A, V = _evaluation(TILE, negated=True), _evaluation(TILE + 2, negated=True)
+    squares = np.array([point**2 or 1 for point in FINITE_POINTS] + [1])
+    return Matrices(A[MINUS_INVERSE].astype(dtype), (np.linalg.inv(V) * squares)[:, MINUS_INVERSE].astype(dtype))
+
+
+@cache
+def kernel_matrix(dtype: np.dtype) -> Array:
+    """Return G w G^T as a matrix on the nine weights, (6, 6, 9)."""
+    G = _evaluation(3)
+    return np.kron(G, G).reshape(POINTS, POINTS, 9).astype(dtype)
+
+
+def _evaluation(n, negated=False):
+    """V_n: its rows evaluate a polynomial of n coefficients at the points, or at those times -1."""
+    points = [-point if negated else point for point in FINITE_POINTS]
+    return np.array([[point**k for k in range(n)] for point in points] + [[0] * (n - 1) + [1]], float)
 
 
 def convolve(
@@ -106,32 +129,43 @@ def convolve(
     relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
     mask : boolean array of x's shape or None: x is taken as zero where it is False
     """
-    y = np.empty((*x.shape[:3], w.shape[3]), x.dtype)
+    return _convolve(x, _kernel_at_points(w, x), matrices(x.dtype), b, relu, mask)
+
+
+def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
+    """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel: equation (f)."""
+    if tiles(grad_y.shape) > FEW_TILES:
+        return convolve(grad_y, patches.flipped(w), mask=mask)[0]
+    U = _kernel_at_points(w, grad_y).swapaxes(2, 3)
+    return _convolve(grad_y, U, matrices_of_flipped(grad_y.dtype), mask=mask)[0]
+
+
+def _convolve(x, U, transforms, b=None, relu=False, mask=None):
+    """Return the first and the last part of equation (e)."""
+    channels, outputs = U.shape[2:]
+    y = np.empty((*x.shape[:3], outputs), x.dtype)
     positive = np.empty(y.shape, bool) if relu else None
-    blocks = cut(y.shape, max(w.shape[2:]))
-    U = _transformed(w, x.dtype) if len(blocks) > 1 else None  # else each job makes what it needs, row by row
+    blocks = cut(y.shape, max(channels, outputs))
 
     def job(block, start, stop):  # output channels
-        memory, spare = _memory(block, w.shape[2], stop - start, x.dtype)
-        D = _input_at_points(x, mask, block, memory, spare)
-        kernel = _readable(w[..., start:stop], x.dtype) if U is None else U[..., start:stop]
+        memory, spare = _memory(block, channels, stop - start, x.dtype)
+        D = _input_at_points(transforms.B.T, x, mask, block, memory, spare)
         M = _shaped(spare, (*D.shape[:4], stop - start))
         for row in range(POINTS):
-            U_row = _transformed_row(kernel, row) if U is None else kernel[row]
-            np.matmul(_by_points(D[row]), U_row, out=_by_points(M[row]))
+            np.matmul(_by_points(D[row]), U[row, ..., start:stop], out=_by_points(M[row]))
         if b is not None:
             # b is a constant image, the same in each output.  Since A^T [0, 1, 0, 0, 0, 0] = [1, 1, 1, 1], for the
             # point 1 is second, adding b to M there adds it to each y.
             M[1, ..., 1, :] += b[start:stop]
-        _write_output(M, block, memory, spare, y, positive, slice(start, stop))
+        _write_output(transforms.A.T, M, block, memory, spare, y, positive, slice(start, stop))
 
-    parts = _parts(w.shape[3], len(blocks))
+    parts = _parts(outputs, len(blocks))
     threads.run(job, [(block, *part) for block in blocks for part in parts])
     return y, positive
 
 
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: tuple[int, int] = (3, 3)) -> Array:
-    """Return dL/dw (3, 3, C, K), equation (f); `grad_y` is taken as zero where `mask`, if there is one, is False."""
+    """Return dL/dw (3, 3, C, K), equation (g); `grad_y` is taken as zero where `mask`, if there is one, is False."""
     channels, outputs = x.shape[3], grad_y.shape[3]
     blocks = cut(x.shape, max(channels, outputs))
     grad_w = np.empty((9, channels, outputs), x.dtype)
@@ -141,11 +175,11 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: 
         for block in blocks:
             memory, spare = _memory(block, stop - start, outputs, x.dtype)
             other = threads.buffer("block's gradient", (POINTS**2 * block.height * block.width * outputs,), x.dtype)
-            D = _input_at_points(x[..., start:stop], None, block, memory, spare)
+            D = _input_at_points(matrices(x.dtype).B.T, x[..., start:stop], None, block, memory, spare)
             grad_M = _gradient_at_points(grad_y, mask, block, other, spare)
             grad_U += _by_points(D).swapaxes(2, 3) @ _by_points(grad_M)
         columns = grad_U.reshape(POINTS**2, -1)
-        grad_w[:, start:stop] = (matrices(x.dtype).GG.reshape(-1, 9).T @ columns).reshape(9, stop - start, outputs)
+        grad_w[:, start:stop] = (kernel_matrix(x.dtype).reshape(-1, 9).T @ columns).reshape(9, stop - start, outputs)
 
     threads.run(job, threads.pieces(channels, max(16, -(-channels // threads.count()))))
     return grad_w.reshape(3, 3, channels, outputs)
@@ -173,7 +207,8 @@ class Block:
 def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
     """Cut images (N, H, W, ...) into blocks; wide ones, since what is written row by row is written fast."""
     count, down, across = shape[0], -(-shape[1] // TILE), -(-shape[2] // TILE)
-    most = int(np.clip(channels // 2, *TILES_PER_BLOCK))
+    fewest, most = TILES_PER_BLOCK
+    most = int(np.clip(min(channels // 2, count * down * across // threads.count()), fewest, most))
     columns = threads.pieces(across, 32)
     rows = threads.pieces(down, most // min(across, 32))
     return [
@@ -190,9 +225,12 @@ def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]
     part = max((stop - start for start, stop in parts), default=0)
     sizes = [_sizes(block, channels, part) for block in blocks]
     buffers = {f"block {index}": busy * max(size[index] for size in sizes) for index in (0, 1) if sizes}
-    if len(blocks) > 1:
-        return buffers | {"transformed kernel": POINTS**2 * channels * outputs}
-    return buffers | {"kernel row": busy * POINTS * channels * part, "kernel": busy * 9 * channels * part}
+    return buffers | {KERNEL: POINTS**2 * channels * outputs}
+
+
+def tiles(shape: tuple[int, ...]) -> int:
+    """Return the number of tiles of an image of images (N, H, W, ...)."""
+    return -(-shape[1] // TILE) * -(-shape[2] // TILE)
 
 
 def _parts(outputs, blocks):
@@ -225,11 +263,11 @@ def _by_points(array):
     return array.reshape(*outer, height * width, points, channels).swapaxes(-3, -2)
 
 
-def _input_at_points(x, mask, block, memory, spare):
+def _input_at_points(B_T, x, mask, block, memory, spare):
     """Return D = B^T d B of a block, in `memory`."""
     pixels = _shaped(memory, (TILE * block.height + 2, TILE * block.width + 2, x.shape[3]))
     patches.read(x, mask, block.image, TILE * block.top - 1, TILE * block.left - 1, pixels)
-    return _at_points(matrices(memory.dtype).B.T, pixels, block, memory, spare)
+    return _at_points(B_T, pixels, block, memory, spare)
 
 
 def _gradient_at_points(grad_y, mask, block, memory, spare):
@@ -259,9 +297,8 @@ def _columns(array):
     return array.reshape(*array.shape[:3], -1).transpose(1, 2, 0, 3)
 
 
-def _write_output(M, block, memory, spare, y, positive, channels):
+def _write_output(A_T, M, block, memory, spare, y, positive, channels):
     """Write A^T M A, of a block whose M lies in `spare`, into these channels of `y`."""
-    A_T = matrices(y.dtype).A.T
     half = _shaped(memory, (TILE, *M.shape[1:]))
     np.matmul(A_T, _columns(M), out=_columns(half))
     whole = _shaped(spare, (TILE, block.height, block.width, TILE, M.shape[4]))
@@ -274,26 +311,25 @@ def _write_output(M, block, memory, spare, y, positive, channels):
         patches.write(values, target, None if positive is None else positive[here])
 
 
-def _transformed(w, dtype):
-    """Return U = G w G^T, (6, 6, C, K); it is good until the calling thread asks for another."""
-    U = threads.buffer("transformed kernel", (POINTS, POINTS, *w.shape[2:]), dtype)
+def _kernel_at_points(w, x):
+    """Return U = G w G^T, (6, 6, C, K), of x's dtype; it is good until the calling thread asks for another."""
+    shape = POINTS, POINTS, *w.shape[2:]
+    if tiles(x.shape) > FEW_TILES:
+        return _transform_kernel(w, threads.buffer(KERNEL, shape, x.dtype))
+    return sessions.kept(KERNEL, w, shape, x.dtype, _transform_kernel)
 
-    def job(start, stop):
-        kernel = _readable(w[:, :, start:stop], dtype)
+
+def _transform_kernel(w, U):
+    """Write U: for each input channel and row of points a product of 6 x 9 and 9 x K."""
+    GG = kernel_matrix(U.dtype)
+
+    def job(start, stop):  # input channels
+        kernel = _readable(w[:, :, start:stop], U.dtype).reshape(9, stop - start, w.shape[3]).swapaxes(0, 1)
         for row in range(POINTS):
-            _transformed_row(kernel, row, U[row, :, start:stop])
+            np.matmul(GG[row], kernel, out=U[row, :, start:stop].swapaxes(0, 1))
 
     threads.run(job, threads.pieces(w.shape[2], 32))
     return U
-
-
-def _transformed_row(w, row, out=None):
-    """Return a row of U, (6, C, K): for each input channel a product of 6 x 9 and 9 x K."""
-    _, _, channels, outputs = w.shape
-    if out is None:
-        out = threads.buffer("kernel row", (POINTS, channels, outputs), w.dtype)
-    np.matmul(matrices(w.dtype).GG[row], w.reshape(9, channels, outputs).swapaxes(0, 1), out=out.swapaxes(0, 1))
-    return out
 
 
 def _readable(w, dtype):

@@ -50,6 +50,12 @@ def one_way(x, w, b, dilation, rows, columns):
     return convolve(x, spread, b, 1)
 
 
+def windows_weights(w):
+    """The kernel that windows meet whose numbers are in the order c, i, j where the weights are in i, j, c."""
+    kh, kw, channels, outputs = w.shape
+    return w.reshape(channels, kh, kw, outputs).transpose(1, 2, 0, 3)
+
+
 def many_numbers(function, random):
     """A call that runs into the time limit if it is made of loops: 38 million multiplications."""
     shape = np.shape(function(*draw(random, 1, 64, 64, 32, 3, 3, 32, 2)))
@@ -139,6 +145,12 @@ DILATED = Function(
             "All is right but for a constant in each output channel, which comes in once for each place of the kernel: "
             "how often is it to be added?",
             lambda x, w, b, dilation: convolve(x, w, w.shape[0] * w.shape[1] * b, dilation),
+        ),
+        Mistake(
+            "window-order",
+            "The numbers of your windows do not meet their own weights once there are several channels. "
+            "sliding_window_view puts the window's axes last, (C, kh, kw); in which order are those of w?",
+            lambda x, w, b, dilation: convolve(x, windows_weights(w), b, dilation),
         ),
         Mistake(
             "last-weight-only",

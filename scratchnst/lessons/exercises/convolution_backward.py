@@ -60,6 +60,11 @@ def last_place(grad_y, x, w):
     return grad_x
 
 
+def unmoved(grad_w):
+    """The kernel's gradient from windows in the order c, i, j, reshaped as if it were i, j, c."""
+    return grad_w.transpose(2, 0, 1, 3).reshape(grad_w.shape)
+
+
 def row(*numbers):
     """A row of pixels with one channel, (1, 1, W, 1)."""
     return np.array(numbers, float)[None, None, :, None]
@@ -185,6 +190,18 @@ PARAMETERS = Function(
             "dL/dw is right. In dL/db you take a mean over images and pixels: the bias is added to each of them, and "
             "the chain rule has a sum.",
             lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.mean(axis=(0, 1, 2))),
+        ),
+        Mistake(
+            "window-order",
+            "The numbers of your windows are taken for those of other places once there are several channels. "
+            "sliding_window_view puts the window's axes last, (C, kh, kw); in which order are those of w?",
+            lambda grad_y, x, w: (unmoved(backward_parameters(grad_y, x, w)[0]), grad_y.sum(axis=(0, 1, 2))),
+        ),
+        Mistake(
+            "bias-over-channels",
+            "dL/dw is right. Your dL/db is one number for all output channels, but each of them has a bias of its own: "
+            "over which axes of grad_y is to be summed?",
+            lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.sum()),
         ),
         Mistake(
             "bias-for-each-image",

@@ -50,7 +50,7 @@ ADAM = Function(
     reference=adam_reference,
     returns=("x_next", "m_next", "v_next"),
     draw=draw_step,
-    tolerance=1e-8,  # where epsilon stands is a matter of taste
+    tolerance=1e-6,  # whether epsilon is added before or after the correction is a matter of taste
     tests=(
         Worked(
             "the first step by hand: each unknown moves by the rate",

@@ -28,42 +28,24 @@ def parts(F1, F2, P, A1, A2):
 
 def equation_7(F1, F2, P, A1, A2, alpha, beta, w1, w2):
     """As it stands."""
-    return weighted(F1, F2, P, A1, A2, (alpha, beta * w1, beta * w2))
+    factors = alpha, beta * w1, beta * w2
+    return weighted(F1, F2, P, A1, A2, factors, factors)
 
 
-def weighted(F1, F2, P, A1, A2, in_loss, in_gradient=None):
+def weighted(F1, F2, P, A1, A2, in_loss, in_gradient):
     """With factors before content, E1 and E2, in the loss and in the gradients."""
     losses, (grad_content, grad_1, grad_2) = parts(F1, F2, P, A1, A2)
-    content, first, second = in_gradient or in_loss
+    content, first, second = in_gradient
     loss = sum(factor * each for factor, each in zip(in_loss, losses))
     return loss, first * grad_1, content * grad_content + second * grad_2
 
 
-def mistaken(change):
-    """A mistake in the gradients' factors: `change` makes them of (alpha, beta, w1, w2, sizes of F1, of F2)."""
+def mistaken(change, in_loss=False, in_gradient=True):
+    """A mistake in the factors: `change` makes them of (alpha, beta, w1, w2, sizes of F1, of F2)."""
 
     def wrong(F1, F2, P, A1, A2, alpha, beta, w1, w2):
-        factors = change(alpha, beta, w1, w2, F1.size, F2.size)
-        return weighted(F1, F2, P, A1, A2, (alpha, beta * w1, beta * w2), factors)
-
-    return wrong
-
-
-def mistaken_throughout(change):
-    """The same in the loss as well."""
-
-    def wrong(F1, F2, P, A1, A2, alpha, beta, w1, w2):
-        return weighted(F1, F2, P, A1, A2, change(alpha, beta, w1, w2, F1.size, F2.size))
-
-    return wrong
-
-
-def mistaken_loss(change):
-    """The same in the loss only."""
-
-    def wrong(F1, F2, P, A1, A2, alpha, beta, w1, w2):
-        factors = change(alpha, beta, w1, w2, F1.size, F2.size)
-        return weighted(F1, F2, P, A1, A2, factors, (alpha, beta * w1, beta * w2))
+        right, factors = (alpha, beta * w1, beta * w2), change(alpha, beta, w1, w2, F1.size, F2.size)
+        return weighted(F1, F2, P, A1, A2, factors if in_loss else right, factors if in_gradient else right)
 
     return wrong
 
@@ -134,23 +116,24 @@ EQUATION_7 = Function(
         Mistake(
             "alpha-and-beta-exchanged",
             "alpha and beta have changed places: which one stands before the content?",
-            mistaken_throughout(lambda alpha, beta, w1, w2, *_: (beta, alpha * w1, alpha * w2)),
+            mistaken(lambda alpha, beta, w1, w2, *_: (beta, alpha * w1, alpha * w2), in_loss=True),
         ),
         Mistake(
             "layers-exchanged",
             "w1 and w2 have changed places.",
-            mistaken_throughout(lambda alpha, beta, w1, w2, *_: (alpha, beta * w2, beta * w1)),
+            mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta * w2, beta * w1), in_loss=True),
         ),
         Mistake(
             "layer-weights-missing",
             "Both layers count alike: the weights of equation 5 are missing.",
-            mistaken_throughout(lambda alpha, beta, *_: (alpha, beta, beta)),
+            mistaken(lambda alpha, beta, *_: (alpha, beta, beta), in_loss=True),
         ),
         Mistake(
             "squares-missing",
             "The style loss is divided by N and M; equation 4 divides by their squares.",
-            mistaken_throughout(
-                lambda alpha, beta, w1, w2, size_1, size_2: (alpha, beta * w1 * size_1, beta * w2 * size_2)
+            mistaken(
+                lambda alpha, beta, w1, w2, size_1, size_2: (alpha, beta * w1 * size_1, beta * w2 * size_2),
+                in_loss=True,
             ),
         ),
         Mistake(
@@ -174,12 +157,16 @@ EQUATION_7 = Function(
         Mistake(
             "half-missing",
             "The gradients are right, but the content's part of the loss is twice as large: see equation 1.",
-            mistaken_loss(lambda alpha, beta, w1, w2, *_: (2 * alpha, beta * w1, beta * w2)),
+            mistaken(
+                lambda alpha, beta, w1, w2, *_: (2 * alpha, beta * w1, beta * w2), in_loss=True, in_gradient=False
+            ),
         ),
         Mistake(
             "quarter-missing",
             "The gradients are right, but the style's part of the loss is four times as large: see equation 4.",
-            mistaken_loss(lambda alpha, beta, w1, w2, *_: (alpha, 4 * beta * w1, 4 * beta * w2)),
+            mistaken(
+                lambda alpha, beta, w1, w2, *_: (alpha, 4 * beta * w1, 4 * beta * w2), in_loss=True, in_gradient=False
+            ),
         ),
     ),
     hints=(

@@ -62,6 +62,11 @@ def counted(arguments_of):
         tiles = (length - 2) // 2
         if not count:
             return "multiply was never called: every product of pixels, weights or gradients goes through it."
+        if count == 4 * (tiles + 1):
+            return (
+                f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. You seem "
+                "to cut a row into tiles that is longer than y: transpose the steps from x to y instead."
+            )
         if count > 4 * tiles:
             return (
                 f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. "
@@ -94,6 +99,30 @@ def products(x, w):
 def combined(M, a, b):
     """Outputs M0 + a (M1 + M2) and a (M1 - M2) + b M3 of each tile."""
     return np.stack([M[:, 0] + a * (M[:, 1] + M[:, 2]), a * (M[:, 1] - M[:, 2]) + b * M[:, 3]], axis=1).ravel()
+
+
+EVALUATION = np.array([[1.0, 0, 0, 0], [1, 1, 1, 1], [1, -1, 1, -1], [0, 0, 0, 1]])
+B = np.linalg.inv(EVALUATION)
+A = np.array([[1.0, 0], [1, 1], [1, -1], [0, 1]])
+
+
+def at_points(w):
+    """The kernel's values at 0, 1, -1 and infinity."""
+    return np.array([w[0], w.sum(), w[0] - w[1] + w[2], w[2]])
+
+
+def not_transposed(x, w):
+    """With B d in the place of B^T d."""
+    pieces = np.stack([x[start : start + 4] for start in range(0, len(x) - 2, 2)])
+    return ((pieces @ B.T * at_points(w)) @ A).ravel()
+
+
+def transposed_too_much(grad_y, x, w):
+    """With B^T in the place of B on the way back."""
+    grad_x = np.zeros(len(x))
+    for start in range(0, len(grad_y), 2):
+        grad_x[start : start + 4] += B.T @ (A @ grad_y[start : start + 2] * at_points(w))
+    return grad_x
 
 
 def overlap_lost(grad_y, x, w, multiply):
@@ -135,6 +164,12 @@ FORWARD = Function(
             "outputs-exchanged",
             "The two outputs of each tile have changed places: in which order do the columns of A give them?",
             lambda x, w, multiply: pairs(plain(x, w), lambda y: y[:, ::-1]),
+        ),
+        Mistake(
+            "points-not-transposed",
+            "You take the pixels to the points by B, not by its transpose. Where each row of an array is a tile, on "
+            "which side does the matrix stand, and which of the two?",
+            lambda x, w, multiply: not_transposed(x, w),
         ),
         Mistake(
             "halves-missing",
@@ -182,6 +217,12 @@ INPUT = Function(
             "kernel-flipped",
             "Your kernel is counted from its other end: through which weight has y[0] seen x[0]?",
             lambda grad_y, x, w, multiply: np.convolve(grad_y, w[::-1]),
+        ),
+        Mistake(
+            "points-transposed",
+            "Back from the points you take the gradients by the transpose of B. On the way there it was the transpose "
+            "that took a tile to the points: what is the transpose of a transpose?",
+            lambda grad_y, x, w, multiply: transposed_too_much(grad_y, x, w),
         ),
         Mistake(
             "overlap-lost",

@@ -204,14 +204,13 @@ class _Layout:
             return Atom("ordinary", boxes.text(_plain(arguments[0])))
         if name in symbols.TRANSPARENT:
             return Atom("ordinary", self.box(arguments))
-        if name in symbols.ALPHABETS:
-            return Atom("ordinary", boxes.text("".join(_in_alphabet(name, letter) for letter in _plain(arguments[0]))))
         if name in symbols.ACCENTS:
             return Atom("ordinary", self.accent(symbols.ACCENTS[name], self.box(arguments)))
         build: dict[str, Callable[..., Atom]] = {
             "frac": self.fraction,
             "dfrac": self.fraction,
             "tfrac": _Layout(flat=True, tight=self.tight).fraction,
+            "mathbb": lambda letters: Atom("ordinary", boxes.text("".join(map(_double_struck, _plain(letters))))),
             "sqrt": self.root,
             "underbrace": self.underbrace,
             "overset": self.over,
@@ -275,7 +274,7 @@ class _Layout:
             bar = boxes.text("─" * box.width)
             return Atom("ordinary", boxes.beside([sign, boxes.above_each_other([bar, box], base=1)]))
         line = box.rows[0]
-        alone = line.isalnum() or (line.startswith("⟨") and line.find("⟩") == len(line) - 1)
+        alone = line.replace(".", "").isalnum() or (line.startswith("⟨") and line.find("⟩") == len(line) - 1)
         return Atom("ordinary", boxes.beside([boxes.text(f"{degree}√"), box if alone else _in_brackets(box)]))
 
     def underbrace(self, argument: Any) -> Atom:
@@ -552,9 +551,9 @@ def _plain(node: Any) -> str:
     return latex2text.LatexNodes2Text(strict_latex_spaces=False).nodelist_to_text([node])
 
 
-def _in_alphabet(name: str, letter: str) -> str:
-    """Return a letter of another alphabet, if it has one of the common characters."""
+def _double_struck(letter: str) -> str:
+    """Return the letter of a set of numbers, such as ℝ; other letters as they are, since fonts lack them."""
     try:
-        return unicodedata.lookup(symbols.ALPHABETS[name].format(letter))
+        return unicodedata.lookup(f"DOUBLE-STRUCK CAPITAL {letter}")
     except KeyError:
         return letter

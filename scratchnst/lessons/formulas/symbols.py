@@ -68,9 +68,8 @@ ACCENTS = {
     "ddot": "\N{COMBINING DIAERESIS}",
     "vec": "\N{COMBINING RIGHT ARROW ABOVE}",
 }
-ALPHABETS = {"mathbb": "DOUBLE-STRUCK CAPITAL {}", "mathcal": "SCRIPT CAPITAL {}"}  # names in Unicode
 UPRIGHT = {"text", "textrm", "textbf", "textit", "texttt", "mathrm", "mathtt", "mathsf", "mbox"}  # words
-TRANSPARENT = {"mathbf", "mathit", "boldsymbol", "bm", "mathop", "mathbin", "mathrel", "mathord", "boxed"}
+TRANSPARENT = {"mathbf", "mathcal", "mathit", "boldsymbol", "bm", "mathop", "mathbin", "mathrel", "mathord", "boxed"}
 
 BRACKETS = {"pmatrix": "()", "bmatrix": "[]", "Bmatrix": "{}", "vmatrix": "||", "Vmatrix": "‖‖", "cases": ("{", "")}
 ALIGNED = {"aligned", "align", "split", "alignedat"}  # at &
@@ -91,7 +90,7 @@ def reading_context() -> Any:
     arguments = {
         **dict.fromkeys(("overset", "underset", "stackrel", "tfrac", "dfrac"), "{{"),
         **dict.fromkeys(("left", "right", "not", "label", "phantom", "hphantom"), "{"),
-        **dict.fromkeys((*UPRIGHT, *TRANSPARENT, *ACCENTS, *ALPHABETS), "{"),
+        **dict.fromkeys((*UPRIGHT, *TRANSPARENT, *ACCENTS, "mathbb"), "{"),
         **dict.fromkeys(("operatorname", "tag"), "*{"),
     }
     context = latexwalker.get_default_latex_context_db()

@@ -19,6 +19,7 @@ import numpy as np
 Array = Any
 MOST_PRINTED = 2000  # characters of what a call prints that are kept
 MOST_FRAMES = 4  # of the learner's own lines that are shown
+LONGEST_MESSAGE = 600  # characters of an exception, which may hold whole arrays
 
 
 class Complaint(BaseException):
@@ -59,7 +60,7 @@ class Source:
 
     def line(self, number: int) -> str:
         """Return one line, without its indentation."""
-        lines = self.text.splitlines()
+        lines = self.text.split("\n")  # as Python counts them; splitlines() also breaks at form feeds
         return lines[number - 1].strip() if 0 < number <= len(lines) else ""
 
 
@@ -130,6 +131,7 @@ def careful(source: Source, watch: Callable[[], contextlib.AbstractContextManage
             contextlib.redirect_stderr(printed),
             warnings.catch_warnings(),
             np.errstate(all="ignore"),
+            _numpy_unchanged(),
             watch(),
         ):
             warnings.simplefilter("ignore")
@@ -140,6 +142,23 @@ def careful(source: Source, watch: Callable[[], contextlib.AbstractContextManage
         raise _complaint(error, source) from None
     finally:
         sys.stdin = stdin
+
+
+@contextlib.contextmanager
+def _numpy_unchanged() -> Iterator[None]:
+    """Put back what the learner's code replaces in NumPy, which the grader needs as well, and complain."""
+    before = dict(vars(np))
+    try:
+        yield
+    finally:
+        replaced = [name for name, value in before.items() if vars(np).get(name) is not value]
+        vars(np).update(before)
+    if replaced:
+        raise Complaint(
+            f"Your code replaces np.{replaced[0]}, for everything that uses NumPy.",
+            "numpy-replaced",
+            advice="Is there a line such as `np.name = ...`? Give your own value a name without `np.` before it.",
+        )
 
 
 def same(given: Any, original: Any) -> bool:
@@ -183,9 +202,12 @@ def _count(number, noun):
 
 def _complaint(error: BaseException, source: Source) -> Complaint:
     """What an exception in the learner's code is, in words."""
-    lines, kind = own_lines(error, source), type(error).__name__
+    lines, kind, text = own_lines(error, source), type(error).__name__, _text(error)
     if isinstance(error, NotImplementedError):
-        return NotWritten("It is not written yet.", "not-written", lines)
+        frames = [frame.name for frame in traceback.extract_tb(error.__traceback__) if frame.filename == source.name]
+        if len(frames) < 2:
+            return NotWritten("It is not written yet.", "not-written", lines)
+        return Complaint(f"Your code calls {frames[-1]}, which is not written yet.", "not-written", lines)
     if isinstance(error, SystemExit):
         return Complaint(
             "Your code ends the program (exit) instead of returning a result.",
@@ -205,17 +227,26 @@ def _complaint(error: BaseException, source: Source) -> Complaint:
             "Your code asks for more memory than it is given here.",
             "memory",
             lines,
-            f"{error}. Is that the shape you meant?" if str(error) else "Which list or array grows so large?",
+            f"{text}. Is that the shape you meant?" if text else "Which list or array grows so large?",
         )
     if isinstance(error, EOFError):
         return Complaint("Your code asks for input, and nobody answers here.", "input", lines, "Leave out input().")
     sentence = "".join(traceback.TracebackException(type(error), error, None).format_exception_only()).strip()
-    return Complaint(f"Your code raises an exception: {sentence}", kind, lines, _advice(error))
+    if len(sentence) > LONGEST_MESSAGE:
+        sentence = f"{sentence[:LONGEST_MESSAGE]} ..."
+    return Complaint(f"Your code raises an exception: {sentence}", kind, lines, _advice(error, text))
 
 
-def _advice(error: BaseException) -> str:
+def _text(error: BaseException) -> str:
+    """The message of an exception, whose class may be the learner's own and unable to give one."""
+    try:
+        return str(error)
+    except Exception:
+        return ""
+
+
+def _advice(error: BaseException, text: str) -> str:
     """What to look at for the exceptions that arrays and beginners make."""
-    text = str(error)
     if isinstance(error, ValueError) and ("broadcast" in text or "mismatch" in text or "cannot reshape" in text):
         return "Two shapes do not fit together: print the .shape of every array in this line."
     if isinstance(error, ValueError) and "truth value" in text:

@@ -12,6 +12,7 @@ from scratchnst.lessons.grader.calls import Complaint
 
 Array = Any
 SINGLE_TOLERANCE = 2e-5  # of float32 results, over their largest
+LEAST = 1e-3  # taken for the largest where all are smaller, so that where 0 is expected rounding is no mistake
 
 
 @dataclass(frozen=True)
@@ -76,8 +77,8 @@ def check(array: Array, name: str, expected: Any, dtype: str | None = None) -> N
         raise Complaint(
             f"{name} is {array.dtype} where the arguments are {dtype}; a result has the dtype of its arguments.",
             "dtype",
-            advice="Which array in your function was made without dtype=x.dtype (np.zeros, np.ones), or came out of a "
-            "function that always gives float64?",
+            advice=f"What in your function is {array.dtype}? Arrays made without dtype=x.dtype (np.zeros, np.ones) are "
+            "float64, and so are numbers that NumPy's functions make of Python's, such as np.sqrt(2).",
         )
 
 
@@ -85,7 +86,7 @@ def difference(got: Array, expected: Array, name: str, tolerance: float) -> Diff
     """Return where a result differs most from what is expected, or None if it agrees."""
     expected = np.asarray(expected, float)
     apart = np.abs(got.astype(float) - expected)
-    wrong = apart > tolerance * max(np.abs(expected).max(initial=0), np.finfo(float).tiny)
+    wrong = apart > tolerance * np.abs(expected).max(initial=LEAST)
     if not wrong.any():
         return None
     index = tuple(int(place) for place in np.unravel_index(np.argmax(apart), apart.shape))
@@ -100,7 +101,7 @@ def agrees(got: Sequence[Array], other: Sequence[Any], tolerance: float) -> bool
 def _equal(got, right, tolerance):
     if got.shape != right.shape:
         return False
-    size = np.abs(right[np.isfinite(right)]).max(initial=0)
+    size = np.abs(right[np.isfinite(right)]).max(initial=LEAST)
     return np.allclose(got, right, rtol=0, atol=tolerance * size, equal_nan=True)
 
 
@@ -109,11 +110,7 @@ def _numbers(values, name, expected):
     if values is None:
         raise Complaint(f"{name} is None: is it computed, and returned?", "returns-none")
     if isinstance(values, (list, tuple)) and np.ndim(expected):
-        raise Complaint(
-            f"{name} is a {type(values).__name__}, not an array.",
-            "type",
-            advice="NumPy's functions give arrays; np.array(...) makes one of a list of numbers.",
-        )
+        raise Complaint(f"{name} is a {type(values).__name__}, not an array.", "type", advice=_of_a_sequence(values))
     try:
         array = np.asarray(values)
     except Exception:  # of something that only looks like numbers
@@ -121,6 +118,13 @@ def _numbers(values, name, expected):
     if array.dtype.kind not in ("fiub" if np.asarray(expected).dtype == bool else "fiu"):
         raise Complaint(f"{name} is {_kind(values)}; it must be made of real numbers.", "type")
     return array
+
+
+def _of_a_sequence(values):
+    """What to do about a list or tuple in the place of an array."""
+    if any(isinstance(each, np.ndarray) for each in values):
+        return f"It holds {len(values)} things: return only the one that is asked for."
+    return "NumPy's functions give arrays; np.array(...) makes one of a list of numbers."
 
 
 def _wrong_shape(array, name, shape):

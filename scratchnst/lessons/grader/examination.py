@@ -257,11 +257,20 @@ def _cast(value, dtype):
 def _told(difference):
     where = f" at index {difference.index}" if difference.index else ""
     count = "" if difference.total == 1 else f" Wrong: {difference.wrong} of {difference.total} elements."
-    return f"Your {difference.result}{where} is {difference.got:.8g}; expected {difference.expected:.8g}.{count}"
+    got, expected = _distinct(difference.got, difference.expected)
+    return f"Your {difference.result}{where} is {got}; expected {expected}.{count}"
+
+
+def _distinct(*numbers: float) -> list[str]:
+    """Different numbers, with as many digits as it takes to see that."""
+    texts = [f"{number:.8g}" for number in numbers]
+    return texts if len(set(texts)) > 1 else [repr(number) for number in numbers]
 
 
 def _side_by_side(name, got, expected):
     if expected.ndim == 0 or is_large(expected):
+        return ()
+    if shown("", got) == shown("", expected):  # they differ in digits that are not shown
         return ()
     return (*shown(f"your {name}", got), *shown("expected", expected))
 

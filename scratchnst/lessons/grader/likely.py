@@ -32,6 +32,11 @@ class Attempt:
         """Whether the call was answered as expected."""
         return comparison.agrees(self.got, self.expected, self.tolerance)
 
+    @property
+    def has_right_shapes(self) -> bool:
+        """Whether there is nothing to be said of shapes, as there may be in another call."""
+        return all(np.shape(got) == np.shape(expected) for got, expected in zip(self.got, self.expected))
+
 
 def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
     """Return the mistake that a function makes, as far as one is known that explains all that it returned."""
@@ -39,7 +44,15 @@ def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
         own = [mistake for mistake in function.mistakes if all(_explains(mistake, attempt) for attempt in attempts)]
         if own:
             return Diagnosis(" or ".join(mistake.key for mistake in own), _either([each.words for each in own]))
-        wrong = sorted((attempt for attempt in attempts if not attempt.is_right), key=_size, reverse=True)
+        wrong = [attempt for attempt in attempts if not attempt.is_right]
+        wrong = [attempt for attempt in wrong if attempt.has_right_shapes == wrong[0].has_right_shapes]
+        wrong.sort(key=_size, reverse=True)
+        if all(comparison.agrees(each.got, each.expected, comparison.SINGLE_TOLERANCE) for each in wrong):
+            return Diagnosis(
+                "float32-round-off",
+                "Your numbers are right to about as many digits as float32 has, and no further. Is something in your "
+                "function rounded, or computed in float32?",
+            )
         found = [list(_of_results(function, attempt)) for attempt in wrong]
     return _best(function, found)
 
@@ -50,10 +63,10 @@ def names_of(function: Function) -> tuple[str, ...]:
 
 
 def reworded(function: Function, found: Diagnosis) -> Diagnosis:
-    """Return a diagnosis in the words that the exercise has for its keys."""
-    words = {mistake.key: mistake.words for mistake in function.mistakes}
-    if all(key in words for key in found.keys):
-        return Diagnosis(found.key, _either([words[key] for key in found.keys]))
+    """Return a diagnosis in the words that the exercise has for any of its keys; others may give the answer away."""
+    words = [mistake.words for mistake in function.mistakes if mistake.key in found.keys]
+    if words:
+        return Diagnosis(found.key, _either(words))
     return Diagnosis(found.key, found.sentence[:1].upper() + found.sentence[1:])
 
 
@@ -73,7 +86,12 @@ def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis
     """The most telling diagnosis of several calls, that with the most numbers first, if it can be one of them all."""
     keys = [{key for each in of_call for key in each.keys} for of_call in found]
     common = set.intersection(*keys)
-    candidates = [each for of_call in found for each in of_call if function.derivative or common & set(each.keys)]
+    candidates = [
+        each
+        for of_call in found
+        for each in of_call
+        if common & set(each.keys) or (function.derivative and not _is_place(each))
+    ]
     if not candidates:
         return None
     return reworded(function, min(candidates, key=lambda each: (not common & set(each.keys), *_vagueness(each))))
@@ -90,7 +108,7 @@ def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:
         if derivative and position is not None:
             found = _of_derivative(derivative, attempt, got, expected, position)
         found = found or _of_values(name, got, expected)
-        if found is not None and found.key != "everywhere":  # which says no more than the numbers do
+        if found is not None and found.key not in ("everywhere", "not-finite"):  # which say no more than is said
             yield found
 
 
@@ -123,7 +141,12 @@ def _size(attempt: Attempt) -> int:
 
 def _vagueness(found: Diagnosis) -> tuple[bool, int]:
     """The less, the more a diagnosis says: a mistake rather than a place, one rather than several."""
-    return any(key.split(":")[0] in DESCRIPTIONS for key in found.keys), len(found.keys)
+    return _is_place(found), len(found.keys)
+
+
+def _is_place(found: Diagnosis) -> bool:
+    """Whether it says where the numbers are wrong, which tells little if they are wrong elsewhere in another call."""
+    return any(key.split(":")[0] in DESCRIPTIONS for key in found.keys)
 
 
 def _either(words: Sequence[str]) -> str:

@@ -45,7 +45,8 @@ def _array(value):
         return f"{value.dtype} array of shape {value.shape}"
     is_thin = value.ndim > 2 and 1 in value.shape
     numbers = value.squeeze() if is_thin else value
-    text = np.array2string(numbers, precision=6, separator=", ", suppress_small=True, max_line_width=80)
+    with np.printoptions(formatter=None):  # the learner's code may have set one
+        text = np.array2string(numbers, precision=6, separator=", ", suppress_small=True, max_line_width=80)
     lines = [line for line in text.splitlines() if line]
     return "\n".join(lines) + (f"  in the shape {value.shape}" if is_thin else "")
 

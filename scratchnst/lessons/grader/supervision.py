@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import queue
@@ -114,10 +115,10 @@ class _Worker:
         return self
 
     def __exit__(self, *_) -> None:
-        self.process.kill()
+        self._kill()
         self.process.wait()
         self.reader.join(timeout=1)
-        if not self.reader.is_alive():  # a process that the learner's code has started may hold the pipe open
+        if not self.reader.is_alive():  # a process that has left the group may hold the pipe open
             for pipe in (self.process.stdout, self.process.stderr):
                 assert pipe is not None
                 pipe.close()
@@ -134,7 +135,10 @@ class _Worker:
             if "problem" in event:
                 return _finding(event["problem"])
             if "broken" in event:
-                raise UserError(f"the checker itself failed, which is not your mistake ({event['broken']}).")
+                raise UserError(
+                    f"the checker itself failed ({event['broken']}). Unless your file changes what is not its own, "
+                    "such as Python's built-in functions, that is no mistake of yours."
+                )
             if "trying" in event:
                 trying = _finding(event["trying"])
             if "found" in event:
@@ -177,7 +181,14 @@ class _Worker:
                 large = False
             if large or time.monotonic() - last > TEST_SECONDS * self.task["seconds"] + 30:
                 self.excess = "memory" if large else "time"
-                self.process.kill()
+                self._kill()
+
+    def _kill(self) -> None:
+        """End the process, and those that the learner's code has started where the system has process groups."""
+        if hasattr(os, "killpg"):
+            with contextlib.suppress(ProcessLookupError, PermissionError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+        self.process.kill()
 
     def _cause(self, told: str, source: Source, trying: Finding) -> Finding:
         """Why the process ended, in the place of the finding of what it was trying."""
@@ -192,7 +203,7 @@ class _Worker:
             advice = "Which array, or list, grows so large?"
         elif told.startswith("Timeout"):
             key, problem = "endless", f"A call takes longer than {seconds:g} seconds and was stopped."
-            advice = "Does the loop in this line ever end? What would have to change for that, and does it?"
+            advice = "Does what this line does ever end, or the loop around it? What would have to change for that?"
         elif self.excess == "time":
             key, problem = "slow", "The calls of this test take too long together and were stopped."
             advice = "Each of them takes milliseconds without loops in Python over every element."
@@ -213,7 +224,10 @@ class _Worker:
 def _ending(status: int) -> str:
     if status >= 0:
         return f"status {status}"
-    name = signal.Signals(-status).name
+    try:
+        name = signal.Signals(-status).name
+    except ValueError:  # one of those that have no name of their own
+        name = f"signal {-status}"
     return f"{name}, as systems do when memory runs out" if name == "SIGKILL" else name
 
 
