@@ -72,9 +72,10 @@ assert every_weight_its_own > 1e6 * one_small_window
 # A window that slides
 # --------------------
 #
-# Take an image with one channel, four by four pixels, and a kernel of three by three weights.  Lay the kernel on
-# the image, multiply what lies on top of each other, add up the nine products: one output number.  Move the kernel
-# by one pixel and do it again.  With the kernel's upper left corner at row :math:`p` and column :math:`q`,
+# Take an image of four by four pixels with one number each (one *channel*; red, green and blue are three), and a
+# *kernel* of three by three weights.  Lay the kernel on the image, multiply what lies on top of each other, add up
+# the nine products: one output number.  Move the kernel by one pixel and do it again.  With the kernel's upper left
+# corner at row :math:`p` and column :math:`q`,
 #
 # .. math::
 #
@@ -119,11 +120,12 @@ assert np.array_equal(signal.convolve2d(x, w[::-1, ::-1], mode="valid"), slide(x
 # Zeros around the image
 # ----------------------
 #
-# Four pixels went in a row, two came out: with every convolution the image loses :math:`kh - 1` rows and
-# :math:`kw - 1` columns.  Sixteen of them with kernels of 3x3, one after the other, would use up 32 rows and 32
-# columns.  So we put a frame of zeros around the image first, :math:`r = (kh - 1)/2` rows above and below and
-# :math:`s = (kw - 1)/2` columns left and right, and the output has the size of the input ("same" padding).  That
-# wants odd :math:`kh` and :math:`kw`: only then is there a pixel in the middle of the kernel.
+# Four pixels went in a row, two came out: with every convolution by a kernel of :math:`kh` rows and :math:`kw`
+# columns the image loses :math:`kh - 1` rows and :math:`kw - 1` columns.  Sixteen of them with kernels of 3x3, one
+# after the other, would use up 32 rows and 32 columns.  So we put a frame of zeros around the image first,
+# :math:`r = (kh - 1)/2` rows above and below and :math:`s = (kw - 1)/2` columns left and right, and the output has
+# the size of the input ("same" padding).  That wants odd :math:`kh` and :math:`kw`: only then is there a pixel in
+# the middle of the kernel.
 #
 # In the framed image, pixel :math:`(p, q)` of the old one has moved to :math:`(p + r, q + s)`.  Written for the old
 # one, the sum is
@@ -311,7 +313,7 @@ random = np.random.default_rng(0)
 x = random.standard_normal((2, 5, 6, 3))
 w, b = random.standard_normal((3, 3, 3, 4)), random.standard_normal(4)
 reference = convolve_loops(x, w, b)
-package, _ = conv2d.forward(x, w, b)  # what scratchnst/ops/conv2d.py computes
+package, _ = conv2d.forward(x, w, b)  # by scratchnst/ops/conv2d.py; what the way back needs comes second
 assert np.allclose(reference, package)
 assert reference.shape == (2, 5, 6, 4)
 
