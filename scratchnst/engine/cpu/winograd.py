@@ -46,7 +46,7 @@ Derivation of the backward pass.
     dL/dM[t] = A g[t] A^T,   dL/dU[:,:,c,k] = sum_t D[t,:,:,c] dL/dM[t,:,:,k],   dL/dw = G^T dL/dU G       (g)
 
 Rounding.  The points decide how much (e) magnifies it.  These are the best of a search over small fractions that
-include 1 (see `convolve` for its use); the usual 0, 1, -1, 2, -2 make errors 1.5 times as large (B. Barabasz et al.,
+include 1 (see `_convolve` for its use); the usual 0, 1, -1, 2, -2 make errors 1.5 times as large (B. Barabasz et al.,
 "Error Analysis and Improving the Accuracy of Winograd Convolution for Deep Neural Networks", arXiv:1803.10986).  In
 float32 the error is about 2e-6 of a typical output, where a direct convolution's is 4e-7.
 
@@ -101,7 +101,7 @@ def matrices(dtype: np.dtype) -> Matrices:
 def matrices_of_flipped(dtype: np.dtype) -> Matrices:
     """Return the matrices that go with the same values, but convolve with the flipped kernel: equation (f)."""
     A, V = _evaluation(TILE, negated=True), _evaluation(TILE + 2, negated=True)
-    squares = np.array([point**2 or 1 for point in FINITE_POINTS] + [1])
+    squares = np.array([point**2 or 1 for point in FINITE_POINTS] + [1])  # 0 and infinity only change places
     return Matrices(A[MINUS_INVERSE].astype(dtype), (np.linalg.inv(V) * squares)[:, MINUS_INVERSE].astype(dtype))
 
 
