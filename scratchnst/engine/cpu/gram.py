@@ -56,7 +56,7 @@ def _pieces(F, fewest):
 
 
 def _by_channels(F, G):
-    """Write F^T F into `G`: a product for each pair of groups of channels, the pairs of different ones twice."""
+    """Write F^T F into `G`: a product for each pair of groups of channels, and its transpose on the other side."""
     groups = [slice(*piece) for piece in threads.pieces(F.shape[1], CHANNELS_OF_A_GROUP)]
 
     def job(one, other):

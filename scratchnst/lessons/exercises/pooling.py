@@ -19,6 +19,7 @@ def squares(shape):
 
 
 def pooled_shape(shape):
+    """The shape of the output for an input of `shape`."""
     return shape[0], shape[1] // 2, shape[2] // 2, shape[3]
 
 
