@@ -1,0 +1,43 @@
+"""The GPU that this engine computes on, and its arrays, through CuPy.
+
+CuPy is looked up at each call, not when this module is imported: most machines have none, and
+`scratchnst.emulator` can take its place.
+"""
+
+from __future__ import annotations
+
+import importlib
+from types import ModuleType
+from typing import Any
+
+Array = Any
+
+
+def library() -> ModuleType:
+    """Return the module ``cupy``."""
+    return importlib.import_module("cupy")
+
+
+def asarray(array: Array, dtype: Any = None) -> Array:
+    """Return `array` as one of CuPy's, on the GPU; one that is there already, in this dtype, as it is."""
+    return library().asarray(array, dtype)
+
+
+def asnumpy(array: Array) -> Array:
+    """Return an array of CuPy's as one of NumPy's."""
+    return library().asnumpy(array)
+
+
+def empty(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array on the GPU whose numbers are whatever its memory held."""
+    return library().empty(shape, dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
+    """Return an array of zeros on the GPU."""
+    return library().zeros(shape, dtype)
+
+
+def contiguous(array: Array) -> Array:
+    """Return an array as kernels read it, its numbers one after the other: itself or a copy."""
+    return library().ascontiguousarray(array)

@@ -1,0 +1,122 @@
+"""Kernels: compiled once, launched with arguments that fit.
+
+A ``.cu`` file beside this one holds the kernels of an operation as plain CUDA C.  It is written for a type ``real``,
+and compiled for float or double, by NVRTC through CuPy, the first time that somebody needs it; CuPy keeps what comes out
+on disk.
+
+A GPU takes whatever bytes it is given as a kernel's arguments, and a wrong type there ends in wrong numbers or in a crash
+later on.  So each launch compares its arguments with the kernel's parameters, as the source declares them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnst.engine.cuda import device
+
+Array = Any
+
+FOLDER = Path(__file__).parent
+REAL = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
+SCALARS = {"int": np.int32, "long long": np.int64, "double": np.float64}
+ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8", "bool")}
+LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
+LARGEST_BLOCK = 1024  # threads
+NULL = np.uint64(0)
+_KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
+
+
+class Parameter(NamedTuple):
+    """One parameter of a kernel: its type without const and *, and whether it is a pointer."""
+
+    name: str
+    type: str
+    is_pointer: bool
+
+
+def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *arguments: Any, **macros: int) -> None:
+    """Run a kernel: `grid` blocks of `block` threads each.
+
+    It returns before the kernel has run; the GPU runs one after the other.  A grid without blocks does nothing.
+
+    Parameters
+    ----------
+    file : name of a ``.cu`` file here, without the suffix
+    name : of a kernel in it
+    grid, block : one to three numbers each
+    dtype : float32 or float64, what ``real`` stands for
+    arguments : an array or None for a pointer, a number for any other parameter
+    macros : what the source is compiled with besides, NAME=number
+
+    Raises
+    ------
+    ValueError
+        If arguments do not fit the kernel's parameters, or grid or block is larger than a GPU takes.
+    """
+    if 0 in grid:
+        return
+    if any(size > most for size, most in zip(grid, LARGEST_GRID)) or not 0 < np.prod(block) <= LARGEST_BLOCK:
+        raise ValueError(f"{name}: a GPU takes no grid of {grid} blocks of {block} threads")
+    dtype, parameters = np.dtype(dtype), signatures(file)[name]
+    if len(arguments) != len(parameters):
+        raise ValueError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
+    values = [_fitting(name, parameter, argument, dtype) for parameter, argument in zip(parameters, arguments)]
+    _function(device.library(), file, name, REAL[dtype], tuple(sorted(macros.items())))(grid, block, tuple(values))
+
+
+def blocks(count: int, threads: int) -> int:
+    """Return how many blocks of so many threads `count` of something need, one thread for each."""
+    return -(-count // threads)
+
+
+@cache
+def source(file: str) -> str:
+    """Return the text of a ``.cu`` file."""
+    return (FOLDER / f"{file}.cu").read_text()
+
+
+@cache
+def signatures(file: str) -> dict[str, list[Parameter]]:
+    """Return name of each kernel in a file -> its parameters."""
+    text = re.sub(r"//[^\n]*", "", source(file))
+    return {name: [_parameter(part) for part in inside.split(",")] for name, inside in _KERNEL.findall(text)}
+
+
+def _parameter(declaration: str) -> Parameter:
+    words = declaration.replace("*", " * ").split()
+    kind = " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__"))
+    return Parameter(words[-1], kind, "*" in words)
+
+
+def _fitting(kernel: str, parameter: Parameter, argument: Any, dtype: np.dtype) -> Any:
+    """Return an argument as CuPy passes it on, or raise a ValueError."""
+    if not parameter.is_pointer:
+        value = (dtype.type if parameter.type == "real" else SCALARS[parameter.type])(argument)
+        if value != argument and dtype.itemsize == value.itemsize == 8:
+            raise ValueError(f"{kernel}: {parameter.name} = {argument} does not fit {parameter.type}")
+        return value
+    if argument is None:
+        return NULL
+    wanted = (dtype.name,) if parameter.type == "real" else ELEMENTS[parameter.type]
+    if argument.dtype.name not in wanted:
+        raise ValueError(f"{kernel}: {parameter.name} is of {' or '.join(wanted)}, not of {argument.dtype}")
+    if not argument.flags.c_contiguous:
+        raise ValueError(f"{kernel}: the numbers of {parameter.name} must lie one after the other in memory")
+    return argument
+
+
+@cache
+def _function(library: ModuleType, file: str, name: str, real: str, macros: tuple[tuple[str, int], ...]) -> Any:
+    return _module(library, file, real, macros).get_function(name)
+
+
+@cache
+def _module(library: ModuleType, file: str, real: str, macros: tuple[tuple[str, int], ...]) -> Any:
+    defines = [f"-D{key}={value}" for key, value in macros]
+    return library.RawModule(code=source(file), options=("-std=c++17", f"-DREAL={real}", *defines))
