@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import patches, shifted, threads, windows, winograd
-from scratchnst.engine.cpu.checks import check_images, check_shape
+from scratchnst.engine.checks import check_images, check_shape
 
 Array = Any
 

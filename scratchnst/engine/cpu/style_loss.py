@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import gram
-from scratchnst.engine.cpu.checks import check_shape
+from scratchnst.engine.checks import check_shape
 
 Array = Any
 
