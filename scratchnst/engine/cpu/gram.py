@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.engine.cpu import threads
 from scratchnst.engine.checks import check_images, check_shape
+from scratchnst.engine.cpu import threads
 
 Array = Any
 

@@ -1,4 +1,4 @@
-// The sum of one number of each thread of a block, of THREADS threads, a power of two, is written to `sum`.
+// The sum of one number of each thread of a block, whose size is a power of two, is written to `sum`.
 //
 // Threads of a block can hand numbers to each other through shared memory, which is small, fast and the block's own.
 // They add up in rounds, here for 8 threads:
@@ -17,10 +17,10 @@
 // A kernel calls it once: a second call would overwrite numbers that slower threads have yet to read.
 __device__ void block_sum(double number, double* sum)
 {
-    __shared__ double numbers[THREADS];
+    __shared__ double numbers[1024];  // for the largest block that there is
     int thread = threadIdx.x;
     numbers[thread] = number;
-    for (int half = THREADS / 2; half > 0; half /= 2) {
+    for (int half = blockDim.x / 2; half > 0; half /= 2) {
         __syncthreads();
         if (thread < half)
             numbers[thread] += numbers[thread + half];

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchnst.engine.checks import check_images, check_shape
-from scratchnst.engine.cuda import device
+from scratchnst.engine.cuda import device, products
 
 Array = Any
 
@@ -14,7 +14,7 @@ def forward(x: Array) -> tuple[Array, Array]:
     """Return the Gram matrices (N, C, C) of activations `x` (N, H, W, C), and the cache, x."""
     check_images(x)
     F = _matrix(x)
-    return device.library().matmul(F.swapaxes(1, 2), F), x
+    return products.multiply_tall(F, F), x
 
 
 def backward(grad_y: Array, cache: Array) -> Array:
@@ -22,7 +22,7 @@ def backward(grad_y: Array, cache: Array) -> Array:
     x = cache
     F = _matrix(x)
     check_shape("gradient", grad_y, (len(F), F.shape[2], F.shape[2]))
-    return device.library().matmul(F, grad_y + grad_y.swapaxes(1, 2)).reshape(x.shape)
+    return products.multiply(F, grad_y + grad_y.swapaxes(1, 2)).reshape(x.shape)
 
 
 def _matrix(x):

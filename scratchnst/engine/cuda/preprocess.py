@@ -44,6 +44,8 @@ def check_channels(x: Array) -> None:
 
 
 def _launch(name, source, target, channels, *numbers):
-    grid, is_reversed = (kernels.blocks(source.size, THREADS),), {"RGB": 0, "BGR": 1}[channels]
-    source = device.contiguous(source)
-    kernels.launch("preprocess", name, grid, (THREADS,), source.dtype, source, target, source.size, is_reversed, *numbers)
+    source, is_reversed = device.contiguous(source), {"RGB": 0, "BGR": 1}[channels]
+    grid = (kernels.blocks(source.size, THREADS),)
+    kernels.launch(
+        "preprocess", name, grid, (THREADS,), source.dtype, source, target, source.size, is_reversed, *numbers
+    )

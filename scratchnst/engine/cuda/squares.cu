@@ -18,8 +18,8 @@ extern "C" __global__ void squares_of_difference(const real* a, const real* b, r
                                                  long long count)
 {
     double mine = 0;
-    long long stride = (long long)gridDim.x * THREADS;
-    for (long long index = (long long)blockIdx.x * THREADS + threadIdx.x; index < count; index += stride) {
+    long long stride = (long long)gridDim.x * blockDim.x;
+    for (long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x; index < count; index += stride) {
         real d = a[index] - b[index];
         difference[index] = d;
         mine += (double)d * d;

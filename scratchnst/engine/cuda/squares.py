@@ -24,6 +24,5 @@ def distance(a: Array, b: Array, factor: float) -> tuple[Array, Array]:
         difference,
         parts,
         a.size,
-        THREADS=sums.THREADS,
     )
     return sums.total(parts, factor), difference

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from scratchnst.engine.checks import check_shape
-from scratchnst.engine.cuda import device, gram, squares
+from scratchnst.engine.cuda import gram, squares
 
 Array = Any
 
@@ -17,7 +17,8 @@ def forward(F: Array, A: Array) -> tuple[Array, tuple[Array, Array]]:
     """
     G, _ = gram.forward(F)
     check_shape("target", A, (1 if len(A) == 1 else len(G), *G.shape[1:]))
-    E, difference = squares.distance(G, device.library().broadcast_to(A, G.shape), 1 / (4 * _norm(F)))
+    A = A if len(A) == len(G) else A.repeat(len(G), axis=0)
+    E, difference = squares.distance(G, A, 1 / (4 * _norm(F)))
     return E, (F, difference)
 
 

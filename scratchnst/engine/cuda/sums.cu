@@ -3,11 +3,11 @@
 
 #include "block_sum.cuh"
 
-// total = factor * (the sum of `count` numbers), which may be none.  Thread t takes the numbers t, t + THREADS, ...
+// total = factor * (the sum of `count` numbers), which may be none.  Thread t takes the numbers t, t + blockDim.x, ...
 extern "C" __global__ void sums_total(const double* sums, double* total, int count, double factor)
 {
     double mine = 0;
-    for (int index = threadIdx.x; index < count; index += THREADS)
+    for (int index = threadIdx.x; index < count; index += blockDim.x)
         mine += factor * sums[index];
     block_sum(mine, total);
 }

@@ -1,4 +1,4 @@
-"""Sums over whole arrays, in double: each block of a kernel adds up a part, and `total` what the blocks have (sums.cu)."""
+"""Sums over whole arrays, in double: each block of a kernel adds up a part, and `total` what they have (sums.cu)."""
 
 from __future__ import annotations
 
@@ -23,5 +23,5 @@ def total(sums: Array, factor: float = 1.0) -> Array:
     It stays on the GPU: to make a number of it, the CPU would have to wait until the GPU has done all it was told to.
     """
     result = device.empty((), "float64")
-    kernels.launch("sums", "sums_total", (1,), (THREADS,), "float64", sums, result, sums.size, factor, THREADS=THREADS)
+    kernels.launch("sums", "sums_total", (1,), (THREADS,), "float64", sums, result, sums.size, factor)
     return result

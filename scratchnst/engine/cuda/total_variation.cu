@@ -4,14 +4,15 @@ typedef REAL real;  // float or double
 
 #include "block_sum.cuh"
 
-// sums[k] is what block k has of V, equation (a): for each of its numbers of x (N, height, width, channels) the squares of
-// the differences to the pixel below and to the one on the right, where there are such pixels.
+// sums[k] is what block k has of V, equation (a): for each of its numbers of x (images, height, width, channels) the
+// squares of the differences to the pixel below and to the one on the right, where there are such pixels.
 extern "C" __global__ void total_variation_forward(const real* x, double* sums, int images, int height, int width,
                                                    int channels)
 {
     double mine = 0;
-    long long row = (long long)width * channels, count = images * height * row, stride = (long long)gridDim.x * THREADS;
-    for (long long index = (long long)blockIdx.x * THREADS + threadIdx.x; index < count; index += stride) {
+    long long row = (long long)width * channels, count = images * height * row;
+    long long stride = (long long)gridDim.x * blockDim.x;
+    for (long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x; index < count; index += stride) {
         if (index / row % height < height - 1) {
             real down = x[index + row] - x[index];
             mine += (double)down * down;

@@ -26,7 +26,6 @@ def forward(x: Array) -> tuple[Array, Array]:
         x,
         parts,
         *x.shape,
-        THREADS=sums.THREADS,
     )
     return sums.total(parts), x
 
