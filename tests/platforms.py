@@ -6,6 +6,7 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ import pytest
 from scratchnst import emulator
 from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability
 
 ORDERS = {"emulated": "forward", "emulated in reverse": "reverse"}  # of blocks, and of the threads of one
 THREADS = {"cpu on 1 thread": 1, "cpu on 2 threads": 2}
@@ -64,14 +66,11 @@ def entered(name: str) -> Iterator[Platform]:
         yield Platform(name, {"cpu": cpu, "textbook": textbook}[name])
 
 
+@cache
 def why_no_gpu() -> str | None:
     """Return why there is no GPU to compute on, None if there is one."""
     try:
-        import cupy
-    except ImportError:
-        return "CuPy is not installed"
-    try:
-        count = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        return f"no GPU: {error}"
-    return None if count else "no GPU"
+        availability.check()
+    except availability.Unavailable as problem:
+        return str(problem)
+    return None

@@ -13,11 +13,12 @@ from scratchnst.engine.cpu import gram, threads
 from scratchnst.ops import relu
 from scratchnst.verify.catalogue import OPERATIONS as CATALOGUE
 from scratchnst.verify.catalogue import check_operation
+from scratchnst.verify.hosted import hosted
 from scratchnst.verify.operations import module_name
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
-# Single pixels and rows, odd sides, batches, heights of several strips of any operation, and one less and more, and rows
-# of more numbers than a block has threads, by one and by many.
+# Single pixels and rows, odd sides, batches, heights of several strips of any operation, and one less and more; rows of
+# more numbers than a block has threads, by one and by many.
 SHAPES = [
     (1, 1, 1, 3),
     (1, 1, 9, 2),
@@ -288,5 +289,6 @@ def test_engines_are_complete(one):
 def test_the_gradient_checker_finds_nothing_wrong(name, platform):
     if not hasattr(platform.engine, module_name(name)):
         pytest.skip(f"the engine {platform.engine.name} has no {name} of its own")
-    report = check_operation(name, engine=platform.engine, samples=20, with_torch=False)
+    module = getattr(hosted(platform.engine), module_name(name))
+    report = check_operation(name, module=module, samples=20, with_torch=False)
     report.raise_if_wrong()
