@@ -122,11 +122,10 @@ def pieces(shape: tuple[int, ...], channels: int) -> list[tuple[int, int]]:
 
     `channels` are those of D and M together.  Tiles are counted row by row, image by image.
     """
-    down, across = _tiles(shape)
-    tiles = shape[0] * down * across
-    count = -(-tiles // max(1, NUMBERS // max(1, POINTS * channels)))
-    edges = [tiles * index // count for index in range(count + 1)] if tiles else []
-    return [(first, last - first) for first, last in zip(edges, edges[1:])]
+    tiles = shape[0] * math.prod(_tiles(shape))
+    most = max(1, NUMBERS // max(1, POINTS * channels))
+    size = -(-tiles // max(1, -(-tiles // most)))  # all of about one size
+    return [(first, min(size, tiles - first)) for first in range(0, tiles, size or 1)]
 
 
 def _tiles(shape):
