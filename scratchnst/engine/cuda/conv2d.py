@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from scratchnst.engine.cpu.checks import check_images, check_shape
+from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu.conv2d import check
 from scratchnst.engine.cpu.patches import flipped
 from scratchnst.engine.cuda import naive
