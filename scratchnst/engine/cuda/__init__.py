@@ -13,6 +13,8 @@ CPU.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from scratchnst.engine.cuda import (
     average_pool,
     content_loss,
@@ -34,10 +36,13 @@ __all__ = [
     "asnumpy",
     "average_pool",
     "content_loss",
+    "conv2d",
+    "conv2d_relu",
     "gram",
     "max_pool",
     "name",
     "preprocess",
+    "session",
     "style_loss",
     "total_variation",
     "zeros",
@@ -45,6 +50,7 @@ __all__ = [
 
 name = "cuda"
 
-from contextlib import nullcontext
-def session(keep_kernels=False):
+
+def session(keep_kernels: bool = False) -> AbstractContextManager[None]:
+    """Return what changes nothing: there is nothing to keep."""
     return nullcontext()
