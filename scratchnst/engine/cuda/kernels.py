@@ -101,10 +101,7 @@ def _parameter(declaration: str) -> Parameter:
 def _fitting(kernel: str, parameter: Parameter, argument: Any, dtype: np.dtype) -> Any:
     """Return an argument as CuPy passes it on, or raise a ValueError."""
     if not parameter.is_pointer:
-        value = (dtype.type if parameter.type == "real" else SCALARS[parameter.type])(argument)
-        if value != argument and dtype.itemsize == value.itemsize == 8:
-            raise ValueError(f"{kernel}: {parameter.name} = {argument} does not fit {parameter.type}")
-        return value
+        return dtype.type(argument) if parameter.type == "real" else _exact(kernel, parameter, argument)
     if argument is None:
         return NULL
     wanted = (dtype.name,) if parameter.type == "real" else ELEMENTS[parameter.type]
@@ -113,6 +110,16 @@ def _fitting(kernel: str, parameter: Parameter, argument: Any, dtype: np.dtype) 
     if not argument.flags.c_contiguous:
         raise ValueError(f"{kernel}: the numbers of {parameter.name} must lie one after the other in memory")
     return argument
+
+
+def _exact(kernel: str, parameter: Parameter, argument: Any) -> Any:
+    try:
+        value = SCALARS[parameter.type](argument)
+    except OverflowError:
+        value = None
+    if value != argument:
+        raise ValueError(f"{kernel}: {parameter.name} = {argument} does not fit {parameter.type}")
+    return value
 
 
 @cache
