@@ -46,6 +46,11 @@ def precision(name: str) -> Iterator[None]:
         _precision.reset(token)
 
 
+def current_precision() -> str:
+    """Return the name of the precision in which products of float32 matrices are computed here."""
+    return _precision.get()
+
+
 def multiply(
     a: Array,
     b: Array,
