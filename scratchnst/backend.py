@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -17,3 +18,18 @@ def array_module(array: Any) -> ModuleType:
     """
     cupy = sys.modules.get("cupy")
     return cupy if cupy is not None and isinstance(array, cupy.ndarray) else numpy
+
+
+def asnumpy(array: Any) -> numpy.ndarray:
+    """Return an array as one of NumPy's: itself, or a copy of one that lies on a GPU."""
+    module = array_module(array)
+    return array if module is numpy else module.asnumpy(array)
+
+
+def numbers(values: Sequence[Any]) -> list[float]:
+    """Return numbers, and arrays without dimensions, as floats.
+
+    Whoever asks a GPU for a number waits until it has computed it, so ask for all of them at once.
+    """
+    module = array_module(values[0]) if values else numpy
+    return [float(value) for value in values] if module is numpy else asnumpy(module.stack(values)).tolist()

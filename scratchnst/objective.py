@@ -23,6 +23,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images, strips
+from scratchnst.backend import array_module, numbers
 from scratchnst.errors import UserError
 from scratchnst.network import Network
 from scratchnst.weights.normalize import normalize
@@ -127,12 +128,12 @@ class Objective:
 
         Parameters
         ----------
-        x : array of shape (H, W, 3), or flat, RGB 0-255 (values outside are allowed)
+        x : array of shape (H, W, 3), or flat, RGB 0-255 (values outside are allowed), of NumPy or of the engine
 
         Returns
         -------
         loss : float
-        grad : float64 array of x's shape, dloss/dx
+        grad : float64 array of x's shape, dloss/dx; it lies where x does
         """
         loss, grad, self.terms = self.evaluate(x)
         return loss, grad
@@ -154,19 +155,23 @@ class Objective:
             else:
                 sections = strips.cut(self.network, layers, self.shape[:2], self.largest_strip)
                 values, grad = strips.loss_and_gradient(self.network, sections, self._terms, image)
-            loss = 0.0
-            for term in self._terms:
-                loss += term.weight * values[term.name]
             if self.tv_weight:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
-                loss += self.tv_weight * values["tv"]
-        return loss, engine.asnumpy(grad).astype("float64").reshape(np.shape(x)), values
+            values = dict(zip(values, numbers(list(values.values()))))  # now that a GPU has got all of its work
+        loss = 0.0
+        for term in self._terms:
+            loss += term.weight * values[term.name]
+        if self.tv_weight:
+            loss += self.tv_weight * values["tv"]
+        if array_module(x) is np:
+            grad = engine.asnumpy(grad)
+        return loss, grad.astype("float64").reshape(np.shape(x)), values
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
         features, cache = self.network.forward(image, layers, training=False)
-        values: dict[str, float] = {}
+        values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
         for term in self._terms:
             values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)

@@ -136,7 +136,7 @@ def targets(
 
 def loss_and_gradient(
     network: Network, sections: Sequence[Section], terms: Sequence[Any], image: Array
-) -> tuple[dict[str, float], Array]:
+) -> tuple[dict[str, Any], Array]:
     """Return the value of every term of equation 7 by its name, before weighting, and the gradient of their sum.
 
     Parameters
@@ -146,7 +146,7 @@ def loss_and_gradient(
 
     Returns
     -------
-    values : name of term -> float
+    values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
     losses = _Losses(network.engine, terms)
@@ -171,7 +171,7 @@ class _Losses:
         self.terms: dict[str, list[Any]] = defaultdict(list)
         for term in terms:
             self.terms[term.layer].append(term)
-        self.values = {term.name: 0.0 for term in terms}
+        self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
         self.grams: dict[str, Array] = {}
         self.grad_grams: dict[str, Array] = {}
 
@@ -190,7 +190,7 @@ class _Losses:
         for term in self.terms[layer]:
             if term.loss is not self.engine.style_loss:
                 value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
-                self.values[term.name] += value
+                self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
@@ -199,7 +199,7 @@ class _Losses:
         norm, total = float(G.shape[-1]) ** 2 * float(pixels) ** 2, None
         for term in self._styles(layer):
             difference = G - term.target
-            self.values[term.name] = float((difference.astype("float64") ** 2).sum()) / (4 * norm)
+            self.values[term.name] = (difference.astype("float64") ** 2).sum() / (4 * norm)
             total = _plus(total, difference * difference.dtype.type(term.weight / (2 * norm)))
         return total
 

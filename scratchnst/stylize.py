@@ -10,9 +10,10 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images
+from scratchnst.backend import asnumpy
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective, as_image
-from scratchnst.optimize import OPTIMIZERS
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
 
 Array = Any
 
@@ -30,14 +31,22 @@ class Progress:
     ----------
     iteration : number of steps done
     loss : the total loss, equation 7, after it
-    image : (H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it
+    canvas : the image where it is computed, which may be a GPU
     scale : which of several scales, from 1, see `stylize_by_scales`
     """
 
     iteration: int
     loss: float
-    image: np.ndarray
+    canvas: Array
     scale: int = 1
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it.
+
+        A GPU hands its image over when it is asked for, which takes time.
+        """
+        return asnumpy(self.canvas)
 
 
 @dataclass(frozen=True)
@@ -121,6 +130,8 @@ def stylize(
     if not 0 <= 2 * margin < min(objective.shape[:2]):
         raise UserError(f"a margin of {margin} leaves nothing of an image of {objective.shape[:2]} pixels: take less.")
     start = start_image(objective, init, seed)
+    if optimizer not in ON_THE_CPU:
+        start = objective.network.engine.asarray(start)
     run = _Run(objective, start, margin, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
@@ -156,7 +167,7 @@ class _Run:
     def __init__(self, objective, start, margin, on_step, on_evaluation):
         self.objective, self.margin = objective, margin
         self.on_step, self.on_evaluation = on_step, on_evaluation
-        self.image, self.loss, self.terms = start, float("nan"), {}
+        self.image, self.loss, self.terms = start, float("nan"), {}  # the image lies where the optimiser has it
         self.iterations = self.evaluations = 0
         self.started = time.perf_counter()
 
@@ -183,7 +194,7 @@ class _Run:
             self.on_step(Progress(self.iterations, loss, images.crop(self.image, self.margin)))
 
     def end(self, stop_reason, complete):
-        image = images.crop(self.image, self.margin).clip(*PIXEL_RANGE)
+        image = asnumpy(images.crop(self.image, self.margin)).clip(*PIXEL_RANGE)
         return Stylized(
             image, self.loss, self.terms, self.iterations, self.evaluations, self._seconds(), stop_reason, complete
         )

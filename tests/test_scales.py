@@ -124,7 +124,7 @@ def test_starts_from_a_picture_without_margin():
 
         class Spy:
             shape, content, styles = genuine.shape, genuine.content, genuine.styles
-            session = staticmethod(genuine.session)
+            network, session = genuine.network, staticmethod(genuine.session)
 
             def __call__(self, x):
                 raise Seen(x.reshape(self.shape))
@@ -151,7 +151,7 @@ def failing_at(scale, calls, failure):
 
         class Failing:
             shape, content, styles, count = genuine.shape, genuine.content, genuine.styles, 0
-            session = staticmethod(genuine.session)
+            network, session = genuine.network, staticmethod(genuine.session)
 
             def __call__(self, x):
                 self.count += 1

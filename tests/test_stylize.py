@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective, stylize
+from scratchnst.engine import textbook
 from scratchnst.errors import UserError
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.stylize import NOISE_MEAN, NOISE_STD, start_image
@@ -84,6 +86,7 @@ class Broken:
     """An objective that works until its n-th call."""
 
     shape, content, styles = (2, 2, 3), None, []
+    network = SimpleNamespace(engine=textbook)
 
     def __init__(self, calls, failure):
         self.calls, self.failure, self.terms = calls, failure, {}

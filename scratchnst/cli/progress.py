@@ -56,7 +56,7 @@ class Reporter:
     def step(self, progress: Progress) -> None:
         """Show that one more step is done."""
         self.steps += 1
-        self.pixels += math.prod(progress.image.shape[:2])
+        self.pixels += math.prod(progress.canvas.shape[:2])
         if self.bar is not None:
             self.bar.seconds_left = self._seconds_left()
             self.bar.set_postfix_str(f"loss {progress.loss:.4g}", refresh=False)

@@ -7,6 +7,7 @@ with one: on a GPU that would be a copy from one memory to another, and CuPy ref
 from __future__ import annotations
 
 from typing import Any
+from weakref import WeakValueDictionary
 
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
@@ -15,6 +16,24 @@ METHODS = (
     "all any argmax argmin astype clip conj copy cumsum dot fill flatten max mean min prod ravel repeat reshape round "
     "squeeze std sum swapaxes take transpose var view"
 ).split()
+
+
+_at: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # address -> the array there
+
+
+class MemoryPointer:
+    """Stands for ``cupy.cuda.MemoryPointer``: where the numbers of an array begin."""
+
+    def __init__(self, host: np.ndarray):
+        self.ptr = host.ctypes.data
+        _at[self.ptr] = host
+
+
+def at(address: int) -> np.ndarray:
+    """Return the array at an address, if it still exists and somebody has asked where it is."""
+    if address not in _at:
+        raise RuntimeError(f"there is no array at the address {address}")
+    return _at[address]
 
 
 class ndarray(NDArrayOperatorsMixin):
@@ -32,6 +51,7 @@ class ndarray(NDArrayOperatorsMixin):
     strides = property(lambda self: self.host.strides)
     flags = property(lambda self: self.host.flags)
     T = property(lambda self: ndarray(self.host.T))
+    data = property(lambda self: MemoryPointer(self.host))
 
     def get(self) -> np.ndarray:
         return self.host.copy()

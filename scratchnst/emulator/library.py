@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -66,3 +67,5 @@ class cuda:
     """Stands for ``cupy.cuda``."""
 
     cublas = cublas
+    device = SimpleNamespace(get_cublas_handle=cublas.get_cublas_handle)
+    runtime = SimpleNamespace(CUDA_R_32F=cublas.CUDA_R_32F, CUDA_R_64F=cublas.CUDA_R_64F)

@@ -1,16 +1,79 @@
-"""The engines there are, by name."""
+"""The engines there are, by name, and the devices to compute on."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
 from threadpoolctl import threadpool_limits
 
-from scratchnst.engine import Engine, cpu, textbook
+from scratchnst import emulator
+from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability, device
+from scratchnst.engine.cuda.availability import NotInstalled, Unavailable
+from scratchnst.errors import UserError
 
-ENGINES: Mapping[str, Engine] = {"cpu": cpu, "textbook": textbook}
+ENGINES: Mapping[str, Engine] = {"cpu": cpu, "textbook": textbook, "cuda": cuda}
+AUTO, CPU, EMULATED = "auto", "cpu", "emulated"
+COMPILER = "g++"  # which makes the emulator's kernels
+
+
+@contextmanager
+def computing(
+    engine: str | None = None, where: str = AUTO, tell: Callable[[str], None] = lambda why: None
+) -> Iterator[Engine]:
+    """Choose an engine and its device for the block.
+
+    Parameters
+    ----------
+    engine : a name of `ENGINES`; None is the device's own, "cpu" or "cuda"
+    where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine needs,
+        and without an engine a GPU that computes, if there is one, else the CPU
+    tell : called with the reason, a sentence, where "auto" falls back to the CPU although CuPy is installed
+
+    Raises
+    ------
+    UserError
+        If there is no such engine or device, they do not go together, or the device cannot be used: `Unavailable`.
+    """
+    if engine is not None and engine not in ENGINES:
+        raise UserError(f"there is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
+    number = parse(where)
+    on_gpu = {"auto": engine in (None, "cuda"), "cpu": False}.get(where, True)
+    if engine is not None and on_gpu != (engine == "cuda"):
+        computes = "a GPU" if engine == "cuda" else "the CPU"
+        raise UserError(f"the engine {engine} computes on {computes}, not on {where}: leave out one of the two.")
+    if where == EMULATED:
+        if shutil.which(COMPILER) is None:
+            raise UserError(f"the emulated device needs the compiler {COMPILER}: install it, or compute on the CPU.")
+        with emulator.installed():
+            yield cuda
+        return
+    if on_gpu:
+        try:
+            availability.check(number)
+        except Unavailable as problem:
+            if where != AUTO or engine == "cuda":
+                raise
+            on_gpu = False
+            if not isinstance(problem, NotInstalled):
+                tell(f"computing on the CPU: {problem}")
+    if not on_gpu:
+        yield ENGINES[engine or "cpu"]
+        return
+    with device.library().cuda.Device(number):
+        yield cuda
+
+
+def parse(where: str) -> int:
+    """Return the number of the GPU that a device's name stands for, 0 for all but "cuda:N", or raise a UserError."""
+    found = re.fullmatch(r"cuda:(\d{1,4})", where)
+    if not found and where not in (AUTO, CPU, "cuda", EMULATED):
+        raise UserError(f"there is no device {where!r}; choose auto, cpu, cuda, cuda:N (N = 0, 1 ...) or emulated.")
+    return int(found[1]) if found else 0
 
 
 @contextmanager

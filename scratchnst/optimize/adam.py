@@ -13,40 +13,45 @@ m_0 = v_0 = 0 pulls the first means towards zero; dividing by 1 - beta^t undoes 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from scratchnst.backend import array_module
 from scratchnst.optimize.result import Result
+
+Array = Any
 
 RATE = 5.0  # in units of pixel values, 0-255
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
 
 
 def adam(
-    f: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    x: np.ndarray,
+    f: Callable[[Array], tuple[float, Array]],
+    x: Array,
     iterations: int,
     bounds: tuple[float, float] | None = None,
-    callback: Callable[[np.ndarray, float], None] | None = None,
+    callback: Callable[[Array, float], None] | None = None,
     rate: float | Callable[[int], float] = RATE,
 ) -> Result:
     """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
-    `rate` is about the size of a step, one number or a function of the step's number t.
+    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `rate` is about the size of a step, one number or a function of the step's number t.
     The loss of a Result is that at its x: one evaluation more than iterations.  Adam has no line search, so
     single steps may go up.
     """
-    x = np.array(x, float)
-    m, v = np.zeros_like(x), np.zeros_like(x)
+    xp = array_module(x)
+    x = xp.array(x, float)
+    m, v = xp.zeros_like(x), xp.zeros_like(x)
     loss, g = f(x)
     for t in range(1, iterations + 1):
         m = BETA1 * m + (1 - BETA1) * g
         with np.errstate(over="raise"):  # a FloatingPointError: a step of zero would look like an end
             v = BETA2 * v + (1 - BETA2) * g**2
         step = rate(t) if callable(rate) else rate
-        x = x - step * m / (1 - BETA1**t) / (np.sqrt(v / (1 - BETA2**t)) + EPSILON)
+        x = x - step * m / (1 - BETA1**t) / (xp.sqrt(v / (1 - BETA2**t)) + EPSILON)
         if bounds is not None:
-            x = np.clip(x, *bounds)
+            x = xp.clip(x, *bounds)
         loss, g = f(x)
         if callback:
             callback(x, loss)

@@ -68,7 +68,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnst.backend import array_module
+from scratchnst.backend import array_module, numbers
 from scratchnst.optimize.line_search import line_search
 from scratchnst.optimize.result import Result
 
@@ -159,14 +159,14 @@ def inverse_hessian_times(q: Array, pairs: Sequence[Pair]) -> Array:
     """Return H q, H made of `pairs`, the oldest first; without any it is I.  The two loops, algorithm 7.4."""
     q, alphas = q.copy(), []
     for s, y, rho in reversed(pairs):
-        alpha = rho * float(s @ q)
+        alpha = rho * (s @ q)
         q -= alpha * y
         alphas.append(alpha)
     if pairs:
         _, y, rho = pairs[-1]
-        q *= 1 / (rho * float(y @ y))  # gamma
+        q *= 1 / (rho * (y @ y))  # gamma
     for (s, y, rho), alpha in zip(pairs, reversed(alphas)):
-        beta = rho * float(y @ q)
+        beta = rho * (y @ q)
         q += (alpha - beta) * s
     return q
 
@@ -176,8 +176,8 @@ def remember(pairs: deque[Pair], s: Array, y: Array) -> None:
 
     That needs y^T s > 0, clearly above its own rounding error.
     """
-    curvature = float(y @ s)
-    if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(float(s @ s) * float(y @ y)):
+    curvature, s_squared, y_squared = numbers([y @ s, s @ s, y @ y])
+    if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(s_squared * y_squared):
         pairs.append(Pair(s, y, 1 / curvature))
 
 

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
-import numpy as np
+Array = Any
 
 
 @dataclass(frozen=True)
@@ -13,14 +14,14 @@ class Result:
 
     Attributes
     ----------
-    x : float64 vector, the last point accepted
+    x : float64 vector, the last point accepted, where the start was
     loss : the loss there
     iterations : steps taken
     evaluations : calls of the objective
     stop_reason : why it stopped, a sentence
     """
 
-    x: np.ndarray
+    x: Array
     loss: float
     iterations: int
     evaluations: int

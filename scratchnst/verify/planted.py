@@ -302,7 +302,7 @@ NETWORK = (
     ("rows in the wrong order", "reversed(self.needed(grad_features))", "self.needed(grad_features)", "", "KeyError"),
 )
 VARIATION = "                grad += engine.total_variation.backward(self.tv_weight, tv_cache)\n"
-VARIATION_VALUE = '                loss += self.tv_weight * values["tv"]\n'
+VARIATION_VALUE = '            loss += self.tv_weight * values["tv"]\n'
 TERM = "partial(term.loss.backward, term.weight, loss_cache)"
 OBJECTIVE = (
     (
@@ -314,7 +314,7 @@ OBJECTIVE = (
     (
         "total variation not in the loss",
         VARIATION_VALUE,
-        "",
+        "            pass\n",
         "term-missing-in-loss",
     ),
     (
@@ -447,7 +447,7 @@ SOUND = (
         "objective: total variation left out everywhere",
         (
             (VARIATION, ""),
-            (VARIATION_VALUE, ""),
+            (VARIATION_VALUE, "            pass\n"),
         ),
     ),
     Mutant(

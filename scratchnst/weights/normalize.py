@@ -55,8 +55,8 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
     for name, (w, b) in network.parameters.items():
         before = network.convolution_before(name)
         scale_before = np.ones(w.shape[2]) if before is None else scales[before]
-        scaled = w * (scale_before[:, np.newaxis] / scales[name])
-        parameters[name] = scaled.astype(w.dtype), (b / scales[name]).astype(b.dtype)
+        scaled = w * network.engine.asarray(scale_before[:, np.newaxis] / scales[name])
+        parameters[name] = scaled.astype(w.dtype), (b / network.engine.asarray(scales[name])).astype(b.dtype)
     return replace(network, parameters=parameters, normalized=True)
 
 

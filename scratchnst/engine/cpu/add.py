@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cpu.checks import check_shape
 
 Array = Any
 

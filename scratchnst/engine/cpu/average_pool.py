@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 

@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import patches, shifted, threads, windows, winograd
-from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 

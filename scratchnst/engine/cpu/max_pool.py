@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cpu.average_pool import pooled
-from scratchnst.engine.cpu.checks import check_images, check_shape
 
 Array = Any
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.engine.checks import check_images
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cpu.checks import check_images
 from scratchnst.ops import total_variation
 
 Array = Any

@@ -41,3 +41,8 @@ def zeros(shape: tuple[int, ...], dtype: Any) -> Array:
 def contiguous(array: Array) -> Array:
     """Return an array as kernels read it, its numbers one after the other: itself or a copy."""
     return library().ascontiguousarray(array)
+
+
+def readable(array: Array | None, dtype: Any = None) -> Array | None:
+    """Return an array as kernels read it: on the GPU, in this dtype if one is given, contiguous; None stays None."""
+    return None if array is None else contiguous(asarray(array, dtype))

@@ -29,6 +29,7 @@ ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8"
 LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
 LARGEST_BLOCK = 1024  # threads
 NULL = np.uint64(0)
+_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
@@ -77,8 +78,11 @@ def blocks(count: int, threads: int) -> int:
 
 @cache
 def source(file: str) -> str:
-    """Return the text of a ``.cu`` file."""
-    return (FOLDER / f"{file}.cu").read_text()
+    """Return the text of a ``.cu`` file, with the text of what it includes in its place.
+
+    CuPy would let NVRTC include it, but tells what it has compiled before by this text alone.
+    """
+    return _INCLUDE.sub(lambda line: (FOLDER / line[1]).read_text(), (FOLDER / f"{file}.cu").read_text())
 
 
 @cache

@@ -1,6 +1,6 @@
-"""What the operations of this engine ask of the arrays they are given.
+"""What the fast engines ask of the arrays they are given.
 
-They write into memory strip by strip, where NumPy would not notice that an array is too large, or leave what it is too
+They write into memory piece by piece, where nobody would notice that an array is too large, or leave what it is too
 small for unwritten; and they know no other dtypes than these two.
 """
 

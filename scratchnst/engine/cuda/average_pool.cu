@@ -1,0 +1,36 @@
+// 2x2 average pooling.  scratchnst/ops/average_pool.py has the equations.
+//
+// The blocks form a grid: blockIdx.x is the row of the result that a block works on, counted through all images,
+// blockIdx.y which piece of that row.  A thread makes one number.  Along a row channels lie side by side, those of the
+// first pixel, then those of the second, so neighbouring threads take neighbouring channels, and what a group of
+// threads reads at a time lies together.
+
+typedef REAL real;  // float or double
+
+// y (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  A last odd row or column is
+// nobody's.
+extern "C" __global__ void average_pool_forward(const real* x, real* y, int height, int width, int channels)
+{
+    int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
+    int length = width / 2 * channels;  // of a row of y
+    if (place >= length)
+        return;
+    int image = row / (height / 2), p = row % (height / 2), q = place / channels, channel = place % channels;
+    long long below = (long long)width * channels;  // from a pixel to the one below it
+    const real* corner = x + ((long long)image * height + 2 * p) * below + 2LL * q * channels + channel;
+    y[(long long)row * length + place] =
+        (corner[0] + corner[channels] + corner[below] + corner[below + channels]) * (real)0.25;
+}
+
+// dL/dx from dL/dy, equation (b): a thread for each number of dL/dx, so that those of pixels left out become zero, too.
+extern "C" __global__ void average_pool_backward(const real* grad_y, real* grad_x, int height, int width, int channels)
+{
+    int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
+    if (place >= width * channels)
+        return;
+    int p = row % height / 2, q = place / channels / 2;
+    long long square = ((long long)(row / height) * (height / 2) + p) * (width / 2) + q;
+    long long index = square * channels + place % channels;
+    bool inside = p < height / 2 && q < width / 2;
+    grad_x[(long long)row * width * channels + place] = inside ? grad_y[index] * (real)0.25 : 0;
+}

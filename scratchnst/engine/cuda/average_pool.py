@@ -1,0 +1,59 @@
+"""2x2 average pooling, `scratchnst.ops.average_pool`: average_pool.cu."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchnst.engine.checks import check_images, check_shape
+from scratchnst.engine.cuda import device, kernels
+
+Array = Any
+
+THREADS = 256  # of a block
+
+
+def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
+    """Average the 2x2 squares of `x`: (N, H, W, C) -> (N, H//2, W//2, C), and the cache, x's shape."""
+    check_images(x)
+    y = device.empty(pooled(x.shape), x.dtype)
+    kernels.launch(
+        "average_pool",
+        "average_pool_forward",
+        rows_and_pieces(y.shape),
+        (THREADS,),
+        x.dtype,
+        device.contiguous(x),
+        y,
+        *x.shape[1:],
+    )
+    return y, x.shape
+
+
+def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
+    """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
+    shape = cache
+    check_shape("gradient", grad_y, pooled(shape))
+    grad_x = device.empty(shape, grad_y.dtype)
+    kernels.launch(
+        "average_pool",
+        "average_pool_backward",
+        rows_and_pieces(shape),
+        (THREADS,),
+        grad_y.dtype,
+        device.contiguous(grad_y),
+        grad_x,
+        *shape[1:],
+    )
+    return grad_x
+
+
+def pooled(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Return the shape (N, H//2, W//2, C) of what becomes of images (N, H, W, C)."""
+    count, height, width, channels = shape
+    return count, height // 2, width // 2, channels
+
+
+def rows_and_pieces(shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return the grid for an array (N, H, W, C): its rows, and the pieces of a row of THREADS numbers each."""
+    count, height, width, channels = shape
+    return count * height, kernels.blocks(width * channels, THREADS)

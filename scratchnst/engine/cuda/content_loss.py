@@ -1,0 +1,26 @@
+"""Content loss, `scratchnst.ops.content_loss`: a squared distance."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchnst.engine.checks import check_images, check_shape
+from scratchnst.engine.cuda import squares
+
+Array = Any
+
+
+def forward(F: Array, P: Array) -> tuple[Array, Array]:
+    """Return the content loss, equation 1 of the paper, of features `F` against `P`, and the cache, F - P.
+
+    The loss is an array without dimensions, float64, see `sums.total`.
+    """
+    check_images(F)
+    check_shape("target", P, F.shape)
+    return squares.distance(F, P, 1 / 2)
+
+
+def backward(grad_y: float, cache: Array) -> Array:
+    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dL_content."""
+    difference = cache
+    return difference * difference.dtype.type(grad_y)

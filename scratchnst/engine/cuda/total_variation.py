@@ -1,0 +1,48 @@
+"""Total variation, `scratchnst.ops.total_variation`: total_variation.cu."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from scratchnst.engine.checks import check_images
+from scratchnst.engine.cuda import device, kernels, sums
+
+Array = Any
+
+THREADS = 256  # of a block
+
+
+def forward(x: Array) -> tuple[Array, Array]:
+    """Return the total variation of images `x` (N, H, W, C), see `sums.total`, and the cache, x."""
+    check_images(x)
+    x = device.contiguous(x)
+    parts = sums.parts(x.size)
+    kernels.launch(
+        "total_variation",
+        "total_variation_forward",
+        parts.shape,
+        (sums.THREADS,),
+        x.dtype,
+        x,
+        parts,
+        *x.shape,
+    )
+    return sums.total(parts), x
+
+
+def backward(grad_y: float, cache: Array) -> Array:
+    """Return dL/dx, of x's shape and dtype, from `grad_y` = dL/dV."""
+    x = cache
+    grad_x = device.empty(x.shape, x.dtype)
+    kernels.launch(
+        "total_variation",
+        "total_variation_backward",
+        (kernels.blocks(x.size, THREADS),),
+        (THREADS,),
+        x.dtype,
+        x,
+        grad_x,
+        2 * float(grad_y),
+        *x.shape,
+    )
+    return grad_x
