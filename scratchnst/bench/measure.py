@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.bench import accuracy, device_ladder, device_limit, ladder, limit, problem
-from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, is_tf32, tf32
+from scratchnst.bench.names import COPY, EMULATED, OURS, PRODUCT, SGEMM, is_tf32, tf32
 from scratchnst.bench.process import Lost, Process
 from scratchnst.engine.cpu import conv2d as conv2d_on_cpu
 from scratchnst.engine.cuda import conv2d as conv2d_on_gpu
@@ -168,9 +168,7 @@ def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iter
         yield started
 
 
-def take_turns(
-    contestants: Sequence[Contestant], repeats: int, conditions: Conditions, **arguments: Any
-) -> None:
+def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Conditions, **arguments: Any) -> None:
     """Let each contender evaluate, one after the other, `repeats` times, after one round that does not count.
 
     After the deadline, no round begins but the first that counts.
@@ -228,17 +226,12 @@ def _operations_of_the_limit(device):
     return limit.sgemm_operations() if device == "cpu" else device_limit.product_operations(device)
 
 
-def whole_run(size: int, iterations: int, conditions: Conditions) -> list[Result]:
-    """Measure a run from white noise by us and by the peers: seconds, evaluations and the loss at the end."""
-    results: list[Result] = []
-    for name in conditions.solvers:
-        if conditions.is_late and results:
-            break
-        with contestants([name], size, conditions) as (contestant,):
-            conditions.tell(f"{name} at {size}x{size}: {iterations} iterations")
-            contestant.note("run", iterations=iterations)
-            results.append(contestant.result)
-    return results
+def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[Result]:
+    """Measure a run from white noise by one contender: seconds, evaluations and the loss at the end."""
+    with contestants([name], size, conditions) as (contestant,):
+        conditions.tell(f"{name} at {size}x{size}: {iterations} iterations")
+        contestant.note("run", iterations=iterations)
+        return [contestant.result]
 
 
 def climb(repeats: int, conditions: Conditions) -> list[Result]:

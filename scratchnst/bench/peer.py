@@ -11,7 +11,7 @@ import time
 from typing import Any
 
 from scratchnst.bench import problem
-from scratchnst.bench.names import EMULATED, PEERS
+from scratchnst.bench.names import EMULATED
 from scratchnst.errors import UserError
 from scratchnst.optimize.lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
 
