@@ -186,7 +186,7 @@ def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Cond
 def speed(size: int, repeats: int, conditions: Conditions) -> list[Result]:
     """Measure time and peak memory of one evaluation by us and by the peers, and the machine's rate of products.
 
-    Ours comes first.  Its facts have the operations of its matrix products, the limits' the rate in operations a second.
+    Ours comes first.  Its facts have the operations of its matrix products, a limit's the rate in operations a second.
     """
     names = [*conditions.solvers, *conditions.limits]
     with contestants(names, size, conditions) as all_of_them:

@@ -166,7 +166,7 @@ class PeerOnDevice(Peer):
             self.torch.cuda.empty_cache()
 
     def peak(self) -> dict[str, int | None]:
-        """Return the most bytes that tensors have taken during an evaluation, with and without what is kept for others."""
+        """Return the most bytes that an evaluation has taken, with and without what is kept for tensors to come."""
         if self.where == "cpu":
             return {"bytes": None}
         self.rest()

@@ -63,7 +63,7 @@ def noise(size: int, seed: int) -> Array:
 
 
 def random_network(seed: int = 0, narrower: int = 1) -> Network:
-    """Return VGG19 down to conv5_1 with random weights in float32, without biases; with so many times fewer channels."""
+    """Return VGG19 down to conv5_1 with random weights in float32, no biases, and `narrower` times fewer channels."""
     random = np.random.default_rng(seed)
     layers, parameters, shapes = vgg.truncated_table(CONVOLUTIONS), {}, vgg.kernel_shapes()
     for layer in layers:

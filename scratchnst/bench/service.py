@@ -6,7 +6,7 @@ It reads one JSON object a line, a request, and writes one for each, its reply.
     {"do": "check"}                        what the contender says of itself: errors, bytes
     {"do": "check", "file": "g.npy"}       {"loss": 12.3}, and the gradient lies in the file
     {"do": "evaluate"}                     {"seconds": 1.2}; with "calls": 20 the mean of as many, one after the other
-    {"do": "steps"}                        {"steps": {"relu_forward": {"calls": 13, "seconds": 0.1}, ...}} of one evaluation
+    {"do": "steps"}                        {"steps": {"relu.relu_forward": {"calls": 13, "seconds": 0.1}, ...}}, of one
     {"do": "run", "iterations": 100}       {"run_seconds": 120, "iterations": 100, "evaluations": 104, "loss": 1.5}
     {"do": "peak"}                         {"bytes": 800000000}, the most memory that this process has had
 
@@ -14,8 +14,8 @@ A request that fails is answered with {"failed": why}.
 
 A contender is a class: ``Contender(size, threads)`` sets it up, on a GPU with ``device="cuda:0"`` besides, and
 ``evaluate()`` is what is timed.  Not all of them have ``check()``, ``run(iterations)`` and ``steps()``; where evaluate
-returns (loss, gradient) the worker itself does the check.  One on a GPU has ``wait()``, until the GPU has done what it was
-told, ``rest()``, to leave its memory to others, ``peak()``, and ``on_host(gradient)``.
+returns (loss, gradient) the worker itself does the check.  One on a GPU has ``wait()``, until the GPU has done what it
+was told, ``rest()``, to leave its memory to others, ``peak()``, and ``on_host(gradient)``.
 """
 
 from __future__ import annotations
