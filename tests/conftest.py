@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 import numpy as np
+import platforms
 import pytest
 
 from scratchnst import images
@@ -21,6 +22,13 @@ def random():
 def dtype(request):
     """Both precisions, one after the other."""
     return request.param
+
+
+@pytest.fixture(params=platforms.FAST)
+def platform(request):
+    """The fast engines, one after the other, wherever they compute; parametrise it indirectly with others."""
+    with platforms.entered(request.param) as platform:
+        yield platform
 
 
 @pytest.fixture(scope="module")

@@ -132,3 +132,14 @@ def test_sums_of_columns(random, rows, columns, dtype):
     np.testing.assert_allclose(
         column_sums(*on_device(x, mask)).get(), (x * mask).sum(axis=0, dtype="float64"), rtol=1e-6, atol=1e-9
     )
+
+
+@pytest.mark.parametrize("kernel", [(1, 1), (5, 3), (1, 7), (11, 11)])
+@pytest.mark.parametrize("way", ["naive", "tiled"])
+def test_odd_kernels_of_other_sizes(random, way, kernel, dtype):
+    x, w, b, g, _, mask = case(random, (2, 4, 6, 5), 3, dtype, kernel)
+    way = conv2d.WAYS[way]
+    expected, _ = textbook.forward(*in_float64(x, w, b))
+    assert relative_error(way.convolve(*on_device(x, w, b))[0].get(), expected) < TOLERANCE[dtype]
+    expected, _ = textbook.backward_parameters(*in_float64(g * mask), in_float64(x, w))
+    assert relative_error(way.kernel_gradient(*on_device(x, g, mask), kernel).get(), expected) < TOLERANCE[dtype]

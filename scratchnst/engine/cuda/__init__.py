@@ -13,9 +13,13 @@ CPU.
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
+
 from scratchnst.engine.cuda import (
     average_pool,
     content_loss,
+    conv2d,
+    conv2d_relu,
     gram,
     max_pool,
     preprocess,
@@ -32,13 +36,21 @@ __all__ = [
     "asnumpy",
     "average_pool",
     "content_loss",
+    "conv2d",
+    "conv2d_relu",
     "gram",
     "max_pool",
     "name",
     "preprocess",
+    "session",
     "style_loss",
     "total_variation",
     "zeros",
 ]
 
 name = "cuda"
+
+
+def session(keep_kernels: bool = False) -> AbstractContextManager[None]:
+    """Return what changes nothing: there is nothing to keep."""
+    return nullcontext()

@@ -14,22 +14,26 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from scratchnst.engine.cpu.checks import check_images, check_shape
+from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu.conv2d import check
 from scratchnst.engine.cpu.patches import flipped
-from scratchnst.engine.cuda import naive
+from scratchnst.engine.cuda import naive, tiled
 from scratchnst.engine.cuda.column_sums import column_sums
 
 Array = Any
 
-WAYS = {"naive": naive}
+WAYS = {"tiled": tiled, "naive": naive}
 
 _forced: ContextVar[str | None] = ContextVar("way to convolve on the GPU", default=None)
 
 
 def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
     """Return the name of the way to convolve images of `shape` (N, H, W, C) with a `kernel` (kh, kw, C, K)."""
-    return "naive"
+    possible = ["naive"]
+    if 0 not in (*shape, *kernel) and tiled.fits(kernel):
+        possible.append("tiled")
+    forced = _forced.get()
+    return forced if forced in possible else possible[-1]
 
 
 @contextmanager

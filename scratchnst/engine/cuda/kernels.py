@@ -1,11 +1,11 @@
 """Kernels: compiled once, launched with arguments that fit.
 
 A ``.cu`` file beside this one holds the kernels of an operation as plain CUDA C.  It is written for a type ``real``,
-and compiled for float or double, by NVRTC through CuPy, the first time that somebody needs it; CuPy keeps what comes out
-on disk.
+and compiled for float or double, by NVRTC through CuPy, the first time that somebody needs it; CuPy keeps what comes
+out on disk.
 
-A GPU takes whatever bytes it is given as a kernel's arguments, and a wrong type there ends in wrong numbers or in a crash
-later on.  So each launch compares its arguments with the kernel's parameters, as the source declares them.
+A GPU takes whatever bytes it is given as a kernel's arguments, and a wrong type there ends in wrong numbers or in a
+crash later on.  So each launch compares its arguments with the kernel's parameters, as the source declares them.
 """
 
 from __future__ import annotations
