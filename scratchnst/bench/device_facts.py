@@ -27,7 +27,7 @@ class Facts(OnDevice):
             "compute_capability": here.compute_capability,
             "multiprocessors": properties["multiProcessorCount"],
             "bytes": here.mem_info[1],
-            "driver": _driver(here),
+            "driver": _driver(),
             "driver_cuda": _version(runtime.driverGetVersion()),  # the latest that the driver knows
             "cuda_runtime": _version(runtime.runtimeGetVersion()),
             "cupy": cupy.__version__,
@@ -40,9 +40,9 @@ def _version(number):
     return f"{number // 1000}.{number % 1000 // 10}"
 
 
-def _driver(here):
-    """The driver's own version, which only NVIDIA's tool tells, or None."""
-    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader", f"--id={here.pci_bus_id}"]
+def _driver():
+    """The driver's own version, which NVIDIA's tool tells for each GPU, or None."""
+    command = ["nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader"]
     with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.split("\n")[0]
     return None
