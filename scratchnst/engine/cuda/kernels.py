@@ -68,7 +68,9 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     if len(arguments) != len(parameters):
         raise ValueError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
     values = [_fitting(name, parameter, argument, dtype) for parameter, argument in zip(parameters, arguments)]
-    _function(device.library(), file, name, REAL[dtype], tuple(sorted(macros.items())))(grid, block, tuple(values))
+    function = _function(device.library(), file, name, REAL[dtype], tuple(sorted(macros.items())))
+    with device.step(f"{file}.{name}"):
+        function(grid, block, tuple(values))
 
 
 def blocks(count: int, threads: int) -> int:

@@ -145,22 +145,23 @@ def _call_cublas(a, b, out, transpose_a, transpose_b, accumulate):
     tf32 = _precision.get() == "tf32"
     of_single = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else cublas.CUBLAS_COMPUTE_32F  # without tensor cores
     one, add = np.array(1, out.dtype), np.array(accumulate, out.dtype)  # product = one * factors + add * product
-    cublas.gemmStridedBatchedEx(
-        cuda.device.get_cublas_handle(),
-        operations[transpose_b],
-        operations[transpose_a],
-        out.shape[2],
-        out.shape[1],
-        a.shape[1] if transpose_a else a.shape[2],
-        one.ctypes.data,
-        *_operand(b, kind),
-        *_operand(a, kind),
-        add.ctypes.data,
-        *_operand(out, kind),
-        len(out),
-        of_single if single else cublas.CUBLAS_COMPUTE_64F,
-        cublas.CUBLAS_GEMM_DEFAULT,  # let it choose; the precision is settled by the argument before
-    )
+    with device.step("product"):
+        cublas.gemmStridedBatchedEx(
+            cuda.device.get_cublas_handle(),
+            operations[transpose_b],
+            operations[transpose_a],
+            out.shape[2],
+            out.shape[1],
+            a.shape[1] if transpose_a else a.shape[2],
+            one.ctypes.data,
+            *_operand(b, kind),
+            *_operand(a, kind),
+            add.ctypes.data,
+            *_operand(out, kind),
+            len(out),
+            of_single if single else cublas.CUBLAS_COMPUTE_64F,
+            cublas.CUBLAS_GEMM_DEFAULT,  # let it choose; the precision is settled by the argument before
+        )
 
 
 def _operand(stack, kind):
