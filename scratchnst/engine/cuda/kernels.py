@@ -10,6 +10,7 @@ crash later on.  So each launch compares its arguments with the kernel's paramet
 
 from __future__ import annotations
 
+import math
 import re
 from functools import cache
 from pathlib import Path
@@ -25,7 +26,11 @@ Array = Any
 FOLDER = Path(__file__).parent
 REAL = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
 SCALARS = {"int": np.int32, "long long": np.int64, "double": np.float64}
-ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8", "bool")}
+ELEMENTS = {
+    "double": (np.dtype("float64"),),
+    "int": (np.dtype("int32"),),
+    "unsigned char": (np.dtype("uint8"), np.dtype("bool")),
+}
 LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
 LARGEST_BLOCK = 1024  # threads
 NULL = np.uint64(0)
@@ -62,7 +67,7 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     """
     if 0 in grid:
         return
-    if any(size > most for size, most in zip(grid, LARGEST_GRID)) or not 0 < np.prod(block) <= LARGEST_BLOCK:
+    if any(size > most for size, most in zip(grid, LARGEST_GRID)) or not 0 < math.prod(block) <= LARGEST_BLOCK:
         raise ValueError(f"{name}: a GPU takes no grid of {grid} blocks of {block} threads")
     dtype, parameters = np.dtype(dtype), signatures(file)[name]
     if len(arguments) != len(parameters):
@@ -106,9 +111,9 @@ def _fitting(kernel: str, parameter: Parameter, argument: Any, dtype: np.dtype) 
         return dtype.type(argument) if parameter.type == "real" else _exact(kernel, parameter, argument)
     if argument is None:
         return NULL
-    wanted = (dtype.name,) if parameter.type == "real" else ELEMENTS[parameter.type]
-    if argument.dtype.name not in wanted:
-        raise ValueError(f"{kernel}: {parameter.name} is of {' or '.join(wanted)}, not of {argument.dtype}")
+    wanted = (dtype,) if parameter.type == "real" else ELEMENTS[parameter.type]
+    if argument.dtype not in wanted:
+        raise ValueError(f"{kernel}: {parameter.name} is of {' or '.join(map(str, wanted))}, not of {argument.dtype}")
     if not argument.flags.c_contiguous:
         raise ValueError(f"{kernel}: the numbers of {parameter.name} must lie one after the other in memory")
     return argument
