@@ -30,7 +30,8 @@ class Accuracy:
 
     def __init__(self, size: int, threads: int, device: str = "cpu"):
         self.size, self.task = size, problem.make(size, device=device)
-        self.engine = ExitStack().enter_context(computing(None, device))
+        self.until_the_end = ExitStack()
+        self.engine = self.until_the_end.enter_context(computing(None, device))
         self.precisions = {"": "float32"} if device == "cpu" else {"": "float32", "tf32_": "tf32"}
 
     def check(self) -> dict[str, list[float]]:

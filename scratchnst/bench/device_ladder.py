@@ -15,7 +15,6 @@ caches and shared memory, or there are too few threads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from contextlib import ExitStack
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -50,9 +49,8 @@ class Rung(OnDevice):
 
     def __init__(self, size: int, threads: int, device: str, name: str):
         super().__init__(device, "tf32" if name == tf32(WINOGRAD) else "float32")
-        stack = ExitStack()
-        stack.enter_context(self.engine.conv2d.using(way(name)))
-        stack.enter_context(self.engine.session(keep_kernels=True))
+        self.until_the_end.enter_context(self.engine.conv2d.using(way(name)))
+        self.until_the_end.enter_context(self.engine.session(keep_kernels=True))
         random, count = np.random.default_rng(0), channels(device)
         shapes = (1, size, size, count), (3, 3, count, count), (count,)
         self.host = [random.standard_normal(shape, np.float32) for shape in shapes]

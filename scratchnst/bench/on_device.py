@@ -18,10 +18,9 @@ class OnDevice:
     """Base of contenders, see `scratchnst.bench.service`: on the device until the process ends."""
 
     def __init__(self, device: str, precision: str = "float32"):
-        stack = ExitStack()
-        self.device = device
-        self.engine = stack.enter_context(computing(None, device))
-        stack.enter_context(products.precision(precision))
+        self.device, self.until_the_end = device, ExitStack()
+        self.engine = self.until_the_end.enter_context(computing(None, device))
+        self.until_the_end.enter_context(products.precision(precision))
 
     def evaluate(self) -> Any:
         """Do what is timed."""
