@@ -25,6 +25,15 @@ FAST = ["cpu", *CUDA]
 ALL = ["textbook", *FAST]
 
 
+def each(names: list, *values: Any) -> list:
+    """Return parameters for a test that takes these values beside each of the platforms."""
+    return [pytest.param(*_values(name), *values, marks=getattr(name, "marks", ())) for name in names]
+
+
+def _values(name):
+    return getattr(name, "values", (name,))
+
+
 @dataclass(frozen=True)
 class Platform:
     """An engine, where it can compute.

@@ -1,4 +1,4 @@
-"""Networks and the whole objective on the fast engine, and what they keep in memory."""
+"""Networks and the whole objective on the fast engines, and what they keep in memory."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import weakref
 from collections.abc import Mapping
 
 import numpy as np
+import platforms
 import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective
-from scratchnst.engine import cpu, textbook
-from scratchnst.engine.cpu import conv2d, threads
+from scratchnst.engine import cpu, cuda
+from scratchnst.engine.cpu import threads
 from scratchnst.network import Defaults, Layer, Network, Preprocessing
 
 SETTINGS = {
@@ -34,35 +35,63 @@ def relative(actual, expected):
     return np.linalg.norm(actual - expected) / np.linalg.norm(expected)
 
 
-@pytest.mark.parametrize("way", [None, "winograd"])
+def objective(platform, network, *images, **settings):
+    return Objective(network.on(platform.engine), images[0], [images[1]], **settings)
+
+
+WAYS = [case for way in (None, "winograd") for case in platforms.each(["cpu"], way)]
+WAYS += [case for way in (None, *cuda.conv2d.WAYS) for case in platforms.each(platforms.CUDA, way)]
+
+
+@pytest.mark.parametrize(("platform", "way"), WAYS, indirect=["platform"])
 @pytest.mark.parametrize("pooling", ["avg", "max"])
-def test_objective_in_float64_is_the_textbooks(pooling, way):
+def test_objective_in_float64_is_the_textbooks(pooling, platform, way):
     content, style, x = pictures(37, 50)
-    network = random_vgg19(13, width=33)
-    expected, gradient = Objective(network, content, [style], **SETTINGS, pooling=pooling, dtype="float64")(x)
-    with conv2d.using(way):
-        objective = Objective(network.on(cpu), content, [style], **SETTINGS, pooling=pooling, dtype="float64")
-        loss, grad = objective(x)
+    network, settings = random_vgg19(13, width=33), {**SETTINGS, "pooling": pooling, "dtype": "float64"}
+    expected, gradient = Objective(network, content, [style], **settings)(x)
+    with platform.engine.conv2d.using(way):
+        loss, grad = objective(platform, network, content, style, **settings)(x)
+    assert isinstance(loss, float)
     assert loss == pytest.approx(expected, rel=1e-12)
     assert relative(grad, gradient) < 1e-12
 
 
-def test_objective_in_float32_but_for_kinks():
+def test_objective_in_strips_is_the_textbooks(platform):
+    content, style, x = pictures(37, 50)
+    network, settings = random_vgg19(9, width=33), {**SETTINGS, "dtype": "float64"}
+    settings |= {"content_layers": ["conv3_2"], "style_layers": ["conv1_1", "conv2_1", "conv3_1"]}
+    expected, gradient = Objective(network, content, [style], **settings)(x)
+    loss, grad = objective(platform, network, content, style, **settings, largest_strip=20_000)(x)
+    assert loss == pytest.approx(expected, rel=1e-12)
+    assert relative(grad, gradient) < 1e-12
+
+
+@pytest.mark.parametrize(
+    ("platform", "size", "width"),
+    [
+        *platforms.each(["cpu", platforms.GPU], (61, 90), None),
+        *platforms.each(list(platforms.ORDERS), (37, 34), 33),
+    ],
+    indirect=["platform"],
+)
+def test_objective_in_float32_but_for_kinks(platform, size, width):
     """A whole VGG19: float32 moves some units across the kink of their ReLU, and is exact to 1e-5 otherwise.
 
     So the float64 gradient is taken with the units that float32 has active, and the others are counted.
     """
-    content, style, x = pictures(61, 90)
-    network = random_vgg19(13)
-    _, grad = Objective(network.on(cpu), content, [style], **SETTINGS)(x)
-    exact = Objective(network.on(cpu), content, [style], **SETTINGS, dtype="float64")
+    content, style, x = pictures(*size)
+    network = random_vgg19(13, width=width)
+    single, exact = (
+        objective(platform, network, content, style, **SETTINGS, dtype=one) for one in ("float32", "float64")
+    )
+    _, grad = single(x)
     _, gradient = exact(x)
 
     active, wide = (
-        one.network.forward(x[np.newaxis].astype(one.dtype), SETTINGS["style_layers"], training=False)[1]
-        for one in (Objective(network.on(cpu), content, [style], **SETTINGS), exact)
+        one.network.forward(platform.there(x[np.newaxis].astype(one.dtype)), SETTINGS["style_layers"], False)[1]
+        for one in (single, exact)
     )
-    flipped = [np.count_nonzero(active[name][2] != wide[name][2]) for name in network.parameters]
+    flipped = [np.count_nonzero(platform.back(active[name][2] != wide[name][2])) for name in network.parameters]
     units = sum(wide[name][2].size for name in network.parameters)
     assert sum(flipped) < 1e-5 * units
 
@@ -79,20 +108,21 @@ def test_objective_in_float32_but_for_kinks():
     assert relative(grad, gradient) < 1e-2
 
 
-@pytest.mark.parametrize("engine", [textbook, cpu])
-def test_gradients_of_parameters_are_the_textbooks(random, engine):
+@pytest.mark.parametrize("platform", platforms.ALL, indirect=True)
+def test_gradients_of_parameters_are_the_textbooks(random, platform):
     network = random_vgg19(6, width=12).astype("float64")
     x = random.uniform(0, 255, (2, 21, 18, 3))
-    upstream = None
-    results = []
-    for one in (textbook, engine):
-        features, cache = network.on(one).forward(x, ["conv2_1", "conv3_2"])
-        upstream = upstream or {name: random.standard_normal(feature.shape) for name, feature in features.items()}
-        results.append(network.on(one).backward_parameters(upstream, cache))
-    assert results[0].keys() == results[1].keys()
-    for name, expected in results[0].items():
-        for actual, wanted in zip(results[1][name], expected):
-            assert relative(actual, wanted) < 1e-12
+    features, cache = network.forward(x, ["conv2_1", "conv3_2"])
+    upstream = {name: random.standard_normal(feature.shape) for name, feature in features.items()}
+    expected = network.backward_parameters(upstream, cache)
+    network = network.on(platform.engine)
+    _, cache = network.forward(platform.there(x), list(upstream))
+    there = {name: platform.there(gradient) for name, gradient in upstream.items()}
+    actual = network.backward_parameters(there, cache)
+    assert actual.keys() == expected.keys()
+    for name, gradients in expected.items():
+        for gradient, wanted in zip(actual[name], gradients):
+            assert relative(platform.back(gradient), wanted) < 1e-12
 
 
 def chain(engine):
@@ -107,24 +137,25 @@ def chain(engine):
 
 def bytes_in(entry, parameters):
     """What an entry of the cache holds, apart from the weights, which are there anyway."""
-    arrays = [array for array in entry if isinstance(array, np.ndarray)]
+    arrays = [array for array in entry if hasattr(array, "nbytes")]
     return sum(array.nbytes for array in arrays if not any(array is one for pair in parameters for one in pair))
 
 
-def test_without_training_a_convolution_keeps_a_byte_an_output(random):
-    network = chain(cpu)
-    x = random.uniform(0, 255, (1, 16, 16, 3))
+def test_without_training_a_convolution_keeps_a_byte_an_output(random, platform):
+    network = chain(platform.engine)
+    x = platform.there(random.uniform(0, 255, (1, 16, 16, 3)))
     features, cache = network.forward(x, ["flat"], training=False)
     kept = {name: bytes_in(cache[name], network.parameters.values()) for name in ("conv1", "conv2", "flat")}
     assert kept == {"conv1": 16 * 16 * 32, "conv2": 8 * 8 * 64, "flat": 0}
     assert list(features) == ["flat"]
 
 
-def test_activations_go_when_everybody_has_read_them(random, monkeypatch):
+def test_activations_go_when_everybody_has_read_them(random, monkeypatch, platform):
     """At each convolution only its own input is alive, of all outputs before that are no taps."""
     alive: list[weakref.ref] = []
     counts = []
-    original = cpu.conv2d_relu.forward
+    operation = platform.engine.conv2d_relu
+    original = operation.forward
 
     def forward(x, w, b):
         gc.collect()
@@ -133,9 +164,9 @@ def test_activations_go_when_everybody_has_read_them(random, monkeypatch):
         alive.append(weakref.ref(y))
         return y, cache
 
-    monkeypatch.setattr(cpu.conv2d_relu, "forward", forward)
-    network = random_vgg19(5, width=4).on(cpu)  # conv1_1, conv1_2, pool1, conv2_1, conv2_2, pool2, conv3_1
-    x = random.uniform(0, 255, (1, 16, 16, 3)).astype("float32")
+    monkeypatch.setattr(operation, "forward", forward)
+    network = random_vgg19(5, width=4).on(platform.engine)  # conv1_1, conv1_2, pool1, conv2_1, conv2_2, pool2, conv3_1
+    x = platform.there(random.uniform(0, 255, (1, 16, 16, 3)).astype("float32"))
     _, cache = network.forward(x, ["conv3_1"], training=False)
     assert counts == [0, 1, 0, 1, 0]
     alive.clear()
@@ -145,34 +176,37 @@ def test_activations_go_when_everybody_has_read_them(random, monkeypatch):
     assert cache
 
 
-def test_the_walk_back_frees_what_it_has_used(random, monkeypatch):
-    network = chain(cpu)
-    features, cache = network.forward(random.uniform(0, 255, (1, 16, 16, 3)), ["flat"], training=False)
+def test_the_walk_back_frees_what_it_has_used(random, monkeypatch, platform):
+    network, operation = chain(platform.engine), platform.engine.conv2d_relu
+    x = platform.there(random.uniform(0, 255, (1, 16, 16, 3)))
+    features, cache = network.forward(x, ["flat"], training=False)
     remaining = []
-    original = cpu.conv2d_relu.backward_input
+    original = operation.backward_input
     monkeypatch.setattr(
-        cpu.conv2d_relu, "backward_input", lambda g, entry: (remaining.append(set(cache)), original(g, entry))[1]
+        operation, "backward_input", lambda g, entry: (remaining.append(set(cache)), original(g, entry))[1]
     )
-    network.backward({"flat": np.ones_like(features["flat"])}, cache)
+    network.backward({"flat": platform.engine.zeros(features["flat"].shape, "float64")}, cache)
     assert remaining == [{"image", "conv1", "pool1"}, {"image"}]
     assert not cache
 
 
-@pytest.mark.parametrize("engine", [textbook, cpu])
-def test_gradients_of_parameters_need_a_forward_pass_for_training(random, engine):
-    network = chain(engine)
-    features, cache = network.forward(random.uniform(0, 255, (1, 8, 8, 3)), ["flat"], training=False)
+@pytest.mark.parametrize("platform", platforms.ALL, indirect=True)
+def test_gradients_of_parameters_need_a_forward_pass_for_training(random, platform):
+    network = chain(platform.engine)
+    x = platform.there(random.uniform(0, 255, (1, 8, 8, 3)))
+    features, cache = network.forward(x, ["flat"], training=False)
     with pytest.raises(ValueError, match="training=True"):
-        network.backward_parameters({"flat": np.ones_like(features["flat"])}, cache)
+        network.backward_parameters(features, cache)
 
 
-@pytest.mark.parametrize("engine", [textbook, cpu])
-def test_gradients_at_taps_are_asked_for_on_the_way_and_stay_as_they_are(random, engine):
-    network = chain(engine)
+@pytest.mark.parametrize("platform", platforms.ALL, indirect=True)
+def test_gradients_at_taps_are_asked_for_on_the_way_and_stay_as_they_are(random, platform):
+    network = chain(platform.engine)
     taps = ["conv1", "conv2", "flat"]
-    features, cache = network.forward(random.uniform(0, 255, (1, 8, 8, 3)), taps, training=False)
-    upstream = {name: random.standard_normal(features[name].shape) for name in taps}
-    before = {name: gradient.copy() for name, gradient in upstream.items()}
+    x = platform.there(random.uniform(0, 255, (1, 8, 8, 3)))
+    features, cache = network.forward(x, taps, training=False)
+    before = {name: random.standard_normal(features[name].shape) for name in taps}
+    upstream = {name: platform.there(gradient.copy()) for name, gradient in before.items()}
     asked = []
 
     class Asked(Mapping):
@@ -192,7 +226,7 @@ def test_gradients_at_taps_are_asked_for_on_the_way_and_stay_as_they_are(random,
     network.backward(Asked(), cache)
     assert asked == [("flat", True), ("conv2", True), ("conv1", True)]
     for name in taps:
-        np.testing.assert_array_equal(upstream[name], before[name])
+        np.testing.assert_array_equal(platform.back(upstream[name]), before[name])
 
 
 def test_weights_of_the_right_dtype_are_not_copied():

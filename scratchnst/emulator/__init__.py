@@ -11,24 +11,48 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from scratchnst.emulator import launch, library
+import numpy as np
+
+from scratchnst.emulator import cublas, cuda, launch, library
+from scratchnst.emulator.launch import KernelFault
+from scratchnst.emulator.memory import pool, transfers
+from scratchnst.errors import UserError
+
+__all__ = ["KernelFault", "installed", "pool", "transfers"]
+
+MODULES = {"cupy": library, "cupy.cuda": cuda, "cupy.cuda.cublas": cublas}
 
 
 @contextmanager
 def installed(order: str = "forward") -> Iterator[None]:
-    """Put the emulator in CuPy's place within the block.
+    """Put the emulator in CuPy's place within the block; CuPy itself, if it was imported, is back afterwards.
 
     Parameters
     ----------
     order : "forward" or "reverse", in which blocks, and the threads of one, take turns
+
+    Raises
+    ------
+    UserError
+        If NumPy is too old: before version 2 it gave other dtypes than CuPy 14.
     """
-    before, order_before = sys.modules.get("cupy"), launch.order
-    sys.modules["cupy"], launch.order = library, order
+    if int(np.__version__.split(".")[0]) < 2:
+        raise UserError(
+            f"The emulated GPU needs NumPy 2, and this is {np.__version__}: update it (pip install -U numpy)."
+        )
+    if order not in ("forward", "reverse"):
+        raise ValueError(f"the order is forward or reverse, not {order!r}")
+    order_before, modules_before = launch.order, _take_out()
+    launch.order = order
+    sys.modules.update(MODULES)
     try:
         yield
     finally:
         launch.order = order_before
-        if before is None:
-            del sys.modules["cupy"]
-        else:
-            sys.modules["cupy"] = before
+        _take_out()
+        sys.modules.update(modules_before)
+
+
+def _take_out():
+    """Take CuPy, real or emulated, out of the modules that are imported; return them by name."""
+    return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "cupy"}

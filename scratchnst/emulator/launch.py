@@ -1,71 +1,189 @@
-"""Kernels compiled by g++ and run on arrays in ordinary memory."""
+"""A launch: a kernel runs on copies of its arguments, with guard zones around, and what it did is looked through.
+
+On a GPU most of these mistakes would go unnoticed, or come out as an error long afterwards.
+"""
 
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import re
-import subprocess
-import tempfile
-from collections.abc import Callable
-from functools import cache
-from pathlib import Path
+import threading
+from collections.abc import Iterable
+from itertools import combinations
 from typing import Any
 
 import numpy as np
 
+from scratchnst.emulator import memory
 from scratchnst.emulator.arrays import ndarray
+from scratchnst.emulator.compiler import Kernel, Parameter, is_sanitizing
 
-HEADER = Path(__file__).with_name("cuda_on_cpu.h")
-KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(')
-GUARD = 4096  # bytes on either side of a buffer
-SENTINEL = 0x5A  # as a float 1.5e16, as a double 1.1e127: finite, and far too large
-order = "forward"
-
-
-@cache
-def _build(code: str, options: tuple[str, ...]) -> ctypes.CDLL:
-    exports = "".join(f"CU_EXPORT({name})\n" for name in KERNEL.findall(code))
-    unit = f'#include "{HEADER}"\n#line 1 "kernel.cu"\n{code}\n{exports}'
-    key = hashlib.sha256((unit + HEADER.read_text() + repr(options)).encode()).hexdigest()[:16]
-    target = Path(tempfile.gettempdir()) / f"cuda_on_cpu_{key}.so"
-    if not target.exists():
-        command = ["g++", "-x", "c++", "-std=c++20", "-O2", "-g", "-fPIC", "-shared", "-U_FORTIFY_SOURCE"]
-        subprocess.run(
-            [*command, "-Wno-unknown-pragmas", *options, "-", "-o", str(target)], input=unit, text=True, check=True
-        )
-    return ctypes.CDLL(str(target))
+LARGEST_GRID = 2**31 - 1, 2**16 - 1, 2**16 - 1  # blocks
+LARGEST_BLOCK = 1024, 1024, 64  # threads
+LEAST_GUARD, LARGEST_GUARD = 4096, 1 << 20  # bytes before an array and after it; as many as it has, within these bounds
+SENTINEL = 0x5A  # in each byte: as a float 1.5e16, as a double 1.1e127, finite and far too large
+ALIGNMENT = 512  # bytes: where CuPy's arrays begin, and what starts inside of them begins as far beyond
+_PYTHONS: dict[Any, str] = {bool: "bool", int: "int64", float: "float64"}  # numbers, as CuPy passes them on
+order = "forward"  # or "reverse": which of the blocks, and of the threads of one, has the first turn
+_lock = threading.Lock()  # the kernels of a library share their fibers
 
 
-def kernel(code: str, name: str, options: tuple[str, ...]) -> Callable:
-    """Return a kernel as CuPy does: a function of grid, block and arguments."""
-    function = _build(code, options)["cpu_" + name]
-    function.restype = ctypes.c_char_p
+class CUDADriverError(RuntimeError):
+    """Stands for ``cupy.cuda.driver.CUDADriverError``: the launch itself is refused."""
 
-    def launch(grid, block, arguments):
-        guarded = [_guarded(one) if isinstance(one, ndarray) else None for one in arguments]
-        values = [
-            np.uint64(two[GUARD:].ctypes.data) if two is not None else one for one, two in zip(arguments, guarded)
-        ]
-        memory = [np.asarray(value).copy() for value in values]
-        addresses = (ctypes.c_void_p * len(memory))(*[one.ctypes.data for one in memory])
-        error = function(_triple(grid), _triple(block), addresses, int(order == "reverse"))
-        if error:
-            raise RuntimeError(f"{name}: {error.decode()}")
-        for position, (one, two) in enumerate(zip(arguments, guarded)):
-            if two is not None:
-                if (two[:GUARD] != SENTINEL).any() or (two[GUARD + one.nbytes :] != SENTINEL).any():
-                    raise RuntimeError(f"{name} has written outside of its argument {position}")
-                one.host.reshape(-1).view(np.uint8)[...] = two[GUARD : GUARD + one.nbytes]
-
-    return launch
+    def __init__(self, status: int, text: str):
+        self.status = status
+        super().__init__(text)
 
 
-def _guarded(array):
-    memory = np.full(array.nbytes + 2 * GUARD, SENTINEL, np.uint8)
-    memory[GUARD : GUARD + array.nbytes] = np.frombuffer(array.host.tobytes(), np.uint8)
-    return memory
+class KernelFault(Exception):
+    """What no kernel may do, or no caller with a kernel, although a GPU might let it pass."""
 
 
-def _triple(size: Any) -> Any:
-    return (ctypes.c_uint * 3)(*(tuple(size) + (1, 1, 1))[:3])
+class Function:
+    """Stands for ``cupy.RawKernel``, and is called like it."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel, self.name = kernel, kernel.name
+
+    def __call__(
+        self, grid: tuple, block: tuple, args: Iterable[Any], *, shared_mem: int = 0, stream: Any = None
+    ) -> None:
+        """Run the kernel to its end: grid[0] x grid[1] x grid[2] blocks of block[0] x block[1] x block[2] threads.
+
+        Raises
+        ------
+        CUDADriverError
+            If a GPU would refuse the launch.
+        KernelFault
+            If the arguments do not fit the parameters, or the kernel has written where it must not, or some threads
+            of a block have missed a barrier.
+        """
+        if shared_mem:
+            raise KernelFault(f"{self.name}: the emulated GPU has no dynamic shared memory")
+        # CuPy launches one block where no block, and one thread where no thread is asked for
+        grid, block = (tuple(max(1, size) for size in (*sizes, 1, 1)[:3]) for sizes in (grid, block))
+        self._check_size(grid, block)
+        parameters, values = self.kernel.parameters, list(args)
+        if len(values) != len(parameters):
+            raise KernelFault(f"{self.name} takes {len(parameters)} arguments, not {len(values)}")
+        for position, (parameter, value) in enumerate(zip(parameters, values)):
+            _check_type(self._place(position), parameter, value)
+        buffers = [_Buffer(value.host) if isinstance(value, ndarray) else None for value in values]
+        _share(buffers)
+        self._check_overlap(buffers)
+        self._run(grid, block, values, buffers)
+        self._look_through(buffers)
+
+    def _check_size(self, grid, block):
+        threads = block[0] * block[1] * block[2]
+        sizes, largest = (*grid, *block, threads), (*LARGEST_GRID, *LARGEST_BLOCK, self.kernel.most_threads)
+        if any(size > most for size, most in zip(sizes, largest)):
+            raise CUDADriverError(1, "CUDA_ERROR_INVALID_VALUE: invalid argument")
+
+    def _place(self, position):
+        return f"{self.name}, argument {position} ({self.kernel.parameters[position].name})"
+
+    def _check_overlap(self, buffers):
+        """An array given twice is one array to the kernel as well; two that overlap otherwise have no place here."""
+        for (first, one), (second, other) in combinations(enumerate(buffers), 2):
+            if one is None or other is None or not one.overlaps(other):
+                continue
+            pair = self.kernel.parameters[first], self.kernel.parameters[second]
+            is_only_read = all(parameter.is_constant for parameter in pair)
+            is_expected = not any(parameter.is_restricted for parameter in pair)
+            if one is not other or not (is_only_read or is_expected):
+                raise KernelFault(f"{self._place(second)} overlaps with argument {first} ({pair[0].name})")
+
+    def _run(self, grid, block, values, buffers):
+        # a place in memory for each argument, where the kernel finds a number or the address of an array
+        words = [np.array(np.uint64(buffer.address) if buffer else value) for value, buffer in zip(values, buffers)]
+        addresses = (ctypes.c_void_p * len(words))(*[word.ctypes.data for word in words])
+        sizes = [(ctypes.c_uint * 3)(*three) for three in (grid, block)]
+        with _lock:
+            problem = self.kernel.run(*sizes, ctypes.addressof(addresses), order == "reverse")
+        if problem:
+            raise KernelFault(f"{self.name}: {problem.decode()}")
+
+    def _look_through(self, buffers):
+        """Compare the guard zones, and what is constant, with what they were; copy the rest back into the arrays."""
+        written = {id(buffer) for buffer, one in zip(buffers, self.kernel.parameters) if not one.is_constant}
+        for position, buffer in enumerate(buffers):
+            if buffer is None:
+                continue
+            side = buffer.damaged_side()
+            if side:
+                raise KernelFault(f"{self._place(position)}: the kernel has written {side}")
+            if id(buffer) in written:
+                buffer.copy_back()
+            elif buffer.has_changed():
+                raise KernelFault(f"{self._place(position)}: the kernel has written into what it declares const")
+
+
+class _Buffer:
+    """A copy of an array, between two guard zones that begin at its very ends.
+
+    AddressSanitizer has guard zones of its own, around everything that is allocated.
+    """
+
+    def __init__(self, array: np.ndarray):
+        self.array, self.size = array, array.nbytes
+        self.guard = 0 if is_sanitizing() else min(max(LEAST_GUARD, self.size), LARGEST_GUARD)
+        spare = 0 if is_sanitizing() else ALIGNMENT
+        self._memory = np.empty(self.size + 2 * self.guard + spare, np.uint8)
+        if spare:
+            inside = (self._start() - memory.owner(array).ctypes.data) % ALIGNMENT
+            self._memory = self._memory[(inside - self._memory.ctypes.data - self.guard) % ALIGNMENT :]
+        self._numbers = self._memory[self.guard : self.guard + self.size]
+        self._zones = self._memory[: self.guard], self._memory[self.guard + self.size :]
+        for zone in self._zones:
+            zone.fill(SENTINEL)
+        self._numbers[...] = self._bytes()
+
+    def _start(self) -> int:
+        return self.array.ctypes.data
+
+    def _bytes(self) -> np.ndarray:
+        return self.array.reshape(-1).view(np.uint8)
+
+    @property
+    def address(self) -> int:
+        """A null pointer for an array without numbers, as CuPy has it."""
+        return self._numbers.ctypes.data if self.size else 0
+
+    def overlaps(self, other: _Buffer) -> bool:
+        return self._start() < other._start() + other.size and other._start() < self._start() + self.size
+
+    def damaged_side(self) -> str:
+        before, after = (zone != SENTINEL for zone in self._zones)
+        if before.any():
+            return f"{self.guard - before.argmax()} bytes before its first element"
+        return f"{after.argmax()} bytes after its last element" if after.any() else ""
+
+    def has_changed(self) -> bool:
+        return not np.array_equal(self._numbers, self._bytes())
+
+    def copy_back(self) -> None:
+        self._bytes()[...] = self._numbers
+
+
+def _share(buffers: list[_Buffer | None]) -> None:
+    """Let the same array given twice be the same buffer."""
+    known: dict[tuple[int, int], _Buffer] = {}
+    for position, buffer in enumerate(buffers):
+        if buffer is not None:
+            buffers[position] = known.setdefault((buffer._start(), buffer.size), buffer)
+
+
+def _check_type(place: str, parameter: Parameter, value: Any) -> None:
+    """A GPU takes the bytes it is given; here they must be what the parameter is."""
+    if not parameter.is_pointer:
+        type_ = _PYTHONS.get(type(value), getattr(value, "dtype", type(value)))
+        if isinstance(value, ndarray) or str(type_) != parameter.type:
+            raise KernelFault(f"{place} is of {parameter.type}, not of {type_}")
+    elif isinstance(value, ndarray):
+        if value.dtype.name.replace("bool", "uint8") != parameter.type.replace("bool", "uint8"):
+            raise KernelFault(f"{place} points to {parameter.type}, not to {value.dtype}")
+        if not value.flags.c_contiguous:
+            raise KernelFault(f"{place}: its numbers do not lie one after the other in memory")
+    elif not (isinstance(value, np.uint64) and value == 0):
+        raise KernelFault(f"{place} is a pointer: give an array or numpy.uint64(0)")

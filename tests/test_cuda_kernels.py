@@ -1,0 +1,107 @@
+"""Kernels: found in their sources, and launched with arguments that fit or not at all."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+
+import numpy as np
+import platforms
+import pytest
+
+from scratchnst.engine.cuda import kernels
+
+FILES = sorted(path.stem for path in kernels.FOLDER.glob("*.cu"))
+on_cuda = pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
+
+
+def test_importing_the_engine_needs_no_cupy():
+    code = "import sys, scratchnst.engine.cuda; assert 'cupy' not in sys.modules"
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("file", FILES)
+def test_every_kernel_and_parameter_of_a_source_is_found(file):
+    text = kernels.source(file)
+    assert "#include" not in text
+    found = kernels.signatures(file)
+    assert len(found) == len(re.findall(r"__global__", re.sub(r"//.*", "", text))) > 0
+    for parameters in found.values():
+        for parameter in parameters:
+            assert parameter.type in (
+                {"real", *kernels.ELEMENTS} if parameter.is_pointer else {"real", "double", *kernels.INTEGERS}
+            )
+
+
+def test_parameters():
+    parameters = kernels.signatures("squares")["squares_of_difference"]
+    assert [tuple(parameter) for parameter in parameters] == [
+        ("a", "real", True),
+        ("b", "real", True),
+        ("difference", "real", True),
+        ("sums", "double", True),
+        ("count", "long long", False),
+    ]
+
+
+def test_blocks():
+    assert [kernels.blocks(count, 256) for count in (0, 1, 256, 257, 2**40)] == [0, 1, 1, 2, 2**32]
+
+
+def launch(*arguments, grid=(1,), block=(32,), dtype="float32"):
+    kernels.launch("relu", "relu_forward", grid, block, dtype, *arguments)
+
+
+@on_cuda
+def test_launch(platform):
+    x, y = platform.there(np.array([-1.0, 2, 3], "float32")), platform.there(np.full(3, 9, "float32"))
+    launch(x, y, 2)
+    np.testing.assert_array_equal(platform.back(y), [0, 2, 9])
+
+
+def test_a_grid_without_blocks_needs_nobody():
+    launch(None, None, 0, grid=(0,))
+
+
+@on_cuda
+def test_a_null_pointer_is_passed_on(platform):
+    launch(None, None, 0)
+
+
+@on_cuda
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"grid": (2**31,)}, "no grid of"),
+        ({"grid": (1, 65536)}, "no grid of"),
+        ({"block": (1025,)}, "no grid of"),
+        ({"block": (32, 33)}, "no grid of"),
+        ({"block": (0,)}, "no grid of"),
+        ({"dtype": "float64"}, "x is of float64, not of float32"),
+    ],
+)
+def test_what_a_gpu_or_a_kernel_does_not_take(platform, settings, message):
+    x, y = (platform.there(np.zeros(3, "float32")) for _ in range(2))
+    with pytest.raises(ValueError, match=message):
+        launch(x, y, 3, **settings)
+
+
+@on_cuda
+def test_arguments_that_do_not_fit(platform):
+    x, y = (platform.there(np.zeros((4, 4), "float32")) for _ in range(2))
+    wide, whole = platform.there(np.zeros(4)), platform.there(np.zeros(4, "int32"))
+    for arguments, message in [
+        ((x, y), "takes 3 arguments, not 2"),
+        ((x, wide, 3), "y is of float32, not of float64"),
+        ((whole, y, 3), "x is of float32, not of int32"),
+        ((x[:, 1:], y, 3), "x: its numbers must lie one after the other"),
+        ((x.T, y, 3), "x: its numbers must lie one after the other"),
+        ((x, y, 3.5), "count = 3.5 does not fit long long"),
+        ((x, y, 2**63), "does not fit long long"),
+    ]:
+        with pytest.raises(ValueError, match=message):
+            launch(*arguments)
+    shape = (2**31, 1, 1)
+    with pytest.raises(ValueError, match=r"height = 2147483648 does not fit int"):
+        kernels.launch("average_pool", "average_pool_forward", (1,), (32,), "float32", x, y, *shape)
