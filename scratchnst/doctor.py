@@ -24,6 +24,8 @@ from threadpoolctl import threadpool_info
 
 from scratchnst import startup
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability
+from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
 from scratchnst.weights.download import VGG19, cache_directory
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, source_file
 from scratchnst.weights.published import checksum
@@ -37,7 +39,7 @@ OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
     "torch": "is an independent judge of gradients, for scratchnst.verify and the tests",
 }
-NO_DRIVER, NO_DEVICE = 35, 100  # CUDA's numbers of the errors cudaErrorInsufficientDriver and cudaErrorNoDevice
+DRIVER = Path("/proc/driver/nvidia")  # there while NVIDIA's driver is loaded, on Linux
 
 
 @dataclass(frozen=True)
@@ -207,30 +209,44 @@ def _startup() -> Finding:
 
 
 def _gpu() -> Finding:
-    devices, reason = _find_gpus()
-    facts = {"devices": devices, "reason": reason, "used": False}
-    found = f"CuPy sees {', '.join(devices)}." if devices else reason
-    return Finding(f"{found} A GPU is not used yet: computation is on the CPU.", facts)
+    """Look for GPUs, and let each of them compute."""
+    try:
+        gpus = availability.find()
+    except Unavailable as problem:
+        return _without_gpu(problem)
+    problems = [_problem(gpu) for gpu in gpus]
+    versions = availability.versions()
+    facts = {
+        "devices": [{**vars(gpu), "problem": str(problem) if problem else None} for gpu, problem in zip(gpus, problems)],
+        "reason": None,
+        **versions,
+    }
+    text = "; ".join(
+        f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
+        f"{_gigabytes(gpu.free)} free, " + (f"cannot be used: {problem.reason}" if problem else "computes")
+        for gpu, problem in zip(gpus, problems)
+    )
+    text += ". CuPy {cupy}, CUDA {cuda}, driver for CUDA {driver}".format(**versions)
+    return Finding(text, facts, [_sentence(problem.advice) for problem in problems if problem])
 
 
-def _find_gpus() -> tuple[list[str], str | None]:
-    """Return the names of the GPUs that CuPy sees; or none, and why."""
-    if importlib.util.find_spec("cupy") is None:
-        return [], "CuPy is not installed."
+def _without_gpu(problem: Unavailable) -> Finding:
+    facts = {"devices": [], "reason": problem.reason}
+    wanted = not isinstance(problem, NotInstalled) or DRIVER.exists()  # who has a driver has a GPU, as a rule
+    faster = [f"For a GPU: {problem.advice}."] if wanted else []
+    return Finding(f"{_sentence(problem.reason)} Computation is on the CPU.", facts, faster)
+
+
+def _problem(gpu: Gpu) -> Unavailable | None:
     try:
-        runtime = importlib.import_module("cupy").cuda.runtime
-    except Exception as error:
-        return [], f"CuPy is installed but cannot be imported ({error})."
-    try:
-        names = [runtime.getDeviceProperties(device)["name"] for device in range(runtime.getDeviceCount())]
-    except runtime.CUDARuntimeError as error:
-        reasons = {
-            NO_DRIVER: "CuPy is installed, but NVIDIA's driver is missing or too old for it.",
-            NO_DEVICE: "CuPy and a driver are installed, but there is no GPU that this process may use.",
-        }
-        return [], reasons.get(error.status, f"CuPy is installed, but CUDA fails ({error}).")
-    names = [name.decode() if isinstance(name, bytes) else name for name in names]
-    return names, None if names else "CuPy and a driver are installed, but there is no GPU that this process may use."
+        availability.check(gpu.number)
+    except Unavailable as problem:
+        return problem
+    return None
+
+
+def _sentence(clause: str) -> str:
+    return f"{clause[0].upper()}{clause[1:]}."
 
 
 def _network() -> Finding:

@@ -144,8 +144,8 @@ class Objective:
 
     def evaluate(self, x: Array) -> tuple[float, Array, dict[str, float]]:
         """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
-        if math.prod(np.shape(x)) != math.prod(self.shape):
-            raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {np.shape(x)}.")
+        if math.prod(x.shape) != math.prod(self.shape):
+            raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {x.shape}.")
         engine = self.network.engine
         layers = {term.layer for term in self._terms}
         with self.session():
@@ -166,7 +166,7 @@ class Objective:
             loss += self.tv_weight * values["tv"]
         if array_module(x) is np:
             grad = engine.asnumpy(grad)
-        return loss, grad.astype("float64").reshape(np.shape(x)), values
+        return loss, grad.astype("float64").reshape(x.shape), values
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""

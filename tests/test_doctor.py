@@ -14,6 +14,8 @@ import pytest
 from scratchnst import doctor, startup
 from scratchnst.cli import main
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability
+from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
 from scratchnst.weights import download, load
 
 AVX512 = {"model name": "Some processor", "flags": " ".join(startup.AVX512)}
@@ -75,19 +77,6 @@ def blas(monkeypatch):
     monkeypatch.delenv("OPENBLAS_CORETYPE", raising=False)
     monkeypatch.setattr(startup, "_startup", None)
     return pretend
-
-
-@pytest.fixture
-def cupy(monkeypatch, tmp_path):
-    """Return what installs a CuPy, a module of the given text."""
-
-    def install(text):
-        (tmp_path / "cupy.py").write_text(text)
-        monkeypatch.syspath_prepend(tmp_path)
-        monkeypatch.delitem(doctor.importlib.sys.modules, "cupy", raising=False)
-
-    yield install
-    doctor.importlib.sys.modules.pop("cupy", None)
 
 
 @pytest.fixture
@@ -283,56 +272,47 @@ class TestStartup:
         assert finding.facts["kernels"] == {"done": True, "what": "kernels chosen"}
 
 
-FAILING = """
-class cuda:
-    class runtime:
-        class CUDARuntimeError(RuntimeError):
-            status = {status}
-        @classmethod
-        def getDeviceCount(cls):
-            raise cls.CUDARuntimeError("cudaErrorOfSomeKind")
-"""
-WORKING = """
-class cuda:
-    class runtime:
-        class CUDARuntimeError(RuntimeError):
-            pass
-        def getDeviceCount():
-            return {number}
-        def getDeviceProperties(device):
-            return {{"name": b"Accelerator %d" % device}}
-"""
-
-
 class TestGpu:
-    def test_no_cupy(self, monkeypatch):
-        monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-        finding = doctor._gpu()
-        assert finding.text == "CuPy is not installed. A GPU is not used yet: computation is on the CPU."
-        assert finding.facts["devices"] == []
+    def test_no_cupy(self, monkeypatch, tmp_path):
+        def find():
+            raise NotInstalled("CuPy is not installed", "install it")
 
-    @pytest.mark.parametrize(
-        ("text", "reason"),
-        [
-            ("raise ImportError('libcuda.so is missing')", "cannot be imported (libcuda.so is missing)"),
-            (FAILING.format(status=35), "driver is missing or too old"),
-            (FAILING.format(status=100), "no GPU that this process may use"),
-            (FAILING.format(status=999), "CUDA fails (cudaErrorOfSomeKind)"),
-            (WORKING.format(number=0), "no GPU that this process may use"),
-        ],
-    )
-    def test_each_reason(self, cupy, text, reason):
-        cupy(text)
+        monkeypatch.setattr(availability, "find", find)
+        monkeypatch.setattr(doctor, "DRIVER", tmp_path / "driver")
         finding = doctor._gpu()
-        assert finding.facts["devices"] == []
-        assert reason in finding.facts["reason"]
-        assert finding.text.startswith(finding.facts["reason"])
+        assert finding.text == "CuPy is not installed. Computation is on the CPU."
+        assert finding.facts == {"devices": [], "reason": "CuPy is not installed"}
+        assert finding.faster == [], "most people have no GPU"
+        (tmp_path / "driver").mkdir()
+        assert doctor._gpu().faster == ["For a GPU: install it."]
 
-    def test_devices(self, cupy):
-        cupy(WORKING.format(number=2))
+    def test_a_gpu_that_cannot_be_used(self, monkeypatch):
+        def find():
+            raise Unavailable("NVRTC is missing", "install it")
+
+        monkeypatch.setattr(availability, "find", find)
         finding = doctor._gpu()
-        assert finding.facts == {"devices": ["Accelerator 0", "Accelerator 1"], "reason": None, "used": False}
-        assert finding.text.startswith("CuPy sees Accelerator 0, Accelerator 1. A GPU is not used yet")
+        assert finding.text == "NVRTC is missing. Computation is on the CPU."
+        assert finding.faster == ["For a GPU: install it."]
+
+    def test_every_gpu_is_tried(self, monkeypatch):
+        gpus = [Gpu(number, "Accelerator", 16 * 10**9, 15 * 10**9, "9.0") for number in range(2)]
+
+        def check(number):
+            if number:
+                raise Unavailable("it returns wrong numbers", "update the driver")
+
+        monkeypatch.setattr(availability, "find", lambda: gpus)
+        monkeypatch.setattr(availability, "check", check)
+        monkeypatch.setattr(availability, "versions", lambda: {"cupy": "14.2.0", "cuda": "13.2", "driver": "13.0"})
+        finding = doctor._gpu()
+        assert finding.text == (
+            "cuda:0 Accelerator, compute capability 9.0, 16.0 GB, 15.0 GB free, computes; cuda:1 Accelerator, compute "
+            "capability 9.0, 16.0 GB, 15.0 GB free, cannot be used: it returns wrong numbers. CuPy 14.2.0, CUDA 13.2, "
+            "driver for CUDA 13.0"
+        )
+        assert [device["problem"] is None for device in finding.facts["devices"]] == [True, False]
+        assert finding.faster == ["Update the driver."]
 
 
 class TestWeights:

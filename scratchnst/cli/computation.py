@@ -1,12 +1,14 @@
-"""How it is computed: engine, threads, memory and time."""
+"""How it is computed: device, engine, threads, memory and time."""
 
 from __future__ import annotations
 
 import argparse
 import math
 import re
+import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 
 import numpy as np
@@ -14,28 +16,38 @@ from threadpoolctl import ThreadpoolController
 
 from scratchnst import memory
 from scratchnst.cli.arguments import positive_integer
+from scratchnst.engine import Engine, cpu, cuda
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cpu.conv2d import WAYS, choose, using
-from scratchnst.engine.select import ENGINES, on_threads
+from scratchnst.engine.cuda import availability, products
+from scratchnst.engine.select import AUTO, CPU, ENGINES, computing, on_threads, parse
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
 from scratchnst.stylize import stylize
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
+WITH_WAYS = (cpu, cuda)  # the engines that convolve in several ways
 TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run that tells how fast this machine is
 
 
 def add(parser: argparse.ArgumentParser) -> None:
     """Add the arguments."""
     group = parser.add_argument_group("computation")
+    add_device(group)
     group.add_argument(
-        "--engine", choices=list(ENGINES), default="cpu", help="cpu, fast, or textbook, the code to learn from (cpu)"
+        "--engine",
+        choices=list(ENGINES),
+        help="cpu, cuda, or textbook, the code to learn from (the device's own, cpu or cuda)",
     )
     group.add_argument(
         "--convolution",
-        choices=["auto", *WAYS],
+        choices=["auto", *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS)],
         default="auto",
-        help="how the engine cpu convolves, where it can (auto: whichever is fastest for the layer's shape)",
+        help=f"how to convolve, where it can ({_ways()}; auto: whichever suits the layer's shape)",
+    )
+    group.add_argument(
+        "--tf32",
+        action="store_true",
+        help="let the GPU round the factors of matrix products to 10 bits: faster, and less accurate",
     )
     group.add_argument(
         "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"
@@ -50,31 +62,90 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--dry-run", action="store_true", help="tell how much memory and time it would take, and stop")
 
 
-def as_asked(run: Callable[[argparse.Namespace], int]) -> Callable[[argparse.Namespace], int]:
-    """Make a command compute on --threads, with --convolution."""
+def add_device(group, default: str | None = AUTO) -> None:
+    """Add the argument that says where to compute."""
+    group.add_argument(
+        "--device",
+        type=device_name,
+        default=default,
+        metavar="auto|cpu|cuda[:N]|emulated",
+        help="auto, a GPU if there is one that works; emulated, the GPU's kernels on the CPU, for study, and slow"
+        + (f" ({default})" if default else ""),
+    )
+
+
+def device_name(text: str) -> str:
+    """Check the name of a device."""
+    try:
+        parse(text)
+    except UserError as error:
+        raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
+    return text
+
+
+def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argparse.Namespace], int]:
+    """Make a command compute on --device with --engine, on --threads, with --convolution; it is given the engine."""
 
     @wraps(run)
     def as_asked_run(arguments):
-        with on_threads(arguments.threads), using(None if arguments.convolution == "auto" else arguments.convolution):
-            return run(arguments)
+        with ExitStack() as stack:
+            stack.enter_context(on_threads(arguments.threads))
+            engine = stack.enter_context(computing(arguments.engine, arguments.device, complain))
+            stack.enter_context(_convolving(engine, arguments.convolution))
+            stack.enter_context(_precision(engine, arguments))
+            return run(arguments, engine)
 
     return as_asked_run
 
 
+def complain(problem: str) -> None:
+    """Print a line on stderr."""
+    print(f"scratchnst: {problem}", file=sys.stderr)
+
+
+@contextmanager
+def _convolving(engine: Engine, way: str) -> Iterator[None]:
+    if way == "auto":
+        yield
+        return
+    ways = getattr(engine.conv2d, "WAYS", ())
+    if way not in ways:
+        there = f"has {', '.join(ways)}" if ways else "has but one way"
+        raise UserError(f"the engine {engine.name} does not convolve by --convolution {way}: it {there}.")
+    with engine.conv2d.using(way):
+        yield
+
+
+@contextmanager
+def _precision(engine: Engine, arguments: argparse.Namespace) -> Iterator[None]:
+    if arguments.tf32 and engine is not cuda:
+        raise UserError(f"--tf32 is for GPUs, and the engine {engine.name} computes on the CPU: leave it out.")
+    if arguments.tf32 and arguments.dtype == "float64":
+        raise UserError("--tf32 rounds float32 and leaves float64 as it is: leave out one of --tf32 and --dtype.")
+    with products.precision("tf32" if arguments.tf32 else "float32"):
+        yield
+
+
+def _ways() -> str:
+    return "; ".join(f"{engine.name}: {', '.join(engine.conv2d.WAYS)}" for engine in WITH_WAYS)
+
+
 def record(objective: Objective) -> dict:
-    """Return how `objective` is computed, JSON-able; of the engine cpu also how it convolves, by layer."""
+    """Return how `objective` is computed, JSON-able: where, in which precision, and how each layer is convolved."""
     network, (height, width, _) = objective.network, objective.shape
-    blas = ThreadpoolController().select(user_api="blas")
+    engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
     entry = {
-        "engine": network.engine.name,
+        "engine": engine.name,
+        **(availability.describe() if engine is cuda else {"device": CPU}),
+        "precision": products.current_precision() if engine is cuda and objective.dtype == "float32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
     }
-    if network.engine is ENGINES["cpu"]:
+    if engine in WITH_WAYS:
         shapes = network.shapes(height, width)
         entry["convolutions"] = {
-            name: choose((1, *shapes[source]), network.parameters[name][0].shape)
+            name: engine.conv2d.choose((1, *shapes[source]), network.parameters[name][0].shape)
             for name, source in network.sources().items()
             if name in network.parameters
         }

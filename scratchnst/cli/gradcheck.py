@@ -7,6 +7,7 @@ import json
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,10 +15,11 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchnst import images, samples, vgg
+from scratchnst.backend import asnumpy
+from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
-from scratchnst.engine import Engine
-from scratchnst.engine.cpu import conv2d
-from scratchnst.engine.select import ENGINES
+from scratchnst.engine import Engine, cuda, textbook
+from scratchnst.engine.select import AUTO, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.network import Network
@@ -25,6 +27,7 @@ from scratchnst.objective import Objective
 from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
 from scratchnst.verify.chain import check_chain
+from scratchnst.verify.elsewhere import Elsewhere, from_here
 from scratchnst.verify.mutants import Row, run_mutants
 from scratchnst.verify.operations import OPERATIONS, module_name
 from scratchnst.verify.report import Report
@@ -60,7 +63,10 @@ def add(commands) -> None:
     )
     parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, of the objective 16)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
-    parser.add_argument("--engine", choices=list(ENGINES), default="textbook", help="whose operations (textbook)")
+    parser.add_argument(
+        "--engine", choices=list(ENGINES), help="whose operations (textbook, or that of the --device given)"
+    )
+    computation.add_device(parser, default=None)
     parser.add_argument("--full", action="store_true", help="compare every element of the objective's gradient")
     parser.add_argument("--mutants", action="store_true", help="plant mistakes instead, and see whether they are found")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
@@ -76,7 +82,14 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.mutants:
         _refuse_with_mutants(arguments)
         return _run_mutants(arguments)
-    network = _network(arguments)
+    where = arguments.device or AUTO
+    with computing(arguments.engine or (None if arguments.device else "textbook"), where, computation.complain) as engine:
+        return _check(arguments, engine)
+
+
+def _check(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Check the operations of an engine, print the table and return the exit status."""
+    network = _network(arguments).on(engine)
     if not arguments.json:
         print(COLUMNS.format("operation", "of", "elements", "error", "order", "kinks crossed", "verdict", "seconds"))
     reports = []
@@ -96,14 +109,14 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report]:
     """Check one after the other what was asked for."""
-    engine = ENGINES[arguments.engine]
-    network = network.on(engine)
+    engine = network.engine
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
             module = getattr(engine, module_name(name), None)
-            for way in conv2d.WAYS if module is conv2d and "x" not in name else (None,):
-                with conv2d.using(way):
-                    report = check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=module)
+            for way in getattr(module, "WAYS", (None,)) if "x" not in name else (None,):
+                with module.using(way) if way else nullcontext():
+                    there = module and Elsewhere(module, engine) if engine is cuda else module
+                    report = check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=there)
                 yield replace(report, name=f"{name} {way}") if way else report
             continue
         with _Bar(not arguments.json) as bar:
@@ -116,7 +129,7 @@ def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report
 def _operations_of(engine: Engine, wanted: list[str] | None) -> list[str]:
     """The operations that an engine has: the textbook all, another those that it has made its own."""
     known = list(OPERATIONS)
-    if engine is not ENGINES["textbook"]:
+    if engine is not textbook:
         known = [name for name in known if hasattr(engine, module_name(name)) and not name.startswith("equation")]
     for name in wanted or ():
         if name not in (*known, OBJECTIVE):
@@ -201,6 +214,9 @@ def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[R
     if all(report.passed for report in reports if report.name not in OPERATIONS):
         return
     content, style = _pictures(arguments)
+    if network.engine is cuda:
+        here = {name: (asnumpy(w), asnumpy(b)) for name, (w, b) in network.parameters.items()}
+        network = replace(network, parameters=here, engine=from_here(network.engine))
     objective = Objective(network, content, [style], dtype="float64")
     picture = np.random.default_rng(arguments.seed).uniform(0, 255, objective.shape)
     print(f"\n{check_chain(objective, picture, seed=arguments.seed)}")

@@ -9,7 +9,7 @@ from scratchnst import images
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
-from scratchnst.engine.select import ENGINES
+from scratchnst.engine import Engine
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -31,13 +31,13 @@ def add(commands) -> None:
 
 
 @computation.as_asked
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.image, source_file(source)])
     layers = parse_layers(arguments.layers)
-    network = load_network(source, arguments.preprocessing).on(ENGINES[arguments.engine])
+    network = load_network(source, arguments.preprocessing).on(engine)
     is_content = arguments.kind == "content"
     defaults = network.defaults.content_layers if is_content else network.defaults.style_layers
     image = job.load_picture(arguments.image, network, layers, defaults)

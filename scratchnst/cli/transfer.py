@@ -8,7 +8,7 @@ from scratchnst import images
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
 from scratchnst.cli.progress import Reporter
-from scratchnst.engine.select import ENGINES
+from scratchnst.engine import Engine
 from scratchnst.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -37,13 +37,13 @@ def add(commands) -> None:
 
 
 @computation.as_asked
-def run(arguments: argparse.Namespace) -> int:
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Do what the arguments say and return the exit status."""
     reporter = Reporter(arguments.iterations, arguments.quiet)
     source, reason = choose_source(arguments.network)
     job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source_file(source)])
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
-    network = load_network(source, arguments.preprocessing).on(ENGINES[arguments.engine])
+    network = load_network(source, arguments.preprocessing).on(engine)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
     layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
     fitted = job.fit(content, network, layers, arguments)

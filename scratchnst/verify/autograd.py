@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.backend import asnumpy
 from scratchnst.network import IMAGE, Network
 from scratchnst.objective import Objective
 
@@ -105,7 +106,7 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
         if layer.kind == "pool":
             outputs[layer.name] = POOLINGS[network.pooling](source)
         else:
-            w, b = (x.new_tensor(np.asarray(array, "float64")) for array in network.parameters[layer.name])
+            w, b = (x.new_tensor(asnumpy(array).astype("float64")) for array in network.parameters[layer.name])
             y = conv2d(source, w, b)
             outputs[layer.name] = relu(y) if layer.kind == "conv" else y
         previous = layer.name

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.backend import asnumpy
 from scratchnst.network import Network
 from scratchnst.objective import Objective
 from scratchnst.verify import autograd
@@ -131,11 +132,12 @@ class Watched:
         features, cache = self.network.forward(x, taps, training)
         while len(self.recent) >= 4:
             del self.recent[next(iter(self.recent))]
-        self.recent[x.tobytes()] = network_pattern(self.network, cache)
+        pattern = network_pattern(self.network, cache)
+        self.recent[asnumpy(x).tobytes()] = {name: asnumpy(units) for name, units in pattern.items()}
         return features, cache
 
     def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
         """The network's backward; zeros where nobody asks for the gradient."""
         if not self.walks_back:
-            return np.zeros((1, *self.objective.shape))
+            return self.engine.zeros((1, *self.objective.shape), "float64")
         return self.network.backward(grad_features, cache)

@@ -88,6 +88,16 @@ def versions() -> dict[str, str]:
     }
 
 
+def describe() -> dict[str, str]:
+    """Return where the engine computes now: the device's name, and of a GPU what there is to say of it."""
+    cupy = device.library()
+    if cupy.__name__ != "cupy":
+        return {"device": "emulated"}
+    gpu = _describe(cupy, cupy.cuda.Device().id)
+    capability = {"gpu": gpu.name, "compute_capability": gpu.compute_capability}
+    return {"device": f"cuda:{gpu.number}", **capability, **versions()}
+
+
 def _load() -> ModuleType:
     if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
         raise NotInstalled("CuPy is not installed", INSTALL)
