@@ -1,10 +1,12 @@
 # make demo: install and make a picture.   make test: install what the tests need and run them.
 # make notebooks: the lessons as Jupyter notebooks.
+# make gpu: everything that a machine with a GPU can check and measure, with the extra EXTRA=cuda12 or cuda13.
 
 PYTHON ?= python3
 BIN := .venv/bin
+EXTRA ?= cuda13
 
-.PHONY: demo test test-slow lint notebooks clean
+.PHONY: demo test test-slow lint notebooks gpu clean
 
 demo: .venv/installed
 	$(BIN)/scratchnst samples demo
@@ -26,6 +28,9 @@ lint: .venv/installed-for-tests
 notebooks: .venv/installed-for-notebooks
 	$(BIN)/scratchnst lesson --notebooks notebooks
 
+gpu: .venv/installed-for-gpu
+	PYTHON=$(BIN)/python sh tests/gpu.sh
+
 clean:
 	rm -rf .venv demo build *.egg-info
 
@@ -36,6 +41,10 @@ clean:
 
 .venv/installed-for-tests: .venv/installed
 	$(BIN)/python -m pip install --quiet --editable '.[test]'
+	@touch $@
+
+.venv/installed-for-gpu: .venv/installed-for-tests
+	$(BIN)/python -m pip install --quiet --editable '.[$(EXTRA),oracle]'
 	@touch $@
 
 .venv/installed-for-notebooks: .venv/installed

@@ -12,7 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from scratchnst.bench import accuracy, ladder, measure, peer, problem
+from scratchnst.bench import accuracy, ladder, measure, problem
+from scratchnst.bench.names import PEERS
 from scratchnst.cli import main
 
 SMALL = ["bench", "--sizes", "32", "--repeats", "1", "--threads", "1"]
@@ -78,7 +79,7 @@ def test_beside_pytorch(capsys, tmp_path, quick):
     record = tmp_path / "bench.json"
     assert main([*SMALL, "--peer", "torch", "--parts", "speed", "--json", str(record)]) == 0
     found = json.loads(record.read_text())["speed"]
-    assert [item["contender"] for item in found] == ["scratchnst", *peer.PEERS, "sgemm"]
+    assert [item["contender"] for item in found] == ["scratchnst", *PEERS, "sgemm"]
     assert all(item["failure"] is None for item in found)
     assert all(item["gradient_distance"] < 1e-2 for item in found[1:3])
     assert "PyTorch/ours" in capsys.readouterr().out

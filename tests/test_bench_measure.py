@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from scratchnst.bench import ladder, measure, report
-from scratchnst.bench.measure import OURS, SGEMM, Conditions
-from scratchnst.bench.peer import PEERS
+from scratchnst.bench.measure import Conditions
+from scratchnst.bench.names import COPY, OURS, PEERS, PRODUCT, SGEMM, tf32
 from scratchnst.bench.process import Lost
 
 CONTIGUOUS, CHANNELS_LAST = PEERS
@@ -17,12 +17,13 @@ class Theatre:
     """Processes that play: `asked` is every request in order, `plays` what a contender replies to a request."""
 
     def __init__(self):
-        self.asked, self.ended, self.evaluations, self.plain = [], [], {}, {}
+        self.asked, self.ended, self.evaluations = [], [], {}
+        self.plain, self.libraries = {}, {}
         self.plays = {}
 
-    def __call__(self, contender, size, threads, plain):
-        self.plain[contender] = plain
-        return Player(self, contender, {"contender": contender, "size": size, "threads": threads})
+    def __call__(self, contender, size, threads, plain, device, libraries):
+        self.plain[contender], self.libraries[contender] = plain, libraries
+        return Player(self, contender, {"contender": contender, "size": size, "threads": threads, "device": device})
 
 
 class Player:
@@ -43,7 +44,7 @@ class Player:
         play = self.theatre.plays.get((self.name, do), getattr(self, f"_{do}", None))
         return play(**arguments)
 
-    def _set_up(self, contender, size, threads):
+    def _set_up(self, contender, size, threads, device):
         return {}
 
     def _check(self, file=None):
@@ -52,7 +53,7 @@ class Player:
         np.save(file, np.ones((2, 2, 3)))
         return {"loss": 4.0}
 
-    def _evaluate(self):
+    def _evaluate(self, calls=1):
         """100 s for the warm-up, then 1, 2, 3 s ..."""
         count = self.theatre.evaluations[self.name] = self.theatre.evaluations.get(self.name, -1) + 1
         return {"seconds": count or 100.0}
@@ -168,7 +169,7 @@ def test_ctrl_c_ends_all(theatre):
 
 def test_whole_runs_one_after_the_other(theatre):
     theatre.plays[CONTIGUOUS, "run"] = lost("killed")
-    results = measure.whole_run(32, 9, Conditions(2, list(PEERS)))
+    results = [one for name in (OURS, *PEERS) for one in measure.whole_run(name, 32, 9, Conditions(2))]
     assert theatre.ended == [OURS, CONTIGUOUS, CONTIGUOUS, CHANNELS_LAST]  # the lost one at once
     assert [item.failure for item in results] == [None, "killed", None]
     assert results[0].facts["evaluations"] == 13

@@ -30,7 +30,7 @@ def test_every_kernel_and_parameter_of_a_source_is_found(file):
     for parameters in found.values():
         for parameter in parameters:
             assert parameter.type in (
-                {"real", *kernels.ELEMENTS} if parameter.is_pointer else {"real", *kernels.SCALARS}
+                {"real", *kernels.ELEMENTS} if parameter.is_pointer else {"real", "double", *kernels.INTEGERS}
             )
 
 
@@ -95,8 +95,8 @@ def test_arguments_that_do_not_fit(platform):
         ((x, y), "takes 3 arguments, not 2"),
         ((x, wide, 3), "y is of float32, not of float64"),
         ((whole, y, 3), "x is of float32, not of int32"),
-        ((x[:, 1:], y, 3), "x must lie one after the other"),
-        ((x.T, y, 3), "x must lie one after the other"),
+        ((x[:, 1:], y, 3), "x: its numbers must lie one after the other"),
+        ((x.T, y, 3), "x: its numbers must lie one after the other"),
         ((x, y, 3.5), "count = 3.5 does not fit long long"),
         ((x, y, 2**63), "does not fit long long"),
     ]:

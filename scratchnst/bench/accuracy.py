@@ -1,4 +1,4 @@
-"""How exact: this package's engine for the CPU in float32 against the textbook's operations in float64.
+"""How exact: this package's engines in float32, on a GPU also in TF32, against the textbook's operations in float64.
 
 What the gradient loses has two causes.  Rounding costs about 1e-6.  And of the millions of ReLUs now and then one has
 an input so near to 0 that it falls on the other side: the gradient then lacks one of N paths, about 1/sqrt(N) of it,
@@ -7,41 +7,69 @@ whoever computes in float32.  So several starts are looked at, and the textbook 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import ExitStack
+
 import numpy as np
 
 from scratchnst.bench import problem
-from scratchnst.engine import cpu, textbook
+from scratchnst.bench.names import EMULATED
+from scratchnst.engine import textbook
+from scratchnst.engine.cuda import products
+from scratchnst.engine.select import computing
+from scratchnst.objective import Objective
 from scratchnst.stylize import stylize
 
 SIZE, RUN_SIZE = 128, 64  # pixels; the textbook takes its time
 STARTS, ITERATIONS = 5, 300
+TINY, TINY_ITERATIONS = 16, 2  # with an emulated device
 
 
 class Accuracy:
     """A contender, see `scratchnst.bench.service`."""
 
-    def __init__(self, size: int, threads: int):
-        self.size, self.task = size, problem.make(size)
+    def __init__(self, size: int, threads: int, device: str = "cpu"):
+        self.size, self.task = size, problem.make(size, device=device)
+        self.until_the_end = ExitStack()
+        self.engine = self.until_the_end.enter_context(computing(None, device))
+        self.precisions = {"": "float32"} if device == "cpu" else {"": "float32", "tf32_": "tf32"}
 
     def check(self) -> dict[str, list[float]]:
         """Return the relative errors of gradients at several starts, ours and the textbook's in float32."""
-        ours, textbooks, exact = (
-            problem.objective(self.task, engine, dtype)
-            for engine, dtype in ((cpu, "float32"), (textbook, "float32"), (textbook, "float64"))
-        )
-        errors: dict[str, list[float]] = {"gradient_errors": [], "textbook_gradient_errors": []}
-        for seed in range(STARTS):
-            start = problem.noise(self.size, seed)
-            _, truth = exact(start)
-            for key, objective in zip(errors, (ours, textbooks)):
-                _, gradient = objective(start)
-                errors[key].append(float(np.linalg.norm(gradient - truth) / np.linalg.norm(truth)))
+        errors: dict[str, list[float]] = {}
+        starts = [problem.noise(self.size, seed) for seed in range(STARTS)]
+        exact = problem.objective(self.task, textbook, "float64")
+        truths = [exact(start)[1] for start in starts]
+        for prefix, precision in self.precisions.items():
+            with products.precision(precision):
+                objective = problem.objective(self.task, self.engine)
+                errors[f"{prefix}gradient_errors"] = [_error(objective, *pair) for pair in zip(starts, truths)]
+        objective = problem.objective(self.task, textbook)
+        errors["textbook_gradient_errors"] = [_error(objective, *pair) for pair in zip(starts, truths)]
         return errors
 
     def run(self, iterations: int) -> dict[str, float]:
         """Return where runs end, one with each engine from the same white noise, and the relative difference."""
-        ours, exact = (
-            stylize(problem.objective(self.task, engine), self.task.start, iterations=iterations).loss
-            for engine in (cpu, textbook)
-        )
-        return {"iterations": iterations, "loss": ours, "textbook_loss": exact, "difference": abs(ours / exact - 1)}
+        exact = self._end(textbook, iterations)
+        ends = {"iterations": iterations, "textbook_loss": exact}
+        for prefix, precision in self.precisions.items():
+            with products.precision(precision):
+                loss = self._end(self.engine, iterations)
+            ends |= {f"{prefix}loss": loss, f"{prefix}difference": abs(loss / exact - 1)}
+        return ends
+
+    def _end(self, engine, iterations):
+        return stylize(problem.objective(self.task, engine), self.task.start, iterations=iterations).loss
+
+
+def settings(device: str) -> Mapping[str, int]:
+    """Return the sizes of the images of `check` and `run`, and the iterations of the latter."""
+    if device == EMULATED:
+        return {"check": TINY, "run": TINY, "iterations": TINY_ITERATIONS}
+    return {"check": SIZE, "run": RUN_SIZE, "iterations": ITERATIONS}
+
+
+def _error(objective: Objective, start, truth):
+    """How far the gradient is from the truth, relative."""
+    _, gradient = objective(start)
+    return float(np.linalg.norm(gradient - truth) / np.linalg.norm(truth))

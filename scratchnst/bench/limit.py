@@ -6,7 +6,7 @@ takes less time.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import numpy as np
 
@@ -33,11 +33,17 @@ def sgemm_operations() -> int:
     return 2 * SIDE**3
 
 
-def operations(network: Network, content_layers: Iterable[str], style_layers: Iterable[str], size: int) -> int:
+def operations(
+    network: Network,
+    content_layers: Iterable[str],
+    style_layers: Iterable[str],
+    size: int,
+    choose: Callable[..., str] = conv2d.choose,
+) -> int:
     """Return the floating-point operations of all matrix products in one evaluation on `size` x `size` pixels.
 
-    These are the convolutions', each as the engine on the CPU chooses to do it, forward and back to its input, and the
-    Gram matrices'.  `network` is a chain of 3x3 convolutions and pools.
+    These are the convolutions', each as an engine chooses to do it, by default that on the CPU, forward and back to its
+    input, and the Gram matrices'.  `network` is a chain of 3x3 convolutions and pools.
     """
     style_layers = set(style_layers)
     side, channels, total = size, 3, 0
@@ -46,16 +52,16 @@ def operations(network: Network, content_layers: Iterable[str], style_layers: It
             side //= 2
             continue
         outputs = network.parameters[layer.name][0].shape[3]
-        total += convolution(side, channels, outputs) + convolution(side, outputs, channels)
+        total += convolution(side, channels, outputs, choose) + convolution(side, outputs, channels, choose)
         channels = outputs
         if layer.name in style_layers:
             total += 2 * 2 * side**2 * channels**2  # F^T F, and on the way back F times a matrix
     return total
 
 
-def convolution(side: int, channels: int, outputs: int) -> int:
-    """Return the operations of the matrix products of one 3x3 convolution."""
-    if conv2d.choose((1, side, side, channels), (3, 3, channels, outputs)) == "winograd":
+def convolution(side: int, channels: int, outputs: int, choose: Callable[..., str] = conv2d.choose) -> int:
+    """Return the operations of the matrix products of one 3x3 convolution; if done directly, as many as those have."""
+    if choose((1, side, side, channels), (3, 3, channels, outputs)) == "winograd":
         tiles = (-(-side // winograd.TILE)) ** 2
         multiplications = winograd.POINTS**2 * tiles
     else:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import datetime
 import platform
+import subprocess
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,12 +17,15 @@ from scratchnst import startup
 
 BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
 PACKAGES = ("scratchnst", "numpy", "scipy", "torch")
+ROOT = Path(__file__).parents[2]
 
 
 def facts(threads: int) -> dict[str, Any]:
-    """Return the processor's name, threads, versions and the BLAS of NumPy with its core type."""
+    """Return the date, the commit, the processor's name, threads, versions and the BLAS of NumPy with its core type."""
     np.ones((2, 2)) @ np.ones((2, 2))  # so that BLAS is there
     return {
+        "date": datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+        "commit": commit(),
         "processor": startup.read_processor().get("model name") or platform.processor() or platform.machine(),
         "system": platform.platform(),
         "threads": threads,
@@ -27,6 +33,16 @@ def facts(threads: int) -> dict[str, Any]:
         **{name: _version(name) for name in PACKAGES},
         "blas": [{key: library.get(key) for key in BLAS_FACTS} for library in _blas_of_numpy()],
     }
+
+
+def commit() -> str | None:
+    """Return the commit of this package, with "-dirty" where files differ from it, or None outside of a repository."""
+    if not (ROOT / ".git").exists():
+        return None
+    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
+    return None
 
 
 def _blas_of_numpy():

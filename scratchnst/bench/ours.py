@@ -6,6 +6,8 @@ from contextlib import ExitStack
 from typing import Any
 
 from scratchnst.bench import problem
+from scratchnst.bench.on_device import OnDevice
+from scratchnst.engine import cpu
 from scratchnst.stylize import stylize
 
 Array = Any
@@ -15,10 +17,13 @@ class Ours:
     """A contender, see `scratchnst.bench.service`."""
 
     def __init__(self, size: int, threads: int):
-        task = problem.make(size)
-        self.objective = problem.objective(task)
-        self.start = task.start.astype("float64")  # as an optimiser gives it
-        ExitStack().enter_context(self.objective.session())  # as in a run, until the process ends
+        self.until_the_end = ExitStack()  # of the process; what is entered ends with it
+        self._prepare(problem.make(size), cpu)
+
+    def _prepare(self, task, engine):
+        self.objective = problem.objective(task, engine)
+        self.start = engine.asarray(task.start, "float64")  # as an optimiser gives it
+        self.until_the_end.enter_context(self.objective.session())  # as in a run
 
     def evaluate(self) -> tuple[float, Array]:
         """Compute the loss and its gradient (H, W, 3)."""
@@ -33,3 +38,11 @@ class Ours:
             "evaluations": result.evaluations,
             "loss": result.loss,
         }
+
+
+class OursOnDevice(Ours, OnDevice):
+    """The same on a GPU, with products in float32 or TF32; start and gradient lie there."""
+
+    def __init__(self, size: int, threads: int, device: str, precision: str = "float32"):
+        OnDevice.__init__(self, device, precision)
+        self._prepare(problem.make(size, device=device), self.engine)

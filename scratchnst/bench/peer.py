@@ -11,13 +11,12 @@ import time
 from typing import Any
 
 from scratchnst.bench import problem
+from scratchnst.bench.names import EMULATED
 from scratchnst.errors import UserError
 from scratchnst.optimize.lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
 
 Array = Any
 Tensor = Any
-
-PEERS = {"torch contiguous": "contiguous_format", "torch channels_last": "channels_last"}  # PyTorch's names of them
 
 
 def check_available() -> None:
@@ -30,18 +29,25 @@ class Peer:
     """A contender, see `scratchnst.bench.service`."""
 
     def __init__(self, size: int, threads: int, memory_format: str):
+        self._load(threads, memory_format)
+        self.where = "cpu"
+        self._prepare(problem.make(size))
+
+    def _load(self, threads, memory_format):
         check_available()
         self.torch = importlib.import_module("torch")
         self.torch.set_num_threads(threads)
         self.format = getattr(self.torch, memory_format)
-        task = problem.make(size)
-        network = task.network
+
+    def _prepare(self, task):
+        size, network = len(task.start), task.network
         self.defaults, self.pixels, self.layers = network.defaults, size**2, network.layers
         self.parameters = {
-            name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b))
+            name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b, device=self.where))
             for name, (w, b) in network.parameters.items()
         }
-        self.mean = self.torch.tensor(network.preprocessing.mean).reshape(1, 3, 1, 1)  # there is no more to it
+        mean = self.torch.tensor(network.preprocessing.mean, device=self.where)
+        self.mean = mean.reshape(1, 3, 1, 1)  # there is no more to it
         with self.torch.no_grad():
             content, style = (self._features(self._picture(image)) for image in (task.content, task.style))
             self.P = {name: content[name] for name in self.defaults.content_layers}
@@ -53,7 +59,14 @@ class Peer:
         x = self.start.detach().requires_grad_()
         loss = self._loss(x)
         loss.backward()
-        return loss.item(), x.grad[0].permute(1, 2, 0).numpy()
+        return loss.item(), x.grad[0].permute(1, 2, 0)
+
+    def on_host(self, gradient: Tensor) -> Array:
+        """Return a gradient as an array of NumPy's."""
+        return gradient.cpu().numpy()
+
+    def wait(self) -> None:
+        """Wait until everything has been computed: on a CPU it has."""
 
     def run(self, iterations: int) -> dict[str, Any]:
         """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS.
@@ -80,8 +93,10 @@ class Peer:
             loss.backward()
             return loss
 
+        self.wait()
         started = time.perf_counter()
         optimizer.step(closure)
+        self.wait()
         seconds = time.perf_counter() - started
         state = optimizer.state[x]
         with self.torch.no_grad():
@@ -121,7 +136,58 @@ class Peer:
 
     def _tensor(self, array: Array) -> Tensor:
         """A tensor with memory of its own, in our format."""
-        return self.torch.tensor(array).contiguous(memory_format=self.format)
+        return self.torch.tensor(array, device=self.where).contiguous(memory_format=self.format)
+
+
+class PeerOnDevice(Peer):
+    """The same by cuDNN on a GPU, in float32 throughout or with products in TF32; start and gradient lie there.
+
+    cuDNN tries its ways of each convolution at the first evaluation and takes the fastest (``cudnn.benchmark``).
+    Where the device is emulated, PyTorch computes on the CPU.
+    """
+
+    def __init__(self, size: int, threads: int, memory_format: str, device: str, tf32: bool = False):
+        self._load(threads, memory_format)
+        self.where = "cpu" if device == EMULATED else device
+        if self.where != "cpu" and not self.torch.cuda.is_available():
+            raise UserError("this PyTorch sees no GPU: install one that is built for CUDA, or leave out --peer torch.")
+        self.torch.backends.cuda.matmul.allow_tf32 = self.torch.backends.cudnn.allow_tf32 = tf32
+        self.torch.backends.cudnn.benchmark = True
+        self._prepare(problem.make(size, device=device))
+
+    def wait(self) -> None:
+        """Wait until the GPU has done what it was told."""
+        if self.where != "cpu":
+            self.torch.cuda.synchronize(self.where)
+
+    def rest(self) -> None:
+        """Give back the memory that is kept for tensors to come."""
+        if self.where != "cpu":
+            self.torch.cuda.empty_cache()
+
+    def peak(self) -> dict[str, int | None]:
+        """Return the most bytes that an evaluation has taken, with and without what is kept for tensors to come."""
+        if self.where == "cpu":
+            return {"bytes": None}
+        self.rest()
+        self.torch.cuda.reset_peak_memory_stats(self.where)
+        self.evaluate()
+        self.wait()
+        return {
+            "bytes": self.torch.cuda.max_memory_reserved(self.where),
+            "allocated_bytes": self.torch.cuda.max_memory_allocated(self.where),
+        }
+
+    def check(self) -> dict[str, Any]:
+        """Return the versions of what computes."""
+        cudnn = self.torch.backends.cudnn
+        return {
+            "torch": self.torch.__version__,
+            "torch_cuda": self.torch.version.cuda,
+            "cudnn": cudnn.version(),
+            "cudnn_benchmark": cudnn.benchmark,
+            "tf32": cudnn.allow_tf32,
+        }
 
 
 def _gram(F: Tensor) -> Tensor:

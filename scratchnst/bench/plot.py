@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-from scratchnst.bench.measure import OURS, Result
-from scratchnst.bench.peer import PEERS
+from scratchnst.bench.measure import Result
+from scratchnst.bench.names import OURS, PEERS
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
 

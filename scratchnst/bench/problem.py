@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images, samples, vgg
+from scratchnst.bench.names import EMULATED
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.network import Network
@@ -25,6 +26,7 @@ Array = Any
 CONVOLUTIONS = 13  # down to conv5_1
 DRAWN = 128  # pixels, the side of the sample pictures before they are resized: drawing large ones takes long
 CHANNELS = vgg.CHANNELS_PER_BLOCK[0]
+NARROWER = 16  # times, with an emulated device
 
 
 @dataclass(frozen=True)
@@ -37,13 +39,17 @@ class Problem:
     start: Array
 
 
-def make(size: int, seed: int = 0) -> Problem:
-    """Return the problem on images of `size` x `size` pixels; the same seed makes the same problem."""
+def make(size: int, seed: int = 0, device: str = "cpu") -> Problem:
+    """Return the problem on images of `size` x `size` pixels; the same seed makes the same problem.
+
+    Where `device` is emulated, the network has fewer channels.
+    """
     content, style = (
         images.resize(draw(DRAWN, DRAWN, seed).astype(np.float64), size, size).astype(np.float32)
         for draw in (samples.draw_content, samples.draw_style)
     )
-    return Problem(random_network(seed), content, style, noise(size, seed))
+    network = random_network(seed, NARROWER) if device == EMULATED else random_network(seed)
+    return Problem(network, content, style, noise(size, seed))
 
 
 def objective(problem: Problem, engine: Engine = cpu, dtype: str = "float32") -> Objective:
@@ -56,26 +62,30 @@ def noise(size: int, seed: int) -> Array:
     return NOISE_MEAN + NOISE_STD * np.random.default_rng(seed).standard_normal((size, size, 3), np.float32)
 
 
-def random_network(seed: int = 0) -> Network:
-    """Return VGG19 down to conv5_1 with random weights in float32, without biases."""
+def random_network(seed: int = 0, narrower: int = 1) -> Network:
+    """Return VGG19 down to conv5_1 with random weights in float32, no biases, and `narrower` times fewer channels."""
     random = np.random.default_rng(seed)
     layers, parameters, shapes = vgg.truncated_table(CONVOLUTIONS), {}, vgg.kernel_shapes()
     for layer in layers:
         if layer.kind == "conv":
-            *_, channels, outputs = shape = shapes[layer.name]
-            w = random.standard_normal(shape, np.float32)
+            *_, channels, outputs = shapes[layer.name]
+            channels, outputs = channels if channels == 3 else channels // narrower, outputs // narrower
+            w = random.standard_normal((3, 3, channels, outputs), np.float32)
             w *= np.float32(np.sqrt(2 / (9 * channels)) / (255 / 4 if channels == 3 else 1))  # a pixel's size is 255/4
             parameters[layer.name] = w, np.zeros(outputs, np.float32)
     return Network("random vgg19", layers, parameters, vgg.OXFORD_RGB, vgg.defaults(layers))
 
 
-def check(size: int) -> None:
+def check(size: int, device: str = "cpu") -> None:
     """Raise a UserError if images of `size` x `size` pixels are too small for the network or too large for the machine.
 
-    Nobody gets by with less memory than conv1_2's input and output take.
+    Nobody gets by with less memory than conv1_2's input and output take.  A GPU's memory is not looked at: contenders
+    that find it too small are lost, and the others measured.
     """
     defaults = (network := random_network()).defaults
     network.check_size(size, size, [*defaults.content_layers, *defaults.style_layers])
+    if device != "cpu":
+        return
     needed = 2 * CHANNELS * np.dtype(np.float32).itemsize * size**2
     there = total_memory()
     if there and needed > there:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,12 +20,20 @@ class Lost(Exception):
 class Process:
     """A worker for one contender, to be set up with `settings`; a context manager that leaves nothing running.
 
-    It is `plain` as Python is, or set up as the command line.
+    It is `plain` as Python is, or set up as the command line, and begins with importing `libraries`.
     """
 
-    def __init__(self, contender: str, size: int, threads: int, plain: bool = False):
+    def __init__(
+        self,
+        contender: str,
+        size: int,
+        threads: int,
+        plain: bool = False,
+        device: str = "cpu",
+        libraries: Sequence[str] = (),
+    ):
         self.process = subprocess.Popen(
-            [sys.executable, "-m", "scratchnst.bench.worker", *([PLAIN] if plain else [])],
+            [sys.executable, "-m", "scratchnst.bench.worker", *([PLAIN] if plain else []), *libraries],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,
@@ -33,7 +42,7 @@ class Process:
         assert self.process.stdin is not None
         assert self.process.stdout is not None
         self.requests, self.replies = self.process.stdin, self.process.stdout
-        self.settings = {"contender": contender, "size": size, "threads": threads}
+        self.settings = {"contender": contender, "size": size, "threads": threads, "device": device}
 
     def __enter__(self) -> Process:
         return self

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from scratchnst.bench import ladder
-from scratchnst.bench.measure import OURS, SGEMM, Result
-from scratchnst.bench.peer import PEERS
+from scratchnst.bench import device_ladder, ladder
+from scratchnst.bench.measure import Result
+from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, is_tf32, tf32
 
 LOST = "lost"
+STEPS_SHOWN = 10
 
 
 def machine(facts: dict[str, Any]) -> list[str]:
@@ -21,20 +23,62 @@ def machine(facts: dict[str, Any]) -> list[str]:
     return [line + (f"; PyTorch {facts['torch']}" if facts["torch"] else "")]
 
 
+def device(facts: dict[str, Any]) -> list[str]:
+    """What the figures of a GPU depend on, in a line."""
+    if facts["device"] == EMULATED:
+        return ["the GPU is emulated, on tiny sizes: this shows that the bench works, and the times mean nothing"]
+    return [
+        f"{facts['gpu']}, compute capability {facts['compute_capability']}, driver {facts['driver'] or 'unknown'}; "
+        f"CUDA {facts['cuda_runtime']}, CuPy {facts['cupy']}, cuBLAS {facts['cublas']}"
+    ]
+
+
 def speed(results: Sequence[Result]) -> list[str]:
     """Median seconds, peak memory, and PyTorch's better figures over ours, a row for each size."""
-    names = [name for name in (OURS, *PEERS) if any(item.contender == name for item in results)]
+    known, lines = {item.contender for item in results}, []
+    for limit, every in (
+        (SGEMM, [OURS, *PEERS]),
+        (PRODUCT, [OURS, *PEERS]),
+        (tf32(PRODUCT), [*map(tf32, (OURS, *PEERS))]),
+    ):
+        if limit in known:
+            lines += _speed(results, [name for name in every if name in known], limit)
+    for item in results:
+        if item.contender in (OURS, tf32(OURS)) and item.facts.get("steps"):
+            lines += _steps(item)
+    return lines + _failures(results)
+
+
+def _speed(results, names, limit):
+    """The tables of one precision."""
+    on_cpu = limit == SGEMM
     lines = [
         "",
         f"one evaluation of loss and gradient, seconds, median of {max(len(item.seconds) for item in results)}",
     ]
-    lines += _by_size(results, names, lambda item: item.median, "{:.3f}", ("of the limit", _share_of_the_limit))
-    lines += ["", "peak memory of a process that does it, MB"]
+    last = "of the limit", partial(_share_of_the_limit, limit=limit)
+    lines += _by_size(results, names, lambda item: item.median, "{:.3f}" if on_cpu else "{:.5f}", last)
+    lines += ["", f"peak memory of {'a process that does it' if on_cpu else 'its arrays on the GPU'}, MB"]
     lines += _by_size(results, names, _megabytes, "{:.0f}")
-    rates = [rate / 1e9 for item in results if (rate := item.facts.get("operations_per_second"))]
+    rates = [
+        rate / 1e9 for item in results if item.contender == limit and (rate := item.facts.get("operations_per_second"))
+    ]
     if rates:
-        lines += ["", f"the limit: its matrix products at {np.median(rates):.0f} GFLOP/s, the rate of one large SGEMM"]
-    return lines + _failures(results)
+        one = "one large SGEMM" if on_cpu else f"one {limit}"
+        lines += ["", f"the limit: its matrix products at {np.median(rates):.0f} GFLOP/s, the rate of {one}"]
+    return lines
+
+
+def _steps(item):
+    """What the GPU did in one of our evaluations, longest first."""
+    steps = sorted(item.facts["steps"].items(), key=lambda step: -step[1]["seconds"])
+    total = sum(step["seconds"] for _, step in steps)
+    lines = ["", f"steps of {item.contender} at {item.size}x{item.size}, {1000 * total:.3f} ms in all"]
+    lines += [
+        f"{name:<32}{step['calls']:>5} x {1000 * step['seconds']:>10.3f} ms {step['seconds'] / total:>6.0%}"
+        for name, step in steps[:STEPS_SHOWN]
+    ]
+    return lines
 
 
 def whole_run(results: Sequence[Result]) -> list[str]:
@@ -68,24 +112,88 @@ def climb(results: Sequence[Result]) -> list[str]:
     return lines + _failures(results)
 
 
-def exactness(results: Sequence[Result]) -> list[str]:
-    """The errors, a line each."""
-    gradient, run = results
-    lines = [""]
-    if not gradient.failure:
-        ours, textbook = (gradient.facts[key] for key in ("gradient_errors", "textbook_gradient_errors"))
+def climb_on_device(results: Sequence[Result], where: str) -> list[str]:
+    """Time, shares of what the GPU does at best, what limits it and the error, a row for each rung and its steps."""
+    found = {item.contender: item for item in results}
+    side, channels = device_ladder.side(where), device_ladder.channels(where)
+    lines = ["", f"one convolution, 3x3, {channels} to {channels} channels, {side}x{side} pixels"]
+    lines.append(
+        f"{'':<28}{'ms':>9}{'GFLOP':>9}{'MB':>9}{'arithmetic':>12}{'bandwidth':>11}{'limited by':>12}{'error':>10}"
+    )
+    at_best = device_rates(results)
+    for name in device_ladder.RUNGS:
+        if at_best and found[name].median:
+            lines += _rung(found[name], device_ladder.work(name, where), *at_best)
+    if at_best:
+        rates, bandwidth = at_best
         lines.append(
-            f"gradient in float32 at {gradient.size}x{gradient.size}, relative error against float64: median "
-            f"{np.median(ours):.1e}, worst {max(ours):.1e} of {len(ours)} (textbook {np.median(textbook):.1e}, "
-            f"{max(textbook):.1e})"
-        )
-    if not run.failure:
-        facts = run.facts
-        lines.append(
-            f"end of a run of {facts['iterations']} iterations at {run.size}x{run.size}: loss {facts['loss']:.5g}, "
-            f"with the textbook {facts['textbook_loss']:.5g}, {100 * facts['difference']:.2f} % apart"
+            f"at best: products {rates[False] / 1e12:.3g} TFLOP/s, in TF32 {rates[True] / 1e12:.3g}; "
+            f"copy {bandwidth / 1e9:.4g} GB/s"
         )
     return lines + _failures(results)
+
+
+def device_rates(results: Sequence[Result]) -> tuple[dict[bool, float], float] | None:
+    """Return operations a second of a large product, by whether it is in TF32, and bytes a second of a large copy."""
+    found = {item.contender: item.facts for item in results}
+    rates = {is_tf32(name): found[name].get("operations_per_second") for name in (PRODUCT, tf32(PRODUCT))}
+    bandwidth = found[COPY].get("bytes_per_second")
+    return (rates, bandwidth) if all(rates.values()) and bandwidth else None
+
+
+def _rung(item, work, rates, bandwidth):
+    """The rows of a rung: all of it and, if there are several, its steps."""
+    steps = {name: step["seconds"] for name, step in item.facts.get("steps", {}).items()}
+    busy = sum(steps.values()) / item.median if steps else 1.0
+    lines = [
+        _work(item.contender, work.values(), item.median, rates, bandwidth, busy) + f"{item.facts['error']:>10.1e}"
+    ]
+    if len(steps) > 1:
+        for name, seconds in steps.items():
+            short = f"  {name.removeprefix('winograd.winograd_')}"
+            lines.append(_work(short, [work[name]] if name in work else [], seconds, rates, bandwidth))
+    return lines
+
+
+def _work(name, works, seconds, rates, bandwidth, busy=1.0):
+    """A row: what was done in that time."""
+    row = f"{name:<28}{1000 * seconds:>9.4g}"
+    if not works:
+        return row
+    share = device_ladder.shares(works, seconds, rates, bandwidth, busy)
+    operations, moved = sum(work.operations for work in works) / 1e9, sum(work.bytes for work in works) / 1e6
+    return row + f"{operations:>9.3g}{moved:>9.4g}{share.arithmetic:>12.1%}{share.bandwidth:>11.1%}{share.limit:>12}"
+
+
+def exactness(results: Sequence[Result]) -> list[str]:
+    """The errors, a line each."""
+    lines = [""]
+    for item in results:
+        if not item.failure:
+            lines += _end(item) if "iterations" in item.facts else _gradient(item)
+    return lines + _failures(results)
+
+
+def _gradient(item):
+    textbook = item.facts["textbook_gradient_errors"]
+    return [
+        f"gradient in {precision} at {item.size}x{item.size}, relative error against float64: median "
+        f"{np.median(errors):.1e}, worst {max(errors):.1e} of {len(errors)} (textbook {np.median(textbook):.1e}, "
+        f"{max(textbook):.1e})"
+        for precision, key in (("float32", "gradient_errors"), ("TF32", "tf32_gradient_errors"))
+        if (errors := item.facts.get(key))
+    ]
+
+
+def _end(item):
+    facts = item.facts
+    return [
+        f"end of a run of {facts['iterations']} iterations at {item.size}x{item.size}{remark}: "
+        f"loss {facts[f'{prefix}loss']:.5g}, with the textbook {facts['textbook_loss']:.5g}, "
+        f"{100 * facts[f'{prefix}difference']:.2f} % apart"
+        for prefix, remark in (("", ""), ("tf32_", ", in TF32"))
+        if f"{prefix}loss" in facts
+    ]
 
 
 def _by_size(
@@ -93,7 +201,7 @@ def _by_size(
     names: Sequence[str],
     figure: Callable[[Result], float | None],
     form: str,
-    last: tuple[str, Callable[[Result, Result], str]] | None = None,
+    last: tuple[str, Callable[[dict[str, Result]], str]] | None = None,
 ) -> list[str]:
     """A table of a figure: a row for each size, a column for each name, PyTorch's better one over ours, one more."""
     peers = names[1:]
@@ -105,9 +213,9 @@ def _by_size(
         cells = [LOST if row[name].failure else _cell(figures[name], form) for name in names]
         line = f"{size:<8}" + "".join(f"{cell:>21}" for cell in cells)
         if peers:
-            ratio = _ratio(figures[OURS], [figures[name] for name in peers])
+            ratio = _ratio(figures[names[0]], [figures[name] for name in peers])
             line += f"{_cell(ratio, '{:.2f}'):>15}"
-        lines.append(line + (f"{last[1](row[OURS], row[SGEMM]):>15}" if last else ""))
+        lines.append(line + (f"{last[1](row):>15}" if last else ""))
     return lines
 
 
@@ -126,9 +234,10 @@ def _megabytes(item):
     return None if peak is None else peak / 1e6
 
 
-def _share_of_the_limit(ours, sgemm):
+def _share_of_the_limit(row, limit):
     """The least time that the matrix products take, as a part of ours."""
-    rate = sgemm.facts.get("operations_per_second")
+    ours = row[tf32(OURS) if is_tf32(limit) else OURS]
+    rate = row[limit].facts.get("operations_per_second")
     return f"{ours.facts['operations'] / rate / ours.median:.0%}" if rate and ours.median else "-"
 
 

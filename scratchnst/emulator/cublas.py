@@ -44,6 +44,11 @@ def get_cublas_handle() -> int:
     return HANDLE
 
 
+def getVersion(handle: int) -> int:
+    """Return a version of cuBLAS, 13.0.0."""
+    return 130000
+
+
 def gemmStridedBatchedEx(
     handle: int,
     transa: int,

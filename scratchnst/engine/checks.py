@@ -25,3 +25,17 @@ def check_shape(what: str, array: Array, shape: tuple[int, ...]) -> None:
     """Raise a ValueError that calls `array` the `what`, unless it has this shape."""
     if array.shape != shape:
         raise ValueError(f"the {what}'s shape is {array.shape}, and should be {shape}")
+
+
+def check_convolution(x: Array, w: Array, *others: Array) -> None:
+    """Raise a ValueError if `x` and `w` cannot be convolved, or `w` or one of `others` not be converted."""
+    check_images(x)
+    for array in (w, *others):
+        if not np.can_cast(array.dtype, x.dtype, "same_kind"):
+            raise ValueError(f"kernels and biases are real numbers, not {array.dtype}")
+    if w.ndim != 4:
+        raise ValueError(f"a convolution takes kernels (kh, kw, C, K), not {w.shape}")
+    if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
+        raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
+    if x.shape[3] != w.shape[2]:
+        raise ValueError(f"channels do not match: input {x.shape}, kernel {w.shape}")

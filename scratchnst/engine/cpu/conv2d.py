@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.engine.checks import check_images, check_shape
+from scratchnst.engine.checks import check_convolution, check_images, check_shape
 from scratchnst.engine.cpu import patches, shifted, threads, windows, winograd
 
 Array = Any
@@ -85,7 +85,7 @@ def backward_parameters(grad_y: Array, cache: tuple) -> tuple[Array, Array]:
 
 def convolve(x: Array, w: Array, b: Array, relu: bool = False) -> tuple[Array, Array | None]:
     """Return y and, if y is to be rectified, where it is positive."""
-    check(x, w, b)
+    check_convolution(x, w, b)
     if b.shape != w.shape[3:]:
         raise ValueError(f"channels do not match: kernel {w.shape}, bias {b.shape}")
     if not x.size * w.size:
@@ -99,7 +99,7 @@ def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     if mask is not None:
         check_shape("gradient", grad_y, mask.shape)
     flipped = patches.flipped(w)
-    check(grad_y, flipped)
+    check_convolution(grad_y, flipped)
     if not grad_y.size * w.size:
         return np.zeros((*grad_y.shape[:3], w.shape[2]), grad_y.dtype)
     return WAYS[choose(grad_y.shape, flipped.shape)].convolve_back(grad_y, w, mask)
@@ -121,17 +121,3 @@ def gradients_of_parameters(x: Array, w: Array, grad_y: Array, mask: Array | Non
     if not w.size:  # without input channels the bias is all there is
         return np.zeros(w.shape, x.dtype), grad_b
     return WAYS[choose(x.shape, w.shape)].kernel_gradient(x, grad_y, mask, w.shape[:2]), grad_b
-
-
-def check(x: Array, w: Array, *others: Array) -> None:
-    """Raise a ValueError if `x` and `w` cannot be convolved, or `w` or one of `others` not be converted."""
-    check_images(x)
-    for array in (w, *others):
-        if not np.can_cast(array.dtype, x.dtype, "same_kind"):
-            raise ValueError(f"kernels and biases are real numbers, not {array.dtype}")
-    if w.ndim != 4:
-        raise ValueError(f"a convolution takes kernels (kh, kw, C, K), not {w.shape}")
-    if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
-        raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
-    if x.shape[3] != w.shape[2]:
-        raise ValueError(f"channels do not match: input {x.shape}, kernel {w.shape}")

@@ -7,10 +7,16 @@ CuPy is looked up at each call, not when this module is imported: most machines 
 from __future__ import annotations
 
 import importlib
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
 Array = Any
+Observer = Callable[[str], AbstractContextManager]
+
+_observer: ContextVar[Observer] = ContextVar("observer of the GPU's steps", default=nullcontext)
 
 
 def library() -> ModuleType:
@@ -46,3 +52,18 @@ def contiguous(array: Array) -> Array:
 def readable(array: Array | None, dtype: Any = None) -> Array | None:
     """Return an array as kernels read it: on the GPU, in this dtype if one is given, contiguous; None stays None."""
     return None if array is None else contiguous(asarray(array, dtype))
+
+
+def step(name: str) -> AbstractContextManager:
+    """Return what to enter around whatever makes the GPU do something, a kernel or a product: see `observed`."""
+    return _observer.get()(name)
+
+
+@contextmanager
+def observed(observer: Observer) -> Iterator[None]:
+    """Within the block, in this thread, enter ``observer(name)`` around every step of that name."""
+    token = _observer.set(observer)
+    try:
+        yield
+    finally:
+        _observer.reset(token)

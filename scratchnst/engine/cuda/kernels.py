@@ -10,8 +10,11 @@ crash later on.  So each launch compares its arguments with the kernel's paramet
 
 from __future__ import annotations
 
+import math
+import operator
 import re
-from functools import cache
+from collections.abc import Callable
+from functools import cache, partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any, NamedTuple
@@ -24,7 +27,7 @@ Array = Any
 
 FOLDER = Path(__file__).parent
 REAL = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
-SCALARS = {"int": np.int32, "long long": np.int64, "double": np.float64}
+INTEGERS = {"int": np.int32, "long long": np.int64}
 ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8", "bool")}
 LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
 LARGEST_BLOCK = 1024  # threads
@@ -62,13 +65,14 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     """
     if 0 in grid:
         return
-    if any(size > most for size, most in zip(grid, LARGEST_GRID)) or not 0 < np.prod(block) <= LARGEST_BLOCK:
+    if any(map(operator.gt, grid, LARGEST_GRID)) or not 0 < math.prod(block) <= LARGEST_BLOCK:
         raise ValueError(f"{name}: a GPU takes no grid of {grid} blocks of {block} threads")
-    dtype, parameters = np.dtype(dtype), signatures(file)[name]
-    if len(arguments) != len(parameters):
-        raise ValueError(f"{name} takes {len(parameters)} arguments, not {len(arguments)}")
-    values = [_fitting(name, parameter, argument, dtype) for parameter, argument in zip(parameters, arguments)]
-    _function(device.library(), file, name, REAL[dtype], tuple(sorted(macros.items())))(grid, block, tuple(values))
+    kernel = _kernel(device.library(), file, name, np.dtype(dtype), tuple(sorted(macros.items())))
+    if len(arguments) != len(kernel.fitting):
+        raise ValueError(f"{name} takes {len(kernel.fitting)} arguments, not {len(arguments)}")
+    values = tuple([fitting(argument) for fitting, argument in zip(kernel.fitting, arguments)])
+    with device.step(kernel.step):
+        kernel.function(grid, block, values)
 
 
 def blocks(count: int, threads: int) -> int:
@@ -98,36 +102,48 @@ def _parameter(declaration: str) -> Parameter:
     return Parameter(words[-1], kind, "*" in words)
 
 
-def _fitting(kernel: str, parameter: Parameter, argument: Any, dtype: np.dtype) -> Any:
-    """Return an argument as CuPy passes it on, or raise a ValueError."""
-    if not parameter.is_pointer:
-        return dtype.type(argument) if parameter.type == "real" else _exact(kernel, parameter, argument)
-    if argument is None:
-        return NULL
-    wanted = (dtype.name,) if parameter.type == "real" else ELEMENTS[parameter.type]
-    if argument.dtype.name not in wanted:
-        raise ValueError(f"{kernel}: {parameter.name} is of {' or '.join(wanted)}, not of {argument.dtype}")
-    if not argument.flags.c_contiguous:
-        raise ValueError(f"{kernel}: the numbers of {parameter.name} must lie one after the other in memory")
-    return argument
+class _Kernel(NamedTuple):
+    """A kernel as it is launched again and again, hence in no time: for each parameter what makes an argument fit."""
 
-
-def _exact(kernel: str, parameter: Parameter, argument: Any) -> Any:
-    try:
-        value = SCALARS[parameter.type](argument)
-    except OverflowError:
-        value = None
-    if value != argument:
-        raise ValueError(f"{kernel}: {parameter.name} = {argument} does not fit {parameter.type}")
-    return value
+    step: str
+    fitting: list[Callable[[Any], Any]]
+    function: Callable
 
 
 @cache
-def _function(library: ModuleType, file: str, name: str, real: str, macros: tuple[tuple[str, int], ...]) -> Any:
-    return _module(library, file, real, macros).get_function(name)
+def _kernel(library: ModuleType, file: str, name: str, dtype: np.dtype, macros: tuple[tuple[str, int], ...]) -> _Kernel:
+    fitting = [_fitting(name, parameter, dtype) for parameter in signatures(file)[name]]
+    return _Kernel(f"{file}.{name}", fitting, _module(library, file, REAL[dtype], macros).get_function(name))
 
 
 @cache
 def _module(library: ModuleType, file: str, real: str, macros: tuple[tuple[str, int], ...]) -> Any:
     defines = [f"-D{key}={value}" for key, value in macros]
     return library.RawModule(code=source(file), options=("-std=c++17", f"-DREAL={real}", *defines))
+
+
+def _fitting(kernel: str, parameter: Parameter, dtype: np.dtype) -> Callable[[Any], Any]:
+    """Return what makes of an argument the one that CuPy passes on, or raises a ValueError."""
+    if parameter.is_pointer:
+        wanted = (dtype,) if parameter.type == "real" else ELEMENTS[parameter.type]
+        return partial(_pointer, f"{kernel}: {parameter.name}", tuple(map(np.dtype, wanted)))
+    if parameter.type in INTEGERS:
+        return partial(_integer, f"{kernel}: {parameter.name}", parameter.type, INTEGERS[parameter.type])
+    return dtype.type if parameter.type == "real" else np.float64
+
+
+def _pointer(what: str, wanted: tuple[np.dtype, ...], argument: Any) -> Any:
+    if argument is None:
+        return NULL
+    if argument.dtype not in wanted:
+        raise ValueError(f"{what} is of {' or '.join(map(str, wanted))}, not of {argument.dtype}")
+    if not argument.flags.c_contiguous:
+        raise ValueError(f"{what}: its numbers must lie one after the other in memory")
+    return argument
+
+
+def _integer(what: str, name: str, integer: type, argument: Any) -> Any:
+    try:
+        return integer(operator.index(argument))
+    except (OverflowError, TypeError):
+        raise ValueError(f"{what} = {argument} does not fit {name}") from None

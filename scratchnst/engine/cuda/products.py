@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from scratchnst.engine.cuda import device
 Array = Any
 
 LARGEST_SIDE = 2**31 - 1  # of a matrix, for cuBLAS
+DTYPES = np.dtype("float32"), np.dtype("float64")
 PRECISIONS = ("float32", "tf32")
 PIECE_OF_PRODUCT = 128  # rows and columns that cuBLAS gives to a multiprocessor, about
 ENOUGH_PIECES = 256  # for a GPU's multiprocessors, of which there are 40 (T4) to 132 (H200)
@@ -83,7 +85,7 @@ def multiply(
         out = device.empty((len(a), m, n), a.dtype)
     if out.shape != (len(a), m, n) or not out.flags.c_contiguous:
         raise ValueError(f"out must be a contiguous {(len(a), m, n)}")
-    if not (a.dtype == b.dtype == out.dtype) or a.dtype.name not in ("float32", "float64"):
+    if not (a.dtype == b.dtype == out.dtype) or a.dtype not in DTYPES:
         raise ValueError(f"factors and product must be all float32 or all float64: {a.dtype}, {b.dtype}, {out.dtype}")
     if max(m, n, k, len(a)) > LARGEST_SIDE:
         raise ValueError(f"stacks of {a.shape} and {b.shape} have more numbers in a row than cuBLAS can count")
@@ -144,23 +146,31 @@ def _call_cublas(a, b, out, transpose_a, transpose_b, accumulate):
     kind = cuda.runtime.CUDA_R_32F if single else cuda.runtime.CUDA_R_64F
     tf32 = _precision.get() == "tf32"
     of_single = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else cublas.CUBLAS_COMPUTE_32F  # without tensor cores
-    one, add = np.array(1, out.dtype), np.array(accumulate, out.dtype)  # product = one * factors + add * product
-    cublas.gemmStridedBatchedEx(
-        cuda.device.get_cublas_handle(),
-        operations[transpose_b],
-        operations[transpose_a],
-        out.shape[2],
-        out.shape[1],
-        a.shape[1] if transpose_a else a.shape[2],
-        one.ctypes.data,
-        *_operand(b, kind),
-        *_operand(a, kind),
-        add.ctypes.data,
-        *_operand(out, kind),
-        len(out),
-        of_single if single else cublas.CUBLAS_COMPUTE_64F,
-        cublas.CUBLAS_GEMM_DEFAULT,  # let it choose; the precision is settled by the argument before
-    )
+    (_, one), (_, add) = _number(1, out.dtype), _number(int(accumulate), out.dtype)
+    with device.step("product"):
+        cublas.gemmStridedBatchedEx(
+            cuda.device.get_cublas_handle(),
+            operations[transpose_b],
+            operations[transpose_a],
+            out.shape[2],
+            out.shape[1],
+            a.shape[1] if transpose_a else a.shape[2],
+            one,
+            *_operand(b, kind),
+            *_operand(a, kind),
+            add,  # product = one * factors + add * product
+            *_operand(out, kind),
+            len(out),
+            of_single if single else cublas.CUBLAS_COMPUTE_64F,
+            cublas.CUBLAS_GEMM_DEFAULT,  # let it choose; the precision is settled by the argument before
+        )
+
+
+@cache
+def _number(value, dtype):
+    """Return a number as cuBLAS takes it: an array in the CPU's memory, which lives on here, and its address."""
+    array = np.array(value, dtype)
+    return array, array.ctypes.data
 
 
 def _operand(stack, kind):

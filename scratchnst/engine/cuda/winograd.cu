@@ -14,9 +14,10 @@
 // blockDim is (channels, tiles) of a block, and so is the grid, counted in blocks.  Tiles are counted from `first`, row
 // by row, image by image; `down` and `across` say how many an image has.
 //
-// The points are 0, 1, -1, 1/2, -2 and infinity.  Each row of B^T has a fraction, in the CPU's engine, by which all of
-// it is divided.  Here it is G's row that is multiplied by it, since M is only their product: there are far fewer
-// kernels than tiles, and what stays in B^T is 1, 3/2, 2 and 1/2.
+// The points are 0, 1, -1, 1/2, -2 and infinity.  A row of B^T holds the coefficients of a polynomial that is 1 at one
+// of them and 0 at the others: the product of (t - other point), divided by its value at the point.  Here it is not B^T
+// that is divided, but the same row of G, since M is only the product of the two: there are far fewer kernels than
+// tiles, and the numbers left in B^T are exact in binary.
 
 typedef REAL real;  // float or double
 

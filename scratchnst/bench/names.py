@@ -1,0 +1,17 @@
+"""The contenders' names, as tables and files have them."""
+
+OURS, SGEMM = "scratchnst", "sgemm"
+PEERS = {"torch contiguous": "contiguous_format", "torch channels_last": "channels_last"}  # PyTorch's names of them
+PRODUCT, COPY = "large product", "large copy"  # what a GPU does at best
+EMULATED = "emulated"  # the device that is none: all is small there, and times mean nothing
+_TF32 = " tf32"
+
+
+def tf32(name: str) -> str:
+    """Return the name of the same contender with products in TF32."""
+    return name + _TF32
+
+
+def is_tf32(name: str) -> bool:
+    """Return whether a contender has its products in TF32."""
+    return name.endswith(_TF32)

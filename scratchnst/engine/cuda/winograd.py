@@ -1,0 +1,178 @@
+"""Convolution, rung 3: Winograd's F(4x4, 3x3), a quarter of the multiplications.
+
+`scratchnst.engine.cpu.winograd` derives it, and equations (d) to (g) are that module's.  Here it is three steps, each
+for as many tiles as fit into a piece of memory::
+
+    D = B^T d B          a kernel, winograd.cu
+    M = D U              36 products of matrices in one call of cuBLAS
+    y = A^T M A          a kernel, with bias and ReLU
+
+U = G w G^T is made by a kernel too, and kept in a session; so is that of the flipped kernel, with which dL/dx is
+convolved.  Where a ReLU was masked, the way back applies the mask to what the first step reads.  For dL/dw, equation
+(g), the products of transposed D with dL/dM are added up.
+
+What limits it, on paper, for a tile of 4x4 pixels, C channels that come and K that go, in float32:
+
+* The first kernel reads 64 C bytes and writes 144 C (each pixel is read for up to four tiles, by neighbours in a block
+  or soon after, from a cache); the last reads 144 K, writes 64 K, and 16 K for the ReLU's mask.  Per byte that is an
+  operation at most.  A GPU has memory for a tenth of that, so the memory's bandwidth is the limit.  Threads of a warp
+  read and write 128 bytes side by side, a thread has 36 reads under way at once, and thousands of threads run: enough
+  bytes are on their way without vector loads, float4, which would want four times the registers.
+* The products read D, write M, and take 72 C K operations: C K / (2 (C + K)) operations a byte, 16 for 64 channels and
+  128 for 512.  A GPU turns from waiting for memory to waiting for its arithmetic at 14 (H200: 67 teraflops, 4.8 TB/s)
+  or 25 (T4: 8.1 teraflops, 0.32 TB/s).  Only with 64 channels the memory matters; TF32 is for the others.
+
+VGG19 with an image of 512x512 pixels, one way, D and M together as many bytes as given::
+
+    layer      channels     pixels   tiles    operations of products    D and M    x and y    U
+    conv1_2    64 -> 64     512      16384     4.8 G                    302 MB     134 MB     0.6 MB
+    conv2_1    64 -> 128    256       4096     2.4 G                    113 MB      50 MB     1.2 MB
+    conv2_2    128 -> 128   256       4096     4.8 G                    151 MB      67 MB     2.4 MB
+    conv3_1    128 -> 256   128       1024     2.4 G                     57 MB      25 MB     4.7 MB
+    conv3_2-4  256 -> 256   128       1024     4.8 G each                75 MB      34 MB     9.4 MB
+    conv4_1    256 -> 512    64        256     2.4 G                     28 MB      13 MB    18.9 MB
+    conv4_2-4  512 -> 512    64        256     4.8 G each                38 MB      17 MB    37.7 MB
+    conv5_1    512 -> 512    32         64     1.2 G                      9 MB       4 MB    37.7 MB
+
+Pieces.  D and M of a piece have at most `NUMBERS` numbers, 256 MB in float32, whatever the image's size.  Pieces that
+stay in the L2 cache would spare most of their way through memory: 50 MB on an H200, so ten pieces of conv1_2, but 4 MB
+on a T4.  But a piece costs three calls from Python, some 10 microseconds each, and there is not more than that to gain
+in an H200's case; so pieces are large, and most layers above are one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+from scratchnst.engine.cuda import device, kernels, products, sessions
+
+Array = Any
+
+TILE = 4  # pixels a side
+POINTS = 36  # of a tile
+NUMBERS = 2**26  # that D and M may have together
+THREADS = 128  # of a block
+WARP = 32  # threads that read and write together
+LONGEST_ROW = 2**28  # numbers in a row of an image, so that kernels can count six rows in an int
+KERNEL = "kernel at points"  # U
+
+
+def convolve(
+    x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
+) -> tuple[Array, Array | None]:
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e).
+
+    Parameters
+    ----------
+    b : (K,) array or None, added to y
+    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
+    mask : boolean array of x's shape or None: x is taken as zero where it is False
+    """
+    U = _kernel_at_points(w, x.dtype)
+    return _convolve(x, U, False, w.shape[3], device.readable(b, x.dtype), relu, mask)
+
+
+def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
+    """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel: equation (e)."""
+    U = _kernel_at_points(w, grad_y.dtype, flip=True)
+    return _convolve(grad_y, U, True, w.shape[2], mask=mask)[0]
+
+
+def _convolve(x, U, transpose, outputs, b=None, relu=False, mask=None):
+    """Convolve with U (36, C, K), or, if `transpose`, with U (36, K, C) transposed."""
+    x, mask = device.readable(x), device.readable(mask)
+    channels = x.shape[3]
+    _check(x.shape, max(channels, outputs))
+    y = device.empty((*x.shape[:3], outputs), x.dtype)
+    positive = device.empty(y.shape, bool) if relu else None
+    for first, count in pieces(x.shape, channels + outputs):
+        D = _at_points("winograd_input", x, mask, first, count)
+        M = products.multiply(D, U, transpose_b=transpose)
+        _launch_tiles("winograd_output", y, first, count, M, b, y, positive)
+        del D, M  # before there are those of the next piece
+    return y, positive
+
+
+def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: tuple[int, int] = (3, 3)) -> Array:
+    """Return dL/dw (3, 3, C, K), equation (g); `grad_y` is taken as zero where `mask`, if there is one, is False."""
+    x, grad_y, mask = device.readable(x), device.readable(grad_y, x.dtype), device.readable(mask)
+    channels, outputs = x.shape[3], grad_y.shape[3]
+    _check(x.shape, max(channels, outputs))
+    grad_U = device.zeros((POINTS, channels, outputs), x.dtype)
+    for first, count in pieces(x.shape, channels + outputs):
+        D = _at_points("winograd_input", x, None, first, count)
+        grad_M = _at_points("winograd_gradient", grad_y, mask, first, count)
+        products.multiply(D, grad_M, grad_U, transpose_a=True, accumulate=True)
+        del D, grad_M
+    grad_w = device.empty((3, 3, channels, outputs), x.dtype)
+    _launch_pairs("winograd_kernel_gradient", grad_w, grad_U, grad_w, channels * outputs)
+    return grad_w
+
+
+def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]:
+    """Return how many numbers a convolution of images of `shape` has in memory while it runs, by name."""
+    channels, outputs = kernel[2:]
+    tiles = max((count for _, count in pieces(shape, channels + outputs)), default=0)
+    return {"D and M": POINTS * tiles * (channels + outputs), KERNEL: POINTS * channels * outputs}
+
+
+def pieces(shape: tuple[int, ...], channels: int) -> list[tuple[int, int]]:
+    """Cut the tiles of images (N, H, W, ...) into pieces of `NUMBERS` at most: the first tile and how many.
+
+    `channels` are those of D and M together.  Tiles are counted row by row, image by image.
+    """
+    tiles = shape[0] * math.prod(_tiles(shape))
+    most = max(1, NUMBERS // max(1, POINTS * channels))
+    size = -(-tiles // max(1, -(-tiles // most)))  # all of about one size
+    return [(first, min(size, tiles - first)) for first in range(0, tiles, size or 1)]
+
+
+def _tiles(shape):
+    """Return how many tiles an image of images (N, H, W, ...) has from top to bottom, and from left to right."""
+    return -(-shape[1] // TILE), -(-shape[2] // TILE)
+
+
+def _check(shape, channels):
+    """Raise a ValueError if kernels could not count the numbers of a row."""
+    if shape[2] * channels > LONGEST_ROW:
+        raise ValueError(f"images of {shape[2]} pixels a row are too wide for Winograd's convolution")
+
+
+def _kernel_at_points(w, dtype, flip=False):
+    """Return U (36, C, K), of `w` or of `w` turned by 180 degrees; a session keeps both."""
+
+    def make():
+        weights = device.readable(w, dtype)
+        U = device.empty((POINTS, *w.shape[2:]), dtype)
+        _launch_pairs("winograd_kernel", U, weights, U, math.prod(w.shape[2:]), flip)
+        return U
+
+    return sessions.kept(f"{KERNEL}, flipped" if flip else KERNEL, w, dtype, make)
+
+
+def _at_points(kernel, images, mask, first, count):
+    """Return what a kernel makes of `count` tiles of images: (36, count, channels)."""
+    numbers = device.empty((POINTS, count, images.shape[3]), images.dtype)
+    _launch_tiles(kernel, images, first, count, images, mask, numbers)
+    return numbers
+
+
+def _launch_tiles(kernel, images, first, count, *arrays):
+    """Launch a kernel that has a thread for each channel of `images` (N, H, W, channels) and each tile.
+
+    A block has all channels of some tiles, or as many channels of a few tiles as a warp has threads.  Neighbouring
+    tiles share pixels, which the block then reads from the multiprocessor's own cache.
+    """
+    _, height, width, channels = images.shape
+    across = max(1, min(channels, WARP))
+    block = across, THREADS // across
+    grid = kernels.blocks(channels, block[0]), kernels.blocks(count, block[1])
+    sizes = first, count, *_tiles(images.shape), height, width, channels
+    kernels.launch("winograd", kernel, grid, block, images.dtype, *arrays, *sizes)
+
+
+def _launch_pairs(kernel, array, *arguments):
+    """Launch a kernel that has a thread for each pair of channels, the last two axes of `array`."""
+    grid = (kernels.blocks(math.prod(array.shape[-2:]), THREADS),)
+    kernels.launch("winograd", kernel, grid, (THREADS,), array.dtype, *arguments)
