@@ -24,12 +24,14 @@ def machine(facts: dict[str, Any]) -> list[str]:
 
 
 def device(facts: dict[str, Any]) -> list[str]:
-    """What the figures of a GPU depend on, in a line."""
+    """What the figures of a GPU, if there is one, depend on besides, in a line."""
+    if (facts := facts.get("device")) is None:
+        return []
     if facts["device"] == EMULATED:
         return ["the GPU is emulated, on tiny sizes: this shows that the bench works, and the times mean nothing"]
     return [
-        f"{facts['gpu']}, compute capability {facts['compute_capability']}, driver {facts['driver'] or 'unknown'}; "
-        f"CUDA {facts['cuda_runtime']}, CuPy {facts['cupy']}, cuBLAS {facts['cublas']}"
+        f"{facts['gpu']}, compute capability {facts['compute_capability']}, driver {facts['nvidia_driver'] or 'unknown'}; "
+        f"CUDA {facts['cuda']}, CuPy {facts['cupy']}, cuBLAS {facts['cublas']}"
     ]
 
 
@@ -205,13 +207,14 @@ def _by_size(
 ) -> list[str]:
     """A table of a figure: a row for each size, a column for each name, PyTorch's better one over ours, one more."""
     peers = names[1:]
-    header = f"{'size':<8}" + "".join(f"{name:>21}" for name in names) + (f"{'PyTorch/ours':>15}" if peers else "")
+    wide = max(21, *(len(name) + 2 for name in names))
+    header = f"{'size':<8}" + "".join(f"{name:>{wide}}" for name in names) + (f"{'PyTorch/ours':>15}" if peers else "")
     lines = [header + (f"{last[0]:>15}" if last else "")]
     for size in dict.fromkeys(item.size for item in results):
         row = {item.contender: item for item in results if item.size == size}
         figures = {name: None if row[name].failure else figure(row[name]) for name in names}
         cells = [LOST if row[name].failure else _cell(figures[name], form) for name in names]
-        line = f"{size:<8}" + "".join(f"{cell:>21}" for cell in cells)
+        line = f"{size:<8}" + "".join(f"{cell:>{wide}}" for cell in cells)
         if peers:
             ratio = _ratio(figures[names[0]], [figures[name] for name in peers])
             line += f"{_cell(ratio, '{:.2f}'):>15}"
