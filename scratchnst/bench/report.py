@@ -25,13 +25,14 @@ def machine(facts: dict[str, Any]) -> list[str]:
 
 def device(facts: dict[str, Any]) -> list[str]:
     """What the figures of a GPU, if there is one, depend on besides, in a line."""
-    if (facts := facts.get("device")) is None:
+    if "device" not in facts:
         return []
-    if facts["device"] == EMULATED:
+    gpu = facts["device"]
+    if gpu["device"] == EMULATED:
         return ["the GPU is emulated, on tiny sizes: this shows that the bench works, and the times mean nothing"]
     return [
-        f"{facts['gpu']}, compute capability {facts['compute_capability']}, driver {facts['nvidia_driver'] or 'unknown'}; "
-        f"CUDA {facts['cuda']}, CuPy {facts['cupy']}, cuBLAS {facts['cublas']}"
+        f"{gpu['gpu']}, compute capability {gpu['compute_capability']}, driver {gpu['nvidia_driver'] or 'unknown'}; "
+        f"CUDA {gpu['cuda']}, CuPy {gpu['cupy']}, cuBLAS {gpu['cublas']}"
     ]
 
 
@@ -75,7 +76,8 @@ def _steps(item):
     """What the GPU did in one of our evaluations, longest first."""
     steps = sorted(item.facts["steps"].items(), key=lambda step: -step[1]["seconds"])
     total = sum(step["seconds"] for _, step in steps)
-    lines = ["", f"steps of {item.contender} at {item.size}x{item.size}, {1000 * total:.3f} ms in all"]
+    wall = f" of {1000 * item.median:.3f}" if item.median else ""
+    lines = ["", f"steps of {item.contender} at {item.size}x{item.size}, together {1000 * total:.3f}{wall} ms"]
     lines += [
         f"{name:<32}{step['calls']:>5} x {1000 * step['seconds']:>10.3f} ms {step['seconds'] / total:>6.0%}"
         for name, step in steps[:STEPS_SHOWN]
@@ -138,8 +140,8 @@ def climb_on_device(results: Sequence[Result], where: str) -> list[str]:
 def device_rates(results: Sequence[Result]) -> tuple[dict[bool, float], float] | None:
     """Return operations a second of a large product, by whether it is in TF32, and bytes a second of a large copy."""
     found = {item.contender: item.facts for item in results}
-    rates = {is_tf32(name): found[name].get("operations_per_second") for name in (PRODUCT, tf32(PRODUCT))}
-    bandwidth = found[COPY].get("bytes_per_second")
+    rates = {is_tf32(name): found[name].get("operations_per_second", 0.0) for name in (PRODUCT, tf32(PRODUCT))}
+    bandwidth = found[COPY].get("bytes_per_second", 0.0)
     return (rates, bandwidth) if all(rates.values()) and bandwidth else None
 
 
