@@ -16,6 +16,7 @@ multiplications and as many additions: 23 operations a byte.  A warp reads 18 ti
 from __future__ import annotations
 
 import math
+from functools import cache
 from typing import Any
 
 from scratchnst.engine.cpu.patches import flipped
@@ -36,6 +37,7 @@ def fits(kernel: tuple[int, ...]) -> bool:
     return max(kernel[:2]) <= LARGEST_SIDE
 
 
+@cache
 def layout(kernel: tuple[int, ...]) -> dict[str, int]:
     """Return the macros of tiled.cu for a kernel (kh, kw, C, K).
 
