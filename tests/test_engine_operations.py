@@ -286,6 +286,7 @@ def test_engines_are_complete(one):
 
 
 @pytest.mark.parametrize("name", TO_VERIFY)
+@pytest.mark.parametrize("platform", ["cpu", "emulated", platforms.GPU], indirect=True)
 def test_the_gradient_checker_finds_nothing_wrong(name, platform):
     if not hasattr(platform.engine, module_name(name)):
         pytest.skip(f"the engine {platform.engine.name} has no {name} of its own")
