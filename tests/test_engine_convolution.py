@@ -149,7 +149,7 @@ def test_winograd_on_the_cpu_goes_back_in_two_ways(random, few, dtype, monkeypat
     assert relative_error(winograd.convolve_back(g, w, mask), expected) < TOLERANCE[dtype]
 
 
-@pytest.mark.parametrize("kernel", [(1, 1), (5, 3), (1, 7), (11, 11)])
+@pytest.mark.parametrize("kernel", [(1, 1), (5, 3), (1, 7), (9, 9)])
 @pytest.mark.parametrize("way", ways("windows", "shifted", "naive", "tiled"), indirect=True)
 def test_odd_kernels_of_other_sizes(random, way, kernel, dtype):
     x, w, b, g, _, mask = case(random, (2, 4, 6, 5), 3, dtype, kernel)
@@ -298,8 +298,8 @@ def test_choice_can_be_overridden():
         ((1, 512, 512, 64), (3, 3, 64, 3), "tiled"),
         ((1, 1, 4096, 64), (3, 3, 64, 64), "tiled"),
         ((1, 64, 64, 256), (1, 1, 256, 128), "tiled"),
-        ((1, 64, 64, 64), (11, 11, 64, 64), "tiled"),
-        ((1, 64, 64, 64), (1, 13, 64, 64), "naive"),
+        ((1, 64, 64, 64), (9, 9, 64, 64), "tiled"),
+        ((1, 64, 64, 64), (1, 11, 64, 64), "naive"),
         ((1, 0, 64, 64), (3, 3, 64, 64), "naive"),
         ((1, 64, 64, 0), (3, 3, 0, 64), "naive"),
     ],
@@ -314,7 +314,7 @@ def test_choice_on_a_gpu(shape, kernel, way):
         pass
 
 
-@pytest.mark.parametrize("sides", product([1, 3, 5, 11], repeat=2))
+@pytest.mark.parametrize("sides", product([1, 3, 5, 9], repeat=2))
 @pytest.mark.parametrize(("channels", "outputs"), [(3, 64), (64, 64), (64, 3), (1, 1)])
 def test_tiles_fit_into_shared_memory(sides, channels, outputs):
     macros = tiled.layout((*sides, channels, outputs))

@@ -15,10 +15,9 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchnst import images, samples, vgg
-from scratchnst.backend import asnumpy
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
-from scratchnst.engine import Engine, cuda, textbook
+from scratchnst.engine import Engine, textbook
 from scratchnst.engine.select import AUTO, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
@@ -27,7 +26,7 @@ from scratchnst.objective import Objective
 from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
 from scratchnst.verify.chain import check_chain
-from scratchnst.verify.elsewhere import Elsewhere, from_here
+from scratchnst.verify.hosted import hosted
 from scratchnst.verify.mutants import Row, run_mutants
 from scratchnst.verify.operations import OPERATIONS, module_name
 from scratchnst.verify.report import Report
@@ -89,11 +88,11 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, engine: Engine) -> int:
     """Check the operations of an engine, print the table and return the exit status."""
-    network = _network(arguments).on(engine)
+    network = _network(arguments)
     if not arguments.json:
         print(COLUMNS.format("operation", "of", "elements", "error", "order", "kinks crossed", "verdict", "seconds"))
     reports = []
-    for report in _reports(arguments, network):
+    for report in _reports(arguments, network.on(engine)):
         reports.append(report)
         if not arguments.json:
             _print_rows(report)
@@ -101,7 +100,7 @@ def _check(arguments: argparse.Namespace, engine: Engine) -> int:
         print(json.dumps([report.as_dict() for report in reports], indent=2))
     else:
         _print_end(reports)
-        _locate(arguments, network, reports)
+        _locate(arguments, network.on(hosted(engine)), reports)
     if arguments.plot:
         plot.draw(reports, arguments.plot)
     return 0 if all(report.passed for report in reports) else 1
@@ -112,11 +111,11 @@ def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report
     engine = network.engine
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
-            module = getattr(engine, module_name(name), None)
-            for way in getattr(module, "WAYS", (None,)) if "x" not in name else (None,):
-                with module.using(way) if way else nullcontext():
-                    there = module and Elsewhere(module, engine) if engine is cuda else module
-                    report = check_operation(name, arguments.seed, arguments.size or OPERATION_SIDE, module=there)
+            module, side = getattr(hosted(engine), module_name(name), None), arguments.size or OPERATION_SIDE
+            ways = getattr(engine.conv2d, "WAYS", ()) if name == "conv2d" else ()
+            for way in ways or (None,):
+                with engine.conv2d.using(way) if way else nullcontext():
+                    report = check_operation(name, arguments.seed, side, module=module)
                 yield replace(report, name=f"{name} {way}") if way else report
             continue
         with _Bar(not arguments.json) as bar:
@@ -214,9 +213,6 @@ def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[R
     if all(report.passed for report in reports if report.name not in OPERATIONS):
         return
     content, style = _pictures(arguments)
-    if network.engine is cuda:
-        here = {name: (asnumpy(w), asnumpy(b)) for name, (w, b) in network.parameters.items()}
-        network = replace(network, parameters=here, engine=from_here(network.engine))
     objective = Objective(network, content, [style], dtype="float64")
     picture = np.random.default_rng(arguments.seed).uniform(0, 255, objective.shape)
     print(f"\n{check_chain(objective, picture, seed=arguments.seed)}")

@@ -21,12 +21,12 @@ from typing import Any
 
 from scratchnst.engine.checks import check_convolution, check_images, check_shape
 from scratchnst.engine.cpu.patches import flipped
-from scratchnst.engine.cuda import naive, tiled
+from scratchnst.engine.cuda import naive, tiled, winograd
 from scratchnst.engine.cuda.column_sums import column_sums
 
 Array = Any
 
-WAYS = {"naive": naive, "tiled": tiled}
+WAYS = {"naive": naive, "tiled": tiled, "winograd": winograd}
 ENOUGH_CHANNELS = 32
 
 _forced: ContextVar[str | None] = ContextVar("way to convolve on a GPU", default=None)

@@ -1,6 +1,6 @@
 """Convolution, rung 2: `scratchnst.ops.conv2d` with shared memory and registers: tiled.cu, tiled_gradient.cu.
 
-It takes odd kernels of up to 11 x 11.  The way back, as in `naive`, convolves with a copy of the kernel, flipped.
+It takes odd kernels of up to 9 x 9.  The way back, as in `naive`, convolves with a copy of the kernel, flipped.
 
 On paper, for a 3x3 kernel in float32, of which a block has a tile of 16 x 16 pixels and 32 output channels: for each
 input channel it fetches 18 x 18 numbers of x and 9 x 32 weights, 2.4 KB, for 74,000 multiplications and as many
@@ -25,7 +25,7 @@ from scratchnst.engine.cuda.column_sums import column_sums
 Array = Any
 
 PIXELS, OUTPUTS = 8, 4  # of a thread: of a row, and output channels
-LARGEST_SIDE = 11  # of a kernel: a thread of tiled_gradient.cu has side x OUTPUTS sums in registers, twice
+LARGEST_SIDE = 9  # of a kernel: a thread of tiled_gradient.cu has side x OUTPUTS sums in registers, twice
 CHUNKS = 8, 4, 2, 1  # input channels at a time: as many as fit
 SHARED_MEMORY = 48 * 1024  # bytes that a block of any GPU can have, here in float64
 ENOUGH_BLOCKS = 1024  # to keep any GPU busy
@@ -86,7 +86,7 @@ def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:
     """Return dL/dw (kh, kw, C, K); `grad_y` is taken as zero where `mask`, if there is one, is False."""
     (count, height, width, channels), outputs, (kh, kw) = x.shape, grad_y.shape[3], kernel
-    lanes, block_channels = 1 if outputs <= OUTPUTS else 8, 4 if channels <= 4 else 32
+    lanes, block_channels = (1, 32) if outputs <= OUTPUTS else (8, 4 if channels <= 4 else 32)
     blocks = kh * kernels.blocks(channels, block_channels) * kernels.blocks(outputs, lanes * OUTPUTS)
     rows = count * height
     strips = max(1, min(rows, ENOUGH_BLOCKS // blocks))

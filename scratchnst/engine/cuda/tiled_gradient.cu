@@ -16,13 +16,13 @@
 
 typedef REAL real;  // float or double
 
-const int THREADS = LANES * CHANNELS;
+const int THREADS = LANES * CHANNELS;  // 256, or 32.  A processor shall have registers for 256 / THREADS blocks, or more
 const int GROUP = LANES * OUTPUTS;  // output channels of a block
 const int COLUMNS = 32;
 
 // parts[strip,i,j,c,k] = the sum above, over the pixels of one strip: of the `rows` rows of all images.  dL/dy counts as
 // zero where the mask, unless it is null, is 0.
-extern "C" __global__ void __launch_bounds__(THREADS) kernel_gradient(
+extern "C" __global__ void __launch_bounds__(THREADS, 256 / THREADS) kernel_gradient(
     const real* x, const real* grad_y, const unsigned char* mask, real* parts,
     long long rows, int strips, int height, int width, int channels, int outputs)
 {
