@@ -217,7 +217,9 @@ def _gpu() -> Finding:
     problems = [_problem(gpu) for gpu in gpus]
     versions = availability.versions()
     facts = {
-        "devices": [{**vars(gpu), "problem": str(problem) if problem else None} for gpu, problem in zip(gpus, problems)],
+        "devices": [
+            {**vars(gpu), "problem": str(problem) if problem else None} for gpu, problem in zip(gpus, problems)
+        ],
         "reason": None,
         **versions,
     }

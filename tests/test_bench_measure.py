@@ -7,7 +7,7 @@ import pytest
 
 from scratchnst.bench import ladder, measure, report
 from scratchnst.bench.measure import Conditions
-from scratchnst.bench.names import COPY, OURS, PEERS, PRODUCT, SGEMM, tf32
+from scratchnst.bench.names import OURS, PEERS, SGEMM
 from scratchnst.bench.process import Lost
 
 CONTIGUOUS, CHANNELS_LAST = PEERS

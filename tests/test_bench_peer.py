@@ -11,8 +11,8 @@ from networks import random_vgg19
 
 from scratchnst import vgg
 from scratchnst.bench import problem
-from scratchnst.bench.ours import Ours
 from scratchnst.bench.names import PEERS
+from scratchnst.bench.ours import Ours
 from scratchnst.bench.peer import Peer, check_available
 from scratchnst.errors import UserError
 

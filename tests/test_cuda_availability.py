@@ -83,14 +83,20 @@ def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
     (tmp_path / "cupy.py").write_text("raise ImportError('libcudart.so.13: no such file\\nand more')")
     monkeypatch.delitem(sys.modules, "cupy", raising=False)
     monkeypatch.syspath_prepend(tmp_path)
-    assert "cannot be imported (ImportError: libcudart.so.13: no such file): install it anew" in problem(availability.find)
+    assert "cannot be imported (ImportError: libcudart.so.13: no such file): install it anew" in problem(
+        availability.find
+    )
 
 
 @pytest.mark.parametrize(
     ("driver", "runtime", "sentence"),
     [
         (0, 13020, "there is no driver by NVIDIA: install it"),
-        (12040, 13020, r"the driver runs CUDA 12.4, and this CuPy needs CUDA 13: .* pip install 'scratchnst\[cuda12\]'"),
+        (
+            12040,
+            13020,
+            r"the driver runs CUDA 12.4, and this CuPy needs CUDA 13: .* pip install 'scratchnst\[cuda12\]'",
+        ),
         (11080, 12090, "the driver runs CUDA 11.8, and this CuPy needs CUDA 12: update the driver.$"),
     ],
 )

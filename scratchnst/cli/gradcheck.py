@@ -82,7 +82,9 @@ def run(arguments: argparse.Namespace) -> int:
         _refuse_with_mutants(arguments)
         return _run_mutants(arguments)
     where = arguments.device or AUTO
-    with computing(arguments.engine or (None if arguments.device else "textbook"), where, computation.complain) as engine:
+    with computing(
+        arguments.engine or (None if arguments.device else "textbook"), where, computation.complain
+    ) as engine:
         return _check(arguments, engine)
 
 

@@ -13,8 +13,6 @@ CPU.
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
-
 from scratchnst.engine.cuda import (
     average_pool,
     content_loss,
@@ -29,6 +27,7 @@ from scratchnst.engine.cuda import (
 from scratchnst.engine.cuda import relu as relu  # not asked of engines: here for study
 from scratchnst.engine.cuda.add import add
 from scratchnst.engine.cuda.device import asarray, asnumpy, zeros
+from scratchnst.engine.cuda.sessions import session
 
 __all__ = [
     "add",
@@ -49,8 +48,3 @@ __all__ = [
 ]
 
 name = "cuda"
-
-
-def session(keep_kernels: bool = False) -> AbstractContextManager[None]:
-    """Return what changes nothing: there is nothing to keep."""
-    return nullcontext()
