@@ -115,7 +115,7 @@ def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, 
 
 
 def resident(engine: Engine = cpu) -> int:
-    """Return the bytes that this process has in memory where `engine` computes, after it has given back what it could."""
+    """Return the bytes that this process has, where `engine` computes, after it has given back what it could."""
     if engine is cuda:
         return device.memory_in_use()
     with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone

@@ -155,9 +155,7 @@ def record(objective: Objective) -> dict:
     entry = {
         "engine": engine.name,
         **(availability.describe() if engine is cuda else {"device": CPU}),
-        "precision": products.current_precision()
-        if engine is cuda and objective.dtype == "float32"
-        else objective.dtype,
+        "precision": "tf32" if engine is cuda and products.current_precision() == "tf32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,

@@ -75,7 +75,7 @@ def memory_in_use() -> int:
 
 
 def free_memory() -> int:
-    """Return the bytes that are left: those that the GPU has free, and those that CuPy keeps of arrays that are gone."""
+    """Return the bytes that are left: what the GPU has free, and what CuPy keeps of arrays that are gone."""
     free, _ = library().cuda.runtime.memGetInfo()
     return free + library().get_default_memory_pool().free_bytes()
 
