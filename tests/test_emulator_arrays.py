@@ -28,7 +28,7 @@ def cupy():
 NUMBERS = np.array([[1.5, -2.0, 3.0], [0.0, 4.0, -1.0]], np.float32)
 
 
-# ---- Nothing that CuPy does not have ---------------------------------------------------------------------------------
+# ---- Nothing that CuPy does not have --------------------------------------------------------------------------------
 
 
 @pytest.fixture(scope="module")
@@ -76,13 +76,12 @@ def offers():
     places = {
         "": (library, [name for name in vars(library) if not name.startswith("_")]),
         "ndarray": (arrays.ndarray, [name for name in vars(arrays.ndarray) if not name.startswith("_")]),
+        "linalg": (library.linalg, list(vars(library.linalg))),
         "cuda": (cuda, cuda.__all__),
         "cuda.cublas": (cublas, cublas_names()),
     }
-    for name in "linalg cuda.runtime cuda.driver cuda.device cuda.compiler cuda.memory cuda.stream".split():
-        ours = library
-        for part in name.split("."):
-            ours = getattr(ours, part)
+    for part in ("runtime", "driver", "device", "compiler", "memory", "stream"):
+        name, ours = f"cuda.{part}", getattr(cuda, part)
         places[name] = ours, [one for one in vars(ours) if not one.startswith("_") and one != "TEXTS"]
     for name in ("Device", "Event", "Stream", "MemoryPool", "MemoryPointer"):
         ours = getattr(cuda, name)
@@ -127,7 +126,7 @@ def test_what_is_raised_is_of_cupys_kind(real):
         assert ours.__mro__[1:] == theirs.__mro__[1:]
 
 
-# ---- Arithmetic ------------------------------------------------------------------------------------------------------
+# ---- Arithmetic -----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64", "int32", "bool"])
@@ -195,7 +194,7 @@ def test_what_is_done_in_place_is_done_to_the_same_array(cupy):
     x.fill(0)
     cupy.copyto(x, cupy.ones(3))
     assert x.sum() == 6
-    with pytest.raises(TypeError, match="[cC]ast"):
+    with pytest.raises(TypeError, match="cast"):
         x.astype("int32").__iadd__(0.5)
 
 
@@ -204,7 +203,7 @@ def test_an_overflow_says_nothing_as_on_a_gpu(cupy):
     assert np.isnan((cupy.zeros(2) / 0).get()).all()
 
 
-# ---- Refusals ----------------------------------------------------------------------------------------------------------
+# ---- Refusals -------------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
@@ -239,7 +238,7 @@ def test_an_overflow_says_nothing_as_on_a_gpu(cupy):
         lambda cupy, x, a: cupy.copyto(x, a),
         lambda cupy, x, a: x.fill(a),
         lambda cupy, x, a: x + np.array(1.0),
-        lambda cupy, x, a: x + [1, 2, 3],
+        lambda cupy, x, a: x * [1, 2, 3],
         lambda cupy, x, a: x.__setitem__(0, [1, 2, 3]),
         lambda cupy, x, a: cupy.sum([1, 2, 3]),
         lambda cupy, x, a: cupy.maximum([1, 2, 3], x),
@@ -285,7 +284,7 @@ def test_iteration_gives_arrays(cupy):
     assert len(x) == 2
 
 
-# ---- Memory ------------------------------------------------------------------------------------------------------------
+# ---- Memory ---------------------------------------------------------------------------------------------------------
 
 
 def test_new_arrays_hold_no_usable_numbers(cupy):
@@ -386,7 +385,7 @@ def test_transfers_are_recorded(cupy):
     assert outer.to_device == [24, 24]
 
 
-# ---- The GPU -----------------------------------------------------------------------------------------------------------
+# ---- The GPU --------------------------------------------------------------------------------------------------------
 
 
 def test_the_gpu_itself(cupy):
