@@ -153,7 +153,8 @@ def _call_cublas(a, b, out, transpose_a, transpose_b, accumulate):
     single = out.dtype == np.float32
     kind = cuda.runtime.CUDA_R_32F if single else cuda.runtime.CUDA_R_64F
     tf32 = _precision.get() == "tf32"
-    of_single = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else cublas.CUBLAS_COMPUTE_32F  # without tensor cores
+    # CuPy leaves cuBLAS in its default mode, in which COMPUTE_32F is float32 throughout.
+    of_single = cublas.CUBLAS_COMPUTE_32F_FAST_TF32 if tf32 else cublas.CUBLAS_COMPUTE_32F
     (_, one), (_, add) = _number(1, out.dtype), _number(int(accumulate), out.dtype)
     with device.step("product"):
         cublas.gemmStridedBatchedEx(
