@@ -7,6 +7,7 @@ from contextlib import suppress
 from typing import Any
 
 from scratchnst.bench.on_device import OnDevice
+from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda import device as gpu
 
 
@@ -18,26 +19,15 @@ class Facts(OnDevice):
 
     def check(self) -> dict[str, Any]:
         """Return the GPU's name, compute capability, memory, driver, and the versions of what computes on it."""
-        cupy = gpu.library()
-        runtime, here = cupy.cuda.runtime, cupy.cuda.Device()
-        properties = runtime.getDeviceProperties(here.id)
+        cuda = gpu.library().cuda
+        here = cuda.Device()
         return {
-            "device": self.device,
-            "gpu": properties["name"].decode(),
-            "compute_capability": here.compute_capability,
-            "multiprocessors": properties["multiProcessorCount"],
+            **availability.describe(),
+            "multiprocessors": cuda.runtime.getDeviceProperties(here.id)["multiProcessorCount"],
             "bytes": here.mem_info[1],
-            "driver": _driver(),
-            "driver_cuda": _version(runtime.driverGetVersion()),  # the latest that the driver knows
-            "cuda_runtime": _version(runtime.runtimeGetVersion()),
-            "cupy": cupy.__version__,
-            "cublas": cupy.cuda.cublas.getVersion(here.cublas_handle),
+            "nvidia_driver": _driver(),
+            "cublas": cuda.cublas.getVersion(here.cublas_handle),
         }
-
-
-def _version(number):
-    """CUDA's 13020 is 13.2."""
-    return f"{number // 1000}.{number % 1000 // 10}"
 
 
 def _driver():

@@ -280,11 +280,12 @@ def device_facts(conditions: Conditions) -> dict[str, Any]:
     UserError
         If the device cannot be used.
     """
-    with contestants(["facts"], 1, conditions) as (contestant,):
-        contestant.note("check")
-        if contestant.result.failure:
-            raise UserError(contestant.result.failure)
-        return contestant.result.facts
+    with Process("facts", 1, conditions.threads, False, conditions.device, []) as process:
+        try:
+            process.ask("set_up", **process.settings)
+            return process.ask("check")
+        except Lost as lost:
+            raise UserError(str(lost)) from None
 
 
 def exactness(conditions: Conditions) -> list[Result]:

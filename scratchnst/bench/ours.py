@@ -22,7 +22,8 @@ class Ours:
 
     def _prepare(self, task, engine):
         self.objective = problem.objective(task, engine)
-        self.start = engine.asarray(task.start, "float64")  # as an optimiser gives it
+        self.noise = task.start.astype("float64")
+        self.start = engine.asarray(self.noise)  # as an optimiser gives it
         self.until_the_end.enter_context(self.objective.session())  # as in a run
 
     def evaluate(self) -> tuple[float, Array]:
@@ -31,7 +32,7 @@ class Ours:
 
     def run(self, iterations: int) -> dict[str, Any]:
         """Return seconds, evaluations and last loss of a whole run from white noise."""
-        result = stylize(self.objective, self.start, iterations=iterations)
+        result = stylize(self.objective, self.noise, iterations=iterations)
         return {
             "run_seconds": result.seconds,
             "iterations": result.iterations,

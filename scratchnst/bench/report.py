@@ -24,12 +24,15 @@ def machine(facts: dict[str, Any]) -> list[str]:
 
 
 def device(facts: dict[str, Any]) -> list[str]:
-    """What the figures of a GPU depend on, in a line."""
-    if facts["device"] == EMULATED:
+    """What the figures of a GPU, if there is one, depend on besides, in a line."""
+    if "device" not in facts:
+        return []
+    gpu = facts["device"]
+    if gpu["device"] == EMULATED:
         return ["the GPU is emulated, on tiny sizes: this shows that the bench works, and the times mean nothing"]
     return [
-        f"{facts['gpu']}, compute capability {facts['compute_capability']}, driver {facts['driver'] or 'unknown'}; "
-        f"CUDA {facts['cuda_runtime']}, CuPy {facts['cupy']}, cuBLAS {facts['cublas']}"
+        f"{gpu['gpu']}, compute capability {gpu['compute_capability']}, driver {gpu['nvidia_driver'] or 'unknown'}; "
+        f"CUDA {gpu['cuda']}, CuPy {gpu['cupy']}, cuBLAS {gpu['cublas']}"
     ]
 
 
@@ -73,7 +76,8 @@ def _steps(item):
     """What the GPU did in one of our evaluations, longest first."""
     steps = sorted(item.facts["steps"].items(), key=lambda step: -step[1]["seconds"])
     total = sum(step["seconds"] for _, step in steps)
-    lines = ["", f"steps of {item.contender} at {item.size}x{item.size}, {1000 * total:.3f} ms in all"]
+    wall = f" of {1000 * item.median:.3f}" if item.median else ""
+    lines = ["", f"steps of {item.contender} at {item.size}x{item.size}, together {1000 * total:.3f}{wall} ms"]
     lines += [
         f"{name:<32}{step['calls']:>5} x {1000 * step['seconds']:>10.3f} ms {step['seconds'] / total:>6.0%}"
         for name, step in steps[:STEPS_SHOWN]
@@ -136,8 +140,8 @@ def climb_on_device(results: Sequence[Result], where: str) -> list[str]:
 def device_rates(results: Sequence[Result]) -> tuple[dict[bool, float], float] | None:
     """Return operations a second of a large product, by whether it is in TF32, and bytes a second of a large copy."""
     found = {item.contender: item.facts for item in results}
-    rates = {is_tf32(name): found[name].get("operations_per_second") for name in (PRODUCT, tf32(PRODUCT))}
-    bandwidth = found[COPY].get("bytes_per_second")
+    rates = {is_tf32(name): found[name].get("operations_per_second", 0.0) for name in (PRODUCT, tf32(PRODUCT))}
+    bandwidth = found[COPY].get("bytes_per_second", 0.0)
     return (rates, bandwidth) if all(rates.values()) and bandwidth else None
 
 
@@ -205,13 +209,14 @@ def _by_size(
 ) -> list[str]:
     """A table of a figure: a row for each size, a column for each name, PyTorch's better one over ours, one more."""
     peers = names[1:]
-    header = f"{'size':<8}" + "".join(f"{name:>21}" for name in names) + (f"{'PyTorch/ours':>15}" if peers else "")
+    wide = max(21, *(len(name) + 2 for name in names))
+    header = f"{'size':<8}" + "".join(f"{name:>{wide}}" for name in names) + (f"{'PyTorch/ours':>15}" if peers else "")
     lines = [header + (f"{last[0]:>15}" if last else "")]
     for size in dict.fromkeys(item.size for item in results):
         row = {item.contender: item for item in results if item.size == size}
         figures = {name: None if row[name].failure else figure(row[name]) for name in names}
         cells = [LOST if row[name].failure else _cell(figures[name], form) for name in names]
-        line = f"{size:<8}" + "".join(f"{cell:>21}" for cell in cells)
+        line = f"{size:<8}" + "".join(f"{cell:>{wide}}" for cell in cells)
         if peers:
             ratio = _ratio(figures[names[0]], [figures[name] for name in peers])
             line += f"{_cell(ratio, '{:.2f}'):>15}"

@@ -109,15 +109,11 @@ def run(arguments: argparse.Namespace) -> int:
     count = arguments.threads or threads.count()
     deadline = math.inf if arguments.minutes is None else started + 60 * arguments.minutes
     peers = list(PEERS) if arguments.peer else []
+    conditions = Conditions(count, peers, arguments.prepare_peer, device=arguments.device, deadline=deadline)
     facts = machine.facts(count)
-    _print(report.machine(facts))
-    with _Status() as tell:
-        conditions = Conditions(count, peers, arguments.prepare_peer, tell, arguments.device, deadline)
-        on_cpu = arguments.device == "cpu"
-        if not on_cpu:
-            facts["device"] = measure.device_facts(conditions)
-    if not on_cpu:
-        _print(report.device(facts["device"]))
+    if arguments.device != "cpu":
+        facts["device"] = measure.device_facts(conditions)
+    _print([line for show in (report.machine, report.device) for line in show(facts)])
     record: dict[str, Any] = {"machine": facts, "settings": {key: getattr(arguments, key) for key in SETTINGS}}
     results: dict[str, list[Result]] = {}
     left_out = []

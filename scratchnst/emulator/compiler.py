@@ -10,6 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Sequence
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -18,10 +19,10 @@ from scratchnst.errors import UserError
 
 HEADER = Path(__file__).with_name("cuda_on_cpu.h")
 MOST_THREADS = 1024  # of a block, on any GPU, where a kernel's __launch_bounds__ sets no lower bound
-_COMMAND = ("g++", "-x", "c++", "-std=c++17", "-O2", "-g", "-w", "-U_FORTIFY_SOURCE")
+_COMMAND = ("g++", "-x", "c++", "-std=c++17", "-O1", "-w", "-U_FORTIFY_SOURCE")
 _LIBRARY = ("-fPIC", "-shared", "-fvisibility=hidden")
 _POISONED_VARIABLES = "-ftrivial-auto-var-init=pattern"
-_SANITIZERS = ("-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
+_SANITIZERS = ("-g", "-fsanitize=address,undefined", "-fno-sanitize=vptr", "-fno-sanitize-recover=all")
 _SANITIZED_SECTION = "-fsanitize-sections=shared_memory"
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\(([^)]*)\)\s*)?(\w+)\s*\(([^)]*)\)')
 _COMMENT = re.compile(r"//[^\n]*|/\*.*?\*/", re.DOTALL)
@@ -128,7 +129,7 @@ def _built(unit: str, options: tuple[str, ...]) -> Path:
         handle, unfinished = tempfile.mkstemp(dir=target.parent, suffix=".unfinished")
         os.close(handle)
         try:
-            done = subprocess.run([*command, "-", "-o", unfinished], input=unit, text=True, capture_output=True)
+            done = _run([*command, "-", "-o", unfinished], unit)
             if done.returncode:
                 raise CompileException(done.stderr)
             os.replace(unfinished, target)
@@ -151,7 +152,12 @@ def _command() -> list[str]:
 
 def _knows(option: str) -> bool:
     """Tell whether this version of g++ has an option."""
-    return not subprocess.run(["g++", option, "-fsyntax-only", "-x", "c++", os.devnull], capture_output=True).returncode
+    return not _run(["g++", option, "-fsyntax-only", "-x", "c++", "-"], "").returncode
+
+
+def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess:
+    environment = {name: value for name, value in os.environ.items() if name != "LD_PRELOAD"}  # not for the compiler
+    return subprocess.run(command, input=text, text=True, capture_output=True, env=environment)
 
 
 @cache

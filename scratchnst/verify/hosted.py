@@ -1,7 +1,7 @@
 """An engine that computes on a GPU, behind NumPy's arrays: what it is given goes there, what it returns comes back.
 
-So whatever checks operations, networks or objectives on NumPy's arrays checks those of such an engine as well.  It costs
-transfers, of which a check may take as many as it likes.
+So whatever checks operations, networks or objectives on NumPy's arrays checks those of such an engine as well.  It
+costs transfers, of which a check may take as many as it likes.
 """
 
 from __future__ import annotations

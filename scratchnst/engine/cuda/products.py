@@ -119,7 +119,7 @@ def _multiply_stretches(a, b, count, product):
     length = len(a) // count
     together = count * length
     stack_a, stack_b = (matrix[:together].reshape(count, length, matrix.shape[1]) for matrix in (a, b))
-    product[...] = multiply(stack_a, stack_b, transpose_a=True).sum(axis=0)
+    multiply(stack_a, stack_b, transpose_a=True).sum(axis=0, out=product)
     multiply(a[None, together:], b[None, together:], product[None], transpose_a=True, accumulate=True)
 
 
