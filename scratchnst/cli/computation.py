@@ -47,7 +47,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tf32",
         action="store_true",
-        help="let the GPU round the factors of matrix products to 10 bits: faster, and less accurate",
+        help="let the GPU round the factors of products to 10 bits: faster; gradients are off by about 1 %% of their size, "
+        "losses by 1e-4",
     )
     group.add_argument(
         "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"
