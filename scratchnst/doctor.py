@@ -216,11 +216,8 @@ def _gpu() -> Finding:
         return _without_gpu(problem)
     problems = [_problem(gpu) for gpu in gpus]
     versions = availability.versions()
-    facts = {
-        "devices": [{**vars(gpu), "problem": str(problem) if problem else None} for gpu, problem in zip(gpus, problems)],
-        "reason": None,
-        **versions,
-    }
+    devices = [{**vars(gpu), "problem": problem and str(problem)} for gpu, problem in zip(gpus, problems)]
+    facts = {"devices": devices, "reason": None, **versions}
     text = "; ".join(
         f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
         f"{_gigabytes(gpu.free)} free, " + (f"cannot be used: {problem.reason}" if problem else "computes")

@@ -1,4 +1,7 @@
-"""How much memory a run needs, before it runs, and how to get by with less."""
+"""How much memory a run needs, before it runs, and how to get by with less.
+
+It is the GPU's memory where the engine computes on one, else that of the process.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,12 @@ from pathlib import Path
 import psutil
 
 from scratchnst import startup
-from scratchnst.engine import sketch
+from scratchnst.engine import Engine, cpu, cuda, sketch
 from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import device
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
-from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN
+from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, ON_THE_CPU
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
 RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
@@ -29,7 +33,7 @@ class Estimate:
 
     Attributes
     ----------
-    peak : bytes of the whole process, at most
+    peak : bytes at most: of the whole process or, on a GPU, of all arrays there
     largest_strip : what `Objective` takes under this name
     """
 
@@ -60,8 +64,15 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
 
 def estimate(objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf) -> Estimate:
     """Return what a run of `objective`, which must have been built, will need."""
-    run = vectors(math.prod(objective.shape), optimizer, bounded) + evaluation(objective, largest_strip)
-    return Estimate(resident() + run, largest_strip)
+    engine, run = objective.network.engine, evaluation(objective, largest_strip)
+    if engine is where_vectors_are(engine, optimizer):
+        run += vectors(math.prod(objective.shape), optimizer, bounded)
+    return Estimate(resident(engine) + run, largest_strip)
+
+
+def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
+    """Return the engine in whose memory an optimiser has its vectors: SciPy's are on the CPU."""
+    return cpu if optimizer in ON_THE_CPU and engine is cuda else engine
 
 
 def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
@@ -79,35 +90,46 @@ def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False)
         If none does.
     """
     threads.release()  # what a coarser scale has left there is not what this one will need
+    engine = objective.network.engine
+    if engine is cuda:
+        device.release_memory()
     for largest_strip in STRIPS:
         found = estimate(objective, optimizer, bounded, largest_strip)
         if found.peak <= limit:
             objective.largest_strip = largest_strip
-            if largest_strip < math.inf:
+            if largest_strip < math.inf and engine is not cuda:
                 startup.give_memory_back()
             return found
     height, width, _ = objective.shape
-    raise UserError(too_large(height, width, found.peak, optimizer, limit))
+    raise UserError(too_large(height, width, found.peak, optimizer, limit, engine))
 
 
-def too_large(height: int, width: int, needed: int, optimizer: str, limit: int) -> str:
+def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, engine: Engine = cpu) -> str:
     """Return the sentence that there is not enough memory."""
+    whose = "a GPU's memory" if engine is cuda else "memory"
     return (
-        f"{width}x{height} pixels need at least {in_words(needed)} of memory with the optimiser {optimizer}, and "
+        f"{width}x{height} pixels need at least {in_words(needed)} of {whose} with the optimiser {optimizer}, and "
         f"{in_words(limit)} are there: choose a smaller size"
         + ("." if optimizer == "adam" else ", or an optimiser that remembers less.")
     )
 
 
-def resident() -> int:
-    """Return the bytes that this process has in memory, after it has given back what it could."""
+def resident(engine: Engine = cpu) -> int:
+    """Return the bytes that this process has, where `engine` computes, after it has given back what it could."""
+    if engine is cuda:
+        return device.memory_in_use()
     with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone
         ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss
 
 
-def limit() -> int:
-    """Return the bytes that this process may have: its own and what is free, in the machine and in its container."""
+def limit(engine: Engine = cpu) -> int:
+    """Return the bytes that this process may have: its own and what is free, in the machine and in its container.
+
+    Of an engine on a GPU it is the GPU's memory.
+    """
+    if engine is cuda:
+        return resident(engine) + int((1 - KEPT_FREE) * device.free_memory())
     free = psutil.virtual_memory().available
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # no container, or none with a limit

@@ -78,11 +78,11 @@ def test_tall_matrices(random, dtype, rows, count):
 
 
 def test_tall_matrices_are_cut_only_where_a_gpu_has_too_little_to_do():
-    assert products._stretches(2**20, 64, 64) == 256
-    assert products._stretches(2**20, 512, 512) == 16
-    assert products._stretches(1024, 512, 512) == 4  # 256 rows each
-    assert products._stretches(1024, 2**12, 2**12) == 1
-    assert products._stretches(100, 64, 0) == 1
+    assert products.stretches(2**20, 64, 64) == 256
+    assert products.stretches(2**20, 512, 512) == 16
+    assert products.stretches(1024, 512, 512) == 4  # 256 rows each
+    assert products.stretches(1024, 2**12, 2**12) == 1
+    assert products.stretches(100, 64, 0) == 1
 
 
 @pytest.mark.parametrize(

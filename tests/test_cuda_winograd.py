@@ -67,7 +67,7 @@ def errors(random, shape, outputs, dtype):
 class TestMatrices:
     """What the kernels make of unit vectors, against the polynomials that the points define."""
 
-    def launch(self, name, images, shape, *arguments):
+    def launch(self, name, images, shape):
         """Return what a kernel makes, (36, ...), of images of one channel, whose tiles are all asked for."""
         numbers = device.empty(shape, "float64")
         winograd._launch_tiles(name, images, 0, shape[1], images, None, numbers)
@@ -84,28 +84,28 @@ class TestMatrices:
         """V_n: its rows evaluate a polynomial of n coefficients at the points."""
         return np.array([[point**k for k in range(n)] for point in POINTS] + [[0] * (n - 1) + [1]], float)
 
-    def products(self):
+    def lagrange(self):
         """Return for each point the coefficients of the product of t - p over the other points p, and its value."""
-        coefficients, values = [], []
+        rows, values = [], []
         for point in [*POINTS, None]:
-            others = [other for other in POINTS if other != point]
-            polynomial = np.poly1d(np.poly1d([Fraction(1)]).coeffs.astype(object))
-            for other in others:
-                polynomial = np.polymul(polynomial, np.array([Fraction(1), -other], object))
-            lowest_first = list(np.asarray(polynomial)[::-1])
-            coefficients.append([float(c) for c in lowest_first] + [0.0] * (6 - len(lowest_first)))
-            values.append(1.0 if point is None else float(np.prod([point - other for other in others])))
-        return np.array(coefficients), np.array(values)
+            coefficients, value = [Fraction(1)], Fraction(1)  # the constant first
+            for other in POINTS:
+                if other != point:
+                    coefficients = [a - other * b for a, b in zip([0, *coefficients], [*coefficients, 0])]
+                    value *= 1 if point is None else point - other
+            rows.append(coefficients + [0] * (6 - len(coefficients)))
+            values.append(value)
+        return np.array(rows, float), np.array(values, float)
 
     def test_of_the_input(self):
         """Of 3x3 tiles the middle one's 6x6 pixels begin at pixel 3."""
         D = self.launch("winograd_input", self.unit_images(36, 12, offset=3), (36, 36 * 9, 1))
-        B_T, _ = self.products()
+        B_T, _ = self.lagrange()
         np.testing.assert_array_equal(D.reshape(36, 36, 9)[:, :, 4], np.kron(B_T, B_T))
 
     def test_of_the_kernel(self):
         w = device.asarray(np.eye(9).reshape(3, 3, 1, 9))
-        G = self.evaluation(3) / self.products()[1][:, None]
+        G = self.evaluation(3) / self.lagrange()[1][:, None]
         U = winograd._kernel_at_points(w, "float64").get().reshape(36, 9)
         np.testing.assert_allclose(U, np.kron(G, G), rtol=1e-15, atol=0)
         flipped = winograd._kernel_at_points(w, "float64", flip=True).get().reshape(36, 9)
@@ -126,19 +126,19 @@ class TestMatrices:
     def test_of_the_kernels_gradient(self):
         grad_U, grad_w = device.asarray(np.eye(36).reshape(36, 1, 36)), device.empty((3, 3, 1, 36), "float64")
         winograd._launch_pairs("winograd_kernel_gradient", grad_w, grad_U, grad_w, 36)
-        G = self.evaluation(3) / self.products()[1][:, None]
+        G = self.evaluation(3) / self.lagrange()[1][:, None]
         np.testing.assert_allclose(grad_w.get().reshape(9, 36), np.kron(G, G).T, rtol=1e-15, atol=0)
 
 
 @pytest.mark.parametrize(("shape", "outputs"), ODD_SHAPES)
 def test_there_and_back_as_the_textbook(random, shape, outputs, dtype):
-    assert max(errors(random, shape, outputs, dtype)) < TOLERANCE[dtype]
+    assert np.max(errors(random, shape, outputs, dtype)) < TOLERANCE[dtype]
 
 
 @pytest.mark.parametrize(("shape", "outputs"), [((1, 9, 10, 2), 2), ((3, 5, 3, 1), 3), ((2, 4, 4, 9), 20)])
 def test_in_several_pieces(random, small_pieces, shape, outputs):
     assert len(winograd.pieces(shape, shape[3] + outputs)) > 1
-    assert max(errors(random, shape, outputs, "float64")) < TOLERANCE["float64"]
+    assert np.max(errors(random, shape, outputs, "float64")) < TOLERANCE["float64"]
 
 
 def test_bias_relu_and_mask(random, dtype):

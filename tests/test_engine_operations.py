@@ -138,6 +138,23 @@ def test_empty_images(random, name, shape, platform):
     assert grad_x.shape == shape
 
 
+@pytest.mark.parametrize("name", OPERATIONS)
+@pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
+def test_any_size(random, name, platform):
+    """Nobody reads or writes where he should not, which the emulator would see, and nothing is left out."""
+    smallest = 1 if name == "style_loss" else 0
+    for _ in range(30):
+        sides = random.integers(smallest, [4, 10, 10])
+        shape = (
+            *map(int, sides),
+            3 if name == "preprocess" else int(random.choice([smallest, 1, 2, 31, 33, 130, 257])),
+        )
+        inputs = arguments(random, name, shape, "float64")
+        grad_y = upstream(random, name, inputs, "float64")
+        for actual, wanted in zip(run(platform, name, inputs, grad_y), textbooks(name, inputs, grad_y)):
+            np.testing.assert_allclose(actual, wanted, rtol=1e-11, atol=1e-11 * np.max(np.abs(wanted), initial=0))
+
+
 WRONG = [(1, 8, 6, 3), (3, 8, 6, 3), (2, 4, 6, 3), (2, 12, 6, 3), (2, 8, 4, 3), (2, 8, 10, 3), (2, 8, 6, 1), (8, 6, 3)]
 
 
@@ -286,6 +303,7 @@ def test_engines_are_complete(one):
 
 
 @pytest.mark.parametrize("name", TO_VERIFY)
+@pytest.mark.parametrize("platform", ["cpu", "emulated", platforms.GPU], indirect=True)
 def test_the_gradient_checker_finds_nothing_wrong(name, platform):
     if not hasattr(platform.engine, module_name(name)):
         pytest.skip(f"the engine {platform.engine.name} has no {name} of its own")

@@ -8,7 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from functools import wraps
 
 import numpy as np
@@ -18,8 +18,8 @@ from scratchnst import memory
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.engine import Engine, cpu, cuda
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability, products
-from scratchnst.engine.select import AUTO, CPU, ENGINES, computing, on_threads, parse
+from scratchnst.engine.cuda import availability, device, products
+from scratchnst.engine.select import AUTO, CPU, EMULATED, ENGINES, computing, on_threads, parse
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective
 from scratchnst.stylize import stylize
@@ -57,7 +57,8 @@ def add(parser: argparse.ArgumentParser) -> None:
         "--memory-limit",
         type=memory_size,
         metavar="SIZE",
-        help="like 2G: large layers are computed in strips, and twice, until this is enough (all that is free)",
+        help="like 2G, on a GPU of its memory: large layers are computed in strips, and twice, until this is enough "
+        "(all that is free)",
     )
     group.add_argument("--dry-run", action="store_true", help="tell how much memory and time it would take, and stop")
 
@@ -93,9 +94,26 @@ def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argp
             engine = stack.enter_context(computing(arguments.engine, arguments.device, complain))
             stack.enter_context(_convolving(engine, arguments.convolution))
             stack.enter_context(_precision(engine, arguments))
-            return run(arguments, engine)
+            stack.enter_context(device.memory_limit(arguments.memory_limit) if engine is cuda else nullcontext())
+            try:
+                return run(arguments, engine)
+            except MemoryError as error:
+                raise out_of_memory(error) from error
 
     return as_asked_run
+
+
+def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -> UserError:
+    """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
+    cupy = sys.modules.get("cupy")
+    if cupy is None or not isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+        return UserError("there is not enough memory for this; choose a smaller --size.")
+    taken, free = device.memory_in_use(), device.free_memory()
+    promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
+    return UserError(
+        f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
+        "free; choose a smaller --size, or a --memory-limit below their sum, with which layers are computed in strips."
+    )
 
 
 def complain(problem: str) -> None:
@@ -137,7 +155,7 @@ def record(objective: Objective) -> dict:
     entry = {
         "engine": engine.name,
         **(availability.describe() if engine is cuda else {"device": CPU}),
-        "precision": products.current_precision() if engine is cuda and objective.dtype == "float32" else objective.dtype,
+        "precision": "tf32" if engine is cuda and products.current_precision() == "tf32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
@@ -160,17 +178,19 @@ def memory_size(text: str) -> int:
     return int(size)
 
 
-def check_room(height: int, width: int, arguments: argparse.Namespace) -> None:
+def check_room(height: int, width: int, engine: Engine, arguments: argparse.Namespace) -> None:
     """Raise a UserError if not even the vectors of the optimiser fit into memory, before large arrays are made."""
-    needed = memory.vectors(height * width * 3, arguments.optimizer, arguments.bounded) + memory.resident()
-    limit = _limit(arguments)
+    there = memory.where_vectors_are(engine, arguments.optimizer)
+    needed = memory.vectors(height * width * 3, arguments.optimizer, arguments.bounded) + memory.resident(there)
+    limit = memory.limit(there) if there is not engine else _limit(engine, arguments)
     if needed > limit:
-        raise UserError(memory.too_large(height, width, needed, arguments.optimizer, limit))
+        raise UserError(memory.too_large(height, width, needed, arguments.optimizer, limit, there))
 
 
 def fit(objective: Objective, arguments: argparse.Namespace) -> memory.Estimate:
     """Let `objective` go the fastest way that memory allows, or raise a UserError."""
-    return memory.fit(objective, arguments.optimizer, _limit(arguments), arguments.bounded)
+    limit = _limit(objective.network.engine, arguments)
+    return memory.fit(objective, arguments.optimizer, limit, arguments.bounded)
 
 
 def describe(estimate: memory.Estimate) -> str:
@@ -188,19 +208,28 @@ def outlook(
     (height, width), _ = scales[-1]
     objective = objective_at(height, width)
     estimate = fit(objective, arguments)
-    pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
-    seconds = _seconds_per_pixel(objective, arguments) * pixels
-    count = threads.count()
+    engine = objective.network.engine
     sizes = ", ".join(f"{width}x{height} ({iterations} iterations)" for (height, width), iterations in scales)
     return (
         f"size    {sizes}\n"
-        f"memory  {describe(estimate)}; the limit is {memory.in_words(_limit(arguments))}\n"
-        f"time    about {_in_words(seconds)} on {count} thread{'' if count == 1 else 's'}"
+        f"memory  {describe(estimate)}; the limit is {memory.in_words(_limit(engine, arguments))}\n"
+        f"time    {_time(objective, scales, arguments)}"
     )
 
 
-def _limit(arguments):
-    return memory.limit() if arguments.memory_limit is None else arguments.memory_limit
+def _limit(engine, arguments):
+    return memory.limit(engine) if arguments.memory_limit is None else arguments.memory_limit
+
+
+def _time(objective, scales, arguments):
+    """Say how long a run will take, and on what."""
+    count, where = threads.count(), availability.describe() if objective.network.engine is cuda else {}
+    if where.get("device") == EMULATED:
+        return "far more than on the CPU: a GPU is emulated"
+    pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
+    seconds = _seconds_per_pixel(objective, arguments) * pixels
+    there = f"{where['device']}, {where['gpu']}" if where else f"{count} thread{'' if count == 1 else 's'}"
+    return f"about {_in_words(seconds)} on {there}"
 
 
 def _seconds_per_pixel(objective, arguments):

@@ -81,8 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.mutants:
         _refuse_with_mutants(arguments)
         return _run_mutants(arguments)
-    where = arguments.device or AUTO
-    with computing(arguments.engine or (None if arguments.device else "textbook"), where, computation.complain) as engine:
+    engine_name = arguments.engine or (None if arguments.device else textbook.name)
+    with computing(engine_name, arguments.device or AUTO, computation.complain) as engine:
         return _check(arguments, engine)
 
 

@@ -24,6 +24,7 @@ from scratchnst.cli import computation
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
+from scratchnst.memory import Estimate
 from scratchnst.network import Network
 from scratchnst.objective import Objective
 from scratchnst.scales import StylizedByScales, automatic_scales, scale_shapes, share_iterations, stylize_by_scales
@@ -95,7 +96,7 @@ def fit(picture: np.ndarray, network: Network, layers: Iterable[str], arguments:
         If a layer is unknown, the picture too small for the deepest, or memory too small for the picture.
     """
     layers = list(layers)
-    computation.check_room(*images.fitted_shape(picture, arguments.size), arguments)
+    computation.check_room(*images.fitted_shape(picture, arguments.size), network.engine, arguments)
     picture = images.fit(picture, arguments.size)
     network.check_layers(layers)
     network.check_size(picture.shape[0], picture.shape[1], layers)
@@ -150,12 +151,14 @@ def run(
 ) -> int:
     """Optimise scale after scale, write the picture and its record, and return the exit status."""
     settings: list[dict] = []  # as resolved at each scale
+    estimates: list[Estimate] = []  # of memory
     reporter.scales = share_iterations(arguments.iterations, shapes)
 
     def begin_scale(height, width):
         reporter.begin_scale()
         objective = objective_at(height, width)
         estimate = computation.fit(objective, arguments)
+        estimates.append(estimate)
         if objective.largest_strip < math.inf:
             reporter.say(f"memory: {computation.describe(estimate)}")
         settings.append(settings_of(objective))
@@ -181,18 +184,21 @@ def run(
             show(progress)
             save_stage(progress)
 
-        result = stylize_by_scales(
-            begin_scale,
-            shapes,
-            init,
-            iterations=arguments.iterations,
-            optimizer=arguments.optimizer,
-            seed=arguments.seed,
-            bounded=arguments.bounded,
-            margin=arguments.margin,
-            on_step=on_step,
-            on_evaluation=write_log,
-        )
+        try:
+            result = stylize_by_scales(
+                begin_scale,
+                shapes,
+                init,
+                iterations=arguments.iterations,
+                optimizer=arguments.optimizer,
+                seed=arguments.seed,
+                bounded=arguments.bounded,
+                margin=arguments.margin,
+                on_step=on_step,
+                on_evaluation=write_log,
+            )
+        except MemoryError as error:
+            raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
     with _uninterrupted():
         images.save(arguments.output, result.image)
         record = json.dumps(_record(settings[len(result.scales) - 1], result, arguments), indent=2, allow_nan=False)

@@ -242,6 +242,7 @@ def declared(declaration: str) -> tuple[str, Callable]:
                 named[key] = value
         return positional, named
 
+    sort.__signature__ = signature  # type: ignore[attr-defined]
     return name, sort
 
 
@@ -303,6 +304,7 @@ def _method(declaration: str) -> None:
     def method(self, *arguments, **keywords):
         return computed(getattr(self.host, name), *sort(*arguments, **keywords))
 
+    method.__signature__ = inspect.signature(sort)  # type: ignore[attr-defined]
     setattr(ndarray, name, method)
 
 

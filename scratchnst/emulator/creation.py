@@ -63,6 +63,11 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
     np.copyto(our_array(dst).host, operand(src), casting, True if where is None else inside(where))
 
 
+def shape(a: Any) -> tuple[int, ...]:
+    """Return the shape of an array or a number."""
+    return a.shape if isinstance(a, ndarray) else np.shape(a)
+
+
 def shares_memory(a: ndarray, b: ndarray, max_work: Any = None) -> bool:
     """Tell whether two arrays have numbers in common."""
     return np.shares_memory(our_array(a).host, our_array(b).host)

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import time
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, ClassVar
 
-from scratchnst.emulator import compiler as _compiler
 from scratchnst.emulator import cublas, launch
-from scratchnst.emulator import memory as _memory
 from scratchnst.emulator.arrays import MemoryPointer
+from scratchnst.emulator.compiler import CompileException
+from scratchnst.emulator.memory import CAPACITY, MemoryPool, OutOfMemoryError, pool
 
-__all__ = ["Device", "Event", "MemoryPointer", "MemoryPool", "Stream", "cublas"]
+__all__ = [  # what CuPy has as well
+    *("Device", "Event", "MemoryPointer", "MemoryPool", "Stream", "compiler", "cublas", "device", "driver"),
+    *("get_current_stream", "get_elapsed_time", "is_available", "memory", "runtime", "stream"),
+]
 
-MemoryPool = _memory.MemoryPool
 VERSION = 13000  # of driver and runtime
 COMPUTE_CAPABILITY = 7, 5
 
@@ -21,9 +23,14 @@ COMPUTE_CAPABILITY = 7, 5
 class CUDARuntimeError(RuntimeError):
     """Stands for ``cupy.cuda.runtime.CUDARuntimeError``."""
 
-    def __init__(self, status: int, text: str):
+    TEXTS: ClassVar = {
+        101: "cudaErrorInvalidDevice: invalid device ordinal",
+        400: "cudaErrorInvalidResourceHandle: invalid resource handle",
+    }
+
+    def __init__(self, status: int):
         self.status = status
-        super().__init__(text)
+        super().__init__(self.TEXTS[status])
 
 
 def is_available() -> bool:
@@ -55,7 +62,7 @@ class runtime:
         major, minor = COMPUTE_CAPABILITY
         return {
             "name": b"emulated GPU",
-            "totalGlobalMem": _memory.CAPACITY,
+            "totalGlobalMem": CAPACITY,
             "sharedMemPerBlock": 48 << 10,
             "maxThreadsPerBlock": launch.LARGEST_BLOCK[0],
             "warpSize": 32,
@@ -71,7 +78,7 @@ class runtime:
     @staticmethod
     def memGetInfo() -> tuple[int, int]:
         """Return how many bytes are free, and how many there are."""
-        return _memory.CAPACITY - _memory.pool.total_bytes(), _memory.CAPACITY
+        return CAPACITY - pool.total_bytes(), CAPACITY
 
     @staticmethod
     def driverGetVersion() -> int:
@@ -88,7 +95,7 @@ class runtime:
 
 def _check_device(device: int) -> None:
     if device != 0:
-        raise CUDARuntimeError(101, "cudaErrorInvalidDevice: invalid device ordinal")
+        raise CUDARuntimeError(101)
 
 
 class Device:
@@ -156,10 +163,10 @@ class Stream:
     """Stands for ``cupy.cuda.Stream``."""
 
     null: Stream
-    ptr, done = 0, True
+    done = True
 
     def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False):
-        pass
+        self.ptr = 0
 
     def __enter__(self) -> Stream:
         return self
@@ -192,14 +199,12 @@ def get_current_stream() -> Stream:
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
     """Return the milliseconds between two events."""
     if start_event.seconds is None or end_event.seconds is None:
-        raise CUDARuntimeError(400, "cudaErrorInvalidResourceHandle: invalid resource handle")
+        raise CUDARuntimeError(400)
     return 1000 * (end_event.seconds - start_event.seconds)
 
 
 device = SimpleNamespace(Device=Device, get_cublas_handle=cublas.get_cublas_handle)
 driver = SimpleNamespace(CUDADriverError=launch.CUDADriverError)
-compiler = SimpleNamespace(CompileException=_compiler.CompileException)
+compiler = SimpleNamespace(CompileException=CompileException)
 stream = SimpleNamespace(Stream=Stream, Event=Event, get_elapsed_time=get_elapsed_time)
-memory = SimpleNamespace(
-    OutOfMemoryError=_memory.OutOfMemoryError, MemoryPointer=MemoryPointer, MemoryPool=_memory.MemoryPool
-)
+memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError, MemoryPointer=MemoryPointer, MemoryPool=MemoryPool)

@@ -9,13 +9,13 @@ import ctypes
 import threading
 from collections.abc import Iterable
 from itertools import combinations
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
 from scratchnst.emulator import memory
 from scratchnst.emulator.arrays import ndarray
-from scratchnst.emulator.compiler import Kernel, Parameter, is_sanitizing
+from scratchnst.emulator.compiler import Kernel, Parameter, compile, is_sanitizing
 
 LARGEST_GRID = 2**31 - 1, 2**16 - 1, 2**16 - 1  # blocks
 LARGEST_BLOCK = 1024, 1024, 64  # threads
@@ -28,11 +28,16 @@ _lock = threading.Lock()  # the kernels of a library share their fibers
 
 
 class CUDADriverError(RuntimeError):
-    """Stands for ``cupy.cuda.driver.CUDADriverError``: the launch itself is refused."""
+    """Stands for ``cupy.cuda.driver.CUDADriverError``: a launch that is refused."""
 
-    def __init__(self, status: int, text: str):
+    TEXTS: ClassVar = {
+        1: "CUDA_ERROR_INVALID_VALUE: invalid argument",
+        500: "CUDA_ERROR_NOT_FOUND: named symbol not found",
+    }
+
+    def __init__(self, status: int):
         self.status = status
-        super().__init__(text)
+        super().__init__(self.TEXTS[status])
 
 
 class KernelFault(Exception):
@@ -78,7 +83,7 @@ class Function:
         threads = block[0] * block[1] * block[2]
         sizes, largest = (*grid, *block, threads), (*LARGEST_GRID, *LARGEST_BLOCK, self.kernel.most_threads)
         if any(size > most for size, most in zip(sizes, largest)):
-            raise CUDADriverError(1, "CUDA_ERROR_INVALID_VALUE: invalid argument")
+            raise CUDADriverError(1)
 
     def _place(self, position):
         return f"{self.name}, argument {position} ({self.kernel.parameters[position].name})"
@@ -187,3 +192,21 @@ def _check_type(place: str, parameter: Parameter, value: Any) -> None:
             raise KernelFault(f"{place}: its numbers do not lie one after the other in memory")
     elif not (isinstance(value, np.uint64) and value == 0):
         raise KernelFault(f"{place} is a pointer: give an array or numpy.uint64(0)")
+
+
+class RawModule:
+    """Stands for ``cupy.RawModule``: the kernels of a source."""
+
+    def __init__(self, code: str, *, options: tuple[str, ...] = (), backend: str = "nvrtc"):
+        if not isinstance(options, tuple):
+            raise TypeError("options must be a tuple")
+        self.code, self.options = code, options
+
+    def compile(self, log_stream: Any = None) -> None:
+        compile(self.code, self.options)
+
+    def get_function(self, name: str) -> Function:
+        kernels = compile(self.code, self.options)
+        if name not in kernels:
+            raise CUDADriverError(500)
+        return Function(kernels[name])

@@ -1,7 +1,8 @@
 """Engines: the operations of `scratchnst.ops` under the same names, each engine in its own way.
 
 An engine is a module.  `scratchnst.engine.textbook` has the operations as they stand in the textbook, the judge of all
-others; `scratchnst.engine.cpu` has them fast.  `scratchnst.engine.sketch` tells how much memory these two would take.
+others; `scratchnst.engine.cpu` has them fast; `scratchnst.engine.cuda` has them on a GPU.  `scratchnst.engine.sketch`
+tells how much memory they would take.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ class Engine(Protocol):
     Every operation is a module with ``forward`` and ``backward`` that keeps the contract of `scratchnst.ops`.  The
     convolutions have ``backward_input`` and ``backward_parameters`` besides, and begin their cache with their input x,
     which ``backward_parameters`` alone needs: who wants no gradient of the parameters puts None in its place, and x is
-    free to go.
+    free to go.  The value of a loss is a float or, of an engine that computes on a GPU, an array there without
+    dimensions, float64: whoever makes a number of it waits for the GPU.
     """
 
     name: str

@@ -30,8 +30,8 @@ def computing(
     Parameters
     ----------
     engine : a name of `ENGINES`; None is the device's own, "cpu" or "cuda"
-    where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine needs,
-        and without an engine a GPU that computes, if there is one, else the CPU
+    where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine
+        needs, and without an engine a GPU that computes, if there is one, else the CPU
     tell : called with the reason, a sentence, where "auto" falls back to the CPU although CuPy is installed
 
     Raises

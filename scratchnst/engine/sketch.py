@@ -2,7 +2,8 @@
 
 The network and the objective run with such an engine as with any other, so what they keep, and when they let it go, is
 not told a second time here.  Only what an operation allocates is: its result, its cache, and the workspace that it has
-while it runs.  `Cpu` sketches `scratchnst.engine.cpu`, `Textbook` `scratchnst.engine.textbook`.
+while it runs.  `Cpu` sketches `scratchnst.engine.cpu`, `Textbook` `scratchnst.engine.textbook`, and `Cuda`
+`scratchnst.engine.cuda`, of which it tells the GPU's memory.
 """
 
 from __future__ import annotations
@@ -16,6 +17,9 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cpu import conv2d, patches, winograd
+from scratchnst.engine.cuda import conv2d as cuda_conv2d
+from scratchnst.engine.cuda import products
+from scratchnst.engine.cuda import winograd as cuda_winograd
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -103,7 +107,7 @@ class Cpu:
 
     def __init__(self):
         self.ledger = Ledger()
-        self.kept: dict[int, Sketch] | None = None  # what a session keeps of kernels, by the id of the kernel
+        self.kept: dict[Any, Sketch] | None = None  # what a session keeps of kernels, by the id of the kernel
         self.preprocess = _operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
         self.conv2d = _operation(self._conv2d, backward_input=self._conv2d_back)
         self.conv2d_relu = _operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
@@ -212,9 +216,49 @@ class Textbook(Cpu):
         return grad_x
 
 
+class Cuda(Cpu):
+    """The operations of `scratchnst.engine.cuda`, whose workspaces go back to CuPy's pool with the end of each.
+
+    For VGG19 down to conv5_1 at 4096x4096 pixels, float32, with our own L-BFGS, this adds up to an estimate of
+    22 GB, the weights, targets and vectors of the optimiser included, or of 12 GB in strips of 512 MB.  No GPU has
+    confirmed it yet; the emulator's account of small images does.
+    """
+
+    name = "cuda"
+
+    def _convolve(self, x, w, back=False, relu=False):
+        kernel = patches.flipped(w).shape if back else w.shape
+        y = x.like((*x.shape[:3], kernel[3]))
+        positive = y.like(dtype=bool) if relu else None
+        workspace = cuda_conv2d.WAYS[cuda_conv2d.choose(x.shape, kernel)].workspace(x.shape, kernel)
+        if self.kept is not None and cuda_winograd.KERNEL in workspace:
+            U = workspace.pop(cuda_winograd.KERNEL)
+            if (id(w), back) not in self.kept:
+                self.kept[id(w), back] = x.like((U,))
+        self.ledger.borrow(sum(workspace.values()) * x.dtype.itemsize)
+        return (y, positive) if relu else y
+
+    def _conv2d_relu(self, x, w, b):
+        y, positive = self._convolve(x, w, relu=True)
+        return y, (x, w, positive)
+
+    def _preprocess(self, x, *_):
+        return x.like(), None
+
+    def _gram(self, x):
+        count, height, width, channels = x.shape
+        stretches = products.stretches(height * width, channels, channels)
+        self.ledger.borrow((stretches + 1) * channels**2 * x.dtype.itemsize if stretches > 1 else 0)
+        return x.like((count, channels, channels)), x
+
+    def _style_loss(self, F, A):
+        G, _ = self._gram(F)
+        return 0.0, (F, G.like())
+
+
 def of(name: str) -> Cpu:
     """Return the sketch of the engine called `name`."""
-    return {"cpu": Cpu, "textbook": Textbook}[name]()
+    return {"cpu": Cpu, "textbook": Textbook, "cuda": Cuda}[name]()
 
 
 def _operation(forward: Callable, **others: Callable) -> Any:

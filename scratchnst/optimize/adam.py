@@ -36,7 +36,8 @@ def adam(
 ) -> Result:
     """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
-    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `rate` is about the size of a step, one number or a function of the step's number t.
+    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `rate` is about the size of a step, one number
+    or a function of the step's number t.
     The loss of a Result is that at its x: one evaluation more than iterations.  Adam has no line search, so
     single steps may go up.
     """

@@ -45,11 +45,11 @@ def choose(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
 
 def takes(way: str, shape: tuple[int, ...], kernel: tuple[int, ...]) -> bool:
     """Return whether this way can convolve images of `shape` with a `kernel`; the definition always can."""
-    if way == "naive":
-        return True
-    if 0 in (*shape, *kernel):
-        return False
-    return tiled.fits(kernel) if way == "tiled" else way in WAYS and list(kernel[:2]) == [3, 3]
+    if way == "naive" or 0 in (*shape, *kernel):
+        return way == "naive"
+    if way == "tiled":
+        return tiled.fits(kernel)
+    return list(kernel[:2]) == [3, 3] and shape[2] * max(kernel[2:]) <= winograd.LONGEST_ROW
 
 
 @contextmanager

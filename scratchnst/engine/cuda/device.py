@@ -67,3 +67,31 @@ def observed(observer: Observer) -> Iterator[None]:
         yield
     finally:
         _observer.reset(token)
+
+
+def memory_in_use() -> int:
+    """Return the bytes of the GPU's memory that arrays of this process take."""
+    return library().get_default_memory_pool().used_bytes()
+
+
+def free_memory() -> int:
+    """Return the bytes that are left: what the GPU has free, and what CuPy keeps of arrays that are gone."""
+    free, _ = library().cuda.runtime.memGetInfo()
+    return free + library().get_default_memory_pool().free_bytes()
+
+
+def release_memory() -> None:
+    """Give back what CuPy keeps of arrays that are gone."""
+    library().get_default_memory_pool().free_all_blocks()
+
+
+@contextmanager
+def memory_limit(size: int | None) -> Iterator[None]:
+    """Let arrays take `size` bytes at most within the block, None: all there are; beyond it a MemoryError is raised."""
+    pool = library().get_default_memory_pool()
+    before = pool.get_limit()
+    pool.set_limit(size=before if size is None else size)
+    try:
+        yield
+    finally:
+        pool.set_limit(size=before)

@@ -105,7 +105,7 @@ def multiply_tall(a: Array, b: Array) -> Array:
     """
     if a.ndim != 3 or b.ndim != 3 or a.shape[:2] != b.shape[:2]:
         raise ValueError(f"stacks of {a.shape} and {b.shape} cannot be multiplied")
-    count = _stretches(a.shape[1], a.shape[2], b.shape[2])
+    count = stretches(a.shape[1], a.shape[2], b.shape[2])
     if count == 1:
         return multiply(a, b, transpose_a=True)
     product = device.empty((len(a), a.shape[2], b.shape[2]), a.dtype)
@@ -119,11 +119,11 @@ def _multiply_stretches(a, b, count, product):
     length = len(a) // count
     together = count * length
     stack_a, stack_b = (matrix[:together].reshape(count, length, matrix.shape[1]) for matrix in (a, b))
-    product[...] = multiply(stack_a, stack_b, transpose_a=True).sum(axis=0)
+    multiply(stack_a, stack_b, transpose_a=True).sum(axis=0, out=product)
     multiply(a[None, together:], b[None, together:], product[None], transpose_a=True, accumulate=True)
 
 
-def _stretches(rows, m, n):
+def stretches(rows: int, m: int, n: int) -> int:
     """Return into how many stretches to cut the rows of a product (m, n)."""
     pieces = -(-m // PIECE_OF_PRODUCT) * -(-n // PIECE_OF_PRODUCT)
     return max(1, min(ENOUGH_PIECES // max(1, pieces), rows // FEWEST_ROWS))

@@ -32,12 +32,12 @@ __device__ __forceinline__ void transform_input(real* d, int step)
 {
     real d0 = d[0], d1 = d[step], d2 = d[2 * step], d3 = d[3 * step], d4 = d[4 * step], d5 = d[5 * step];
     real even = d4 - d2, odd = d3 - d1;
-    d[0] = (d0 - d2) + THREE_HALVES * odd + even;                         // d0 - 3/2 d1 - 2 d2 + 3/2 d3 + d4
-    d[step] = (even + odd) + THREE_HALVES * (d3 + d2);                    // -d1 + 1/2 d2 + 5/2 d3 + d4
-    d[2 * step] = (even - odd) + THREE_HALVES * (d3 - d2);                // d1 - 5/2 d2 + 1/2 d3 + d4
-    d[3 * step] = even + 2 * odd;                                         // -2 d1 - d2 + 2 d3 + d4
-    d[4 * step] = even - HALF * odd;                                      // 1/2 d1 - d2 - 1/2 d3 + d4
-    d[5 * step] = (d5 - d3) + THREE_HALVES * even - odd;                  // d1 - 3/2 d2 - 2 d3 + 3/2 d4 + d5
+    d[0] = (d0 - d2) + THREE_HALVES * odd + even;                       // d0 - 3/2 d1 - 2 d2 + 3/2 d3 + d4
+    d[step] = (even + odd) + THREE_HALVES * (d3 + d2);                  // -d1 + 1/2 d2 + 5/2 d3 + d4
+    d[2 * step] = (even - odd) + THREE_HALVES * (d3 - d2);              // d1 - 5/2 d2 + 1/2 d3 + d4
+    d[3 * step] = even + 2 * odd;                                       // -2 d1 - d2 + 2 d3 + d4
+    d[4 * step] = even - HALF * odd;                                    // 1/2 d1 - d2 - 1/2 d3 + d4
+    d[5 * step] = (d5 - d3) + THREE_HALVES * even - odd;                // d1 - 3/2 d2 - 2 d3 + 3/2 d4 + d5
 }
 
 // Three weights w -> their values at the points, times the fractions: G w.
@@ -191,8 +191,8 @@ extern "C" __global__ void winograd_gradient(const real* __restrict__ grad_y, co
     write_points(numbers, grad_M, tile, tiles, channel, channels);
 }
 
-// y = A^T M A of `tiles` tiles, plus the bias b, if there is one.  If `positive` is given, y is rectified, and
-// positive says where it is above 0.  Of the last tiles only what lies within y (N, height, width, channels) is written.
+// y = A^T M A of `tiles` tiles, plus the bias b, if there is one.  If `positive` is given, y is rectified, and positive
+// says where it is above 0.  Of tiles at the edge only what lies within y (N, height, width, channels) is written.
 extern "C" __global__ void winograd_output(const real* __restrict__ M, const real* __restrict__ b, real* __restrict__ y,
                                            unsigned char* __restrict__ positive, int first, int tiles, int down,
                                            int across, int height, int width, int channels)
@@ -231,8 +231,8 @@ extern "C" __global__ void winograd_output(const real* __restrict__ M, const rea
         }
 }
 
-// U = G w G^T, for each of the count = C K pairs of channels of a kernel w (3, 3, C, K), a thread each; U is (36, C, K).
-// If `flip`, that of the kernel turned by 180 degrees, with which dL/dx is convolved.
+// U = G w G^T, (36, C, K), of a kernel w (3, 3, C, K), a thread for each of the count = C K pairs of channels.  If
+// `flip`, of the kernel turned by 180 degrees, with which dL/dx is convolved.
 extern "C" __global__ void winograd_kernel(const real* __restrict__ w, real* __restrict__ U, int count, int flip)
 {
     int pair = blockIdx.x * blockDim.x + threadIdx.x;

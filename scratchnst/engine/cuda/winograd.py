@@ -1,43 +1,47 @@
 """Convolution, rung 3: Winograd's F(4x4, 3x3), a quarter of the multiplications.
 
-`scratchnst.engine.cpu.winograd` derives it, and equations (d) to (g) are that module's.  Here it is three steps, each
-for as many tiles as fit into a piece of memory::
+`scratchnst.engine.cpu.winograd` derives it, and equations (e) and (g) are that module's.  Here it is three steps, for
+as many tiles at once as fit into a piece of memory::
 
     D = B^T d B          a kernel, winograd.cu
     M = D U              36 products of matrices in one call of cuBLAS
     y = A^T M A          a kernel, with bias and ReLU
 
 U = G w G^T is made by a kernel too, and kept in a session; so is that of the flipped kernel, with which dL/dx is
-convolved.  Where a ReLU was masked, the way back applies the mask to what the first step reads.  For dL/dw, equation
-(g), the products of transposed D with dL/dM are added up.
+convolved.  Where there was a ReLU, the way back applies its mask to what the first step reads.  For dL/dw the products
+of D, transposed, with dL/dM are added up, piece by piece.
 
-What limits it, on paper, for a tile of 4x4 pixels, C channels that come and K that go, in float32:
+What limits it.  This is arithmetic on paper with data sheets, in float32; times are for a benchmark to tell.
 
-* The first kernel reads 64 C bytes and writes 144 C (each pixel is read for up to four tiles, by neighbours in a block
-  or soon after, from a cache); the last reads 144 K, writes 64 K, and 16 K for the ReLU's mask.  Per byte that is an
-  operation at most.  A GPU has memory for a tenth of that, so the memory's bandwidth is the limit.  Threads of a warp
-  read and write 128 bytes side by side, a thread has 36 reads under way at once, and thousands of threads run: enough
-  bytes are on their way without vector loads, float4, which would want four times the registers.
-* The products read D, write M, and take 72 C K operations: C K / (2 (C + K)) operations a byte, 16 for 64 channels and
-  128 for 512.  A GPU turns from waiting for memory to waiting for its arithmetic at 14 (H200: 67 teraflops, 4.8 TB/s)
-  or 25 (T4: 8.1 teraflops, 0.32 TB/s).  Only with 64 channels the memory matters; TF32 is for the others.
+* The first kernel reads 16 C numbers for a tile (each up to four times, but then from a cache: neighbouring tiles are
+  neighbours in a block, or soon follow) and writes 36 C; the last reads 36 K, and writes 16 K and as many bytes for
+  the ReLU's mask.  That is less than an operation a byte, of which GPUs do ten and more: memory is the limit, and what
+  counts is to keep it busy.  Threads of a warp read and write 128 bytes side by side; each has 36 reads under way at
+  once; some 600 fit on a multiprocessor: 90 KB on their way, where 40 would do for an H200.  Vectors like float4 would
+  not carry more, and take four times the registers.
+* The products read D, write M, and take 72 C K operations a tile: C K / (2 (C + K)) a byte, 16 for 64 channels, 128
+  for 512.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25 (T4: 8.1 and 0.32), or,
+  with TF32, 103 (H200: 495): but for 64 channels arithmetic is the limit in float32, and with TF32 that of 512 alone.
 
-VGG19 with an image of 512x512 pixels, one way, D and M together as many bytes as given::
+VGG19 with an image of 512x512 pixels, one way, operations of the products, and bytes::
 
-    layer      channels     pixels   tiles    operations of products    D and M    x and y    U
-    conv1_2    64 -> 64     512      16384     4.8 G                    302 MB     134 MB     0.6 MB
-    conv2_1    64 -> 128    256       4096     2.4 G                    113 MB      50 MB     1.2 MB
-    conv2_2    128 -> 128   256       4096     4.8 G                    151 MB      67 MB     2.4 MB
-    conv3_1    128 -> 256   128       1024     2.4 G                     57 MB      25 MB     4.7 MB
-    conv3_2-4  256 -> 256   128       1024     4.8 G each                75 MB      34 MB     9.4 MB
-    conv4_1    256 -> 512    64        256     2.4 G                     28 MB      13 MB    18.9 MB
-    conv4_2-4  512 -> 512    64        256     4.8 G each                38 MB      17 MB    37.7 MB
-    conv5_1    512 -> 512    32         64     1.2 G                      9 MB       4 MB    37.7 MB
+    layer      channels     pixels   tiles    operations    D and M    x and y    U
+    conv1_2    64 -> 64     512      16384    4.8 G         302 MB     134 MB     0.6 MB
+    conv2_1    64 -> 128    256       4096    2.4 G         113 MB      50 MB     1.2 MB
+    conv2_2    128 -> 128   256       4096    4.8 G         151 MB      67 MB     2.4 MB
+    conv3_1    128 -> 256   128       1024    2.4 G          57 MB      25 MB     4.7 MB
+    conv3_2-4  256 -> 256   128       1024    4.8 G each     75 MB      34 MB     9.4 MB
+    conv4_1    256 -> 512    64        256    2.4 G          28 MB      13 MB    18.9 MB
+    conv4_2-4  512 -> 512    64        256    4.8 G each     38 MB      17 MB    37.7 MB
+    conv5_1    512 -> 512    32         64    1.2 G           9 MB       4 MB    37.7 MB
 
-Pieces.  D and M of a piece have at most `NUMBERS` numbers, 256 MB in float32, whatever the image's size.  Pieces that
-stay in the L2 cache would spare most of their way through memory: 50 MB on an H200, so ten pieces of conv1_2, but 4 MB
-on a T4.  But a piece costs three calls from Python, some 10 microseconds each, and there is not more than that to gain
-in an H200's case; so pieces are large, and most layers above are one.
+In all 47 G operations, and 2.7 GB to and from memory if no cache helps, since D and M are written and read.  Even the
+last layer has 256 blocks of threads for an H200's 132 multiprocessors.
+
+Pieces.  D and M of a piece have at most `NUMBERS` numbers, 256 MB in float32, whatever the image's size.  Pieces of a
+tenth of that would stay in an H200's L2 cache, of 50 MB, and spare D and M most of their way through memory; a T4's, of
+4 MB, is too small for any.  But a piece costs three calls from Python, of 10 microseconds and more, in which memory
+moves 150 MB.  So pieces are large, and all layers above but conv1_2 are one.
 """
 
 from __future__ import annotations
