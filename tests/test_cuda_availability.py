@@ -144,6 +144,7 @@ NOT_FOUND = 'Failure finding "lib{0}.so.13 or lib{0}.so.12": No such file: lib{0
         ((products, "multiply"), ImportError(NOT_FOUND.format("cublasLt")), "cuBLAS, .* is missing .*: pip install"),
         ((relu, "forward"), CUDARuntimeError(209), "Accelerator 0, compute capability 9.0, does not run our kernels"),
         ((relu, "forward"), MemoryError("out of memory"), "has no memory left: end what else computes on it"),
+        ((products, "multiply"), CUDARuntimeError(2), "has no memory left"),
     ],
 )
 def test_a_gpu_that_does_not_compute(cupy, monkeypatch, where, error, sentence):

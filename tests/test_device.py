@@ -65,8 +65,10 @@ class TestChoice:
     @EMULATED
     @pytest.mark.parametrize("engine", [None, "cuda"])
     def test_emulated(self, engine):
-        with select.computing(engine, "emulated") as chosen:
+        told = []
+        with select.computing(engine, "emulated", told.append) as chosen:
             assert chosen is cuda
+            assert "slow" in told[0]
             assert type(chosen.zeros((1,), "float32")).__module__.startswith("scratchnst.emulator")
 
     @pytest.mark.parametrize("where", ["auto", "cuda", "cuda:1"])
@@ -140,14 +142,12 @@ class TestChoice:
             ["--device", "emulated", "--tf32", "--dtype", "float64"], "leaves float64 as it is", marks=EMULATED
         ),
         pytest.param(["--device", "emulated", "--convolution", "shifted"], "cuda does not convolve by", marks=EMULATED),
-        pytest.param(
-            ["--device", "emulated", "--memory-limit", "100K", "--quiet"], "of a GPU's memory with the", marks=EMULATED
-        ),
+        pytest.param(["--device", "emulated", "--memory-limit", "100K"], "of a GPU's memory with the", marks=EMULATED),
     ],
 )
 def test_bad_arguments(vgg, capsys, arguments, sentence):
     try:
-        status = main([*SMALL, *arguments])
+        status = main([*SMALL, "--quiet", *arguments])
     except SystemExit as error:
         status = error.code
     said = capsys.readouterr().err

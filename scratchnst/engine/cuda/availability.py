@@ -20,7 +20,7 @@ from scratchnst.engine.cuda import device, products, relu
 from scratchnst.errors import UserError
 
 INSTALL = "pip install 'scratchnst[cuda13]', or [cuda12] for a driver older than 580 (nvidia-smi tells)"
-INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100  # CUDA's numbers of the errors cudaErrorInsufficientDriver, cudaErrorNoDevice
+OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE = 2, 35, 100  # CUDA's numbers of errors: cudaErrorMemoryAllocation ...
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -149,7 +149,7 @@ def _explained(cupy: ModuleType, error: Exception, gpu: Gpu | None = None) -> Un
         return Unavailable(f"{what} is missing ({text})", INSTALL)
     if gpu is not None:
         capability = f"{gpu.name}, compute capability {gpu.compute_capability}"
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) or status == OUT_OF_MEMORY:
             return Unavailable(f"{capability}, has no memory left", "end what else computes on it")
         return Unavailable(
             f"{capability}, does not run our kernels ({text})",
