@@ -20,7 +20,9 @@ from scratchnst.emulator.compiler import Kernel, Parameter, compile, is_sanitizi
 LARGEST_GRID = 2**31 - 1, 2**16 - 1, 2**16 - 1  # blocks
 LARGEST_BLOCK = 1024, 1024, 64  # threads
 LEAST_GUARD, LARGEST_GUARD = 4096, 1 << 20  # bytes before an array and after it; as many as it has, within these bounds
-SENTINEL = 0x5A  # in each byte: as a float 1.5e16, as a double 1.1e127, finite and far too large
+# In each byte of a zone: as floats 1.5e16 to 1.8e25, as doubles 1.1e127 to 1.7e200, finite and far too large.  They
+# differ from buffer to buffer, for a thread beyond the ends of all arrays may copy a number from one zone into another.
+SENTINELS = range(0x5A, 0x6A)
 ALIGNMENT = 512  # bytes: where CuPy's arrays begin, and what starts inside of them begins as far beyond
 _PYTHONS: dict[Any, str] = {bool: "bool", int: "int64", float: "float64"}  # numbers, as CuPy passes them on
 order = "forward"  # or "reverse": which of the blocks, and of the threads of one, has the first turn
@@ -73,7 +75,9 @@ class Function:
             raise KernelFault(f"{self.name} takes {len(parameters)} arguments, not {len(values)}")
         for position, (parameter, value) in enumerate(zip(parameters, values)):
             _check_type(self._place(position), parameter, value)
-        buffers = [_Buffer(value.host) if isinstance(value, ndarray) else None for value in values]
+        buffers = [
+            _Buffer(one.host, SENTINELS[i % 16]) if isinstance(one, ndarray) else None for i, one in enumerate(values)
+        ]
         _share(buffers)
         self._check_overlap(buffers)
         self._run(grid, block, values, buffers)
@@ -130,8 +134,8 @@ class _Buffer:
     AddressSanitizer has guard zones of its own, around everything that is allocated.
     """
 
-    def __init__(self, array: np.ndarray):
-        self.array, self.size = array, array.nbytes
+    def __init__(self, array: np.ndarray, sentinel: int):
+        self.array, self.size, self.sentinel = array, array.nbytes, sentinel
         self.guard = 0 if is_sanitizing() else min(max(LEAST_GUARD, self.size), LARGEST_GUARD)
         spare = 0 if is_sanitizing() else ALIGNMENT
         self._memory = np.empty(self.size + 2 * self.guard + spare, np.uint8)
@@ -141,7 +145,7 @@ class _Buffer:
         self._numbers = self._memory[self.guard : self.guard + self.size]
         self._zones = self._memory[: self.guard], self._memory[self.guard + self.size :]
         for zone in self._zones:
-            zone.fill(SENTINEL)
+            zone.fill(sentinel)
         self._numbers[...] = self._bytes()
 
     def _start(self) -> int:
@@ -159,7 +163,7 @@ class _Buffer:
         return self._start() < other._start() + other.size and other._start() < self._start() + self.size
 
     def damaged_side(self) -> str:
-        before, after = (zone != SENTINEL for zone in self._zones)
+        before, after = (zone != self.sentinel for zone in self._zones)
         if before.any():
             return f"{self.guard - before.argmax()} bytes before its first element"
         return f"{after.argmax()} bytes after its last element" if after.any() else ""
