@@ -93,8 +93,9 @@ def content_distance(by: Network, picture: Array, content: Array) -> float:
 
 
 def _features(network, image, layers):
-    features, _ = network.forward(np.asarray(image, np.float32)[np.newaxis], layers)
-    return features
+    engine = network.engine
+    features, _ = network.forward(engine.asarray(np.asarray(image, np.float32)[np.newaxis]), layers)
+    return {layer: engine.asnumpy(feature) for layer, feature in features.items()}
 
 
 def _relative_distance(a, b):

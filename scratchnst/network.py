@@ -127,8 +127,11 @@ class Network:
 
     def on(self, engine: Engine) -> Network:
         """Return this network computing with `engine`, its weights where that computes."""
-        there = {name: (engine.asarray(w), engine.asarray(b)) for name, (w, b) in self.parameters.items()}
-        return replace(self, parameters=there, engine=engine)
+        if engine is self.engine:
+            return self
+        here, there = self.engine.asnumpy, engine.asarray
+        moved = {name: (there(here(w)), there(here(b))) for name, (w, b) in self.parameters.items()}
+        return replace(self, parameters=moved, engine=engine)
 
     def forward(self, x: Array, taps: Iterable[str], training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
         """Compute the features of images at the layers named in `taps`, and nothing that these do not need.

@@ -176,7 +176,7 @@ def tangents(
     Parameters
     ----------
     network : a Network
-    image : (H, W, 3) array, RGB 0-255, in the dtype of the network's weights
+    image : (H, W, 3) array of the engine's, RGB 0-255, in the dtype of the network's weights
     pixel : (row, column)
     taps : names of layers
 
@@ -214,12 +214,13 @@ def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterat
     terms = defaultdict(list)
     for term in objective._terms:
         terms[term.layer].append(term)
-    with network.engine.session():
-        for layer, features, window, tangent in tangents(network, image, pixel, terms):
+    engine = network.engine
+    with engine.session():
+        for layer, features, window, tangent in tangents(network, engine.asarray(image), pixel, terms):
             for term in terms[layer]:
                 _, cache = term.loss.forward(features, term.target)
                 grad = window.of(term.loss.backward(term.weight, cache))
-                found[term.name] = Part(term.name, layer, window, tangent.astype("float64") * grad)
+                found[term.name] = Part(term.name, layer, window, engine.asnumpy(tangent.astype("float64") * grad))
                 del cache, grad
     yield from (found[term.name] for term in objective._terms)
     if objective.tv_weight:
@@ -238,9 +239,9 @@ def _total_variation(weight, image, pixel):
 
 def _tangent_of_image(network, dtype):
     """The pixel alone, (3, 1, 1, 3): the n-th of three images is 1 in its n-th colour, preprocessed without mean."""
-    colours = np.eye(COLOURS, dtype=dtype).reshape(COLOURS, 1, 1, COLOURS)
-    settings = network.preprocessing
-    return network.engine.preprocess.forward(colours, settings.channels, settings.scale, (0, 0, 0), settings.std)[0]
+    engine, settings = network.engine, network.preprocessing
+    colours = engine.asarray(np.eye(COLOURS, dtype=dtype).reshape(COLOURS, 1, 1, COLOURS))
+    return engine.preprocess.forward(colours, settings.channels, settings.scale, (0, 0, 0), settings.std)[0]
 
 
 def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source: Window, window: Window) -> Array:
@@ -248,22 +249,23 @@ def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source
     engine = network.engine
     if row.kind == "pool":
         squares = window.doubled()
-        dx = _moved(dx, source, squares)
+        dx = _moved(engine, dx, source, squares)
         if network.pooling == "max":
             _, cache = engine.max_pool.forward(squares.of(x))
-            wins = engine.max_pool.backward(np.ones((1, *window.shape, x.shape[3]), x.dtype), cache)
+            ones = engine.asarray(np.ones((1, *window.shape, x.shape[3]), x.dtype))
+            wins = engine.max_pool.backward(ones, cache)
             dx = 4 * dx * wins  # the mean of a square in which only the winner is left is a quarter of it
         return engine.average_pool.forward(dx)[0]
     w, b = network.parameters[row.name]
     around = source.grown(w.shape[0] // 2, w.shape[1] // 2)
-    dy, _ = engine.conv2d.forward(_moved(dx, source, around), w, np.zeros_like(b))
-    dy = _moved(dy, around, window)
+    dy, _ = engine.conv2d.forward(_moved(engine, dx, source, around), w, engine.zeros(b.shape, b.dtype))
+    dy = _moved(engine, dy, around, window)
     return dy * (window.of(y) > 0) if row.kind == "conv" else dy
 
 
-def _moved(values, window, to):
+def _moved(engine, values, window, to):
     """Return `values` (3, h, w, C), which stand on `window`, on the window `to`: zero where they do not reach."""
-    moved, shared = np.zeros((COLOURS, *to.shape, values.shape[3]), values.dtype), window.within(to)
+    moved, shared = engine.zeros((COLOURS, *to.shape, values.shape[3]), values.dtype), window.within(to)
     shared.of(moved, to)[...] = shared.of(values, window)
     return moved
 

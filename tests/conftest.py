@@ -10,6 +10,7 @@ import platforms
 import pytest
 
 from scratchnst import images
+from scratchnst.engine.cuda import availability
 
 
 @pytest.fixture
@@ -54,8 +55,18 @@ def no_vgg19(monkeypatch, tmp_path_factory):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, no_vgg19):
-    """A working directory with a content and a style picture, on a machine without VGG19."""
+def no_gpu(monkeypatch):
+    """As on a machine without CuPy."""
+
+    def find():
+        raise availability.NotInstalled("CuPy is not installed", "install it")
+
+    monkeypatch.setattr(availability, "find", find)
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch, no_vgg19, no_gpu):
+    """A working directory with a content and a style picture, on a machine without VGG19 and without a GPU."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     images.save("content.png", random.uniform(0, 255, (30, 40, 3)))

@@ -138,7 +138,7 @@ def test_memory_is_what_a_dry_run_says_and_a_limit_is_kept(folder):
     random = np.random.default_rng(0)
     images.save("content.png", random.uniform(0, 255, (384, 512, 3)))
     command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--network", "vgg.h5", "--size", "512"]
-    command += ["--iterations", "11", "--optimizer", "lbfgs-native"]
+    command += ["--iterations", "11", "--optimizer", "lbfgs-native", "--device", "cpu"]
 
     told = printed("-m", "scratchnst", *command, "--dry-run")
     number, unit = re.search(r"memory  ([\d.]+) ([MG]B)", told).groups()

@@ -263,6 +263,26 @@ def test_nan_and_infinity_stay_where_they_are_looked_at(random, way, value):
         assert np.isnan(y[0, tiles]).all()
 
 
+def test_relu_lets_nan_pass_and_calls_it_not_positive(way):
+    y, positive = way.convolve(np.full((1, 4, 4, 1), np.nan), np.ones((3, 3, 1, 1)), relu=True)
+    assert np.isnan(y).all()
+    assert not positive.any()
+
+
+@pytest.mark.parametrize("name", cuda.conv2d.WAYS)
+def test_no_result_depends_on_the_order_of_threads(random, name):
+    """To the last bit: blocks come to their end in another order each time."""
+    x, w, b, g, _, _ = case(random, (2, 33, 17, 9), 5, "float32")
+    results = []
+    for order in platforms.ORDERS:
+        with platforms.entered(order) as platform, cuda.conv2d.using(name):
+            operation = hosted(platform.engine).conv2d_relu
+            y, cache = operation.forward(x, w, b)
+            results.append((y, *operation.backward(g, cache)))
+    for one, other in zip(*results):
+        np.testing.assert_array_equal(one, other)
+
+
 @pytest.mark.parametrize(
     ("shape", "kernel", "way"),
     [

@@ -26,6 +26,15 @@ def test_a_picture_is_at_distance_0_from_itself(by):
     assert set(style_distances(by, picture(1), picture(1)).values()) == {0.0}
 
 
+def test_distances_on_every_engine(by, platform):
+    there = by.on(platform.engine)
+    assert content_distance(there, picture(1), picture(2)) == pytest.approx(
+        content_distance(by, picture(1), picture(2)), rel=1e-4
+    )
+    expected = style_distances(by, picture(1), picture(2))
+    assert style_distances(there, picture(1), picture(2)) == pytest.approx(expected, rel=1e-4)
+
+
 def test_distances_by_their_definition(by):
     """|F - P| / |P| and |G - A| / |A|, written down anew."""
 

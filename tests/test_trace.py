@@ -30,6 +30,17 @@ def objective_of(network=None, **settings):
     return Objective(network, picture(1), [picture(2), picture(3)], normalized=True, **(weights | settings))
 
 
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_on_every_engine_the_same(platform, pooling):
+    network = random_vgg19(6, width=5)
+    expected = trace(objective_of(network, pooling=pooling), picture(4), (7, 4))
+    found = trace(objective_of(network.on(platform.engine), pooling=pooling), picture(4), (7, 4))
+    assert found.error < 1e-12
+    for ours, theirs in zip(found.parts, expected.parts):
+        assert isinstance(ours.contributions, np.ndarray)
+        np.testing.assert_allclose(ours.contributions, theirs.contributions, atol=1e-12 * abs(expected.gradient).max())
+
+
 @pytest.mark.parametrize("engine", [textbook, cpu], ids=lambda engine: engine.name)
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 @pytest.mark.parametrize("network", [random_vgg19(6, width=5), pyramid.build()], ids=lambda network: network.name)

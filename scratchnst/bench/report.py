@@ -29,7 +29,7 @@ def device(facts: dict[str, Any]) -> list[str]:
         return []
     gpu = facts["device"]
     if gpu["device"] == EMULATED:
-        return ["the GPU is emulated, on tiny sizes: this shows that the bench works, and the times mean nothing"]
+        return ["the GPU is emulated, and sizes are small: the times mean nothing, the errors do"]
     return [
         f"{gpu['gpu']}, compute capability {gpu['compute_capability']}, driver {gpu['nvidia_driver'] or 'unknown'}; "
         f"CUDA {gpu['cuda']}, CuPy {gpu['cupy']}, cuBLAS {gpu['cublas']}"

@@ -60,7 +60,7 @@ def add(commands) -> None:
         "--device",
         default="cpu",
         metavar="DEVICE",
-        help="cpu, cuda, cuda:N, or emulated: tiny sizes, and times without meaning (cpu)",
+        help="cpu, cuda, cuda:N, or emulated: small sizes, and times without meaning (cpu)",
     )
     parser.add_argument(
         "--sizes",

@@ -47,7 +47,8 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tf32",
         action="store_true",
-        help="let the GPU round the factors of matrix products to 10 bits: faster, and less accurate",
+        help="let the GPU round the factors of products to 10 bits: faster; gradients differ by about 1 %%, losses by "
+        "1e-4",
     )
     group.add_argument(
         "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"
@@ -82,6 +83,17 @@ def device_name(text: str) -> str:
     except UserError as error:
         raise argparse.ArgumentTypeError(str(error).rstrip(".")) from None
     return text
+
+
+def on_device(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argparse.Namespace], int]:
+    """Make a command compute on --device; it is given the engine."""
+
+    @wraps(run)
+    def on_device_run(arguments):
+        with computing(None, arguments.device, complain) as engine:
+            return run(arguments, engine)
+
+    return on_device_run
 
 
 def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argparse.Namespace], int]:

@@ -11,9 +11,10 @@ import numpy as np
 from tqdm import tqdm
 
 from scratchnst import images
+from scratchnst.cli import computation
 from scratchnst.cli.arguments import positive_integer, size
 from scratchnst.cli.job import check_picture
-from scratchnst.engine import cpu
+from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.judge import Verdict, judge
@@ -37,6 +38,7 @@ def add(actions) -> None:
     )
     parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side in pixels (256)")
     parser.add_argument("--iterations", type=positive_integer, default=200, metavar="N", help="of each run (200)")
+    computation.add_device(parser)
     parser.add_argument(
         "--sheet",
         type=Path,
@@ -46,14 +48,15 @@ def add(actions) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+@computation.on_device
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Print a row of the table for each pair, then the mean, and write the sheet."""
     if arguments.sheet:
         check_writable(arguments.sheet, images.PICTURE_SUFFIXES)
         inputs = {path.resolve() for pair in arguments.pair for path in pair}
         if arguments.sheet.resolve() in inputs:
             raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
-    network, by = (load_network(name).on(cpu) for name in (arguments.network, arguments.by))
+    network, by = (load_network(name).on(engine) for name in (arguments.network, arguments.by))
     pairs = [_load_pair(pair, (network, by)) for pair in arguments.pair]
     print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
     print("|---|---|---|---|---|")

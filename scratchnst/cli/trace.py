@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images, memory, trace_plot
-from scratchnst.cli import job
+from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import (
     add_equation_7,
     add_network,
@@ -25,7 +25,7 @@ from scratchnst.cli.arguments import (
     positive_integer,
     size,
 )
-from scratchnst.engine import cpu
+from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.objective import Objective
@@ -63,6 +63,7 @@ def add(commands) -> None:
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     parser.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
     add_network(parser)
+    computation.add_device(parser)
     group = parser.add_argument_group("output")
     group.add_argument(
         "--top", type=positive_integer, default=5, metavar="N", help="channels and positions listed of each term (5)"
@@ -72,7 +73,8 @@ def add(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def run(arguments: argparse.Namespace) -> int:
+@computation.on_device
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
         inputs = [arguments.content, *arguments.styles, arguments.image, source_file(source)]
         if os.path.realpath(arguments.plot) in {os.path.realpath(path) for path in inputs if path}:
             raise UserError(f"{arguments.plot} is an input as well: name another file for the figure.")
-    objective = _objective(source, arguments)
+    objective = _objective(source, engine, arguments)
     image = start_image(objective, job.load_init(arguments.image), arguments.seed)
     check_pixel(arguments.pixel, objective.shape)
     _check_memory(objective)
@@ -104,10 +106,10 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _objective(source: str, arguments: argparse.Namespace) -> Objective:
+def _objective(source: str, engine: Engine, arguments: argparse.Namespace) -> Objective:
     """Equation 7 for the pictures at --size, in float64."""
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
-    network = load_network(source, arguments.preprocessing).on(cpu)
+    network = load_network(source, arguments.preprocessing).on(engine)
     content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
     styles = [job.load_picture(path, network, style_layers, network.defaults.style_layers) for path in arguments.styles]
     height, width = images.fitted_shape(content, arguments.size)
@@ -132,7 +134,8 @@ def _objective(source: str, arguments: argparse.Namespace) -> Objective:
 
 def _check_memory(objective: Objective) -> None:
     """The walk back needs the most memory."""
-    needed, limit = memory.resident() + memory.evaluation(objective), memory.limit()
+    engine = objective.network.engine
+    needed, limit = memory.resident(engine) + memory.evaluation(objective), memory.limit(engine)
     if needed > limit:
         height, width, _ = objective.shape
         raise UserError(

@@ -29,7 +29,7 @@
 typedef REAL real;  // float or double
 
 const int THREADS = LANES * ROWS * STEPS;
-const int CHANNELS = LANES * OUTPUTS;        // of the output, a block's
+const int CHANNELS = LANES * OUTPUTS;         // of the output, a block's
 const int COLUMNS = STEPS * PIXELS + KW - 1;  // of the patch
 
 // y = x * w + b.  b may be null, for zero; mask as well, else x counts as zero where the mask is 0.
@@ -38,7 +38,7 @@ extern "C" __global__ void __launch_bounds__(THREADS) convolve(
     const real* x, const unsigned char* mask, const real* w, const real* b, real* y, unsigned char* positive,
     int height, int width, int channels, int outputs)
 {
-    __shared__ real patch[ROWS + KH - 1][COLUMNS * CHUNK | 1];  // | 1: the next odd number
+    __shared__ real patch[ROWS + KH - 1][COLUMNS * CHUNK | 1];        // | 1: the next odd number
     alignas(16) __shared__ real slab[KH * KW][CHUNK][CHANNELS];  // so that 16 bytes of it are read at once
 
     // Which block this is: a group of channels of a tile of an image.  The groups run fastest, so that blocks that read
