@@ -163,16 +163,21 @@ class _Buffer:
         return self._start() < other._start() + other.size and other._start() < self._start() + self.size
 
     def damaged_side(self) -> str:
-        before, after = (zone != self.sentinel for zone in self._zones)
-        if before.any():
-            return f"{self.guard - before.argmax()} bytes before its first element"
-        return f"{after.argmax()} bytes after its last element" if after.any() else ""
+        """Return where the nearest byte is that is not what it was, or nothing."""
+        before, after = ((zone != self.sentinel).nonzero()[0] for zone in self._zones)
+        if before.size:
+            return f"{_distance(self.guard - 1 - before[-1])} before its first element"
+        return f"{_distance(after[0])} after its last element" if after.size else ""
 
     def has_changed(self) -> bool:
         return not np.array_equal(self._numbers, self._bytes())
 
     def copy_back(self) -> None:
         self._bytes()[...] = self._numbers
+
+
+def _distance(between: int) -> str:
+    return f"{between} bytes" if between else "right"
 
 
 def _share(buffers: list[_Buffer | None]) -> None:
