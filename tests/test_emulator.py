@@ -284,6 +284,12 @@ def test_a_configuration_that_a_gpu_refuses(cupy, grid, block):
         kernel(cupy, "", "")(grid, block, ())
 
 
+def test_grid_and_block_are_tuples(cupy):
+    for grid, block in (([1], (1,)), ((1,), [1]), (1, (1,)), ((1,), 32)):
+        with pytest.raises(TypeError):
+            kernel(cupy, "", "")(grid, block, ())
+
+
 def test_more_threads_than_launch_bounds_promise(cupy):
     code = 'extern "C" __global__ void __launch_bounds__(2 * SIDE, 4) f(float* x) { x[0] = 1; }'
     f = cupy.RawModule(code=code, options=("-DSIDE=8",)).get_function("f")
