@@ -218,11 +218,7 @@ def _gpu() -> Finding:
     versions = availability.versions()
     devices = [{**vars(gpu), "problem": problem and str(problem)} for gpu, problem in zip(gpus, problems)]
     facts = {"devices": devices, "reason": None, **versions}
-    text = "; ".join(
-        f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
-        f"{_gigabytes(gpu.free)} free, " + (f"cannot be used: {problem.reason}" if problem else "computes")
-        for gpu, problem in zip(gpus, problems)
-    )
+    text = "; ".join(map(_describe_gpu, gpus, problems))
     text += ". CuPy {cupy}, CUDA {cuda}, driver for CUDA {driver}".format(**versions)
     return Finding(text, facts, [_sentence(problem.advice) for problem in problems if problem])
 
@@ -232,6 +228,13 @@ def _without_gpu(problem: Unavailable) -> Finding:
     wanted = not isinstance(problem, NotInstalled) or DRIVER.exists()  # who has a driver has a GPU, as a rule
     faster = [f"For a GPU: {problem.advice}."] if wanted else []
     return Finding(f"{_sentence(problem.reason)} Computation is on the CPU.", facts, faster)
+
+
+def _describe_gpu(gpu: Gpu, problem: Unavailable | None) -> str:
+    text = f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
+    return text + (
+        f"cannot be used: {problem.reason}" if problem else f"{_gigabytes(availability.free_memory(gpu.number))} free"
+    )
 
 
 def _problem(gpu: Gpu) -> Unavailable | None:

@@ -24,6 +24,7 @@ from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, ON
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
 RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
+HOLES = 1.3  # an allowance: CuPy cuts an array out of freed memory, and what is left over may fit nothing else
 KEPT_FREE = 0.05  # of the memory that is available, for everything else
 
 
@@ -33,7 +34,7 @@ class Estimate:
 
     Attributes
     ----------
-    peak : bytes at most: of the whole process or, on a GPU, of all arrays there
+    peak : bytes at most: of the whole process or, on a GPU, of all arrays there and the holes between them
     largest_strip : what `Objective` takes under this name
     """
 
@@ -67,7 +68,8 @@ def estimate(objective: Objective, optimizer: str, bounded: bool = False, larges
     engine, run = objective.network.engine, evaluation(objective, largest_strip)
     if engine is where_vectors_are(engine, optimizer):
         run += vectors(math.prod(objective.shape), optimizer, bounded)
-    return Estimate(resident(engine) + run, largest_strip)
+    peak = resident(engine) + run
+    return Estimate(int(HOLES * peak) if engine is cuda else peak, largest_strip)
 
 
 def where_vectors_are(engine: Engine, optimizer: str) -> Engine:

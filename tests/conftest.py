@@ -65,8 +65,14 @@ def no_gpu(monkeypatch):
 
 
 @pytest.fixture
-def folder(tmp_path, monkeypatch, no_vgg19, no_gpu):
+def folder(directory, no_gpu):
     """A working directory with a content and a style picture, on a machine without VGG19 and without a GPU."""
+    return directory
+
+
+@pytest.fixture
+def directory(tmp_path, monkeypatch, no_vgg19):
+    """A working directory with a content and a style picture, on a machine without VGG19."""
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     images.save("content.png", random.uniform(0, 255, (30, 40, 3)))

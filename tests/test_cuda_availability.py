@@ -30,7 +30,12 @@ def cupy(monkeypatch):
     """A CuPy that computes, with two GPUs, of which nothing is left untold; return its `cuda.runtime`."""
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 2,
-        getDeviceProperties=lambda number: {"name": b"Accelerator %d" % number, "major": 9, "minor": 0},
+        getDeviceProperties=lambda number: {
+            "name": b"Accelerator %d" % number,
+            "totalGlobalMem": 4 * 10**9,
+            "major": 9,
+            "minor": 0,
+        },
         memGetInfo=lambda: (3 * 10**9, 4 * 10**9),
         driverGetVersion=lambda: 13010,
         runtimeGetVersion=lambda: 13020,
@@ -64,9 +69,10 @@ def problem(call, *arguments):
 
 def test_gpus_that_compute(cupy):
     assert availability.find() == [
-        availability.Gpu(number, f"Accelerator {number}", 4 * 10**9, 3 * 10**9, "9.0") for number in range(2)
+        availability.Gpu(number, f"Accelerator {number}", 4 * 10**9, "9.0") for number in range(2)
     ]
     assert availability.check(1).number == 1
+    assert availability.free_memory(1) == 3 * 10**9
     assert availability.versions() == {"cupy": "14.2.0", "cuda": "13.2", "driver": "13.1"}
 
 
@@ -136,8 +142,9 @@ NOT_FOUND = 'Failure finding "lib{0}.so.13 or lib{0}.so.12": No such file: lib{0
     [
         ((relu, "forward"), RuntimeError(NOT_FOUND.format("nvrtc")), "NVRTC, which compiles kernels, is missing"),
         ((products, "multiply"), ImportError(NOT_FOUND.format("cublasLt")), "cuBLAS, .* is missing .*: pip install"),
-        ((relu, "forward"), CUDARuntimeError(209), "Accelerator 0, compute capability 9.0, does not run what was"),
+        ((relu, "forward"), CUDARuntimeError(209), "Accelerator 0, compute capability 9.0, does not run our kernels"),
         ((relu, "forward"), MemoryError("out of memory"), "has no memory left: end what else computes on it"),
+        ((products, "multiply"), CUDARuntimeError(2), "has no memory left"),
     ],
 )
 def test_a_gpu_that_does_not_compute(cupy, monkeypatch, where, error, sentence):
@@ -167,5 +174,5 @@ def test_the_genuine_cupy_computes_or_says_why_not():
     except Unavailable as reason:
         assert "CUDA fails" not in str(reason), "a cause that is not told apart"
     else:
-        assert gpu.memory > gpu.free > 0
+        assert gpu.memory > availability.free_memory(gpu.number) > 0
         assert np.isfinite(float(gpu.compute_capability))

@@ -296,7 +296,7 @@ class TestGpu:
         assert finding.faster == ["For a GPU: install it."]
 
     def test_every_gpu_is_tried(self, monkeypatch):
-        gpus = [Gpu(number, "Accelerator", 16 * 10**9, 15 * 10**9, "9.0") for number in range(2)]
+        gpus = [Gpu(number, "Accelerator", 16 * 10**9, "9.0") for number in range(2)]
 
         def check(number):
             if number:
@@ -304,11 +304,12 @@ class TestGpu:
 
         monkeypatch.setattr(availability, "find", lambda: gpus)
         monkeypatch.setattr(availability, "check", check)
+        monkeypatch.setattr(availability, "free_memory", lambda number: 15 * 10**9)
         monkeypatch.setattr(availability, "versions", lambda: {"cupy": "14.2.0", "cuda": "13.2", "driver": "13.0"})
         finding = doctor._gpu()
         assert finding.text == (
-            "cuda:0 Accelerator, compute capability 9.0, 16.0 GB, 15.0 GB free, computes; cuda:1 Accelerator, compute "
-            "capability 9.0, 16.0 GB, 15.0 GB free, cannot be used: it returns wrong numbers. CuPy 14.2.0, CUDA 13.2, "
+            "cuda:0 Accelerator, compute capability 9.0, 16.0 GB, 15.0 GB free; cuda:1 Accelerator, compute "
+            "capability 9.0, 16.0 GB, cannot be used: it returns wrong numbers. CuPy 14.2.0, CUDA 13.2, "
             "driver for CUDA 13.0"
         )
         assert [device["problem"] is None for device in finding.facts["devices"]] == [True, False]

@@ -103,7 +103,8 @@ def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argp
     def as_asked_run(arguments):
         with ExitStack() as stack:
             stack.enter_context(on_threads(arguments.threads))
-            engine = stack.enter_context(computing(arguments.engine, arguments.device, complain))
+            tell = complain if not arguments.quiet else lambda sentence: None
+            engine = stack.enter_context(computing(arguments.engine, arguments.device, tell))
             stack.enter_context(_convolving(engine, arguments.convolution))
             stack.enter_context(_precision(engine, arguments))
             stack.enter_context(device.memory_limit(arguments.memory_limit) if engine is cuda else nullcontext())
@@ -128,9 +129,9 @@ def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -
     )
 
 
-def complain(problem: str) -> None:
+def complain(sentence: str) -> None:
     """Print a line on stderr."""
-    print(f"scratchnst: {problem}", file=sys.stderr)
+    print(f"scratchnst: {sentence}", file=sys.stderr)
 
 
 @contextmanager

@@ -219,7 +219,7 @@ def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[R
 
 
 def _refuse_with_mutants(arguments):
-    for name in ("op", "network", "size", "plot", "full"):
+    for name in ("op", "network", "size", "engine", "device", "plot", "full"):
         if getattr(arguments, name):
             raise UserError(f"--mutants plants mistakes of its own: leave out --{name}.")
 

@@ -32,7 +32,8 @@ def computing(
     engine : a name of `ENGINES`; None is the device's own, "cpu" or "cuda"
     where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine
         needs, and without an engine a GPU that computes, if there is one, else the CPU
-    tell : called with the reason, a sentence, where "auto" falls back to the CPU although CuPy is installed
+    tell : called with a sentence that people should see: why "auto" falls back to the CPU although CuPy is installed,
+        and that the emulator is slow
 
     Raises
     ------
@@ -49,6 +50,7 @@ def computing(
     if where == EMULATED:
         if shutil.which(COMPILER) is None:
             raise UserError(f"the emulated device needs the compiler {COMPILER}: install it, or compute on the CPU.")
+        tell("a GPU is emulated on the CPU, for the study of kernels: that is slow.")
         with emulator.installed():
             yield cuda
         return

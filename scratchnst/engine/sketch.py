@@ -219,9 +219,9 @@ class Textbook(Cpu):
 class Cuda(Cpu):
     """The operations of `scratchnst.engine.cuda`, whose workspaces go back to CuPy's pool with the end of each.
 
-    For VGG19 down to conv5_1 at 4096x4096 pixels, float32, with our own L-BFGS, this adds up to an estimate of
-    22 GB, the weights, targets and vectors of the optimiser included, or of 12 GB in strips of 512 MB.  No GPU has
-    confirmed it yet; the emulator's account of small images does.
+    For VGG19 down to conv5_1 at 4096x4096 pixels, float32, with our own L-BFGS, this adds up to 23 GB,
+    the weights, targets and vectors of the optimiser included, or to 12 GB in strips of 512 MB: an estimate, which the
+    emulator's account of small images confirms, and no GPU yet.
     """
 
     name = "cuda"

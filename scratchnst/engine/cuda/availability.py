@@ -20,7 +20,7 @@ from scratchnst.engine.cuda import device, products, relu
 from scratchnst.errors import UserError
 
 INSTALL = "pip install 'scratchnst[cuda13]', or [cuda12] for a driver older than 580 (nvidia-smi tells)"
-INSUFFICIENT_DRIVER, NO_DEVICE = 35, 100  # CUDA's numbers of the errors cudaErrorInsufficientDriver, cudaErrorNoDevice
+OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE = 2, 35, 100  # CUDA's numbers of errors: cudaErrorMemoryAllocation ...
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 
 
@@ -43,7 +43,6 @@ class Gpu:
     number: int
     name: str
     memory: int
-    free: int
     compute_capability: str
 
 
@@ -75,6 +74,13 @@ def check(number: int = 0) -> Gpu:
     except Exception as error:
         raise _explained(cupy, error, gpus[number]) from error
     return gpus[number]
+
+
+def free_memory(number: int) -> int:
+    """Return the bytes that GPU `number` has free."""
+    cupy = device.library()
+    with cupy.cuda.Device(number):
+        return cupy.cuda.runtime.memGetInfo()[0]
 
 
 def versions() -> dict[str, str]:
@@ -110,17 +116,10 @@ def _load() -> ModuleType:
 
 
 def _describe(cupy, number):
+    """Read what is known without using the GPU: who uses one takes some of its memory until the process ends."""
     properties = cupy.cuda.runtime.getDeviceProperties(number)
-    name = properties["name"]
-    with cupy.cuda.Device(number):
-        free, memory = cupy.cuda.runtime.memGetInfo()
-    return Gpu(
-        number,
-        name.decode() if isinstance(name, bytes) else name,
-        memory,
-        free,
-        f"{properties['major']}.{properties['minor']}",
-    )
+    capability = f"{properties['major']}.{properties['minor']}"
+    return Gpu(number, properties["name"].decode(), properties["totalGlobalMem"], capability)
 
 
 def _try() -> None:
@@ -150,10 +149,10 @@ def _explained(cupy: ModuleType, error: Exception, gpu: Gpu | None = None) -> Un
         return Unavailable(f"{what} is missing ({text})", INSTALL)
     if gpu is not None:
         capability = f"{gpu.name}, compute capability {gpu.compute_capability}"
-        if isinstance(error, MemoryError):
+        if isinstance(error, MemoryError) or status == OUT_OF_MEMORY:
             return Unavailable(f"{capability}, has no memory left", "end what else computes on it")
         return Unavailable(
-            f"{capability}, does not run what was compiled for it ({text})",
+            f"{capability}, does not run our kernels ({text})",
             "CuPy's CUDA may be too new for it, or too old: try the other one of scratchnst[cuda12] and [cuda13]",
         )
     return Unavailable(f"CUDA fails ({text})", "see if nvidia-smi shows the GPU, and update the driver")
