@@ -284,6 +284,12 @@ def test_a_configuration_that_a_gpu_refuses(cupy, grid, block):
         kernel(cupy, "", "")(grid, block, ())
 
 
+def test_grid_and_block_are_tuples(cupy):
+    for grid, block in (([1], (1,)), ((1,), [1]), (1, (1,)), ((1,), 32)):
+        with pytest.raises(TypeError):
+            kernel(cupy, "", "")(grid, block, ())
+
+
 def test_more_threads_than_launch_bounds_promise(cupy):
     code = 'extern "C" __global__ void __launch_bounds__(2 * SIDE, 4) f(float* x) { x[0] = 1; }'
     f = cupy.RawModule(code=code, options=("-DSIDE=8",)).get_function("f")
@@ -300,8 +306,9 @@ def test_a_number_written_beside_an_array(cupy, dtype, size):
     element = {"float32": "float", "float64": "double", "int32": "int", "uint8": "unsigned char"}[dtype]
     x, y = cupy.zeros(size, dtype), cupy.zeros(size, dtype)
     f = kernel(cupy, f"const {element}* x, {element}* y, long long index", "y[index] = x[0];")
-    for index, side in ((-1, "before its first"), (size, "after its last"), (size + 500, "after its last")):
-        with pytest.raises(emulator.KernelFault, match=rf"f, argument 1 \(y\): .* {side} element"):
+    far = f"{500 * x.itemsize} bytes after its last"
+    for index, side in ((-1, "right before its first"), (size, "right after its last"), (size + 500, far)):
+        with pytest.raises(emulator.KernelFault, match=rf"f, argument 1 \(y\): .* written {side} element"):
             f((1,), (1,), (x, y, index))
     f((1,), (1,), (x, y, size - 1))
 

@@ -293,6 +293,10 @@ def test_new_arrays_hold_no_usable_numbers(cupy):
         assert np.isnan(array.get()).all()
     assert (cupy.empty(3, "int32").get() == 2**31 - 1).all()
     assert cupy.empty_like(x, shape=(2, 2)).shape == (2, 2)
+    for order in "CF":
+        array = cupy.empty((2, 3), order=order)
+        assert array.flags.c_contiguous == (order == "C")
+        assert cupy.empty_like(array).flags.c_contiguous == (order == "C")
 
 
 def test_copies_are_copies_and_views_are_views(cupy):

@@ -344,7 +344,7 @@ def test_choice_on_a_gpu(shape, kernel, way):
         pass
 
 
-@pytest.mark.parametrize("sides", product([1, 3, 5, 9], repeat=2))
+@pytest.mark.parametrize("sides", [*product([1, 3, 5, 9], repeat=2)])
 @pytest.mark.parametrize(("channels", "outputs"), [(3, 64), (64, 64), (64, 3), (1, 1)])
 def test_tiles_fit_into_shared_memory(sides, channels, outputs):
     macros = tiled.layout((*sides, channels, outputs))

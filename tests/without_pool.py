@@ -1,7 +1,7 @@
 """A plugin for pytest, ``-p without_pool``: CuPy without its pools, so that each array has memory of its own.
 
-compute-sanitizer sees what CuPy asks of the driver.  Arrays out of a pool are parts of a large piece of memory to it, and
-who writes beyond the end of one stays unseen.
+compute-sanitizer sees what CuPy asks of the driver.  Arrays out of a pool are parts of one large piece of memory to it,
+and who writes beyond the end of one stays unseen.
 """
 
 import cupy

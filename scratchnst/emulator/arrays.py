@@ -89,8 +89,8 @@ class ndarray(NDArrayOperatorsMixin):
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]  # == compares the elements
 
-    def __init__(self, shape: Any, dtype: Any = float):
-        self._hold(unwritten(shape, dtype))
+    def __init__(self, shape: Any, dtype: Any = float, *, order: Any = "C"):
+        self._hold(np.full(shape, unusable(dtype), dtype, order))
 
     def _hold(self, host: np.ndarray) -> ndarray:
         if host.dtype.char not in DTYPES:
@@ -214,10 +214,10 @@ class ndarray(NDArrayOperatorsMixin):
         return outside(self.host.copy())
 
 
-def unwritten(shape: Any, dtype: Any = float) -> np.ndarray:
-    """Return an array of NaN, or of the largest integer: whoever forgets to write will be seen."""
+def unusable(dtype: Any) -> Any:
+    """Return what unwritten arrays hold, NaN or the largest integer: whoever forgets to write will be seen."""
     dtype = np.dtype(dtype)
-    return np.full(shape, np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max, dtype)
+    return np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
 
 
 def declared(declaration: str) -> tuple[str, Callable]:

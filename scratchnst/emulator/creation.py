@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.emulator import memory
-from scratchnst.emulator.arrays import inside, ndarray, operand, our_array, outside
+from scratchnst.emulator.arrays import inside, ndarray, operand, our_array, outside, unusable
 
 
 def where(condition: Any, x: Any = None, y: Any = None) -> Any:
@@ -48,14 +48,15 @@ def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, bl
     return a.get(stream, order, out, blocking) if isinstance(a, ndarray) else np.asarray(a)
 
 
-def empty(shape: Any, dtype: Any = float, order: str = "C") -> ndarray:
+def empty(shape: Any, dtype: Any = float, order: Any = "C") -> ndarray:
     """Return an array that holds no usable numbers."""
-    return ndarray(shape, dtype)
+    return ndarray(shape, dtype, order=order)
 
 
-def empty_like(prototype: Any, dtype: Any = None, order: str = "K", subok: None = None, shape: Any = None) -> ndarray:
+def empty_like(prototype: Any, dtype: Any = None, order: Any = "K", subok: None = None, shape: Any = None) -> ndarray:
     """Return an array of this shape and dtype that holds no usable numbers."""
-    return ndarray(our_array(prototype).shape if shape is None else shape, dtype or prototype.dtype)
+    fill = unusable(dtype or our_array(prototype).dtype)
+    return outside(np.full_like(our_array(prototype).host, fill, dtype, order, shape=shape))
 
 
 def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None) -> None:

@@ -1,4 +1,4 @@
-"""A launch: a kernel runs on copies of its arguments, with guard zones around, and what it did is looked through.
+"""A launch: a kernel runs on guarded copies of its arguments, and afterwards they are looked through.
 
 On a GPU most of these mistakes would go unnoticed, or come out as an error long afterwards.
 """
@@ -13,15 +13,12 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from scratchnst.emulator import memory
 from scratchnst.emulator.arrays import ndarray
-from scratchnst.emulator.compiler import Kernel, Parameter, compile, is_sanitizing
+from scratchnst.emulator.buffers import copied
+from scratchnst.emulator.compiler import Kernel, Parameter, compile
 
 LARGEST_GRID = 2**31 - 1, 2**16 - 1, 2**16 - 1  # blocks
 LARGEST_BLOCK = 1024, 1024, 64  # threads
-LEAST_GUARD, LARGEST_GUARD = 4096, 1 << 20  # bytes before an array and after it; as many as it has, within these bounds
-SENTINEL = 0x5A  # in each byte: as a float 1.5e16, as a double 1.1e127, finite and far too large
-ALIGNMENT = 512  # bytes: where CuPy's arrays begin, and what starts inside of them begins as far beyond
 _PYTHONS: dict[Any, str] = {bool: "bool", int: "int64", float: "float64"}  # numbers, as CuPy passes them on
 order = "forward"  # or "reverse": which of the blocks, and of the threads of one, has the first turn
 _lock = threading.Lock()  # the kernels of a library share their fibers
@@ -65,6 +62,8 @@ class Function:
         """
         if shared_mem:
             raise KernelFault(f"{self.name}: the emulated GPU has no dynamic shared memory")
+        if not (isinstance(grid, tuple) and isinstance(block, tuple)):
+            raise TypeError("grid and block are tuples")
         # CuPy launches one block where no block, and one thread where no thread is asked for
         grid, block = (tuple(max(1, size) for size in (*sizes, 1, 1)[:3]) for sizes in (grid, block))
         self._check_size(grid, block)
@@ -73,8 +72,7 @@ class Function:
             raise KernelFault(f"{self.name} takes {len(parameters)} arguments, not {len(values)}")
         for position, (parameter, value) in enumerate(zip(parameters, values)):
             _check_type(self._place(position), parameter, value)
-        buffers = [_Buffer(value.host) if isinstance(value, ndarray) else None for value in values]
-        _share(buffers)
+        buffers = copied([value.host if isinstance(value, ndarray) else None for value in values])
         self._check_overlap(buffers)
         self._run(grid, block, values, buffers)
         self._look_through(buffers)
@@ -110,7 +108,7 @@ class Function:
             raise KernelFault(f"{self.name}: {problem.decode()}")
 
     def _look_through(self, buffers):
-        """Compare the guard zones, and what is constant, with what they were; copy the rest back into the arrays."""
+        """Compare guard zones and constant arrays with what they were; copy the other arrays back."""
         written = {id(buffer) for buffer, one in zip(buffers, self.kernel.parameters) if not one.is_constant}
         for position, buffer in enumerate(buffers):
             if buffer is None:
@@ -122,61 +120,6 @@ class Function:
                 buffer.copy_back()
             elif buffer.has_changed():
                 raise KernelFault(f"{self._place(position)}: the kernel has written into what it declares const")
-
-
-class _Buffer:
-    """A copy of an array, between two guard zones that begin at its very ends.
-
-    AddressSanitizer has guard zones of its own, around everything that is allocated.
-    """
-
-    def __init__(self, array: np.ndarray):
-        self.array, self.size = array, array.nbytes
-        self.guard = 0 if is_sanitizing() else min(max(LEAST_GUARD, self.size), LARGEST_GUARD)
-        spare = 0 if is_sanitizing() else ALIGNMENT
-        self._memory = np.empty(self.size + 2 * self.guard + spare, np.uint8)
-        if spare:
-            inside = (self._start() - memory.owner(array).ctypes.data) % ALIGNMENT
-            self._memory = self._memory[(inside - self._memory.ctypes.data - self.guard) % ALIGNMENT :]
-        self._numbers = self._memory[self.guard : self.guard + self.size]
-        self._zones = self._memory[: self.guard], self._memory[self.guard + self.size :]
-        for zone in self._zones:
-            zone.fill(SENTINEL)
-        self._numbers[...] = self._bytes()
-
-    def _start(self) -> int:
-        return self.array.ctypes.data
-
-    def _bytes(self) -> np.ndarray:
-        return self.array.reshape(-1).view(np.uint8)
-
-    @property
-    def address(self) -> int:
-        """A null pointer for an array without numbers, as CuPy has it."""
-        return self._numbers.ctypes.data if self.size else 0
-
-    def overlaps(self, other: _Buffer) -> bool:
-        return self._start() < other._start() + other.size and other._start() < self._start() + self.size
-
-    def damaged_side(self) -> str:
-        before, after = (zone != SENTINEL for zone in self._zones)
-        if before.any():
-            return f"{self.guard - before.argmax()} bytes before its first element"
-        return f"{after.argmax()} bytes after its last element" if after.any() else ""
-
-    def has_changed(self) -> bool:
-        return not np.array_equal(self._numbers, self._bytes())
-
-    def copy_back(self) -> None:
-        self._bytes()[...] = self._numbers
-
-
-def _share(buffers: list[_Buffer | None]) -> None:
-    """Let the same array given twice be the same buffer."""
-    known: dict[tuple[int, int], _Buffer] = {}
-    for position, buffer in enumerate(buffers):
-        if buffer is not None:
-            buffers[position] = known.setdefault((buffer._start(), buffer.size), buffer)
 
 
 def _check_type(place: str, parameter: Parameter, value: Any) -> None:
