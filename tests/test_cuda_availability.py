@@ -97,7 +97,7 @@ def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("driver", "runtime", "sentence"),
     [
-        (0, 13020, "there is no driver by NVIDIA: install it"),
+        (0, 13020, "there is no driver: if there is a GPU, install NVIDIA's driver"),
         (
             12040,
             13020,

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 import tracemalloc
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective, load_network, memory
-from scratchnst.engine import cpu, textbook
+from scratchnst.bench import problem
+from scratchnst.engine import cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, OPTIMIZERS
@@ -48,6 +50,20 @@ def test_an_evaluation_takes_what_was_estimated(engine, pooling, dtype, largest)
 def test_an_evaluation_of_a_network_that_branches():
     one = objective(load_network("pyramid").on(cpu), 400, 300)
     assert memory.evaluation(one) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)
+
+
+@pytest.mark.parametrize(("largest", "gigabytes"), [(math.inf, 23), (512 * MB, 12)])
+def test_4096_pixels_on_a_gpu(largest, gigabytes):
+    """What `scratchnst.engine.sketch.Cuda` tells: without numbers, an image may as well be larger."""
+    side, task = 4096, problem.make(64)
+    one = problem.objective(task)
+    one.shape, one.network = (side, side, 3), replace(one.network, engine=cuda)
+    losses = {cpu.content_loss: cuda.content_loss, cpu.style_loss: cuda.style_loss}
+    one._terms = [replace(term, loss=losses[term.loss]) for term in one._terms]
+    weights = sum(w.nbytes + b.nbytes for w, b in task.network.parameters.values())
+    content = np.dtype("float32").itemsize * math.prod(one.network.shapes(side, side)["conv4_2"])
+    run = memory.vectors(math.prod(one.shape), "lbfgs-native") + memory.evaluation(one, largest)
+    assert (weights + content + run) / 1e9 == pytest.approx(gigabytes, abs=0.5)
 
 
 def test_an_estimate_computes_and_changes_nothing():

@@ -17,6 +17,7 @@ from scratchnst.engine.cuda.availability import NotInstalled, Unavailable
 from scratchnst.errors import UserError
 
 ENGINES: Mapping[str, Engine] = {"cpu": cpu, "textbook": textbook, "cuda": cuda}
+ON_THE_CPU = ("cpu", "textbook")  # the engines that compute there
 AUTO, CPU, EMULATED = "auto", "cpu", "emulated"
 COMPILER = "g++"  # which makes the emulator's kernels
 
@@ -40,34 +41,44 @@ def computing(
     UserError
         If there is no such engine or device, they do not go together, or the device cannot be used: `Unavailable`.
     """
-    if engine is not None and engine not in ENGINES:
-        raise UserError(f"there is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
     number = parse(where)
-    on_gpu = {"auto": engine in (None, "cuda"), "cpu": False}.get(where, True)
-    if engine is not None and on_gpu != (engine == "cuda"):
-        computes = "a GPU" if engine == "cuda" else "the CPU"
-        raise UserError(f"the engine {engine} computes on {computes}, not on {where}: leave out one of the two.")
+    _check(engine, where)
     if where == EMULATED:
-        if shutil.which(COMPILER) is None:
-            raise UserError(f"the emulated device needs the compiler {COMPILER}: install it, or compute on the CPU.")
         tell("a GPU is emulated on the CPU, for the study of kernels: that is slow.")
         with emulator.installed():
             yield cuda
-        return
-    if on_gpu:
-        try:
-            availability.check(number)
-        except Unavailable as problem:
-            if where != AUTO or engine == "cuda":
-                raise
-            on_gpu = False
-            if not isinstance(problem, NotInstalled):
-                tell(f"computing on the CPU: {problem}")
-    if not on_gpu:
-        yield ENGINES[engine or "cpu"]
-        return
-    with device.library().cuda.Device(number):
-        yield cuda
+    elif where == CPU or engine in ON_THE_CPU or not _gpu_computes(number, engine is None and where == AUTO, tell):
+        yield ENGINES[engine or CPU]
+    else:
+        with device.library().cuda.Device(number):
+            yield cuda
+
+
+def _check(engine: str | None, where: str) -> None:
+    """Raise a UserError if there is no such engine, or not on that device, or what the emulator needs is missing."""
+    if engine is not None and engine not in ENGINES:
+        raise UserError(f"there is no engine {engine!r}; choose one of {', '.join(ENGINES)}.")
+    if engine is not None and where != AUTO and (engine in ON_THE_CPU) != (where == CPU):
+        computes = "the CPU" if engine in ON_THE_CPU else "a GPU"
+        raise UserError(f"the engine {engine} computes on {computes}, not on {where}: leave out one of the two.")
+    if where == EMULATED and shutil.which(COMPILER) is None:
+        raise UserError(f"the emulated device needs the compiler {COMPILER}: install it, or compute on the CPU.")
+
+
+def _gpu_computes(number: int, is_optional: bool, tell: Callable[[str], None]) -> bool:
+    """Return True if the GPU can be used; if not, raise `Unavailable` or, if it is optional, tell why and return False.
+
+    That CuPy is not installed is not worth telling: most people have no GPU.
+    """
+    try:
+        availability.check(number)
+    except Unavailable as problem:
+        if not is_optional:
+            raise
+        if not isinstance(problem, NotInstalled):
+            tell(f"computing on the CPU: {problem}")
+        return False
+    return True
 
 
 def parse(where: str) -> int:

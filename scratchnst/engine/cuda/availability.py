@@ -161,7 +161,7 @@ def _explained(cupy: ModuleType, error: Exception, gpu: Gpu | None = None) -> Un
 def _driver(cupy):
     newest, needed = cupy.cuda.runtime.driverGetVersion(), cupy.cuda.runtime.runtimeGetVersion()
     if not newest:
-        return Unavailable("there is no driver by NVIDIA", "install it, if there is a GPU")
+        return Unavailable("there is no driver", "if there is a GPU, install NVIDIA's driver")
     return Unavailable(
         f"the driver runs CUDA {_dotted(newest)}, and this CuPy needs CUDA {needed // 1000}",
         "update the driver" + (", or pip install 'scratchnst[cuda12]'" if needed >= 13000 and newest >= 12000 else ""),
