@@ -125,24 +125,37 @@ def test_a_text_that_no_longer_occurs_is_told():
 
 @pytest.fixture(scope="module")
 def sanitized():
-    """Return a function that runs kernels_at_work.py with AddressSanitizer and UndefinedBehaviourSanitizer."""
+    """Return a function that runs Python with AddressSanitizer; kernels have UndefinedBehaviourSanitizer as well."""
     library = subprocess.run(["g++", "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
     if not Path(library).is_file():
         pytest.skip("AddressSanitizer's library (libasan) is not installed")
     options = {"LD_PRELOAD": library, "ASAN_OPTIONS": "detect_leaks=0", "UBSAN_OPTIONS": "print_stacktrace=1"}
 
     def run(*arguments):
-        command = [sys.executable, kernels_at_work.__file__, *arguments]
+        command = [sys.executable, *arguments]
         return subprocess.run(command, env={**os.environ, **options}, capture_output=True, text=True)
 
     return run
 
 
+AT_WORK = kernels_at_work.__file__
+
+
 @pytest.mark.slow
 def test_no_kernel_touches_what_lies_outside_of_its_arrays(sanitized):
-    done = sanitized()
+    done = sanitized(AT_WORK)
     assert done.stdout == "nothing is wrong\n", done.stderr
     assert done.returncode == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("suite", ["test_engine_operations.py", "test_engine_convolution.py"])
+def test_nor_does_any_in_the_tests_of_the_engines(sanitized, suite):
+    """Odd shapes, single pixels, batches, empty images, in either order; what checks gradients only repeats them."""
+    chosen = ["-m", "not slow", "-k", "emulated and not checker"]
+    done = sanitized("-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, str(Path(__file__).with_name(suite)))
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert re.search(r"\d{3} passed", done.stdout)
 
 
 @pytest.mark.slow
@@ -158,7 +171,7 @@ def test_no_kernel_touches_what_lies_outside_of_its_arrays(sanitized):
     ],
 )  # fmt: skip
 def test_the_sanitizers_find_what_leaves_no_trace(sanitized, file, text, replacement, report):
-    done = sanitized(file, text, replacement)
+    done = sanitized(AT_WORK, file, text, replacement)
     assert done.returncode != 0
     assert re.search(rf"(AddressSanitizer: |runtime error: ).*({report})", done.stderr), done.stderr or done.stdout
     assert "kernel.cu:" in done.stderr
