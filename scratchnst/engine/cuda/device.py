@@ -75,9 +75,10 @@ def memory_in_use() -> int:
 
 
 def free_memory() -> int:
-    """Return the bytes that are left: what the GPU has free, and what CuPy keeps of arrays that are gone."""
-    free, _ = library().cuda.runtime.memGetInfo()
-    return free + library().get_default_memory_pool().free_bytes()
+    """Return the bytes left, within the limit: what the GPU has free, and what CuPy keeps of arrays that are gone."""
+    pool, (free, _) = library().get_default_memory_pool(), library().cuda.runtime.memGetInfo()
+    free += pool.free_bytes()
+    return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
 
 
 def release_memory() -> None:
