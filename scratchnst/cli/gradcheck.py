@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -17,7 +18,7 @@ from tqdm import tqdm
 from scratchnst import images, samples, vgg
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
-from scratchnst.engine import Engine, textbook
+from scratchnst.engine import Engine, cuda, textbook
 from scratchnst.engine.select import AUTO, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
@@ -28,7 +29,7 @@ from scratchnst.verify.catalogue import check_objective, check_operation
 from scratchnst.verify.chain import check_chain
 from scratchnst.verify.hosted import hosted
 from scratchnst.verify.mutants import Row, run_mutants
-from scratchnst.verify.operations import OPERATIONS, module_name
+from scratchnst.verify.operations import GPU_SIZE, ON_A_GPU, OPERATIONS, module_name
 from scratchnst.verify.report import Report
 from scratchnst.weights.load import load_network
 
@@ -37,6 +38,7 @@ COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
 MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
 OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
 WARM_UP, LONG = 16, 20  # elements before the others' time is estimated, and seconds worth telling
+GPU_SAMPLES = 8  # elements of an operation's input that are compared one by one on a GPU, where images are larger
 SAMPLES = 24  # elements of the objective's gradient that are compared one by one, beside all of them together
 
 
@@ -60,7 +62,7 @@ def add(commands) -> None:
     parser.add_argument(
         "--network", metavar="NAME|FILE", help="of the full objective (a small VGG19 of random weights)"
     )
-    parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, of the objective 16)")
+    parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, on a GPU 9x90, of the objective 16)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
     parser.add_argument(
         "--engine", choices=list(ENGINES), help="whose operations (textbook, or that of the --device given)"
@@ -109,13 +111,17 @@ def _check(arguments: argparse.Namespace, engine: Engine) -> int:
 def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report]:
     """Check one after the other what was asked for."""
     engine = network.engine
+    how: dict[str, Any] = {"size": OPERATION_SIDE}
+    if engine is cuda:
+        how = {"size": GPU_SIZE, "operations": ON_A_GPU, "samples": GPU_SAMPLES}
+    how["size"] = arguments.size or how["size"]
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
-            module, side = getattr(hosted(engine), module_name(name), None), arguments.size or OPERATION_SIDE
+            module = getattr(hosted(engine), module_name(name), None)
             ways = getattr(engine.conv2d, "WAYS", ()) if name == "conv2d" else ()
             for way in ways or (None,):
                 with engine.conv2d.using(way) if way else nullcontext():
-                    report = check_operation(name, arguments.seed, side, module=module)
+                    report = check_operation(name, arguments.seed, module=module, **how)
                 yield replace(report, name=f"{name} {way}") if way else report
             continue
         with _Bar(not arguments.json) as bar:

@@ -14,7 +14,7 @@ from scratchnst.objective import Objective
 from scratchnst.verify import autograd
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.kinks import Pattern, network_pattern
-from scratchnst.verify.operations import OPERATIONS, module_name
+from scratchnst.verify.operations import OPERATIONS, Operation, Size, module_name
 from scratchnst.verify.report import Report
 
 __all__ = ["OPERATIONS", "check_objective", "check_operation"]
@@ -25,8 +25,9 @@ Array = Any
 def check_operation(
     name: str,
     seed: int = 0,
-    size: int = 5,
+    size: Size = 5,
     *,
+    operations: Mapping[str, Operation] = OPERATIONS,
     samples: int | None = None,
     module: ModuleType | None = None,
     with_torch: bool = True,
@@ -36,14 +37,15 @@ def check_operation(
 
     Parameters
     ----------
-    name : in `OPERATIONS`
+    name : in `operations`
     seed : of inputs, upstream gradient and directions
-    size : of the images, `size` x (`size` + 1)
+    size : of the images: N for N x (N + 1) pixels, or height and width
+    operations : name -> its inputs
     samples, on_element : as in `check_gradient`; every element is compared by default
     module : stands in for the operation's own, so that a wrong one can be checked
     with_torch : whether PyTorch's gradient is compared, if it is installed
     """
-    case = OPERATIONS[name].case(seed, size, module)
+    case = operations[name].case(seed, size, module)
     return check_backward(
         case.forward,
         case.backward,

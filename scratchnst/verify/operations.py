@@ -28,6 +28,7 @@ from scratchnst.verify import autograd
 from scratchnst.verify.kinks import pool_winners, relu_signs
 
 Array = Any
+Size = int | tuple[int, int]  # of images: N for N x (N + 1) pixels, or height and width
 
 # Oxford's order and torchvision's kind of numbers, no two of which are alike.
 PREPROCESSING = ("BGR", 0.5, (103.9, 116.8, 123.7), (0.25, 0.5, 2.0))
@@ -61,51 +62,52 @@ class Operation:
     Attributes
     ----------
     module : of `scratchnst.ops`
-    make : (random, size, module) -> Case with images of `size` x (`size` + 1) pixels; the module may be another one
-        than the operation's own, so that a wrong one can be checked
+    make : (random, (height, width) of images, module) -> Case; the module may be another one than the operation's own,
+        so that a wrong one can be checked
     kinks : inputs -> {name: integer array}, or None
     """
 
     module: ModuleType
-    make: Callable[[np.random.Generator, int, ModuleType], Case]
+    make: Callable[[np.random.Generator, tuple[int, int], ModuleType], Case]
     kinks: Callable | None = None
 
-    def case(self, seed: int = 0, size: int = 5, module: ModuleType | None = None) -> Case:
+    def case(self, seed: int = 0, size: Size = 5, module: ModuleType | None = None) -> Case:
         """Return the operation, or the `module` in its place, with inputs drawn with `seed`."""
-        return self.make(np.random.default_rng(seed), size, module or self.module)
+        shape = (size, size + 1) if isinstance(size, int) else size
+        return self.make(np.random.default_rng(seed), shape, module or self.module)
 
 
-def convolution(kh: int, kw: int) -> Operation:
+def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operation:
     """A convolution with kernels of kh x kw pixels."""
 
-    def make(random, size, module):
-        x = random.standard_normal((2, size, size + 1, 3))
-        w, b = random.standard_normal((kh, kw, 3, 4)), random.standard_normal(4)
+    def make(random, shape, module):
+        x = random.standard_normal((2, *shape, channels))
+        w, b = random.standard_normal((kh, kw, channels, outputs)), random.standard_normal(outputs)
         return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, autograd.conv2d)
 
     return Operation(conv2d, make)
 
 
-def _relu(random, size, module):
-    x = random.standard_normal((2, size, size + 1, 3))
+def _relu(random, shape, module):
+    x = random.standard_normal((2, *shape, 3))
     x[0, 0, 0, 0] = 0
     return Case(("x",), (x,), module.forward, module.backward, autograd.relu, relu_signs)
 
 
-def _average_pool(random, size, module):
-    x = random.standard_normal((2, size, size + 1, 3))
+def _average_pool(random, shape, module):
+    x = random.standard_normal((2, *shape, 3))
     return Case(("x",), (x,), module.forward, module.backward, autograd.average_pool)
 
 
-def _max_pool(random, size, module):
+def _max_pool(random, shape, module):
     """In one square of each image and channel two pixels tie for the first place, as zeros behind a ReLU do."""
-    x = random.standard_normal((2, size, size + 1, 3))
+    x = random.standard_normal((2, *shape, 3))
     x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
     return Case(("x",), (x,), module.forward, module.backward, autograd.max_pool, pool_winners)
 
 
-def _preprocess(random, size, module):
-    x = random.uniform(0, 255, (2, size, size + 1, 3))
+def _preprocess(random, shape, module):
+    x = random.uniform(0, 255, (2, *shape, 3))
     return Case(
         ("x",),
         (x,),
@@ -115,13 +117,13 @@ def _preprocess(random, size, module):
     )
 
 
-def _gram(random, size, module):
-    x = random.standard_normal((2, size, size + 1, 4))
+def _gram(random, shape, module):
+    x = random.standard_normal((2, *shape, 4))
     return Case(("x",), (x,), module.forward, module.backward, autograd.gram)
 
 
-def _content_loss(random, size, module):
-    F, P = random.standard_normal((2, 2, size, size + 1, 3))
+def _content_loss(random, shape, module):
+    F, P = random.standard_normal((2, 2, *shape, 3))
     return Case(
         ("F",),
         (F,),
@@ -131,22 +133,22 @@ def _content_loss(random, size, module):
     )
 
 
-def _style_loss(random, size, module):
-    F, S = random.standard_normal((2, 2, size, size + 1, 4))
+def _style_loss(random, shape, module):
+    F, S = random.standard_normal((2, 2, *shape, 4))
     A = np.einsum("nhwi,nhwj->nij", S, S)
     return Case(
         ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: autograd.style_loss(F, F.new_tensor(A))
     )
 
 
-def _total_variation(random, size, module):
-    x = random.uniform(0, 255, (2, size, size + 1, 3))
+def _total_variation(random, shape, module):
+    x = random.uniform(0, 255, (2, *shape, 3))
     return Case(("x",), (x,), module.forward, module.backward, autograd.total_variation)
 
 
-def _equation_2(random, size, module):
+def _equation_2(random, shape, module):
     """The content loss of a ReLU's output, differentiated with respect to its input in one go."""
-    z, P = random.standard_normal((2, 2, size, size + 1, 3))
+    z, P = random.standard_normal((2, 2, *shape, 3))
     P = np.maximum(P, 0)
 
     def forward(z):
@@ -163,9 +165,9 @@ def _equation_2(random, size, module):
     )
 
 
-def _equation_6(random, size, module):
+def _equation_6(random, shape, module):
     """The style loss of a ReLU's output, differentiated with respect to its input in one go."""
-    z, S = random.standard_normal((2, 1, size, size + 1, 4))
+    z, S = random.standard_normal((2, 1, *shape, 4))
     S = np.maximum(S, 0)
     A = np.einsum("nhwi,nhwj->nij", S, S)
 
@@ -201,6 +203,11 @@ OPERATIONS: Mapping[str, Operation] = {
     "equation 2": Operation(content_loss, _equation_2, relu_signs),
     "equation 6": Operation(style_loss, _equation_6, relu_signs),
 }
+
+# For a GPU's kernels, whose mistakes may begin with the second of something: images so wide that there are several
+# blocks of threads in a row, and so many channels that tiled.cu takes them in several chunks.
+ON_A_GPU: Mapping[str, Operation] = {**OPERATIONS, "conv2d": convolution(3, 3, channels=9, outputs=5)}
+GPU_SIZE = 9, 90
 
 
 def module_name(name: str) -> str:
