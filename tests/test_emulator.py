@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import textwrap
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
 
@@ -396,24 +398,46 @@ def test_an_array_without_numbers_is_a_null_pointer(cupy):
 
 
 @pytest.mark.parametrize(
-    "body",
+    ("body", "said"),
     [
-        "x[1ll << 45] = 1;",
-        "x[0] = x[-(1ll << 45)];",
-        "((float*)nullptr)[threadIdx.x] = 1;",
-        "x[0] = int(threadIdx.x) / zero;",
+        ("x[1ll << 45] = 1;", "reads or writes where there is no memory"),
+        ("x[0] = x[-(1ll << 45)];", "reads or writes where there is no memory"),
+        ("((float*)nullptr)[threadIdx.x] = 1;", "reads or writes where there is no memory"),
+        ("x[0] = int(threadIdx.x) / zero;", "divides an integer by zero"),
     ],
 )
-def test_what_would_kill_the_program(cupy, body):
+def test_what_would_kill_the_program(cupy, body, said):
     x = cupy.zeros(8, "float32")
     f = kernel(cupy, "float* x, int zero", f"__syncthreads(); if (threadIdx.x >= 3) {{ {body} }} __syncthreads();")
     for _ in range(2):
-        with pytest.raises(
-            emulator.KernelFault, match=r"f: thread \([37], 0, 0\) reads or writes where there is no memory"
-        ):
+        with pytest.raises(emulator.KernelFault, match=rf"f: thread \([37], 0, 0\) {said}"):
             f((2,), (8,), (x, np.int32(0)))
     kernel(cupy, "float* x", "__syncthreads(); x[threadIdx.x] = 1;")((1,), (8,), (x,))
     assert x.sum() == 8
+
+
+@pytest.mark.parametrize("body", ["", "__syncthreads();"])
+def test_a_loop_without_end_is_told(body):
+    loop = f"for (volatile int i = 0; i == 0;) {{ {body} }}"
+    with emulator.installed():
+        import cupy
+
+        f = kernel(cupy, "", f"if (blockIdx.x == 1) {loop}", options=("-DPATIENCE=1",))
+        with pytest.raises(emulator.KernelFault, match="has not come to its end: is there a loop without one"):
+            f((3,), (8,), ())
+        f((1,), (8,), ())
+
+
+def test_ctrl_c_ends_a_kernel():
+    with emulator.installed():
+        import cupy
+
+        f = kernel(cupy, "int n", "for (volatile int i = 0; i == 0 && n;) __syncthreads();")
+        f((1,), (8,), (np.int32(0),))
+        threading.Timer(0.2, os.kill, (os.getpid(), signal.SIGINT)).start()
+        with pytest.raises(KeyboardInterrupt):
+            f((1,), (8,), (np.int32(1),))
+        f((1,), (8,), (np.int32(0),))
 
 
 def test_a_launch_with_dynamic_shared_memory_is_refused(cupy):

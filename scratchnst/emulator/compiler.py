@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import cache
 from pathlib import Path
 from typing import NamedTuple
@@ -129,7 +130,7 @@ def _built(unit: str, options: tuple[str, ...]) -> Path:
         handle, unfinished = tempfile.mkstemp(dir=target.parent, suffix=".unfinished")
         os.close(handle)
         try:
-            done = _run([*command, "-", "-o", unfinished], unit)
+            done = _run([*command, "-", "-o", unfinished, "-lrt"], unit)
             if done.returncode:
                 raise CompileException(done.stderr)
             os.replace(unfinished, target)
@@ -164,7 +165,8 @@ def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess:
 def _folder() -> Path:
     """Return this user's folder for what is compiled: nobody else may write there, since we execute it."""
     folder = Path(tempfile.gettempdir()) / f"scratchnst-emulator-{os.getuid()}"
-    folder.mkdir(mode=0o700, exist_ok=True)
+    with suppress(FileExistsError):
+        folder.mkdir(mode=0o700)
     status = folder.lstat()
     is_ours = (
         folder.is_dir() and not folder.is_symlink() and status.st_uid == os.getuid() and not status.st_mode & 0o022

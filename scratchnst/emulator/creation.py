@@ -39,6 +39,8 @@ def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", ndmi
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     """Return an array whose numbers lie one after the other: itself or a copy."""
+    if not isinstance(a, ndarray):
+        raise TypeError(f"Argument 'a' has incorrect type (expected cupy's ndarray, got {type(a).__name__})")
     result = asarray(a, dtype, "C")
     return result if result.ndim else result.reshape(1)
 

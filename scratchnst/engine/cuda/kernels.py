@@ -112,6 +112,8 @@ class _Kernel(NamedTuple):
 
 @cache
 def _kernel(library: ModuleType, file: str, name: str, dtype: np.dtype, macros: tuple[tuple[str, int], ...]) -> _Kernel:
+    if dtype not in REAL:
+        raise ValueError(f"kernels take float32 or float64, not {dtype}: convert the array with astype")
     fitting = [_fitting(name, parameter, dtype) for parameter in signatures(file)[name]]
     return _Kernel(f"{file}.{name}", fitting, _module(library, file, REAL[dtype], macros).get_function(name))
 
