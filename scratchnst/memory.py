@@ -140,5 +140,7 @@ def limit(engine: Engine = cpu) -> int:
 
 
 def in_words(size: float) -> str:
-    """Return a number of bytes as people write it: 640 MB, 2.4 GB."""
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    """Return a number of bytes as people write it: 640 MB, 2.4 GB; 5.2 MB, 1 KB."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e3:.0f} KB" if size < 1e5 else f"{size / 1e6:.2g} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"

@@ -74,6 +74,7 @@ def test_ladder_and_accuracy(capsys, tmp_path, quick, monkeypatch):
     assert "gradient in float32 at 16x16, relative error against float64: median " in said
 
 
+@pytest.mark.slow  # what it puts together is tested in test_bench_peer.py and above
 def test_beside_pytorch(capsys, tmp_path, quick):
     pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
     record = tmp_path / "bench.json"

@@ -10,7 +10,8 @@ import numpy as np
 import platforms
 import pytest
 
-from scratchnst.engine.cuda import kernels
+from scratchnst.engine.cuda import device, kernels
+from scratchnst.errors import UserError
 
 FILES = sorted(path.stem for path in kernels.FOLDER.glob("*.cu"))
 on_cuda = pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
@@ -32,6 +33,64 @@ def test_every_kernel_and_parameter_of_a_source_is_found(file):
             assert parameter.type in (
                 {"real", *kernels.ELEMENTS} if parameter.is_pointer else {"real", "double", *kernels.INTEGERS}
             )
+
+
+def test_a_cupy_that_is_missing_is_told(monkeypatch):
+    monkeypatch.setitem(sys.modules, "cupy", None)
+    with pytest.raises(UserError, match=r"CuPy, which is not installed: pip install"):
+        device.library()
+
+
+@pytest.fixture
+def changed(monkeypatch, platform):
+    """What makes kernels of a source that somebody has changed."""
+    original = kernels.source
+
+    def change(file, text, replacement):
+        assert text in original(file)
+        monkeypatch.setattr(kernels, "source", lambda name: original(name).replace(text, replacement))
+        for name in ("signatures", "_kernel", "_module"):
+            monkeypatch.setattr(kernels, name, getattr(kernels, name).__wrapped__)
+
+    return change
+
+
+@pytest.mark.parametrize(
+    ("text", "replacement", "said"),
+    [
+        (
+            "relu_forward",
+            "relu",
+            r"^relu.cu has no kernel relu_forward, which relu.py launches; it has relu, relu_back",
+        ),
+        ("index < count", "index < number", r"^relu.cu does not compile:\n(.*\n)*relu.cu.*'?number"),
+    ],
+)
+@on_cuda
+def test_a_source_that_will_not_do(platform, changed, text, replacement, said):
+    changed("relu", text, replacement)
+    with pytest.raises(UserError, match=said):
+        platform.engine.relu.forward(platform.there(np.ones(3)))
+
+
+@on_cuda
+def test_a_dtype_that_no_kernel_takes(platform):
+    with pytest.raises(ValueError, match="float32 or float64, not int64: convert"):
+        platform.engine.relu.forward(platform.there(np.ones(3, np.int64)))
+
+
+def test_a_line_keeps_its_file_and_number():
+    """Compilers are told which lines come from elsewhere."""
+    place, places = None, []
+    for line in kernels.source("squares").splitlines():
+        if found := re.fullmatch(r'#line (\d+) "(.*)"', line):
+            place = [found[2], int(found[1])]
+            continue
+        places.append((*place, line))
+        place[1] += 1
+    assert {name for name, *_ in places} == {"squares.cu", "block_sum.cuh"}
+    for name, number, line in places:
+        assert (kernels.FOLDER / name).read_text().splitlines()[number - 1] == line
 
 
 def test_parameters():

@@ -198,7 +198,7 @@ class TestEmulated:
         ]
         assert main(command) == 0
         lines = capsys.readouterr().out.splitlines()
-        assert re.fullmatch(r"memory  \d+ MB; the limit is [\d.]+ GB", lines[1])
+        assert re.fullmatch(r"memory  [\d.]+ MB; the limit is [\d.]+ GB", lines[1])
         assert lines[2] == "time    far more than on the CPU: a GPU is emulated"
         assert "out.png" not in os.listdir(vgg)
 
@@ -208,10 +208,21 @@ class TestEmulated:
         command = [*SMALL, "--size", "64", "--device", "emulated", "--memory-limit", "1.5M", "--log", "log.jsonl"]
         assert main(command) == 2
         said = capsys.readouterr().err
-        found = re.search(r"memory is not enough: 64 MB were expected to do, (\d) MB are taken and (\d) MB free", said)
-        assert int(found[1]) + int(found[2]) <= 2, "within the limit"
+        found = re.search(
+            r"memory is not enough: 64 MB were expected to do, ([\d.]+) MB are taken and ([\d.]+) ([KM])B free", said
+        )
+        free = float(found[2]) * (1 if found[3] == "M" else 1e-3)
+        assert float(found[1]) + free < 1.6, "within the limit"
         assert sorted(os.listdir(vgg)) == ["content.png", "style.jpg", "vgg.h5"]
         assert emulator.pool.get_limit() == 0, "the limit goes with the run"
+
+    def test_a_limit_that_is_too_small_for_the_weights(self, vgg, capsys):
+        native.write(random_vgg19(5, width=64), vgg / "vgg.h5")
+        assert main([*SMALL, "--device", "emulated", "--memory-limit", "300K"]) == 2
+        said = capsys.readouterr().err
+        assert re.search(
+            r"the GPU's memory is not enough: .* choose a smaller --size, or a larger --memory-limit\.$", said
+        )
 
     def test_a_limit_is_kept_in_strips(self, vgg, monkeypatch):
         monkeypatch.setattr(memory, "STRIPS", (math.inf, 2**16))

@@ -129,11 +129,14 @@ def test_local_variables_hold_nothing_usable(cupy):
     [
         ("if (threadIdx.x < 7) __syncthreads();", "waits in line"),
         ("if (threadIdx.x == 9) return; __syncthreads();", "has returned"),
-        ("if (threadIdx.x < 7)\n__syncthreads();\nelse\n__syncthreads();", "waits in line 5, thread .* in line 7"),
+        (
+            "if (threadIdx.x < 7)\n__syncthreads();\nelse\n__syncthreads();",
+            "waits in line 5 of kernel.cu, thread .* in line 7 of kernel.cu",
+        ),
         ("if (threadIdx.x < 32) __syncthreads();", "waits in line"),
         ("if (threadIdx.x % 32 < 7) __syncwarp();", "waits in line"),
         ("for (int i = 0; i < threadIdx.x; ++i) __syncthreads();", "has returned"),
-        ("__shfl_down_sync(0xFFFF, 1, 1);", "shuffles in line 4 with a mask"),
+        ("__shfl_down_sync(0xFFFF, 1, 1);", "shuffles in line 4 of kernel.cu with a mask"),
     ],
 )
 def test_a_barrier_that_not_all_threads_reach(cupy, body, complaint):
@@ -416,13 +419,27 @@ def test_what_would_kill_the_program(cupy, body, said):
     assert x.sum() == 8
 
 
+def test_a_folder_for_kernels_that_is_somebody_elses(monkeypatch, tmp_path):
+    """Another user may have made it, or it may be no folder at all."""
+    monkeypatch.setattr(compiler.tempfile, "tempdir", str(tmp_path))
+    (tmp_path / f"scratchnst-emulator-{os.getuid()}").touch()
+    found = compiler._folder.__wrapped__()
+    assert found.is_dir()
+    assert found.parent == tmp_path
+
+
+def test_only_arrays_of_its_own_can_be_made_contiguous(cupy):
+    with pytest.raises(TypeError, match="incorrect type"):
+        cupy.ascontiguousarray(np.ones(3))
+
+
 @pytest.mark.parametrize("body", ["", "__syncthreads();"])
 def test_a_loop_without_end_is_told(body):
     loop = f"for (volatile int i = 0; i == 0;) {{ {body} }}"
     with emulator.installed():
         import cupy
 
-        f = kernel(cupy, "", f"if (blockIdx.x == 1) {loop}", options=("-DPATIENCE=1",))
+        f = kernel(cupy, "", f"if (blockIdx.x == 1) {loop}", options=("-DPATIENCE=100",))
         with pytest.raises(emulator.KernelFault, match="has not come to its end: is there a loop without one"):
             f((3,), (8,), ())
         f((1,), (8,), ())

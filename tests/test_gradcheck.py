@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+from functools import cache
 
 import numpy as np
 import pytest
 
-from scratchnst import images
+from scratchnst import emulator, images
 from scratchnst.cli import gradcheck, main
+from scratchnst.engine import cuda
+from scratchnst.engine.cuda import kernels
 from scratchnst.ops import average_pool, relu, total_variation
+from scratchnst.verify.catalogue import check_operation
+from scratchnst.verify.hosted import hosted
+from scratchnst.verify.operations import ON_A_GPU
 from scratchnst.verify.planted import MUTANTS, SOUND
 
 
@@ -126,3 +133,27 @@ def test_without_matplotlib_the_plot_is_refused(monkeypatch, capsys):
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     assert main(["gradcheck", "--op", "relu", "--plot", "curves.png"]) == 2
     assert "pip install" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++, which is not installed")
+def test_kernels_that_go_wrong_beyond_the_first_block_and_chunk(capsys, monkeypatch):
+    """As a student would see it, who has no GPU."""
+    original = kernels.source
+    changes = {
+        "relu": ("(long long)blockIdx.x * blockDim.x + threadIdx.x", "threadIdx.x"),
+        "tiled": ("__syncthreads();\n    }\n", "}\n"),  # after the first chunk of channels
+    }
+    for file, (text, _) in changes.items():
+        assert text in original(file)
+    monkeypatch.setattr(kernels, "source", lambda file: original(file).replace(*changes.get(file, ("", ""))))
+    monkeypatch.setattr(kernels, "_kernel", kernels._kernel.__wrapped__)
+    monkeypatch.setattr(kernels, "_module", cache(kernels._module.__wrapped__))
+    assert main(["gradcheck", "--device", "emulated", "--op", "relu"]) == 1
+    said = capsys.readouterr().out
+    assert "nan" in said
+    assert "memory holds that no thread has written" in said
+    with emulator.installed():
+        report = check_operation(
+            "conv2d", size=(3, 4), operations=ON_A_GPU, samples=1, module=hosted(cuda).conv2d, with_torch=False
+        )
+    assert not report.passed

@@ -113,4 +113,10 @@ def test_limit_is_more_than_there_is_in_use():
 
 
 def test_in_words():
-    assert [memory.in_words(size) for size in (640_000_000, 2_400_000_000)] == ["640 MB", "2.4 GB"]
+    assert [memory.in_words(size) for size in (0, 1000, 5_240_000, 640_000_000, 2_400_000_000)] == [
+        "0 KB",
+        "1 KB",
+        "5.2 MB",
+        "640 MB",
+        "2.4 GB",
+    ]

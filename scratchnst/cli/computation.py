@@ -123,9 +123,12 @@ def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -
         return UserError("there is not enough memory for this; choose a smaller --size.")
     taken, free = device.memory_in_use(), device.free_memory()
     promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
+    advice = "a --memory-limit below their sum, with which layers are computed in strips"
+    if not estimate and device.has_memory_limit():  # so small that not even weights and targets fit
+        advice = "a larger --memory-limit"
     return UserError(
         f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
-        "free; choose a smaller --size, or a --memory-limit below their sum, with which layers are computed in strips."
+        f"free; choose a smaller --size, or {advice}."
     )
 
 

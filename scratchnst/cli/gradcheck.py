@@ -19,7 +19,7 @@ from scratchnst import images, samples, vgg
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
 from scratchnst.engine import Engine, cuda, textbook
-from scratchnst.engine.select import AUTO, ENGINES, computing
+from scratchnst.engine.select import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.network import Network
@@ -40,6 +40,10 @@ OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
 WARM_UP, LONG = 16, 20  # elements before the others' time is estimated, and seconds worth telling
 GPU_SAMPLES = 8  # elements of an operation's input that are compared one by one on a GPU, where images are larger
 SAMPLES = 24  # elements of the objective's gradient that are compared one by one, beside all of them together
+NAN = (
+    "On the emulated GPU nan is what memory holds that no thread has written: look for outputs that are left out, and "
+    "for shared memory that is read without a barrier, or of which not all is filled."
+)
 
 
 def add(commands) -> None:
@@ -62,7 +66,9 @@ def add(commands) -> None:
     parser.add_argument(
         "--network", metavar="NAME|FILE", help="of the full objective (a small VGG19 of random weights)"
     )
-    parser.add_argument("--size", type=size, metavar="N", help="side of the images in pixels (5, on a GPU 9x90, of the objective 16)")
+    parser.add_argument(
+        "--size", type=size, metavar="N", help="side of the images in pixels (5, on a GPU 9x90, of the objective 16)"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
     parser.add_argument(
         "--engine", choices=list(ENGINES), help="whose operations (textbook, or that of the --device given)"
@@ -101,7 +107,7 @@ def _check(arguments: argparse.Namespace, engine: Engine) -> int:
     if arguments.json:
         print(json.dumps([report.as_dict() for report in reports], indent=2))
     else:
-        _print_end(reports)
+        _print_end(reports, arguments.device == EMULATED)
         _locate(arguments, network.on(hosted(engine)), reports)
     if arguments.plot:
         plot.draw(reports, arguments.plot)
@@ -204,11 +210,13 @@ def _print_rows(report: Report) -> None:
         print(COLUMNS.format(name, item.name, compared, error, order, crossed, item.verdict, seconds), flush=True)
 
 
-def _print_end(reports: Sequence[Report]) -> None:
+def _print_end(reports: Sequence[Report], is_emulated: bool) -> None:
     """The whole text of what is not right, and the sum."""
     wrong = [report for report in reports if not report.passed]
     for report in wrong:
         print(f"\n{report}")
+    if is_emulated and any(" nan " in f"{report}".replace(":", " ") for report in wrong):
+        print(f"\n{NAN}")
     seconds = sum(report.seconds for report in reports)
     said = "everything is right" if not wrong else f"{len(wrong)} of {len(reports)} are not right"
     print(f"\n{said}, {seconds:.0f} s")

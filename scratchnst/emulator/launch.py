@@ -16,6 +16,7 @@ import numpy as np
 from scratchnst.emulator.arrays import ndarray
 from scratchnst.emulator.buffers import copied
 from scratchnst.emulator.compiler import Kernel, Parameter, compile
+from scratchnst.errors import UserError
 
 LARGEST_GRID = 2**31 - 1, 2**16 - 1, 2**16 - 1  # blocks
 LARGEST_BLOCK = 1024, 1024, 64  # threads
@@ -37,7 +38,7 @@ class CUDADriverError(RuntimeError):
         super().__init__(self.TEXTS[status])
 
 
-class KernelFault(Exception):
+class KernelFault(UserError):
     """What no kernel may do, or no caller with a kernel, although a GPU might let it pass."""
 
 

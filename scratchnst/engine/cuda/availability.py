@@ -17,9 +17,9 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.cuda import device, products, relu
+from scratchnst.engine.cuda.device import INSTALL
 from scratchnst.errors import UserError
 
-INSTALL = "pip install 'scratchnst[cuda13]', or [cuda12] for a driver older than 580 (nvidia-smi tells)"
 OUT_OF_MEMORY, INSUFFICIENT_DRIVER, NO_DEVICE = 2, 35, 100  # CUDA's numbers of errors: cudaErrorMemoryAllocation ...
 VISIBLE = "CUDA_VISIBLE_DEVICES"
 

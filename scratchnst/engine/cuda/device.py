@@ -13,15 +13,23 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from scratchnst.errors import UserError
+
 Array = Any
 Observer = Callable[[str], AbstractContextManager]
 
+INSTALL = "pip install 'scratchnst[cuda13]', or [cuda12] for a driver older than 580 (nvidia-smi tells)"
 _observer: ContextVar[Observer] = ContextVar("observer of the GPU's steps", default=nullcontext)
 
 
 def library() -> ModuleType:
-    """Return the module ``cupy``."""
-    return importlib.import_module("cupy")
+    """Return the module ``cupy``, or raise a UserError if it is not installed."""
+    try:
+        return importlib.import_module("cupy")
+    except ModuleNotFoundError as error:
+        if error.name != "cupy":
+            raise
+        raise UserError(f"the engine cuda computes with CuPy, which is not installed: {INSTALL}.") from error
 
 
 def asarray(array: Array, dtype: Any = None) -> Array:
@@ -79,6 +87,11 @@ def free_memory() -> int:
     pool, (free, _) = library().get_default_memory_pool(), library().cuda.runtime.memGetInfo()
     free += pool.free_bytes()
     return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
+
+
+def has_memory_limit() -> bool:
+    """Return whether somebody has limited the memory that arrays may take."""
+    return bool(library().get_default_memory_pool().get_limit())
 
 
 def release_memory() -> None:

@@ -22,6 +22,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from scratchnst.engine.cuda import device
+from scratchnst.errors import UserError
 
 Array = Any
 
@@ -32,7 +33,7 @@ ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8"
 LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
 LARGEST_BLOCK = 1024  # threads
 NULL = np.uint64(0)
-_INCLUDE = re.compile(r'^#include "(\w+\.cuh)"$', re.MULTILINE)
+_INCLUDE = re.compile(r'#include "(\w+\.cuh)"$')
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
@@ -62,6 +63,8 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     ------
     ValueError
         If arguments do not fit the kernel's parameters, or grid or block is larger than a GPU takes.
+    UserError
+        If the file has no such kernel, or does not compile: somebody is about to change it.
     """
     if 0 in grid:
         return
@@ -86,7 +89,18 @@ def source(file: str) -> str:
 
     CuPy would let NVRTC include it, but tells what it has compiled before by this text alone.
     """
-    return _INCLUDE.sub(lambda line: (FOLDER / line[1]).read_text(), (FOLDER / f"{file}.cu").read_text())
+    lines = (FOLDER / f"{file}.cu").read_text().splitlines(keepends=True)
+    for number, line in enumerate(lines, 1):
+        if included := _INCLUDE.match(line):
+            lines[number - 1] = (
+                f"{_named(included[1])}{(FOLDER / included[1]).read_text()}{_named(f'{file}.cu', number)}"
+            )
+    return _named(f"{file}.cu") + "".join(lines)
+
+
+def _named(name: str, line: int = 0) -> str:
+    """Return what tells compilers of which file the next line is, and which line comes before it."""
+    return f'#line {line + 1} "{name}"\n'
 
 
 @cache
@@ -114,8 +128,16 @@ class _Kernel(NamedTuple):
 def _kernel(library: ModuleType, file: str, name: str, dtype: np.dtype, macros: tuple[tuple[str, int], ...]) -> _Kernel:
     if dtype not in REAL:
         raise ValueError(f"kernels take float32 or float64, not {dtype}: convert the array with astype")
+    if name not in signatures(file):
+        raise UserError(
+            f"{file}.cu has no kernel {name}, which {file}.py launches; it has {', '.join(signatures(file))}."
+        )
     fitting = [_fitting(name, parameter, dtype) for parameter in signatures(file)[name]]
-    return _Kernel(f"{file}.{name}", fitting, _module(library, file, REAL[dtype], macros).get_function(name))
+    try:
+        function = _module(library, file, REAL[dtype], macros).get_function(name)
+    except library.cuda.compiler.CompileException as error:
+        raise UserError(f"{file}.cu does not compile:\n{str(error).strip()}") from error
+    return _Kernel(f"{file}.{name}", fitting, function)
 
 
 @cache
