@@ -7,6 +7,7 @@ CuPy is looked up at each call, not when this module is imported: most machines 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -20,8 +21,8 @@ _observer: ContextVar[Observer] = ContextVar("observer of the GPU's steps", defa
 
 
 def library() -> ModuleType:
-    """Return the module ``cupy``."""
-    return importlib.import_module("cupy")
+    """Return the module ``cupy``, and soon: an evaluation asks for it hundreds of times."""
+    return sys.modules.get("cupy") or importlib.import_module("cupy")
 
 
 def asarray(array: Array, dtype: Any = None) -> Array:
