@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -89,3 +90,10 @@ def directory(tmp_path, monkeypatch, no_vgg19):
     images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
     images.save("style.jpg", random.uniform(0, 255, (50, 20, 3)))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def no_emulator_stays():
+    """A test that leaves the emulator in CuPy's place would let others compute on it without knowing."""
+    yield
+    assert getattr(sys.modules.get("cupy"), "__name__", "cupy") == "cupy", "the emulator is still installed"

@@ -26,7 +26,7 @@ class CUDARuntimeError(RuntimeError):
 
 
 @pytest.fixture
-def cupy(monkeypatch):
+def cupy():
     """A CuPy that computes, with two GPUs, of which nothing is left untold; return its `cuda.runtime`."""
     runtime = SimpleNamespace(
         getDeviceCount=lambda: 2,
@@ -45,8 +45,8 @@ def cupy(monkeypatch):
     cuda.Device = lambda number: nullcontext(number)
     fake = ModuleType("cupy")
     vars(fake).update({**vars(library), "cuda": cuda, "__version__": "14.2.0", "__name__": "cupy"})
-    with emulator.installed():
-        monkeypatch.setitem(sys.modules, "cupy", fake)
+    with emulator.installed(), pytest.MonkeyPatch.context() as patch:  # undone before the emulator goes
+        patch.setitem(sys.modules, "cupy", fake)
         yield cuda.runtime
 
 
