@@ -10,8 +10,9 @@ cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3}
 failed=
 
+# Warnings are shown and no errors: what is installed there may be of other versions than the tests are made for.
 run_tests() {
-    "$python" -m pytest -q -m gpu || failed="$failed tests"
+    "$python" -m pytest -q -W default -m gpu || failed="$failed tests"
 }
 
 # Under compute-sanitizer each array has memory of its own, see without_pool.py.  cuBLAS's kernels are not looked at, but
@@ -27,7 +28,7 @@ run_sanitizers() {
         [ "$tool" != initcheck ] || exclude=
         # shellcheck disable=SC2086  # exclude is two words or none
         PYTHONPATH=.:tests compute-sanitizer --tool "$tool" --error-exitcode 1 $exclude \
-            "$python" -m pytest -q -p without_pool -m gpu \
+            "$python" -m pytest -q -W default -p without_pool -m gpu \
             tests/test_engine_operations.py tests/test_engine_convolution.py || failed="$failed $tool"
     done
 }

@@ -35,7 +35,7 @@ def call(tmp_path):
 def test_everything_in_one_call(call):
     status, _, calls = call()
     assert status == 0
-    assert calls[:2] == ["python -m scratchnst doctor", "python -m pytest -q -m gpu"]
+    assert calls[:2] == ["python -m scratchnst doctor", "python -m pytest -q -W default -m gpu"]
     sanitized = [line.split() for line in calls if line.startswith("compute-sanitizer")]
     assert [words[2] for words in sanitized] == ["memcheck", "racecheck", "initcheck", "synccheck"]
     assert [words[2] for words in sanitized if "--kernel-name-exclude" not in words] == ["initcheck"]
