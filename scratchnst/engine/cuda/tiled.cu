@@ -58,17 +58,18 @@ extern "C" __global__ void __launch_bounds__(THREADS) convolve(
 
     real sum[PIXELS][OUTPUTS] = {};
     for (int start = 0; start < channels; start += CHUNK) {
-        // The patch; outside of the image, where masked and beyond the last channel it is zero.
+        // The patch; outside of the image, where masked and beyond the last channel it is zero.  Whatever it will be, a
+        // number is fetched, if need be the first: without branches a thread need not wait for one before it asks for
+        // the next.
+#pragma unroll 4
         for (int index = threadIdx.x; index < (ROWS + KH - 1) * COLUMNS * CHUNK; index += THREADS) {
             int r = index / (COLUMNS * CHUNK), rest = index % (COLUMNS * CHUNK);
             int u = top + r - KH / 2, v = left + rest / CHUNK - KW / 2, c = start + rest % CHUNK;
-            real value = 0;
-            if (u >= 0 && u < height && v >= 0 && v < width && c < channels) {
-                long long position = ((image * height + u) * width + v) * channels + c;
-                if (!mask || mask[position])
-                    value = x[position];
-            }
-            patch[r][rest] = value;
+            bool inside = u >= 0 && u < height && v >= 0 && v < width && c < channels;
+            long long position = inside ? ((image * height + u) * width + v) * channels + c : 0;
+            real value = x[position];
+            unsigned char kept = mask ? mask[position] : 1;
+            patch[r][rest] = inside && kept ? value : 0;
         }
         // The slab.  Channels lane, lane + LANES, lane + 2 LANES ... are one thread's: they lie side by side here, where
         // it reads them at once, and those of neighbouring threads lie side by side in y, where these write them.
