@@ -260,14 +260,21 @@ def _seconds_per_pixel(objective, arguments):
         dtype=objective.dtype,
         largest_strip=objective.largest_strip * factor**2,
     )
+    if objective.network.engine is cuda:
+        _trial_seconds(trial, arguments.optimizer)  # the first run on a machine compiles kernels
+    return _trial_seconds(trial, arguments.optimizer) / math.prod(shape[:2])
+
+
+def _trial_seconds(trial, optimizer):
+    """Seconds an iteration."""
     times = []
     stylize(
         trial,
         iterations=TRIAL_ITERATIONS + 1,  # the first warms up
-        optimizer=arguments.optimizer,
+        optimizer=optimizer,
         on_step=lambda _: times.append(time.perf_counter()),
     )
-    return (times[-1] - times[0]) / max(len(times) - 1, 1) / math.prod(shape[:2])
+    return (times[-1] - times[0]) / max(len(times) - 1, 1)
 
 
 def _in_words(seconds):
