@@ -5,13 +5,15 @@ It takes odd kernels of up to 9 x 9.  The way back, as in `naive`, convolves wit
 On paper, for a 3x3 kernel in float32, of which a block has a tile of 16 x 16 pixels and 32 output channels: for each
 input channel it fetches 18 x 18 numbers of x and 9 x 32 weights, 2.4 KB, for 74,000 multiplications and as many
 additions: 60 operations a byte.  An A100 can do 12 while a byte comes from memory, an RTX 4090 can do 80; but much of
-this comes from the cache, where blocks of other channels have left it.  From shared memory a warp reads 13 times for 96
-multiplications, and may do so once for every four without waiting.  So arithmetic is the limit, as long as there are
-tiles and channels enough.  VGG's first layer, of three input channels, is in between: a pixel has 64 outputs of 5 bytes
+this comes from the cache, where blocks of other channels have left it.  From shared memory a warp reads 13 times (10
+numbers of x, and 3 times four weights) for 96 multiplications, and a multiprocessor, which multiplies for four warps at
+once, reads for one meanwhile: 24 reads would do no harm.  So arithmetic is the limit, as long as there are tiles and
+channels enough.  VGG's first layer, of three input channels, is in between: a pixel has 64 outputs of 5 bytes
 with the mask, and 2,304 multiply-adds, a quarter of them with zeros; both take an H200 about as long.
 
 For dL/dw in the same terms: a step fetches 34 x 32 numbers of x and 32 x 32 of dL/dy, 8.4 KB, for 98,000
-multiplications and as many additions: 23 operations a byte.  A warp reads 18 times for 96 multiplications.
+multiplications and as many additions: 23 operations a byte.  For eight pixels a warp reads 10 numbers of x and 8 times
+four of dL/dy, for 96 multiplications.
 """
 
 from __future__ import annotations
