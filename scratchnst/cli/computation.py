@@ -47,8 +47,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--tf32",
         action="store_true",
-        help="let the GPU round the factors of products to 10 bits: faster; gradients differ by about 1 %%, losses by "
-        "1e-4",
+        help="let the GPU round the factors of products to 10 bits: faster; gradients differ by about 1 %%",
     )
     group.add_argument(
         "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"

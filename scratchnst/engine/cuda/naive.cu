@@ -17,7 +17,7 @@ typedef REAL real;  // float or double
 // y = x * w + b, equation (a); w (kh, kw, channels, outputs).  b may be null, for zero; mask as well, else x counts as
 // zero where the mask is 0.
 // If `positive` is not null, y becomes max(y, 0), and positive says where y > 0.
-extern "C" __global__ void convolve(
+extern "C" __global__ void naive_convolve(
     const real* __restrict__ x, const unsigned char* __restrict__ mask, const real* __restrict__ w,
     const real* __restrict__ b, real* __restrict__ y, unsigned char* __restrict__ positive,
     int images, int height, int width, int channels, int outputs, int kh, int kw)
@@ -52,7 +52,7 @@ extern "C" __global__ void convolve(
 
 // dL/dw, equation (c): each thread has one weight, and sums over all pixels of all images.  dL/dy counts as zero where
 // the mask, unless it is null, is 0.  So many numbers are added up that rounding would show: the sum is a double.
-extern "C" __global__ void kernel_gradient(
+extern "C" __global__ void naive_kernel_gradient(
     const real* __restrict__ x, const real* __restrict__ grad_y, const unsigned char* __restrict__ mask,
     real* __restrict__ grad_w,
     int images, int height, int width, int channels, int outputs, int kh, int kw)

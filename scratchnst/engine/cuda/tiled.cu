@@ -43,7 +43,7 @@ const int COLUMNS = STEPS * PIXELS + KW - 1;  // of the patch
 
 // y = x * w + b.  b may be null, for zero; mask as well, else x counts as zero where the mask is 0.
 // If `positive` is not null, y becomes max(y, 0), and positive says where y > 0.
-extern "C" __global__ void __launch_bounds__(THREADS) convolve(
+extern "C" __global__ void __launch_bounds__(THREADS) tiled_convolve(
     const real* __restrict__ x, const unsigned char* __restrict__ mask, const real* __restrict__ w,
     const real* __restrict__ b, real* __restrict__ y, unsigned char* __restrict__ positive,
     int height, int width, int channels, int outputs)

@@ -79,7 +79,7 @@ def convolve(
     grid = (tiles * kernels.blocks(outputs, lanes * OUTPUTS),)
     x, mask, w, b = device.readable(x), device.readable(mask), device.readable(w, x.dtype), device.readable(b, x.dtype)
     arguments = x, mask, w, b, y, positive, height, width, channels, outputs
-    kernels.launch("tiled", "convolve", grid, (lanes * rows * steps,), x.dtype, *arguments, **macros)
+    kernels.launch("tiled", "tiled_convolve", grid, (lanes * rows * steps,), x.dtype, *arguments, **macros)
     return y, positive
 
 
@@ -100,7 +100,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     arguments = x, grad_y, mask, parts, rows, strips, height, width, channels, outputs
     macros = {"OUTPUTS": OUTPUTS, "KH": kh, "KW": kw, "LANES": lanes, "CHANNELS": block_channels}
     grid, block = (strips * blocks,), (lanes * block_channels,)
-    kernels.launch("tiled_gradient", "kernel_gradient", grid, block, x.dtype, *arguments, **macros)
+    kernels.launch("tiled_gradient", "tiled_kernel_gradient", grid, block, x.dtype, *arguments, **macros)
     return column_sums(parts.reshape(strips, -1)).reshape(parts.shape[1:])
 
 

@@ -25,7 +25,7 @@ const int COLUMNS = 32;
 //
 // The second launch bound is how many blocks a multiprocessor has at a time at least: 256 threads, so that the compiler
 // may give each of them nearly as many registers as a thread can have, 255.
-extern "C" __global__ void __launch_bounds__(THREADS, 256 / THREADS) kernel_gradient(
+extern "C" __global__ void __launch_bounds__(THREADS, 256 / THREADS) tiled_kernel_gradient(
     const real* __restrict__ x, const real* __restrict__ grad_y, const unsigned char* __restrict__ mask,
     real* __restrict__ parts,
     long long rows, int strips, int height, int width, int channels, int outputs)
