@@ -49,6 +49,7 @@ def installed(order: str = "forward") -> Iterator[None]:
     order_before, modules_before = launch.order, _take_out()
     launch.order = order
     sys.modules.update(MODULES)
+    pool.free_all_blocks()  # of those who computed before
     try:
         yield
     finally:
