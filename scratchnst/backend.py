@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import sys
 from collections.abc import Sequence
 from types import ModuleType
@@ -33,3 +34,12 @@ def numbers(values: Sequence[Any]) -> list[float]:
     """
     module = array_module(values[0]) if values else numpy
     return [float(value) for value in values] if module is numpy else asnumpy(module.stack(values)).tolist()
+
+
+def is_finite(array: Any) -> bool:
+    """Return whether no number of an array is NaN or infinite, nor so large that their sum would be.
+
+    It asks a GPU for the sum, one number, which is NaN or infinite as soon as one that enters it is.
+    """
+    with numpy.errstate(over="ignore", invalid="ignore"):
+        return math.isfinite(float(array.sum()))

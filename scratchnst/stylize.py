@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images
-from scratchnst.backend import asnumpy
+from scratchnst.backend import asnumpy, is_finite
 from scratchnst.errors import UserError
 from scratchnst.objective import Objective, as_image
 from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
@@ -176,7 +177,7 @@ class _Run:
         with np.errstate(over="ignore", invalid="ignore"):  # it is told below, once and in words
             loss, grad = self.objective(x)
         self.evaluations += 1
-        if not (np.isfinite(loss) and np.isfinite(grad).all()):
+        if not (math.isfinite(loss) and is_finite(grad)):
             if self.evaluations == 1:
                 raise UserError("the loss or its gradient is not finite at the start: lower the weights.")
             raise FloatingPointError(f"the loss became NaN or infinite at evaluation {self.evaluations}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import sys
 from pathlib import Path
@@ -12,6 +13,16 @@ import pytest
 
 from scratchnst import images
 from scratchnst.engine.cuda import availability
+
+# A machine with a GPU may have all but these; without them the other tests run nevertheless.
+LACKING = [name for name in ("docutils", "pylatexenc", "rich") if importlib.util.find_spec(name) is None]
+collect_ignore_glob = ["test_lessons*.py"] if LACKING else []
+
+
+def pytest_terminal_summary(terminalreporter):
+    """Say what was left out."""
+    if LACKING:
+        terminalreporter.write_line(f"SKIPPED the tests of the lessons: {', '.join(LACKING)} are not installed")
 
 
 @pytest.fixture

@@ -152,7 +152,9 @@ def test_work_by_hand(monkeypatch):
     """6x6 pixels, 2 channels: 4 tiles of 36 numbers a channel."""
     monkeypatch.setattr(device_ladder, "SIDE", 6)
     monkeypatch.setattr(device_ladder, "CHANNELS", 2)
-    assert device_ladder.work("tiled", "cuda:0") == {"tiled.convolve": Work(2 * 9 * 36 * 4, 4 * (72 + 72 + 36 + 2))}
+    assert device_ladder.work("tiled", "cuda:0") == {
+        "tiled.tiled_convolve": Work(2 * 9 * 36 * 4, 4 * (72 + 72 + 36 + 2))
+    }
     steps = device_ladder.work("winograd tf32", "cuda:0")
     assert steps["product"] == Work(2 * 36 * 4 * 4, 4 * (288 + 288 + 36 * 4), True)
     assert steps["winograd.winograd_input"].bytes == 4 * (72 + 288)

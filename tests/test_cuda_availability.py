@@ -94,6 +94,14 @@ def test_a_cupy_that_cannot_be_imported(monkeypatch, tmp_path):
     )
 
 
+def test_a_cupy_whose_folder_cannot_be_made(monkeypatch, tmp_path):
+    (tmp_path / "cupy.py").write_text("import os; os.makedirs(os.environ['CUPY_CACHE_DIR'])")
+    monkeypatch.delitem(sys.modules, "cupy", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("CUPY_CACHE_DIR", str(tmp_path / "cupy.py" / "kernels"))
+    assert "let CUPY_CACHE_DIR name a folder that can be written" in problem(availability.find)
+
+
 @pytest.mark.parametrize(
     ("driver", "runtime", "sentence"),
     [
@@ -142,6 +150,7 @@ NOT_FOUND = 'Failure finding "lib{0}.so.13 or lib{0}.so.12": No such file: lib{0
     [
         ((relu, "forward"), RuntimeError(NOT_FOUND.format("nvrtc")), "NVRTC, which compiles kernels, is missing"),
         ((products, "multiply"), ImportError(NOT_FOUND.format("cublasLt")), "cuBLAS, .* is missing .*: pip install"),
+        ((relu, "forward"), RuntimeError("Failed to find CUDA headers. Please"), "headers of CUDA, .* are missing"),
         ((relu, "forward"), CUDARuntimeError(209), "Accelerator 0, compute capability 9.0, does not run our kernels"),
         ((relu, "forward"), MemoryError("out of memory"), "has no memory left: end what else computes on it"),
         ((products, "multiply"), CUDARuntimeError(2), "has no memory left"),

@@ -322,7 +322,6 @@ def test_addresses_are_those_of_the_numbers(cupy):
     x = cupy.zeros((4, 5), "float32")
     assert x[2].data.ptr == x.data.ptr + 2 * 5 * 4
     assert cupy.zeros((0, 5)).data.ptr == 0
-    assert x.device == cupy.cuda.Device(0)
 
 
 @pytest.fixture
@@ -371,6 +370,37 @@ def test_out_of_memory(cupy, pool):
     assert pool.get_limit() == cupy.cuda.runtime.memGetInfo()[1] // 2
     with pytest.raises(ValueError, match="exclusive"):
         pool.set_limit(size=1, fraction=0.5)
+
+
+def test_memory_is_cut_out_of_free_blocks_and_one_in_use_is_kept(cupy, pool):
+    before, unit = pool.total_bytes(), 512
+    whole = cupy.empty(10 * unit, "uint8")
+    del whole
+    first, second, third = (cupy.empty(count * unit, "uint8") for count in (2, 3, 1))
+    assert pool.total_bytes() == before + 10 * unit, "all three are parts of the block"
+    del first, third
+    more = cupy.empty(6 * unit, "uint8")
+    assert pool.total_bytes() == before + 16 * unit, "seven are free, but two here and five there"
+    pool.free_all_blocks()
+    assert pool.total_bytes() == before + 16 * unit, "a part of each block is in use"
+    del second, more
+    large = cupy.empty(9 * unit, "uint8")
+    assert pool.total_bytes() == before + 16 * unit, "neighbours have become one"
+    pool.free_all_blocks()
+    assert pool.total_bytes() == before + 10 * unit
+    del large
+
+
+def test_room_in_pieces_is_no_room(cupy, pool):
+    unit = 512
+    pool.set_limit(size=pool.total_bytes() + 10 * unit)
+    whole = cupy.empty(10 * unit, "uint8")
+    del whole
+    parts = [cupy.empty(2 * unit, "uint8") for _ in range(5)]
+    del parts[1], parts[2]
+    assert pool.free_bytes() == 4 * unit
+    with pytest.raises(cupy.cuda.memory.OutOfMemoryError):
+        cupy.empty(3 * unit, "uint8")
 
 
 def test_transfers_are_recorded(cupy):

@@ -165,7 +165,7 @@ def test_nor_does_any_in_the_tests_of_the_engines(sanitized, suite):
         # Read, and then forgotten: no number is wrong
         ("winograd", "= (nearest(from.row + step, height) - top)", "= (from.row + step - top)", "heap-buffer-overflow"),
         ("relu", INSIDE, "const volatile real next = x[index + 1];\n    " + INSIDE, "heap-buffer-overflow"),
-        ("tiled", "for (int c = 0; c < CHUNK; c++)", "for (int c = 0; c <= CHUNK; c++)", "out of bounds|overflow"),
+        ("tiled", "for (int c = 0; c < CHUNK; ++c)", "for (int c = 0; c <= CHUNK; ++c)", "out of bounds|overflow"),
         ("tiled_gradient", "pixels[q + j][channel]", "pixels[q + j + 1][channel]", "out of bounds|overflow"),
         ("naive", "positive[index] =", "positive[index + 1] =", "heap-buffer-overflow"),
     ],

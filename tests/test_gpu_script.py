@@ -35,17 +35,18 @@ def call(tmp_path):
 def test_everything_in_one_call(call):
     status, _, calls = call()
     assert status == 0
-    assert calls[:2] == ["python -m scratchnst doctor", "python -m pytest -q -m gpu"]
-    tools = [line.split()[2] for line in calls if line.startswith("compute-sanitizer")]
-    assert tools == ["memcheck", "racecheck", "initcheck", "synccheck"]
-    assert calls[-1] == "python -m scratchnst bench --device cuda --peer torch --minutes 9 --json gpu.json"
+    assert calls[:2] == ["python -m scratchnst doctor", "python -m pytest -q -W default -m gpu"]
+    sanitized = [line.split() for line in calls if line.startswith("compute-sanitizer")]
+    assert [words[2] for words in sanitized] == ["memcheck", "racecheck", "initcheck", "synccheck"]
+    assert [words[2] for words in sanitized if "--kernel-name-exclude" not in words] == ["initcheck"]
+    assert calls[3] == "python -m scratchnst bench --device cuda --peer torch --minutes 9 --json gpu.json"
 
 
 def test_what_fails_is_named_and_the_rest_is_done(call):
     status, said, calls = call(fails="*racecheck*")
     assert status == 1
     assert said.splitlines()[-1] == "failed: racecheck"
-    assert "bench" in calls[-1]
+    assert "synccheck" in calls[-1]
 
 
 def test_part_by_part_and_without_pytorch(call):

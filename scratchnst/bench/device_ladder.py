@@ -74,7 +74,7 @@ def work(rung: str, device: str) -> Mapping[str, Work]:
     size, count = side(device), channels(device)
     image, kernel = size**2 * count, count**2
     if way(rung) != WINOGRAD:
-        return {f"{rung}.convolve": Work(2 * 9 * size**2 * kernel, NUMBER * (2 * image + 9 * kernel + count))}
+        return {f"{rung}.{rung}_convolve": Work(2 * 9 * size**2 * kernel, NUMBER * (2 * image + 9 * kernel + count))}
     tiles, points = (-(-size // winograd.TILE)) ** 2, winograd.POINTS**2
     numbers = points * tiles * count  # of D, and of M
     return {

@@ -49,7 +49,6 @@ class OursOnDevice(Ours, OnDevice):
         self._prepare(problem.make(size, device=device), self.engine)
 
     def run(self, iterations: int) -> dict[str, Any]:
-        """Run like that, once kernels have been compiled and loaded: so have the peers', who evaluate first."""
-        self.evaluate()
-        self.wait()
+        """Run like that, after a short run in which kernels are compiled and loaded, those of the optimiser too."""
+        super().run(problem.WARM_UP)
         return super().run(iterations)

@@ -27,6 +27,7 @@ CONVOLUTIONS = 13  # down to conv5_1
 DRAWN = 128  # pixels, the side of the sample pictures before they are resized: drawing large ones takes long
 CHANNELS = vgg.CHANNELS_PER_BLOCK[0]
 NARROWER = 16  # times, with an emulated device
+WARM_UP = 3  # iterations of a run that is not timed, before one on a GPU
 
 
 @dataclass(frozen=True)

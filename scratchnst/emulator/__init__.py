@@ -3,6 +3,10 @@
 Within `installed`, ``import cupy`` gives `scratchnst.emulator.library`, and whoever computes with CuPy computes here:
 on arrays in ordinary memory, with kernels that g++ has compiled.  It is slow, and it watches: around each buffer lie
 guard zones, new arrays hold no usable numbers, threads may run in either order.
+
+A kernel's way through it: `compiler` hands its source, with cuda_on_cpu.h in front, to g++; `launch` checks its
+arguments, copies them between guard zones (`buffers`), runs it, and looks for damage; cuda_on_cpu.h runs its threads.
+The other modules stand for those of CuPy.
 """
 
 from __future__ import annotations
@@ -45,6 +49,7 @@ def installed(order: str = "forward") -> Iterator[None]:
     order_before, modules_before = launch.order, _take_out()
     launch.order = order
     sys.modules.update(MODULES)
+    pool.free_all_blocks()  # of those who computed before
     try:
         yield
     finally:

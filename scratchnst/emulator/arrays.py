@@ -19,6 +19,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from scratchnst.emulator import memory
 
 DTYPES = "?bhilqBHILQefdFD"  # that CuPy has
+library: Any = None  # the module that stands for cupy: it is made of these arrays, and puts itself here
 _at: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # address -> the array there
 
 # As CuPy declares them.
@@ -116,12 +117,6 @@ class ndarray(NDArrayOperatorsMixin):
         flags = self.host.flags
         return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=flags.owndata)
 
-    @property
-    def device(self) -> Any:
-        from scratchnst.emulator.cuda import Device  # which knows these arrays
-
-        return Device(0)
-
     def get(self, stream: Any = None, order: str = "C", out: np.ndarray | None = None, blocking: bool = True) -> Any:
         """Return a copy in the CPU's memory, in `out` if it is given."""
         if out is None:
@@ -165,7 +160,7 @@ class ndarray(NDArrayOperatorsMixin):
         )
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **keywords: Any) -> Any:
-        ours = getattr(_library(), ufunc.__name__, None)
+        ours = getattr(library, ufunc.__name__, None)
         if method != "__call__" or ours is None:
             return NotImplemented
         if "out" in keywords:
@@ -173,7 +168,7 @@ class ndarray(NDArrayOperatorsMixin):
         return ours(*inputs, **keywords)
 
     def __array_function__(self, function: Any, types: Any, arguments: Any, keywords: Any) -> Any:
-        ours = _library()
+        ours = library
         for part in [*function.__module__.split(".")[1:], function.__name__]:
             ours = getattr(ours, part, None)
         return NotImplemented if ours is None else ours(*arguments, **keywords)
@@ -290,12 +285,6 @@ def computed(function: Callable, arguments: Sequence, keywords: Mapping[str, Any
     with np.errstate(all="ignore"):  # a GPU computes on, and says nothing
         result = function(*map(inside, arguments), **{name: inside(value) for name, value in keywords.items()})
     return outside(result) if out is None else out
-
-
-def _library() -> Any:
-    from scratchnst.emulator import library  # it is made of these arrays
-
-    return library
 
 
 def _method(declaration: str) -> None:

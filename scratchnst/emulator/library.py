@@ -5,6 +5,7 @@ from types import SimpleNamespace as _SimpleNamespace
 
 import numpy as _np
 
+from scratchnst.emulator import arrays as _arrays
 from scratchnst.emulator import cuda  # noqa: F401
 from scratchnst.emulator import memory as _memory
 from scratchnst.emulator.arrays import ndarray
@@ -44,3 +45,6 @@ def get_array_module(*args):
 def get_default_memory_pool():
     """Return the account of the GPU's memory."""
     return _memory.pool
+
+
+_arrays.library = _sys.modules[__name__]

@@ -6,7 +6,10 @@ entered when it comes up and struck off when it dies.
 
 from __future__ import annotations
 
+import gc
 import weakref
+from bisect import bisect_left, insort
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -25,8 +28,42 @@ class OutOfMemoryError(MemoryError):
         super().__init__(f"Out of memory allocating {size:,} bytes (allocated so far: {total:,} bytes{limited}).")
 
 
+class _Chunk:
+    """A part of a block of memory, with its neighbours in the block."""
+
+    def __init__(self, size: int, before: _Chunk | None = None, after: _Chunk | None = None):
+        self.size, self.before, self.after = size, before, after
+
+    @property
+    def is_whole(self) -> bool:
+        """Whether it is all of its block."""
+        return self.before is self.after is None
+
+    def split(self, size: int) -> _Chunk | None:
+        """Keep `size` bytes, and return a chunk of the others, if there are any."""
+        if self.size == size:
+            return None
+        rest = _Chunk(self.size - size, self, self.after)
+        if self.after:
+            self.after.before = rest
+        self.size, self.after = size, rest
+        return rest
+
+    def merge(self) -> None:
+        """Become one with the next."""
+        assert self.after is not None
+        self.size += self.after.size
+        self.after = self.after.after
+        if self.after:
+            self.after.before = self
+
+
 class MemoryPool:
     """Stands for ``cupy.cuda.MemoryPool``, which keeps what is freed until `free_all_blocks`.
+
+    As CuPy's, it cuts what is wanted out of the smallest free chunk that is large enough, and asks the GPU for a new
+    block only where there is none.  Neighbours that are free become one again.  So an array may find no room although
+    enough is free, but not in one piece; and a block goes back to the GPU only when all of it is free.
 
     Attributes
     ----------
@@ -37,18 +74,23 @@ class MemoryPool:
         self.peak = 0
         self._used = self._total = self._limit = 0
         self._owners: set[int] = set()
+        self._free: list[_Chunk] = []  # from the smallest to the largest
+        self._dead: deque[tuple[int, _Chunk]] = deque()  # arrays die at any moment, also while the account is changed
 
     def used_bytes(self) -> int:
+        self._strike_off()
         return self._used
 
     def total_bytes(self) -> int:
         return self._total
 
     def free_bytes(self) -> int:
-        return self._total - self._used
+        return self._total - self.used_bytes()
 
     def free_all_blocks(self) -> None:
-        self._total = self._used
+        self._strike_off()
+        self._total -= sum(chunk.size for chunk in self._free if chunk.is_whole)
+        self._free = [chunk for chunk in self._free if not chunk.is_whole]
 
     def set_limit(self, size: int | None = None, fraction: float | None = None) -> None:
         """Refuse arrays beyond `size` bytes in all, or this fraction of the GPU's; 0: no limit."""
@@ -70,20 +112,50 @@ class MemoryPool:
             If there is no room for it.
         """
         array = owner(array)
-        if id(array) in self._owners:
+        self._strike_off()
+        if id(array) in self._owners or not array.nbytes:
             return
-        size = -(-array.nbytes // UNIT) * UNIT
-        if self._used + size > (self._limit or CAPACITY):
-            raise OutOfMemoryError(size, self._total, self._limit)
+        chunk = self._take(-(-array.nbytes // UNIT) * UNIT)
         self._owners.add(id(array))
-        self._used += size
+        self._used += chunk.size
         self.peak = max(self.peak, self._used)
-        self._total = max(self._total, self._used)
-        weakref.finalize(array, self._strike_off, id(array), size).atexit = False
+        weakref.finalize(array, self._dead.append, (id(array), chunk)).atexit = False
 
-    def _strike_off(self, identity: int, size: int) -> None:
-        self._owners.remove(identity)
-        self._used -= size
+    def _take(self, size: int) -> _Chunk:
+        place = bisect_left(self._free, size, key=_size)
+        if place == len(self._free):
+            return self._new_block(size)
+        chunk = self._free.pop(place)
+        if rest := chunk.split(size):
+            insort(self._free, rest, key=_size)
+        return chunk
+
+    def _new_block(self, size: int) -> _Chunk:
+        if self._total + size > (self._limit or CAPACITY):
+            gc.collect()
+            self.free_all_blocks()
+        if self._total + size > (self._limit or CAPACITY):
+            raise OutOfMemoryError(size, self._total, self._limit)
+        self._total += size
+        return _Chunk(size)
+
+    def _strike_off(self) -> None:
+        while self._dead:
+            identity, chunk = self._dead.popleft()
+            self._owners.remove(identity)
+            self._used -= chunk.size
+            while chunk.after in self._free:
+                self._free.remove(chunk.after)
+                chunk.merge()
+            while chunk.before in self._free:
+                chunk = chunk.before
+                self._free.remove(chunk)
+                chunk.merge()
+            insort(self._free, chunk, key=_size)
+
+
+def _size(chunk: _Chunk) -> int:
+    return chunk.size
 
 
 @dataclass

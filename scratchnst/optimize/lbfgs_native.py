@@ -68,7 +68,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnst.backend import array_module, numbers
+from scratchnst.backend import array_module, is_finite, numbers
 from scratchnst.optimize.line_search import line_search
 from scratchnst.optimize.result import Result
 
@@ -115,7 +115,7 @@ def lbfgs_native(
     def end(reason):
         return Result(x, loss * evaluate.unit, done, evaluate.calls, reason)
 
-    if not math.isfinite(loss) or not xp.isfinite(gradient).all():
+    if not math.isfinite(loss) or not is_finite(gradient):
         return end("failed: the loss or its gradient is not finite at the start")
     while done < iterations:
         direction = search_direction(x, gradient, pairs, bounds)

@@ -1,4 +1,4 @@
-"""Pieces of images, in and out: and the flipped kernel: what the convolutions of this engine have in common.
+"""Pieces of images, in and out, and the flipped kernel: what the convolutions of this engine have in common.
 
 A job reads a patch of its input, works on it in the processor's cache, and writes a patch of its output.  On the way
 in and out, and so without a trip to memory of their own, happen the zeros around the image and both directions of the

@@ -1,8 +1,25 @@
 """The engine for GPUs by NVIDIA: kernels of our own, in CUDA C, and products of matrices by cuBLAS, both through CuPy.
 
-Each module here keeps the contract of its namesake in `scratchnst.ops`, and is held to it by the tests.  An operation's
-kernels stand in the ``.cu`` file beside it, written for readers who have not seen CUDA; begin with relu.cu, then
-average_pool.cu, squares.cu and block_sum.cuh.  `scratchnst.engine.cuda.kernels` compiles and launches them.
+Each module here keeps the contract of its namesake in `scratchnst.ops`, and is held to it by the tests.  What runs on
+the GPU stands in the ``.cu`` file beside it, one idea a file, for readers who have not seen CUDA.  In this order each
+file needs only those above it, and the words on the right are explained where they are first needed::
+
+    relu.cu             a thread for each number          kernel, thread, block, grid
+    average_pool.cu     rows and channels                 warp
+    naive.cu            convolution by its definition     __restrict__
+    block_sum.cuh       a sum of a block's threads        __device__, shared memory, barrier
+    squares.cu          many numbers for each thread      grid-stride loop
+    sums.cu             the end of a sum                  why it takes a second kernel
+    column_sums.cu      a sum for each column
+    tiled.cu            convolution, shared fetches       registers, multiprocessor, coalesced reads, banks, unrolling
+    tiled_gradient.cu   its gradient
+    winograd.cu         convolution in fewer products     (derived in `scratchnst.engine.cpu.winograd`)
+
+max_pool.cu, total_variation.cu and preprocess.cu bring nothing new.  One word has two meanings: a kernel is a function
+that a GPU runs, and it is the weights of a convolution, as in "a 3x3 kernel" or "the kernel's gradient".
+
+On the CPU's side relu.py shows all there is to a launch; `kernels` compiles and launches, `device` is what we take of
+CuPy, `products` multiplies matrices, `conv2d` says which convolution is taken when.
 
 Arrays are CuPy's and stay on the GPU, the values of losses too, as float64 arrays without dimensions.  No kernel uses
 atomic additions: the same arrays give the same results to the last bit.

@@ -1,7 +1,7 @@
 """Whether a GPU can be used, and if not, why, and what to do about it.
 
-What is asked for is not believed but tried: a kernel of ours is compiled and run, cuBLAS multiplies two matrices, and
-the numbers are compared.
+What is asked for is not believed but tried: kernels of ours and of CuPy's are compiled and run, cuBLAS multiplies two
+matrices, and the numbers are compared.
 """
 
 from __future__ import annotations
@@ -109,9 +109,11 @@ def _load() -> ModuleType:
         raise NotInstalled("CuPy is not installed", INSTALL)
     try:
         return device.library()
-    except Exception as error:  # an ImportError as a rule; CuPy also checks what it finds
+    except Exception as error:  # an ImportError as a rule; CuPy also makes its folder for kernels
+        folder = isinstance(error, OSError) and error.filename
         raise Unavailable(
-            f"CuPy is installed but cannot be imported ({_first_line(error)})", f"install it anew, {INSTALL}"
+            f"CuPy is installed but cannot be imported ({_first_line(error)})",
+            "let CUPY_CACHE_DIR name a folder that can be written" if folder else f"install it anew, {INSTALL}",
         ) from error
 
 
@@ -123,10 +125,11 @@ def _describe(cupy, number):
 
 
 def _try() -> None:
-    """Run a kernel of ours and a product of cuBLAS's, and compare the numbers."""
+    """Run a kernel of ours, one of CuPy's and a product of cuBLAS's, and compare the numbers."""
     numbers = np.arange(-6, 6, dtype=np.float32)
     y, _ = relu.forward(device.asarray(numbers))
     _compare("a kernel", y, np.maximum(numbers, 0))
+    _compare("CuPy", y + y, 2 * np.maximum(numbers, 0))  # which needs CUDA's headers
     a, b = numbers.reshape(1, 3, 4), numbers.reshape(1, 4, 3)
     _compare("cuBLAS", products.multiply(device.asarray(a), device.asarray(b)), a @ b)  # small integers: exact
 
@@ -147,6 +150,8 @@ def _explained(cupy: ModuleType, error: Exception, gpu: Gpu | None = None) -> Un
     if library:
         what = {"nvrtc": "NVRTC, which compiles kernels,", "cublas": "cuBLAS, which multiplies matrices,"}[library]
         return Unavailable(f"{what} is missing ({text})", INSTALL)
+    if "CUDA headers" in text or "cannot open source file" in text:
+        return Unavailable(f"the headers of CUDA, with which kernels are compiled, are missing ({text})", INSTALL)
     if gpu is not None:
         capability = f"{gpu.name}, compute capability {gpu.compute_capability}"
         if isinstance(error, MemoryError) or status == OUT_OF_MEMORY:

@@ -1,9 +1,12 @@
 // 2x2 average pooling.  scratchnst/ops/average_pool.py has the equations.
 //
-// The blocks form a grid: blockIdx.x is the row of the result that a block works on, counted through all images,
-// blockIdx.y which piece of that row.  A thread makes one number.  Along a row channels lie side by side, those of the
-// first pixel, then those of the second, so neighbouring threads take neighbouring channels, and what a group of
-// threads reads at a time lies together.
+// A grid may have two dimensions.  Here blockIdx.x is the row of the result that a block works on, counted through all
+// images, blockIdx.y which piece of that row.  A thread makes one number: the one at `place` in the row, which is
+// channel `channel` of its pixel q.
+//
+// A GPU runs the threads of a block in warps, 32 neighbours that execute an instruction together.  What they read at a
+// time comes fastest if it lies side by side in memory.  Along a row that is where channels lie, those of the first
+// pixel, then those of the second; so neighbouring threads take neighbouring channels.
 
 typedef REAL real;  // float or double
 
@@ -23,6 +26,7 @@ extern "C" __global__ void average_pool_forward(const real* x, real* y, int heig
 }
 
 // dL/dx from dL/dy, equation (b): a thread for each number of dL/dx, so that those of pixels left out become zero, too.
+// `square` counts the pixels of dL/dy; the thread's own is in row p and column q there.
 extern "C" __global__ void average_pool_backward(const real* grad_y, real* grad_x, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;

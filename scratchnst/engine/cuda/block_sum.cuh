@@ -1,18 +1,23 @@
-// The sum of one number of each thread of a block, whose size is a power of two, is written to `sum`.
+// The sum of one number of each thread of a block, whose size is a power of two, is written to `sum`.  A function
+// marked __device__ is called by kernels.
 //
-// Threads of a block can hand numbers to each other through shared memory, which is small, fast and the block's own.
-// They add up in rounds, here for 8 threads:
+// Threads of a block can hand numbers to each other through shared memory: what is declared __shared__ exists once for
+// each block, not once for each thread.  It is small, 48 KB, and fast, and ends with the block.  The threads add up in
+// rounds, here 8 of them:
 //
 //      7   2   5   3   1   4   0   6      each of the first four threads adds what lies four places on
 //      8   6   5   9                      each of the first two, two places on
 //     13  15                              the first, one place on
 //     28
 //
-// Threads do not run in step: one may be a round ahead of another.  __syncthreads is a barrier: nobody passes it before
-// all threads of the block have come to it, and have written what the others read in the next round.
+// Threads do not run in step: different warps never, and not even those of one warp may be relied on to.  One could be
+// a round ahead of another.  So there is a barrier, __syncthreads(): no thread passes it before all threads of the
+// block have come to it, and have written what the others read in the next round.  All have to come, hence it stands
+// outside of the `if`.
 //
-// In double, whatever `real` is: the rounding of a million additions in float would show.  And always in the same order,
-// so that the same numbers give the same sum to the last bit; additions to one place in memory (atomicAdd) come in any.
+// In double, whatever `real` is: the rounding of a million additions in float would show.  And always in the same
+// order, so that the same numbers give the same sum to the last bit; atomicAdd, with which threads can add to one place
+// in memory, adds in whatever order they come.
 //
 // A kernel calls it once: a second call would overwrite numbers that slower threads have yet to read.
 __device__ void block_sum(double number, double* sum)

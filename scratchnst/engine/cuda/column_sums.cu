@@ -1,9 +1,7 @@
 // The sums of a matrix's columns, the same to the last bit each time.
 //
 // The rows are cut into strips.  A thread of the first kernel adds up one column of one strip; a thread of the second
-// adds up what the strips have in one column.  It takes two kernels because threads of different blocks cannot wait
-// for each other, but a kernel does wait for the one before it.  (With atomicAdd one would do; but then the strips
-// would be added in whatever order they come to their end, and rounded differently each time.)
+// adds up what the strips have in one column.  It takes two kernels for the reason that sums.cu gives.
 //
 // Neighbouring threads have neighbouring columns, and so read numbers that lie side by side.
 
@@ -19,7 +17,7 @@ extern "C" __global__ void add_rows(
         return;
     long long column = index % columns, strip = index / columns;
     double sum = 0;
-    for (long long row = rows * strip / strips; row < rows * (strip + 1) / strips; row++)
+    for (long long row = rows * strip / strips; row < rows * (strip + 1) / strips; ++row)
         if (!mask || mask[row * columns + column])
             sum += x[row * columns + column];
     parts[index] = sum;
@@ -32,7 +30,7 @@ extern "C" __global__ void add_strips(const double* parts, real* sums, int colum
     if (column >= columns)
         return;
     double sum = 0;
-    for (long long strip = 0; strip < strips; strip++)
+    for (long long strip = 0; strip < strips; ++strip)
         sum += parts[strip * columns + column];
     sums[column] = sum;
 }

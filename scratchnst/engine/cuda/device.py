@@ -7,6 +7,7 @@ CuPy is looked up at each call, not when this module is imported: most machines 
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
@@ -23,7 +24,15 @@ _observer: ContextVar[Observer] = ContextVar("observer of the GPU's steps", defa
 
 
 def library() -> ModuleType:
-    """Return the module ``cupy``, or raise a UserError if it is not installed."""
+    """Return the module ``cupy``, and soon: an evaluation asks for it hundreds of times.
+
+    Raises
+    ------
+    UserError
+        If CuPy is not installed.
+    """
+    if cupy := sys.modules.get("cupy"):
+        return cupy
     try:
         return importlib.import_module("cupy")
     except ModuleNotFoundError as error:

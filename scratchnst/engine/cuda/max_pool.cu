@@ -1,11 +1,12 @@
-// 2x2 max pooling.  scratchnst/ops/max_pool.py has the equations; average_pool.cu tells which thread makes which number.
+// 2x2 max pooling.  scratchnst/ops/max_pool.py has the equations, average_pool.cu says which thread makes which number.
 
 typedef REAL real;  // float or double
 
-// y and winner (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  The winner is the
-// first of the largest in reading order.  A NaN goes into y, as in the textbook, but wins nothing: it is not larger.
-extern "C" __global__ void max_pool_forward(const real* x, real* y, unsigned char* winner, int height, int width,
-                                            int channels)
+// y and winner (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  The winner, 0 to 3,
+// is the first of the largest in reading order.  A NaN goes into y, as in the textbook; it is not larger than the
+// winner so far, and nothing is larger than it, so the winner stays.
+extern "C" __global__ void max_pool_forward(
+    const real* x, real* y, unsigned char* winner, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
     int length = width / 2 * channels;  // of a row of y
@@ -28,8 +29,8 @@ extern "C" __global__ void max_pool_forward(const real* x, real* y, unsigned cha
 }
 
 // dL/dx from dL/dy, equation (b): a thread for each number of dL/dx, so that those of pixels left out become zero, too.
-extern "C" __global__ void max_pool_backward(const real* grad_y, const unsigned char* winner, real* grad_x, int height,
-                                             int width, int channels)
+extern "C" __global__ void max_pool_backward(
+    const real* grad_y, const unsigned char* winner, real* grad_x, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
     if (place >= width * channels)

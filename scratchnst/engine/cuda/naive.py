@@ -39,7 +39,7 @@ def convolve(
     x, mask, w, b = device.readable(x), device.readable(mask), device.readable(w, x.dtype), device.readable(b, x.dtype)
     sizes = *x.shape[:3], channels, outputs, kh, kw
     grid = (kernels.blocks(y.size, THREADS),)
-    kernels.launch("naive", "convolve", grid, (THREADS,), x.dtype, x, mask, w, b, y, positive, *sizes)
+    kernels.launch("naive", "naive_convolve", grid, (THREADS,), x.dtype, x, mask, w, b, y, positive, *sizes)
     return y, positive
 
 
@@ -54,7 +54,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     x, grad_y, mask = device.readable(x), device.readable(grad_y, x.dtype), device.readable(mask)
     sizes = *x.shape, grad_y.shape[3], *kernel
     grid = (kernels.blocks(grad_w.size, THREADS),)
-    kernels.launch("naive", "kernel_gradient", grid, (THREADS,), x.dtype, x, grad_y, mask, grad_w, *sizes)
+    kernels.launch("naive", "naive_kernel_gradient", grid, (THREADS,), x.dtype, x, grad_y, mask, grad_w, *sizes)
     return grad_w
 
 

@@ -1,5 +1,6 @@
-// The second half of a sum over a whole array.  Blocks cannot wait for each other, so each of them adds up a part of the
-// array and leaves its sum in memory; when all have ended, this kernel, of one block, adds up these sums.
+// The second half of a sum over a whole array.  A barrier holds for the threads of one block only; blocks cannot wait
+// for each other.  So each of them adds up a part of the array and leaves its sum in memory.  A kernel begins when the
+// one launched before it has ended: this one, of a single block, adds up these sums.
 
 #include "block_sum.cuh"
 

@@ -1,30 +1,39 @@
-// Convolution, rung 2: what threads share is fetched once, into shared memory.  Equation (a) of scratchnst/ops/conv2d.py.
+// Convolution, rung 2: what threads share is fetched once, into shared memory.  Equation (a) of
+// scratchnst/ops/conv2d.py.
 //
 // naive.cu fetches two numbers for each multiplication, from memory or its caches.  But neighbouring outputs look at
 // almost the same pixels, and all pixels look at the same weights.  So here a block of threads computes a whole tile
 // of pixels, for a group of output channels, together.  It goes through the input channels, a CHUNK of them at a time:
 //
-//   1. All threads together fetch what the tile needs into shared memory, which is small, fast, and the block's own:
-//      a patch of x, the tile with a border around it, and a slab of weights.
-//   2. A barrier, __syncthreads(): nobody goes on before all have put their numbers there.
-//   3. Each thread multiplies.  It keeps PIXELS x OUTPUTS sums in registers, faster still: eight pixels in a row times
-//      four output channels.  PIXELS + KW - 1 numbers of the patch and KW x OUTPUTS weights, fetched from shared memory,
-//      make PIXELS x KW x OUTPUTS multiplications: 10 and 12 make 96 for a 3x3 kernel.
+//   1. All threads together fetch what the tile needs into shared memory (see block_sum.cuh): a patch of x, the tile
+//      with a border around it, and a slab of weights.
+//   2. A barrier: nobody goes on before all have put their numbers there.
+//   3. Each thread multiplies.  It keeps PIXELS x OUTPUTS sums in registers, its own memory and the fastest there is:
+//      eight pixels in a row times four output channels.  For a channel and a row of the kernel, PIXELS + KW - 1
+//      numbers of the patch and KW x OUTPUTS weights, fetched from shared memory, make PIXELS x KW x OUTPUTS
+//      multiplications: 10 and 12 make 96 for a 3x3 kernel.
 //   4. Another barrier: nobody fetches the next chunk before all are done with this one.
 //
-// While one block waits for memory, another one on the same processor multiplies; so nothing is said here about waiting.
+// A GPU consists of multiprocessors, an H200 of 132.  A block runs on one of them, which has room for a few blocks at a
+// time, as far as its registers and its shared memory go.  While one block waits for memory, another one multiplies; so
+// nothing is said here about waiting.
 //
-// Two things about memory.  The 32 threads of a warp execute each instruction together.
-// - Global memory comes in pieces of 32 bytes.  When neighbouring threads read neighbouring numbers, each piece is
-//   fetched once and used whole ("coalesced").  Hence channels run fastest, in all arrays and for all threads.
-// - Shared memory has 32 banks, number i lying in bank i modulo 32.  Threads that read the same number get it at once,
-//   but different numbers of the same bank come one after the other.  In step 3 the LANES threads side by side have
-//   different channels of the same pixels, and read the same number of the patch; the others of the warp have other
-//   rows of the tile.  A row's length in the patch is odd, so that the same column of different rows lies in different
-//   banks.
+// Two things about memory, where the 32 threads of a warp read together.
+// - Global memory, where arrays are, comes in pieces of 32 bytes.  When neighbouring threads read neighbouring numbers,
+//   each piece is fetched once and used whole ("coalesced").  Hence channels run fastest, in all arrays and for all
+//   threads.
+// - Shared memory has 32 banks; in float, number i lies in bank i modulo 32.  Threads that read the same number get it
+//   at once, but different numbers of the same bank come one after the other.  In step 3 the LANES threads side by side
+//   have different channels of the same pixels, and read the same number of the patch; the others of the warp have
+//   other rows of the tile.  A row of the patch has an odd number of numbers, so that the same column of different rows
+//   lies in different banks.
 //
-// The layout comes from tiled.py.  KH, KW: the kernel's sides.  CHUNK: input channels at a time.  LANES: threads side by
-// side, for LANES * OUTPUTS output channels.  A tile has ROWS rows of STEPS * PIXELS pixels.
+// Registers have no addresses: `sum[q][o]` can only be one if q and o are known when the kernel is compiled.  #pragma
+// unroll sees to that, it writes the loop out.  __launch_bounds__ says how many threads a block has at most, and so how
+// many registers each may use.
+//
+// The layout comes from tiled.py, as macros.  KH, KW: the convolution kernel's sides.  CHUNK: input channels at a time.
+// LANES: threads side by side, for LANES * OUTPUTS output channels.  A tile has ROWS rows of STEPS * PIXELS pixels.
 
 typedef REAL real;  // float or double
 
@@ -34,12 +43,13 @@ const int COLUMNS = STEPS * PIXELS + KW - 1;  // of the patch
 
 // y = x * w + b.  b may be null, for zero; mask as well, else x counts as zero where the mask is 0.
 // If `positive` is not null, y becomes max(y, 0), and positive says where y > 0.
-extern "C" __global__ void __launch_bounds__(THREADS) convolve(
-    const real* x, const unsigned char* mask, const real* w, const real* b, real* y, unsigned char* positive,
+extern "C" __global__ void __launch_bounds__(THREADS) tiled_convolve(
+    const real* __restrict__ x, const unsigned char* __restrict__ mask, const real* __restrict__ w,
+    const real* __restrict__ b, real* __restrict__ y, unsigned char* __restrict__ positive,
     int height, int width, int channels, int outputs)
 {
     __shared__ real patch[ROWS + KH - 1][COLUMNS * CHUNK | 1];        // | 1: the next odd number
-    alignas(16) __shared__ real slab[KH * KW][CHUNK][CHANNELS];  // so that 16 bytes of it are read at once
+    alignas(16) __shared__ real slab[KH * KW][CHUNK][CHANNELS];  // alignas: so that 16 bytes of it are read at once
 
     // Which block this is: a group of channels of a tile of an image.  The groups run fastest, so that blocks that read
     // the same pixels run at about the same time, and find them in the cache.
@@ -58,20 +68,21 @@ extern "C" __global__ void __launch_bounds__(THREADS) convolve(
 
     real sum[PIXELS][OUTPUTS] = {};
     for (int start = 0; start < channels; start += CHUNK) {
-        // The patch; outside of the image, where masked and beyond the last channel it is zero.
+        // The patch; outside of the image, where masked and beyond the last channel it is zero.  Whatever it will be, a
+        // number is fetched, if need be the first: without branches a thread need not wait for one before it asks for
+        // the next.
+#pragma unroll 4
         for (int index = threadIdx.x; index < (ROWS + KH - 1) * COLUMNS * CHUNK; index += THREADS) {
             int r = index / (COLUMNS * CHUNK), rest = index % (COLUMNS * CHUNK);
             int u = top + r - KH / 2, v = left + rest / CHUNK - KW / 2, c = start + rest % CHUNK;
-            real value = 0;
-            if (u >= 0 && u < height && v >= 0 && v < width && c < channels) {
-                long long position = ((image * height + u) * width + v) * channels + c;
-                if (!mask || mask[position])
-                    value = x[position];
-            }
-            patch[r][rest] = value;
+            bool inside = u >= 0 && u < height && v >= 0 && v < width && c < channels;
+            long long position = inside ? ((image * height + u) * width + v) * channels + c : 0;
+            real value = x[position];
+            unsigned char kept = mask ? mask[position] : 1;
+            patch[r][rest] = inside && kept ? value : 0;
         }
-        // The slab.  Channels lane, lane + LANES, lane + 2 LANES ... are one thread's: they lie side by side here, where
-        // it reads them at once, and those of neighbouring threads lie side by side in y, where these write them.
+        // The slab.  Channels lane, lane + LANES, lane + 2 LANES ... are one thread's: they lie side by side here,
+        // where it reads them at once, and those of neighbouring threads lie side by side in y, where these write them.
         for (int index = threadIdx.x; index < KH * KW * CHUNK * CHANNELS; index += THREADS) {
             int k = index % CHANNELS, c = index / CHANNELS % CHUNK, weight = index / CHANNELS / CHUNK;
             real value = 0;
@@ -81,19 +92,19 @@ extern "C" __global__ void __launch_bounds__(THREADS) convolve(
         }
         __syncthreads();
 
-        for (int c = 0; c < CHUNK; c++)
-            for (int i = 0; i < KH; i++) {
+        for (int c = 0; c < CHUNK; ++c)
+            for (int i = 0; i < KH; ++i) {
                 real pixels[PIXELS + KW - 1];
 #pragma unroll
-                for (int q = 0; q < PIXELS + KW - 1; q++)
+                for (int q = 0; q < PIXELS + KW - 1; ++q)
                     pixels[q] = patch[row + i][(column + q) * CHUNK + c];
 #pragma unroll
-                for (int j = 0; j < KW; j++) {
+                for (int j = 0; j < KW; ++j) {
                     const real* weights = &slab[i * KW + j][c][lane * OUTPUTS];
 #pragma unroll
-                    for (int o = 0; o < OUTPUTS; o++)
+                    for (int o = 0; o < OUTPUTS; ++o)
 #pragma unroll
-                        for (int q = 0; q < PIXELS; q++)
+                        for (int q = 0; q < PIXELS; ++q)
                             sum[q][o] += pixels[q + j] * weights[o];
                 }
             }
@@ -102,9 +113,9 @@ extern "C" __global__ void __launch_bounds__(THREADS) convolve(
 
     const int p = top + row;
 #pragma unroll
-    for (int q = 0; q < PIXELS; q++)
+    for (int q = 0; q < PIXELS; ++q)
 #pragma unroll
-        for (int o = 0; o < OUTPUTS; o++) {
+        for (int o = 0; o < OUTPUTS; ++o) {
             int k = first + lane + o * LANES;
             if (p >= height || left + column + q >= width || k >= outputs)
                 continue;

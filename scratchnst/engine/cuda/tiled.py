@@ -5,13 +5,15 @@ It takes odd kernels of up to 9 x 9.  The way back, as in `naive`, convolves wit
 On paper, for a 3x3 kernel in float32, of which a block has a tile of 16 x 16 pixels and 32 output channels: for each
 input channel it fetches 18 x 18 numbers of x and 9 x 32 weights, 2.4 KB, for 74,000 multiplications and as many
 additions: 60 operations a byte.  An A100 can do 12 while a byte comes from memory, an RTX 4090 can do 80; but much of
-this comes from the cache, where blocks of other channels have left it.  From shared memory a warp reads 13 times for 96
-multiplications, and may do so once for every four without waiting.  So arithmetic is the limit, as long as there are
-tiles and channels enough.  VGG's first layer, of three input channels, is in between: a pixel has 64 outputs of 5 bytes
+this comes from the cache, where blocks of other channels have left it.  From shared memory a warp reads 13 times (10
+numbers of x, and 3 times four weights) for 96 multiplications, and a multiprocessor, which multiplies for four warps at
+once, reads for one meanwhile: 24 reads would do no harm.  So arithmetic is the limit, as long as there are tiles and
+channels enough.  VGG's first layer, of three input channels, is in between: a pixel has 64 outputs of 5 bytes
 with the mask, and 2,304 multiply-adds, a quarter of them with zeros; both take an H200 about as long.
 
 For dL/dw in the same terms: a step fetches 34 x 32 numbers of x and 32 x 32 of dL/dy, 8.4 KB, for 98,000
-multiplications and as many additions: 23 operations a byte.  A warp reads 18 times for 96 multiplications.
+multiplications and as many additions: 23 operations a byte.  For eight pixels a warp reads 10 numbers of x and 8 times
+four of dL/dy, for 96 multiplications.
 """
 
 from __future__ import annotations
@@ -77,7 +79,7 @@ def convolve(
     grid = (tiles * kernels.blocks(outputs, lanes * OUTPUTS),)
     x, mask, w, b = device.readable(x), device.readable(mask), device.readable(w, x.dtype), device.readable(b, x.dtype)
     arguments = x, mask, w, b, y, positive, height, width, channels, outputs
-    kernels.launch("tiled", "convolve", grid, (lanes * rows * steps,), x.dtype, *arguments, **macros)
+    kernels.launch("tiled", "tiled_convolve", grid, (lanes * rows * steps,), x.dtype, *arguments, **macros)
     return y, positive
 
 
@@ -98,7 +100,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     arguments = x, grad_y, mask, parts, rows, strips, height, width, channels, outputs
     macros = {"OUTPUTS": OUTPUTS, "KH": kh, "KW": kw, "LANES": lanes, "CHANNELS": block_channels}
     grid, block = (strips * blocks,), (lanes * block_channels,)
-    kernels.launch("tiled_gradient", "kernel_gradient", grid, block, x.dtype, *arguments, **macros)
+    kernels.launch("tiled_gradient", "tiled_kernel_gradient", grid, block, x.dtype, *arguments, **macros)
     return column_sums(parts.reshape(strips, -1)).reshape(parts.shape[1:])
 
 

@@ -6,8 +6,8 @@ typedef REAL real;  // float or double
 
 // sums[k] is what block k has of V, equation (a): for each of its numbers of x (images, height, width, channels) the
 // squares of the differences to the pixel below and to the one on the right, where there are such pixels.
-extern "C" __global__ void total_variation_forward(const real* x, double* sums, int images, int height, int width,
-                                                   int channels)
+extern "C" __global__ void total_variation_forward(
+    const real* x, double* sums, int images, int height, int width, int channels)
 {
     double mine = 0;
     long long row = (long long)width * channels, count = images * height * row;
@@ -25,10 +25,10 @@ extern "C" __global__ void total_variation_forward(const real* x, double* sums, 
     block_sum(mine, sums + blockIdx.x);
 }
 
-// dL/dx, equation (b), gathered: a number of x is the end of the differences from above and from the left, and the start
-// of those downwards and to the right.
-extern "C" __global__ void total_variation_backward(const real* x, real* grad_x, real factor, int images, int height,
-                                                    int width, int channels)
+// dL/dx, equation (b), gathered: a number of x is the end of the differences from above and from the left, and the
+// start of those downwards and to the right.
+extern "C" __global__ void total_variation_backward(
+    const real* x, real* grad_x, real factor, int images, int height, int width, int channels)
 {
     long long row = (long long)width * channels, count = images * height * row;
     long long index = (long long)blockIdx.x * blockDim.x + threadIdx.x;

@@ -4,12 +4,12 @@
 //     D[t] = B^T d[t] B,   U = G w G^T,   M = D U (36 products of matrices, cuBLAS),   y[t] = A^T M[t] A          (e)
 //
 // A tile t is 4x4 pixels of the output, and d[t] the 6x6 pixels of the input that they depend on.  One thread has one
-// tile of one channel, from its pixels to its 36 numbers: they fit into its registers, the fastest memory there is.
-// Registers have no addresses.  So every index below is known when the kernel is compiled, once the loops are unrolled
-// and the functions inlined.
+// tile of one channel, from its pixels to its 36 numbers, which fit into its registers.  So every index below must be
+// known when the kernel is compiled (see tiled.cu), once the loops are unrolled and the functions inlined, as
+// __forceinline__ demands.
 //
 // D and M lie in memory as (36, tiles, channels).  Threads side by side have channels side by side, in images as in D
-// and M, so that a warp's 32 threads read and write 32 numbers side by side each time: one transaction, no byte wasted.
+// and M, so that a warp's 32 threads read and write 32 numbers side by side each time, and no byte is fetched in vain.
 //
 // blockDim is (channels, tiles) of a block, and so is the grid, counted in blocks.  Tiles are counted from `first`, row
 // by row, image by image; `down` and `across` say how many an image has.
@@ -18,6 +18,8 @@
 // of them and 0 at the others: the product of (t - other point), divided by its value at the point.  Here it is not B^T
 // that is divided, but the same row of G, since M is only the product of the two: there are far fewer kernels than
 // tiles, and the numbers left in B^T are exact in binary.
+//
+// "Kernel" in a name below (winograd_kernel, transform_kernel) is always the convolution's.
 
 typedef REAL real;  // float or double
 
@@ -103,9 +105,9 @@ __device__ __forceinline__ int nearest(int index, int count)
 // Read side x side pixels of a channel into the upper left of a thread's 6x6 numbers.  They begin at a row and column
 // that may lie outside of the image: there, and where `mask`, if there is one, is 0, pixels are 0.  Instead of a pixel
 // outside, its nearest neighbour inside is read, and forgotten: without branches, all reads are under way at once.
-__device__ __forceinline__ void read_pixels(const real* __restrict__ x, const unsigned char* __restrict__ mask,
-                                            int side, Place from, int channel, int height, int width, int channels,
-                                            real* numbers)
+__device__ __forceinline__ void read_pixels(
+    const real* __restrict__ x, const unsigned char* __restrict__ mask, int side, Place from, int channel, int height,
+    int width, int channels, real* numbers)
 {
     int top = nearest(from.row, height), left = nearest(from.column, width);
     long long start = (((long long)from.image * height + top) * width + left) * channels + channel;
@@ -116,7 +118,7 @@ __device__ __forceinline__ void read_pixels(const real* __restrict__ x, const un
         columns[step] = (nearest(from.column + step, width) - left) * channels;
     }
     x += start;
-    if (mask == 0)
+    if (!mask)
 #pragma unroll
         for (int row = 0; row < side; ++row)
 #pragma unroll
@@ -141,8 +143,8 @@ __device__ __forceinline__ void read_pixels(const real* __restrict__ x, const un
 }
 
 // Write a thread's 36 numbers to their places in D, or what has its layout: (36, tiles, channels).
-__device__ __forceinline__ void write_points(const real* numbers, real* D, int tile, int tiles, int channel,
-                                             int channels)
+__device__ __forceinline__ void write_points(
+    const real* numbers, real* D, int tile, int tiles, int channel, int channels)
 {
     D += (long long)tile * channels + channel;
 #pragma unroll
@@ -151,9 +153,9 @@ __device__ __forceinline__ void write_points(const real* numbers, real* D, int t
 }
 
 // D = B^T d B of `tiles` tiles of x (N, height, width, channels), zero where `mask`, if there is one, is 0.
-extern "C" __global__ void winograd_input(const real* __restrict__ x, const unsigned char* __restrict__ mask,
-                                          real* __restrict__ D, int first, int tiles, int down, int across, int height,
-                                          int width, int channels)
+extern "C" __global__ void winograd_input(
+    const real* __restrict__ x, const unsigned char* __restrict__ mask, real* __restrict__ D,
+    int first, int tiles, int down, int across, int height, int width, int channels)
 {
     int channel = blockIdx.x * blockDim.x + threadIdx.x, tile = blockIdx.y * blockDim.y + threadIdx.y;
     if (channel >= channels || tile >= tiles)
@@ -173,9 +175,9 @@ extern "C" __global__ void winograd_input(const real* __restrict__ x, const unsi
 }
 
 // dL/dM = A g A^T, equation (g), of `tiles` tiles of g = grad_y, zero where `mask`, if there is one, is 0.
-extern "C" __global__ void winograd_gradient(const real* __restrict__ grad_y, const unsigned char* __restrict__ mask,
-                                             real* __restrict__ grad_M, int first, int tiles, int down, int across,
-                                             int height, int width, int channels)
+extern "C" __global__ void winograd_gradient(
+    const real* __restrict__ grad_y, const unsigned char* __restrict__ mask, real* __restrict__ grad_M,
+    int first, int tiles, int down, int across, int height, int width, int channels)
 {
     int channel = blockIdx.x * blockDim.x + threadIdx.x, tile = blockIdx.y * blockDim.y + threadIdx.y;
     if (channel >= channels || tile >= tiles)
@@ -193,9 +195,9 @@ extern "C" __global__ void winograd_gradient(const real* __restrict__ grad_y, co
 
 // y = A^T M A of `tiles` tiles, plus the bias b, if there is one.  If `positive` is given, y is rectified, and positive
 // says where it is above 0.  Of tiles at the edge only what lies within y (N, height, width, channels) is written.
-extern "C" __global__ void winograd_output(const real* __restrict__ M, const real* __restrict__ b, real* __restrict__ y,
-                                           unsigned char* __restrict__ positive, int first, int tiles, int down,
-                                           int across, int height, int width, int channels)
+extern "C" __global__ void winograd_output(
+    const real* __restrict__ M, const real* __restrict__ b, real* __restrict__ y, unsigned char* __restrict__ positive,
+    int first, int tiles, int down, int across, int height, int width, int channels)
 {
     int channel = blockIdx.x * blockDim.x + threadIdx.x, tile = blockIdx.y * blockDim.y + threadIdx.y;
     if (channel >= channels || tile >= tiles)
@@ -215,16 +217,16 @@ extern "C" __global__ void winograd_output(const real* __restrict__ M, const rea
     Place to = place(first + tile, down, across);
     long long start = (((long long)to.image * height + to.row) * width + to.column) * channels + channel;
     int rows = min(TILE, height - to.row), columns = min(TILE, width - to.column);
-    real bias = b != 0 ? b[channel] : 0;
+    real bias = b ? b[channel] : 0;
 #pragma unroll
     for (int row = 0; row < TILE; ++row)
 #pragma unroll
         for (int column = 0; column < TILE; ++column) {
             real value = numbers[POINTS * row + column] + bias;
             int offset = (row * width + column) * channels;
-            if (positive != 0 && row < rows && column < columns)
+            if (positive && row < rows && column < columns)
                 (positive + start)[offset] = value > 0;
-            if (positive != 0 && value < 0)
+            if (positive && value < 0)
                 value = 0;
             if (row < rows && column < columns)
                 (y + start)[offset] = value;
@@ -258,8 +260,8 @@ extern "C" __global__ void winograd_kernel(const real* __restrict__ w, real* __r
 }
 
 // dL/dw = G^T dL/dU G, equation (g), a thread for each pair of channels.
-extern "C" __global__ void winograd_kernel_gradient(const real* __restrict__ grad_U, real* __restrict__ grad_w,
-                                                    int count)
+extern "C" __global__ void winograd_kernel_gradient(
+    const real* __restrict__ grad_U, real* __restrict__ grad_w, int count)
 {
     int pair = blockIdx.x * blockDim.x + threadIdx.x;
     if (pair >= count)

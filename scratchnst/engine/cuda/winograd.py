@@ -14,14 +14,18 @@ of D, transposed, with dL/dM are added up, piece by piece.
 What limits it.  This is arithmetic on paper with data sheets, in float32; times are for a benchmark to tell.
 
 * The first kernel reads 16 C numbers for a tile (each up to four times, but then from a cache: neighbouring tiles are
-  neighbours in a block, or soon follow) and writes 36 C; the last reads 36 K, and writes 16 K and as many bytes for
-  the ReLU's mask.  That is less than an operation a byte, of which GPUs do ten and more: memory is the limit, and what
-  counts is to keep it busy.  Threads of a warp read and write 128 bytes side by side; each has 36 reads under way at
-  once; some 600 fit on a multiprocessor: 90 KB on their way, where 40 would do for an H200.  Vectors like float4 would
-  not carry more, and take four times the registers.
+  neighbours in a block, or soon follow) and writes 36 C, with 264 C additions and multiplications; the last reads 36 K,
+  and writes 16 K and as many bytes for the ReLU's mask, with 196 K.  That is about an operation a byte, where GPUs do
+  ten and more: memory is the limit, and what counts is to keep it busy.  Threads of a warp read and write 128 bytes
+  side by side; each has 36 reads under way at once; 640 fit on a multiprocessor, since a thread takes 91 of its 65,536
+  registers: 92 KB on their way, 41 of them from memory and the others from a cache.  An H200 needs 36 on each of its
+  132 if memory answers within a microsecond.  Vectors like float4 would not carry more, and take four times the
+  registers.
 * The products read D, write M, and take 72 C K operations a tile: C K / (2 (C + K)) a byte, 16 for 64 channels, 128
-  for 512.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25 (T4: 8.1 and 0.32), or,
-  with TF32, 103 (H200: 495): but for 64 channels arithmetic is the limit in float32, and with TF32 that of 512 alone.
+  for 512.  They read U as well, which counts where tiles are few: in the table below it leaves 64 of 128 for conv4_2-4,
+  and 26 for conv5_1.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25 (T4: 8.1 and
+  0.32), or, with TF32, 103 (H200: 495).  So in float32 arithmetic is the limit of all these layers, save on a T4 of the
+  first two; with TF32 memory is the limit of all, until at 1024x1024 pixels conv4_2-4 have 102.
 
 VGG19 with an image of 512x512 pixels, one way, operations of the products, and bytes::
 
@@ -38,7 +42,7 @@ VGG19 with an image of 512x512 pixels, one way, operations of the products, and 
 In all 47 G operations, and 2.7 GB to and from memory if no cache helps, since D and M are written and read.  Even the
 last layer has 256 blocks of threads for an H200's 132 multiprocessors.
 
-Pieces.  D and M of a piece have at most `NUMBERS` numbers, 256 MB in float32, whatever the image's size.  Pieces of a
+Pieces.  D and M of a piece have at most `NUMBERS` numbers, 268 MB in float32, whatever the image's size.  Pieces of a
 tenth of that would stay in an H200's L2 cache, of 50 MB, and spare D and M most of their way through memory; a T4's, of
 4 MB, is too small for any.  But a piece costs three calls from Python, of 10 microseconds and more, in which memory
 moves 150 MB.  So pieces are large, and all layers above but conv1_2 are one.
