@@ -306,8 +306,8 @@ assert np.allclose(grad, package_grad)
 # with these features.  If the layer knew everything, it is the content; what the layer has thrown away will come out
 # as the noise left it, or as anything.  Paper, Figure 1, upper half.
 #
-# ``stylize`` runs an optimiser (L-BFGS, lesson 11) from a given start and returns the image.  We take the second
-# convolution of each block, as in the paper, and the deepest one there is.
+# ``stylize`` runs an optimiser (L-BFGS, here SciPy's; lesson 11 takes one apart) from a given start and returns the
+# image.  We take the second convolution of each block, as in the paper, and the deepest one there is.
 
 iterations = full_size(80, 25)
 chosen = [name for name in layers if name.endswith("_2")]
@@ -318,7 +318,7 @@ def reconstruct(layer, seed=0):
     """Return a picture with the content's features at one layer, and what part of the start's loss is left."""
     objective = Objective(net, content, content_layers=[layer], content_weight=1, tv_weight=0)
     start = np.random.default_rng(seed).normal(127.5, 20, content.shape)
-    result = stylize(objective, start, iterations=iterations)
+    result = stylize(objective, start, iterations=iterations, optimizer="lbfgs")
     return result.image, result.loss / objective(start)[0]
 
 

@@ -170,7 +170,7 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 # divided by :math:`H W`. On our small pictures we let content count three times as much as that. And a little
 # smoothness is added, of which more below.
 #
-# The start is white noise, as in the paper, and L-BFGS of lesson 11 does the rest.
+# The start is white noise, as in the paper, and L-BFGS, which lesson 11 takes apart, does the rest; here it is SciPy's.
 
 iterations = full_size(80, 16)
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
@@ -187,7 +187,7 @@ def transfer(init="noise", seed=0, **settings):
             stages[progress.iteration] = progress.image.copy()
 
     watching = {"on_step": keep, "on_evaluation": evaluations.append}
-    result = stylize(objective, init, iterations=iterations, seed=seed, **watching)
+    result = stylize(objective, init, iterations=iterations, optimizer="lbfgs", seed=seed, **watching)
     return objective, result, stages, evaluations
 
 

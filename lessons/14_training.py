@@ -688,7 +688,7 @@ painted = {"content": content, "style": style}
 for title in (*ours, usual.name):
     objective = objectives[title]
     start, _ = objective(np.random.default_rng(0).uniform(0, 255, content.shape))
-    painted[title] = stylize(objective, "noise", iterations=full_size(150, 3)).image
+    painted[title] = stylize(objective, "noise", iterations=full_size(150, 3), optimizer="lbfgs").image
     end, _ = objective(painted[title])
     judge(painted[title])
     content_seen = sum(value for name, value in judge.terms.items() if name.startswith("content/"))
@@ -713,7 +713,7 @@ plt.show()
 #   and whirls, for which a network must see further than a texture of 32 pixels.
 #
 # Does the judge agree with our eyes? Only in part. When we ran this with the shipped network, it found the content of
-# the first two pictures equally far from the village, and the trained one about a tenth nearer to the style. That is
+# the first two pictures about equally far from the village, and the trained one a sixth nearer to the style. That is
 # one picture of each kind, from one noise and one training: too little to say that training helps by so much. What is
 # certain is how far both are from the third, although its numbers are no fair comparison: it is the judge itself.
 #
