@@ -34,6 +34,7 @@ class CUDARuntimeError(RuntimeError):
 
 
 def is_available() -> bool:
+    """Return whether there is a GPU: the emulated one."""
     return True
 
 
@@ -193,6 +194,7 @@ Stream.null = Stream(null=True)
 
 
 def get_current_stream() -> Stream:
+    """Return the only stream there is."""
     return Stream.null
 
 

@@ -182,11 +182,13 @@ def transfers() -> Iterator[Transfers]:
 
 
 def copied_to_device(size: int) -> None:
+    """Let those who watch know of `size` bytes on their way to the device."""
     for record in _observers:
         record.to_device.append(size)
 
 
 def copied_to_host(size: int) -> None:
+    """Let those who watch know of `size` bytes on their way to the host."""
     for record in _observers:
         record.to_host.append(size)
 
