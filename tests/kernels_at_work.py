@@ -14,9 +14,9 @@ from typing import Any
 import numpy as np
 
 from scratchnst import emulator
-from scratchnst.emulator.compiler import CompileException
 from scratchnst.engine import cuda, textbook
 from scratchnst.engine.cuda import conv2d, kernels
+from scratchnst.errors import UserError
 from scratchnst.ops import relu
 
 FILES = sorted(path.stem for path in kernels.FOLDER.glob("*.cu"))
@@ -108,7 +108,7 @@ def mistakes(file: str, dtype: str = "float32", order: str = "forward") -> list[
                 scale = np.nanmax(np.abs(expected), initial=1e-30)
                 if not np.allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale, equal_nan=True):
                     found.append(f"wrong numbers in result {number}")
-        except (emulator.KernelFault, CompileException, ValueError) as problem:
+        except (emulator.KernelFault, UserError, ValueError) as problem:
             found.append(f"{type(problem).__name__}: {problem}")
     return found
 
