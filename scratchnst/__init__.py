@@ -21,6 +21,8 @@ if TYPE_CHECKING:
     from scratchnst.weights.load import load_network
     from scratchnst.weights.normalize import normalize
 
+__version__ = "0.1.0"
+
 __all__ = ["Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
 
 # Where the names are.  They are imported when first asked for: the command line must see to a few things before NumPy

@@ -22,7 +22,7 @@ import numpy as np
 import scipy.linalg  # noqa: F401 brings SciPy's BLAS, so that it is seen
 from threadpoolctl import threadpool_info
 
-from scratchnst import startup
+from scratchnst import __version__, startup
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
@@ -75,7 +75,7 @@ def _try(probe: Callable[[], Finding]) -> Finding:
 
 def _python() -> Finding:
     facts = {
-        "scratchnst": version("scratchnst"),
+        "scratchnst": __version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),

@@ -13,10 +13,10 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from scratchnst import startup
+from scratchnst import __version__, startup
 
 BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
-PACKAGES = ("scratchnst", "numpy", "scipy", "torch")
+PACKAGES = ("numpy", "scipy", "torch")
 ROOT = Path(__file__).parents[2]
 
 
@@ -29,6 +29,7 @@ def facts(threads: int) -> dict[str, Any]:
         "processor": startup.read_processor().get("model name") or platform.processor() or platform.machine(),
         "system": platform.platform(),
         "threads": threads,
+        "scratchnst": __version__,
         "python": platform.python_version(),
         **{name: _version(name) for name in PACKAGES},
         "blas": [{key: library.get(key) for key in BLAS_FACTS} for library in _blas_of_numpy()],

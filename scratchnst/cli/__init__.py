@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
-from importlib.metadata import version
 
+from scratchnst import __version__
 from scratchnst.cli import bench, check, doctor, gradcheck, lesson, reconstruct, samples, trace, transfer, weights
 from scratchnst.cli.arguments import Parser
 from scratchnst.cli.job import INTERRUPTED
@@ -22,7 +22,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     one sentence; 130: Ctrl-C; 141: nobody reads the output any more.
     """
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
-    parser.add_argument("--version", action="version", version=f"scratchnst {version('scratchnst')}")
+    parser.add_argument("--version", action="version", version=f"scratchnst {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in (transfer, reconstruct, trace, weights, gradcheck, lesson, check, bench, doctor, samples):
         command.add(commands)

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import images
+from scratchnst import __version__, images
 from scratchnst.cli import computation
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
@@ -32,7 +32,7 @@ from scratchnst.stylize import Evaluation, Progress, Stylized
 
 FAILED, INTERRUPTED = 1, 130  # 130 is what shells report of a program ended by Ctrl-C
 STARTS = ("noise", "content", "style")
-PACKAGES = ("scratchnst", "numpy", "scipy", "pillow", "h5py")
+PACKAGES = ("numpy", "scipy", "pillow", "h5py")
 
 
 def check_outputs(arguments: argparse.Namespace, inputs: Iterable[str | Path | None]) -> None:
@@ -327,7 +327,11 @@ def _record(resolved: dict, result: StylizedByScales, arguments) -> dict:
         "settings": {**given, **shape, **resolved["settings"]},
         "network": resolved["network"],
         "computation": resolved["computation"],
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in PACKAGES}},
+        "versions": {
+            "scratchnst": __version__,
+            "python": platform.python_version(),
+            **{name: version(name) for name in PACKAGES},
+        },
         "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
     }
 
