@@ -47,8 +47,8 @@ symbol                           meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures, show_images
-from scratchnst.ops import total_variation
+from scratchnst.classroom import full_size, pictures, show_images
+from scratchnst.losses import total_variation
 
 # %%
 # An image is an array
@@ -478,7 +478,7 @@ assert loss(path[40], content) < 0.001 * loss(path[0], content)
 # :math:`(-6, 10, -4)`: the middle pixel sticks out and should go down, its neighbours should come up.
 #
 # In a picture the same holds along every row and every column. The package has it in
-# ``scratchnst/ops/total_variation.py``: ``forward`` returns :math:`V` and a second thing, the *cache*, which
+# ``scratchnst/losses/total_variation.py``: ``forward`` returns :math:`V` and a second thing, the *cache*, which
 # ``backward`` needs to compute the gradient. (The number that ``backward`` takes first is a factor; lesson 3 explains
 # both.) The package's functions work on a stack of :math:`N` pictures, of shape (N, H, W, C) with C channels, and
 # our row is a stack of one picture, one row high, with one channel.

@@ -36,9 +36,9 @@ symbol                meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures
+from scratchnst.classroom import full_size, pictures
 from scratchnst.verify import check_gradient
-from scratchnst.verify.differences import central_differences
+from scratchnst.verify.methods.differences import central_differences
 
 # %%
 # What goes wrong
@@ -201,8 +201,8 @@ assert np.polyfit(np.log(h), np.log(round_off + 1e-30), 1)[0] < -0.8, "smaller s
 # to the nearest number that it knows, and that is :math:`5 \varepsilon` away from 1, 11 % further than we meant to go.
 # So divide by the step that was really taken, the difference of the two arguments. They are so close to each other
 # that their difference needs no rounding. From here on ``central`` does that, and so does the package, in
-# ``scratchnst/verify/differences.py``. (Where a step is far larger than :math:`\varepsilon`, as in some figures of the
-# next lessons, dividing by :math:`2h` is good enough.)
+# ``scratchnst/verify/methods/differences.py``. (Where a step is far larger than :math:`\varepsilon`, as in some figures
+# of the next lessons, dividing by :math:`2h` is good enough.)
 
 
 def central(f, x, h):

@@ -40,7 +40,7 @@ symbol                                     meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures, show_images
+from scratchnst.classroom import full_size, pictures, show_images
 from scratchnst.verify import check_backward, check_gradient
 
 # %%

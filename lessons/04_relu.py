@@ -34,11 +34,12 @@ symbol                         meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures, show_images
-from scratchnst.ops import content_loss, relu
+from scratchnst.classroom import full_size, pictures, show_images
+from scratchnst.losses import content_loss
+from scratchnst.ops import relu
 from scratchnst.verify import check_backward
-from scratchnst.verify.differences import directional_derivative
-from scratchnst.verify.kinks import relu_signs
+from scratchnst.verify.methods.differences import directional_derivative
+from scratchnst.verify.methods.kinks import relu_signs
 
 # %%
 # Why something must bend

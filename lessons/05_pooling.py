@@ -34,11 +34,12 @@ symbol                      meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures, show_images
-from scratchnst.ops import average_pool, content_loss, max_pool, relu
+from scratchnst.classroom import full_size, pictures, show_images
+from scratchnst.losses import content_loss
+from scratchnst.ops import average_pool, max_pool, relu
 from scratchnst.verify import check_backward
-from scratchnst.verify.differences import central_differences
-from scratchnst.verify.kinks import pool_winners
+from scratchnst.verify.methods.differences import central_differences
+from scratchnst.verify.methods.kinks import pool_winners
 
 # %%
 # Why shrink?

@@ -39,8 +39,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy import signal
 
+from scratchnst.classroom import full_size, pictures, show_images
 from scratchnst.engine import cpu
-from scratchnst.lessons import full_size, pictures, show_images
 from scratchnst.ops import conv2d
 
 # %%

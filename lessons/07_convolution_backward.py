@@ -35,7 +35,7 @@ symbol                 meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst.lessons import full_size, pictures, show_images
+from scratchnst.classroom import full_size, pictures, show_images
 from scratchnst.ops import conv2d
 from scratchnst.verify import check_backward
 

@@ -39,12 +39,12 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from scratchnst import vgg
-from scratchnst.lessons import full_size, network, pictures, show_images
+from scratchnst.classroom import full_size, network, pictures, show_images
+from scratchnst.models import vgg
+from scratchnst.models.normalize import normalize
+from scratchnst.models.receptive_field import field, unit
 from scratchnst.ops import average_pool, conv2d, preprocess, relu
-from scratchnst.receptive import field, unit
 from scratchnst.verify import check_gradient
-from scratchnst.weights.normalize import normalize
 
 # %%
 # A table of rows
@@ -146,7 +146,7 @@ for name, feature in features.items():
     print(f"{name:<8}{feature.shape!s:<20} {np.mean(feature > 0):.0%} of the units are active")
 
 # %%
-# The package's walk, ``Network.forward`` in ``scratchnst/network.py``, does the same for any table.
+# The package's walk, ``Network.forward`` in ``scratchnst/models/network.py``, does the same for any table.
 #
 # Here are the three most active channels of the first row of each block; the brighter, the more active a unit.  In
 # the first row edges and colours can be recognised, pixel by pixel.  Further down the pictures get coarser, and what
@@ -467,7 +467,7 @@ for name, mean in means.items():
     a_above = a
 
 rescaled, _ = walk_down(image, scaled_w, scaled_b)
-package = normalize(net, [content]).parameters  # scratchnst/weights/normalize.py does the same
+package = normalize(net, [content]).parameters  # scratchnst/models/normalize.py does the same
 print(f"{'mean activation':<16}{'as trained':>18}{'scaled':>16}{'channels at 1':>16}")
 for name, mean in means.items():
     a, new = scale_of(mean), rescaled[name].mean(axis=(0, 1, 2))

@@ -38,10 +38,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from scratchnst import Objective, stylize
-from scratchnst.lessons import full_size, network, pictures, show_images
-from scratchnst.ops import content_loss, relu
+from scratchnst.classroom import full_size, network, pictures, show_images
+from scratchnst.losses import content_loss
+from scratchnst.models.normalize import normalize
+from scratchnst.ops import relu
 from scratchnst.verify import check_gradient
-from scratchnst.weights.normalize import normalize
 
 # %%
 # Two pictures, equally far away
@@ -132,7 +133,7 @@ assert gone_moved[-1] < gone_noisy[-1]
 #     F - P = \begin{pmatrix} 0 & -2 \\ 2 & 2 \end{pmatrix}, \quad
 #     \mathcal{L}_c = \tfrac{1}{2} (0 + 4 + 4 + 4) = 6
 #
-# ``scratchnst/ops/content_loss.py`` says the same in one line, and keeps F - P for the way back.
+# ``scratchnst/losses/content_loss.py`` says the same in one line, and keeps F - P for the way back.
 
 F_small = np.array([[1.0, 0.0], [2.0, 3.0]])
 P_small = np.array([[1.0, 2.0], [0.0, 1.0]])

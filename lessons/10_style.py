@@ -41,12 +41,14 @@ The paper's F has channels in rows, ours in columns.  So the paper's :math:`G = 
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst import Objective, stylize, trace_plot
-from scratchnst.lessons import full_size, network, pictures, show_images
-from scratchnst.ops import content_loss, gram, relu, style_loss
-from scratchnst.trace import trace
+from scratchnst import Objective, stylize
+from scratchnst.attribution import plot
+from scratchnst.attribution.attribution import trace
+from scratchnst.classroom import full_size, network, pictures, show_images
+from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.models.normalize import normalize
+from scratchnst.ops import relu
 from scratchnst.verify import check_gradient
-from scratchnst.weights.normalize import normalize
 
 # %%
 # The same style, other places
@@ -128,7 +130,7 @@ def gram_by_loops(F):
 for name, F in (("together", together), ("apart", apart)):
     print(f"{name}:\n{F.T @ F}")
     assert np.array_equal(F.T @ F, gram_by_loops(F))
-    assert np.array_equal(F.T @ F, gram.forward(F.reshape(1, 2, 2, 2))[0][0])  # scratchnst/ops/gram.py
+    assert np.array_equal(F.T @ F, gram.forward(F.reshape(1, 2, 2, 2))[0][0])  # scratchnst/losses/gram.py
 
 assert np.array_equal(together.sum(axis=0), apart.sum(axis=0))
 
@@ -224,7 +226,7 @@ four_F, four_A = np.tile(random_F, (4, 1)), np.tile(random_A, (4, 1))
 assert np.isclose(E(four_F, four_A.T @ four_A), once)
 
 as_images = random_F.reshape(1, 2, 3, 3), (random_A.T @ random_A)[np.newaxis]
-assert np.isclose(style_loss.forward(*as_images)[0], once)  # scratchnst/ops/style_loss.py
+assert np.isclose(style_loss.forward(*as_images)[0], once)  # scratchnst/losses/style_loss.py
 
 # %%
 # Equation 6, step by step
@@ -436,8 +438,8 @@ assert np.sqrt(np.mean((made[f"{len(layers)} layers"] - style) ** 2)) > 30  # of
 # The first factor is F - P of lesson 9, or F(G - A)/(N²M²) of this one, times the term's weight.  The second, how
 # each feature changes as the pixel changes, can be carried *down* the table along with the features: a convolution
 # convolves it, without bias, a constant that has no slope; a ReLU passes it where it is open; a pooling averages it.
-# Then every product is known by itself, unit by unit.  ``scratchnst/trace.py`` does that, and ``scratchnst trace`` on
-# the command line.
+# Then every product is known by itself, unit by unit.  ``scratchnst/attribution/attribution.py`` does
+# that, and ``scratchnst trace`` on the command line.
 #
 # With three colours the gradient of a term is a vector :math:`g_t`, and that of L is :math:`g = \sum_t g_t`.  As the
 # *share* of a term we take how far it goes along g,
@@ -467,7 +469,7 @@ assert found.error < 1e-10  # length of the difference of the last two lines, re
 # negative one: the first layer's from 3x3 positions around the pixel, the deepest one's from all the units in whose
 # receptive field it lies.
 
-trace_plot.draw(found, {"the content": content, "the image": noise}, plt.figure(layout="constrained"))
+plot.draw(found, {"the content": content, "the image": noise}, plt.figure(layout="constrained"))
 plt.show()
 
 style_parts = [part for part in found.parts if part.name.startswith("style/")]

@@ -46,10 +46,10 @@ from collections import deque
 import matplotlib.pyplot as plt
 import numpy as np
 
-from scratchnst import Objective
-from scratchnst.lessons import full_size, network, pictures, show_images
-from scratchnst.optimize import adam, lbfgs_native
-from scratchnst.optimize.lbfgs_native import inverse_hessian_times
+from scratchnst import Objective, optimize
+from scratchnst.classroom import full_size, network, pictures, show_images
+from scratchnst.optimize import adam
+from scratchnst.optimize.lbfgs import inverse_hessian_times
 from scratchnst.optimize.line_search import line_search
 from scratchnst.verify import check_gradient
 
@@ -600,7 +600,7 @@ assert np.allclose(bfgs_update(2 / 5 * np.eye(2), s, y) @ q, [2 / 5, 1 / 5]), "t
 #
 # On the way in, from the newest pair to the oldest, it subtracts; on the way out, from the oldest to the newest, it
 # adds. These are the *two loops* that L-BFGS is known by. In the package they are ``inverse_hessian_times`` in
-# ``scratchnst/optimize/lbfgs_native.py``. You will write them yourself in this lesson's exercise, so look there
+# ``scratchnst/optimize/lbfgs.py``. You will write them yourself in this lesson's exercise, so look there
 # later.
 #
 # Do they give what the matrix gives? Five pairs of a bowl with eight unknowns, and the matrix made of the same pairs:
@@ -845,8 +845,8 @@ runs = {
     "gradient descent": lambda f: gradient_descent(f, noise, evaluations, rate=safe_rate),
     "momentum": lambda f: heavy_ball(f, noise, evaluations, rate=safe_rate, beta=0.9),
     "Adam": lambda f: adam(f, noise, evaluations, rate=5),
-    "L-BFGS, 1 pair": lambda f: lbfgs_native(f, noise, evaluations, history=1),
-    "L-BFGS, 10 pairs": lambda f: lbfgs_native(f, noise, evaluations, history=10),
+    "L-BFGS, 1 pair": lambda f: optimize.lbfgs(f, noise, evaluations, history=1),
+    "L-BFGS, 10 pairs": lambda f: optimize.lbfgs(f, noise, evaluations, history=10),
 }
 early, losses, images_seen = 25, {name: [] for name in runs}, {}
 for name, run in runs.items():
@@ -905,7 +905,7 @@ assert at_the_end["L-BFGS, 10 pairs"] < 0.1 * at_the_end["gradient descent"]
 #    does multiplying a random vector by :math:`B` again and again, each time scaled to length 1, turn it into the
 #    steepest eigenvector? Measure :math:`\lambda_{\max}` in this way for the image of the race (:math:`h = 10`
 #    serves).
-# 5. Give ``lbfgs_native`` a ``history`` of 3, 30 and 100 in the race. What does it cost, what does it bring? What
+# 5. Give ``optimize.lbfgs`` a ``history`` of 3, 30 and 100 in the race. What does it cost, what does it bring? What
 #    happens to L-BFGS in Rosenbrock's valley when Wolfe's condition is dropped (``c2=1e9``)?
 #
 # To write: ``adam_step``, a step with both corrections, and ``two_loops``, :math:`H q` with two loops and no

@@ -36,10 +36,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from scratchnst import Objective, images, scale_shapes, stylize, stylize_by_scales
-from scratchnst.lessons import full_size, network, pictures, show_images
-from scratchnst.ops import content_loss, gram, style_loss
-from scratchnst.optimize import lbfgs_native
-from scratchnst.weights.normalize import normalize
+from scratchnst.classroom import full_size, network, pictures, show_images
+from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.models.normalize import normalize
+from scratchnst.optimize import lbfgs
 
 # %%
 # Equation 7
@@ -461,7 +461,7 @@ def of_vector(v):
 
 
 steps = full_size(10, 4)
-ours = lbfgs_native(of_vector, x.ravel(), steps).x.reshape(small_content.shape)
+ours = lbfgs(of_vector, x.ravel(), steps).x.reshape(small_content.shape)
 objective = Objective(net, small_content, [small_style], content_weight=alpha_small, style_weight=beta, **settings)
 package = stylize(objective, x, iterations=steps)
 print(f"after {steps} steps our picture differs by {abs(ours.clip(0, 255) - package.image).max():.2g} of 255")

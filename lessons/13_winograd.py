@@ -39,9 +39,9 @@ symbol                 meaning
 import matplotlib.pyplot as plt
 import numpy as np
 
+from scratchnst.classroom import full_size
 from scratchnst.engine import cpu
 from scratchnst.engine.cpu import measure, winograd
-from scratchnst.lessons import full_size
 from scratchnst.ops import conv2d
 
 # %%

@@ -43,10 +43,11 @@ import matplotlib.pyplot as plt
 import numpy as np
 from scipy.ndimage import gaussian_filter
 
-from scratchnst import Objective, samples, stylize
+from scratchnst import Objective, stylize
+from scratchnst.classroom import full_size, network, pictures, show_images
 from scratchnst.engine import cpu, textbook
-from scratchnst.lessons import full_size, network, pictures, show_images
-from scratchnst.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.images import samples
+from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
 from scratchnst.optimize import adam
 from scratchnst.verify import check_gradient
 
@@ -75,7 +76,7 @@ PATTERNS = {  # name: the height at (u, v), and the direction of u in degrees
     "bricks": (lambda u, v: np.where((u % 6 < 1.2) | ((v + 6 * (u // 6 % 2)) % 12 < 1.2), -1, 1), 0),
 }
 GRAINS = {"noise": (0.5, 1.0), "clouds": (2.0, 4.0)}  # white noise, blurred by so many pixels
-NAMES = [*PATTERNS, *GRAINS, "strokes"]  # strokes are cut out of a painting that scratchnst.samples draws
+NAMES = [*PATTERNS, *GRAINS, "strokes"]  # strokes are cut out of a painting that scratchnst.images.samples draws
 SIDE, PAINTED = 32, full_size(256, 96)  # pixels
 
 # %%
@@ -146,8 +147,8 @@ assert by_colour < full_size(0.15, 0.4), "colour must not solve the task"
 # --------------------
 #
 # The network has VGG19's shape, in small: 3x3 convolutions with a ReLU, two to a block, and average pooling between
-# the blocks. In the package a network is a table of rows and a dictionary of weights (``scratchnst/network.py``). Two
-# things are to be decided: how many channels, for which we take 16, 24 and 48; and what weights to begin with.
+# the blocks. In the package a network is a table of rows and a dictionary of weights (``scratchnst/models/network.py``).
+# Two things are to be decided: how many channels, for which we take 16, 24 and 48; and what weights to begin with.
 #
 # Zeros will not do. If all kernels of a row are equal, all of its channels are, and so are their gradients, so they
 # stay equal for ever. Random weights are all different. But how large? Let one number of a convolution's output be
@@ -665,7 +666,7 @@ assert seen["see_conv2_1"].std() < 1.001
 # random weights of the start; ours as trained; and the one of the other lessons, normalised as there. If VGG19 is not
 # at hand, that is the small network that ships with the package. It has been trained like ours, by
 # ``backward_parameters`` and Adam, but with another task: to say, at each pixel, what VGG19 would say there, which is
-# called *distillation* (``scratchnst/distil/training.py``). So it knows a little of a million photographs.
+# called *distillation* (``scratchnst/training/distillation.py``). So it knows a little of a million photographs.
 #
 # As a measure, let it judge all three by its own losses; its own picture is good in its eyes by construction.
 

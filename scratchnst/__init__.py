@@ -9,31 +9,29 @@ picture = stylize(objective, iterations=200).image
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from scratchnst.objective import Objective
-    from scratchnst.scales import scale_shapes, stylize_by_scales
-    from scratchnst.stylize import stylize
+    from scratchnst.models.normalize import normalize
+    from scratchnst.transfer.objective import Objective
+    from scratchnst.transfer.scales import scale_shapes, stylize_by_scales
+    from scratchnst.transfer.stylize import stylize
     from scratchnst.weights.load import load_network
-    from scratchnst.weights.normalize import normalize
 
 __version__ = "0.1.0"
 
 __all__ = ["Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
 
 # Where the names are.  They are imported when first asked for: the command line must see to a few things before NumPy
-# is imported, and comes through here on its way to `scratchnst.startup`.
+# is imported, and comes through here on its way to `scratchnst.system.startup`.
 _HOMES = {
-    "Objective": "scratchnst.objective",
+    "Objective": "scratchnst.transfer.objective",
     "load_network": "scratchnst.weights.load",
-    "normalize": "scratchnst.weights.normalize",
-    "scale_shapes": "scratchnst.scales",
-    "stylize": "scratchnst.stylize",
-    "stylize_by_scales": "scratchnst.scales",
+    "normalize": "scratchnst.models.normalize",
+    "scale_shapes": "scratchnst.transfer.scales",
+    "stylize": "scratchnst.transfer.stylize",
+    "stylize_by_scales": "scratchnst.transfer.scales",
 }
 _MODULES = ("images", "verify")  # that one may expect to find here without importing them
 
@@ -50,14 +48,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__, *_MODULES})
-
-
-class _Package(ModuleType):
-    """This package, in which `stylize` is the function: importing the module of that name leaves it alone."""
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        if not (name == "stylize" and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from scratchnst import startup
+from scratchnst.system import startup
 
 
 def main() -> int:

@@ -13,9 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import emulator
 from scratchnst.engine import cuda, textbook
-from scratchnst.engine.cuda import conv2d, kernels
+from scratchnst.engine.cuda import conv2d, emulator, kernels
 from scratchnst.errors import UserError
 from scratchnst.ops import relu
 

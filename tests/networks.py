@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst import vgg
-from scratchnst.network import Network
+from scratchnst.models import vgg
+from scratchnst.models.network import Network
 
 
 def random_vgg19(convolutions=16, seed=0, width=None):

@@ -12,10 +12,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from scratchnst import emulator
 from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability
+from scratchnst.engine.cuda import availability, emulator
 
 ORDERS = {"emulated": "forward", "emulated in reverse": "reverse"}  # of blocks, and of the threads of one
 THREADS = {"cpu on 1 thread": 1, "cpu on 2 threads": 2}

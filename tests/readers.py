@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchnst.errors import UserError
-from scratchnst.weights.holding import Holding
+from scratchnst.weights.assembly import Holding
 
 
 def written(path, data):

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 from numerical import central_differences, relative_error
 
-from scratchnst.ops import average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss
-from scratchnst.ops import total_variation as tv
+from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.losses import total_variation as tv
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
 
 SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}

@@ -16,9 +16,9 @@ from scratchnst.bench import problem
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import textbook
 from scratchnst.engine.cuda import products
-from scratchnst.engine.select import computing
-from scratchnst.objective import Objective
-from scratchnst.stylize import stylize
+from scratchnst.engine.devices import computing
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import stylize
 
 SIZE, RUN_SIZE = 128, 64  # pixels; the textbook takes its time
 STARTS, ITERATIONS = 5, 300

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from scratchnst.engine.cpu import conv2d, winograd
-from scratchnst.network import Network
+from scratchnst.models.network import Network
 
 SIDE = 2048  # of the large product's matrices
 

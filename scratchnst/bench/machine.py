@@ -13,7 +13,8 @@ from typing import Any
 import numpy as np
 from threadpoolctl import threadpool_info
 
-from scratchnst import __version__, startup
+from scratchnst import __version__
+from scratchnst.system import startup
 
 BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
 PACKAGES = ("numpy", "scipy", "torch")

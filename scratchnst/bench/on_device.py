@@ -10,7 +10,7 @@ from typing import Any
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine.cuda import device as gpu
 from scratchnst.engine.cuda import products
-from scratchnst.engine.select import computing
+from scratchnst.engine.devices import computing
 
 Array = Any
 

@@ -8,7 +8,7 @@ from typing import Any
 from scratchnst.bench import problem
 from scratchnst.bench.on_device import OnDevice
 from scratchnst.engine import cpu
-from scratchnst.stylize import stylize
+from scratchnst.transfer.stylize import stylize
 
 Array = Any
 

@@ -13,7 +13,7 @@ from typing import Any
 from scratchnst.bench import problem
 from scratchnst.bench.names import EMULATED
 from scratchnst.errors import UserError
-from scratchnst.optimize.lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
+from scratchnst.optimize.scipy_lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
 
 Array = Any
 Tensor = Any

@@ -13,13 +13,15 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import images, samples, vgg
+from scratchnst import images
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
-from scratchnst.network import Network
-from scratchnst.objective import Objective
-from scratchnst.stylize import NOISE_MEAN, NOISE_STD
+from scratchnst.images import samples
+from scratchnst.models import vgg
+from scratchnst.models.network import Network
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD
 
 Array = Any
 

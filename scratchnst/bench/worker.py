@@ -8,7 +8,7 @@ import sys
 from contextlib import suppress
 from importlib import import_module
 
-from scratchnst import startup
+from scratchnst.system import startup
 
 PLAIN = "--plain"
 

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import NoReturn
 
 from scratchnst.errors import UserError
-from scratchnst.network import POOLINGS
+from scratchnst.models.network import POOLINGS
+from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.stylize import MARGIN, OPTIMIZER
-from scratchnst.vgg import PREPROCESSINGS
+from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256

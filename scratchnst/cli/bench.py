@@ -19,7 +19,7 @@ from scratchnst.bench.measure import Conditions, Result
 from scratchnst.bench.names import EMULATED, PEERS
 from scratchnst.cli.arguments import non_negative_number, positive_integer, size
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.select import AUTO, parse
+from scratchnst.engine.devices import AUTO, parse
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
 

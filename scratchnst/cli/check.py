@@ -7,15 +7,15 @@ import io
 import sys
 from pathlib import Path
 
+from scratchnst.classroom.exercises import file_name, load_exercise, numbers
+from scratchnst.classroom.grader import source, tutor
+from scratchnst.classroom.grader.examination import PASSED
+from scratchnst.classroom.grader.exercise import Exercise
+from scratchnst.classroom.grader.supervision import Grade, grade
+from scratchnst.classroom.library import lessons_folder
+from scratchnst.classroom.progress import Progress
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
-from scratchnst.lessons.exercises import file_name, load_exercise, numbers
-from scratchnst.lessons.grader import source, tutor
-from scratchnst.lessons.grader.examination import PASSED
-from scratchnst.lessons.grader.exercise import Exercise
-from scratchnst.lessons.grader.supervision import Grade, grade
-from scratchnst.lessons.library import lessons_folder
-from scratchnst.lessons.progress import Progress
 
 
 def add(commands) -> None:

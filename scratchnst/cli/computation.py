@@ -14,15 +14,15 @@ from functools import wraps
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-from scratchnst import memory
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.engine import Engine, cpu, cuda
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability, device, products
-from scratchnst.engine.select import AUTO, CPU, EMULATED, ENGINES, computing, on_threads, parse
+from scratchnst.engine.devices import AUTO, CPU, EMULATED, ENGINES, computing, on_threads, parse
 from scratchnst.errors import UserError
-from scratchnst.objective import Objective
-from scratchnst.stylize import stylize
+from scratchnst.transfer import memory
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import stylize
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 WITH_WAYS = (cpu, cuda)  # the engines that convolve in several ways

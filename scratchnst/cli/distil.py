@@ -10,10 +10,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from scratchnst import samples
 from scratchnst.cli.arguments import non_negative_integer, positive_integer
 from scratchnst.cli.pictures import check_output, pictures_in
-from scratchnst.distil.training import distil
+from scratchnst.images import samples
+from scratchnst.training.distillation import distil
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 

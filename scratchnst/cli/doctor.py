@@ -7,7 +7,7 @@ import json
 import shutil
 import textwrap
 
-from scratchnst.doctor import Finding, examine
+from scratchnst.system.doctor import Finding, examine
 
 COLUMN = 12  # characters for the names
 

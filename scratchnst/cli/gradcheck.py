@@ -15,20 +15,22 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scratchnst import images, samples, vgg
+from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
 from scratchnst.engine import Engine, cuda, textbook
-from scratchnst.engine.select import AUTO, EMULATED, ENGINES, computing
+from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.network import Network
-from scratchnst.objective import Objective
+from scratchnst.images import samples
+from scratchnst.models import vgg
+from scratchnst.models.network import Network
+from scratchnst.transfer.objective import Objective
 from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
-from scratchnst.verify.chain import check_chain
-from scratchnst.verify.hosted import hosted
-from scratchnst.verify.mutants import Row, run_mutants
+from scratchnst.verify.mutation.mutants import Row, run_mutants
+from scratchnst.verify.network.chain import check_chain
+from scratchnst.verify.numpy_engine import hosted
 from scratchnst.verify.operations import GPU_SIZE, ON_A_GPU, OPERATIONS, module_name
 from scratchnst.verify.report import Report
 from scratchnst.weights.load import load_network

@@ -24,11 +24,17 @@ from scratchnst.cli import computation
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
-from scratchnst.memory import Estimate
-from scratchnst.network import Network
-from scratchnst.objective import Objective
-from scratchnst.scales import StylizedByScales, automatic_scales, scale_shapes, share_iterations, stylize_by_scales
-from scratchnst.stylize import Evaluation, Progress, Stylized
+from scratchnst.models.network import Network
+from scratchnst.transfer.memory import Estimate
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.scales import (
+    StylizedByScales,
+    automatic_scales,
+    scale_shapes,
+    share_iterations,
+    stylize_by_scales,
+)
+from scratchnst.transfer.stylize import Evaluation, Progress, Stylized
 
 FAILED, INTERRUPTED = 1, 130  # 130 is what shells report of a program ended by Ctrl-C
 STARTS = ("noise", "content", "style")

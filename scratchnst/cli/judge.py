@@ -17,8 +17,8 @@ from scratchnst.cli.job import check_picture
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.judge import Verdict, judge
-from scratchnst.network import Network
+from scratchnst.models.network import Network
+from scratchnst.training.evaluation import Verdict, judge
 from scratchnst.weights.load import load_network
 
 

@@ -11,14 +11,14 @@ import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
+from scratchnst.classroom.exercises import load_exercise, numbers
+from scratchnst.classroom.grader.examination import PASSED
+from scratchnst.classroom.library import Lesson, find_lesson, lessons
+from scratchnst.classroom.progress import Progress
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.lessons.exercises import load_exercise, numbers
-from scratchnst.lessons.grader.examination import PASSED
-from scratchnst.lessons.library import Lesson, find_lesson, lessons
-from scratchnst.lessons.progress import Progress
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
 BROKEN_PIPE = 141  # what shells report of a program that writes where nobody reads
@@ -60,7 +60,7 @@ def run(arguments: argparse.Namespace) -> int:
     lesson = find_lesson(arguments.number)
     _check_libraries("lessons")
     figures = _figures_folder(arguments.figures, lesson)
-    from scratchnst.lessons.player import play  # these libraries are optional, and slow to import
+    from scratchnst.classroom.player import play  # these libraries are optional, and slow to import
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
@@ -82,7 +82,7 @@ def _write_notebooks(arguments: argparse.Namespace) -> int:
     if arguments.from_start or arguments.no_pause or arguments.figures:
         raise UserError("--notebooks writes files and shows no lesson: leave out the other options.")
     _check_libraries("notebooks")
-    from scratchnst.lessons.notebooks import write_notebooks
+    from scratchnst.classroom.notebooks import write_notebooks
 
     chosen = [find_lesson(arguments.number)] if arguments.number else lessons()
     for path in write_notebooks(chosen, arguments.notebooks):

@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from tqdm import tqdm
 
-from scratchnst.stylize import Progress
+from scratchnst.transfer.stylize import Progress
 
 LINES = 20  # plain lines a run
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}, {rate_fmt}{postfix}]"

@@ -10,7 +10,7 @@ from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, parse_layers
 from scratchnst.cli.progress import Reporter
 from scratchnst.engine import Engine
-from scratchnst.objective import Objective
+from scratchnst.transfer.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
 

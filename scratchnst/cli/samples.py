@@ -5,9 +5,10 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from scratchnst import images, samples
+from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
+from scratchnst.images import samples
 
 
 def add(commands) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import images, memory, trace_plot
+from scratchnst import images
+from scratchnst.attribution import plot
+from scratchnst.attribution.attribution import TV, Part, Trace, check_pixel, trace
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import (
     add_equation_7,
@@ -28,10 +30,10 @@ from scratchnst.cli.arguments import (
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.objective import Objective
-from scratchnst.receptive import Window, field, unit
-from scratchnst.stylize import start_image
-from scratchnst.trace import TV, Part, Trace, check_pixel, trace
+from scratchnst.models.receptive_field import Window, field, unit
+from scratchnst.transfer import memory
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import start_image
 from scratchnst.weights.load import choose_source, load_network, source_file
 
 ROW = "  {:<24}{:>11}{:>11}{:>11}{:>11}{:>9}   {}"
@@ -78,7 +80,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:
-        trace_plot.check_available()
+        plot.check_available()
         check_writable(arguments.plot, images.PICTURE_SUFFIXES)
         inputs = [arguments.content, *arguments.styles, arguments.image, source_file(source)]
         if os.path.realpath(arguments.plot) in {os.path.realpath(path) for path in inputs if path}:
@@ -90,7 +92,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     found = trace(objective, image, arguments.pixel)
     if arguments.plot:
         pictures = {"content": objective.content, f"the image: {_name_of_image(arguments)}": image}
-        images.save(arguments.plot, trace_plot.picture(found, pictures))
+        images.save(arguments.plot, plot.picture(found, pictures))
     if arguments.json:
         print(json.dumps(_as_dict(found, objective, image, arguments), indent=2, allow_nan=False))
     else:

@@ -9,7 +9,7 @@ from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
 from scratchnst.cli.progress import Reporter
 from scratchnst.engine import Engine
-from scratchnst.objective import Objective
+from scratchnst.transfer.objective import Objective
 from scratchnst.weights.load import choose_source, load_network, source_file
 
 

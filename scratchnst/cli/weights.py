@@ -10,15 +10,16 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnst import images, samples
+from scratchnst import images
 from scratchnst.cli import distil, judge
 from scratchnst.cli.arguments import add_preprocessing
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_output, pictures_in
+from scratchnst.images import samples
+from scratchnst.models.normalize import mean_activations, normalize
 from scratchnst.weights.download import VGG19, cached, fetch
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
-from scratchnst.weights.normalize import mean_activations, normalize
 from scratchnst.weights.published import published
 
 LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway

@@ -1,7 +1,7 @@
 """Engines: the operations of `scratchnst.ops` under the same names, each engine in its own way.
 
 An engine is a module.  `scratchnst.engine.textbook` has the operations as they stand in the textbook, the judge of all
-others; `scratchnst.engine.cpu` has them fast; `scratchnst.engine.cuda` has them on a GPU.  `scratchnst.engine.sketch`
+others; `scratchnst.engine.cpu` has them fast; `scratchnst.engine.cuda` has them on a GPU.  `scratchnst.engine.meta`
 tells how much memory they would take.
 """
 

@@ -25,7 +25,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.backend import array_module
+from scratchnst.arrays import array_module
 
 Array = Any
 

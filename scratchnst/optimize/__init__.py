@@ -13,17 +13,17 @@ callback : called after each step with (x, loss); x, where f was called last, mu
 
 from scratchnst.optimize.adam import adam
 from scratchnst.optimize.lbfgs import lbfgs
-from scratchnst.optimize.lbfgs_native import lbfgs_native
 from scratchnst.optimize.result import Result
+from scratchnst.optimize.scipy_lbfgs import scipy_lbfgs
 
-OPTIMIZERS = {"lbfgs": lbfgs, "lbfgs-native": lbfgs_native, "adam": adam}
+OPTIMIZERS = {"lbfgs": lbfgs, "scipy-lbfgs": scipy_lbfgs, "adam": adam}
 
-ON_THE_CPU = {"lbfgs"}  # those that take vectors of NumPy's alone
+ON_THE_CPU = {"scipy-lbfgs"}  # those that take vectors of NumPy's alone
 
 # Bytes that an optimiser holds for each unknown while f is called: above all the history of L-BFGS, ten steps and ten
 # changes of the gradient, in float64 in SciPy's, which has 25 vectors of workspace in all, and in float32 in our own.
-BYTES_PER_UNKNOWN = {"lbfgs": 304, "lbfgs-native": 108, "adam": 32}
-BYTES_PER_BOUNDED_UNKNOWN = BYTES_PER_UNKNOWN | {"lbfgs": 449}
+BYTES_PER_UNKNOWN = {"lbfgs": 108, "scipy-lbfgs": 304, "adam": 32}
+BYTES_PER_BOUNDED_UNKNOWN = BYTES_PER_UNKNOWN | {"scipy-lbfgs": 449}
 
 __all__ = [
     "BYTES_PER_BOUNDED_UNKNOWN",
@@ -33,5 +33,5 @@ __all__ = [
     "Result",
     "adam",
     "lbfgs",
-    "lbfgs_native",
+    "scipy_lbfgs",
 ]

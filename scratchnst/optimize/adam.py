@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.backend import array_module
+from scratchnst.arrays import array_module
 from scratchnst.optimize.result import Result
 
 Array = Any

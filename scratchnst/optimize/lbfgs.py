@@ -1,73 +1,224 @@
-"""L-BFGS, the paper's optimiser, by SciPy: L-BFGS-B of Byrd, Lu, Nocedal and Zhu, which takes bounds as well.
+r"""L-BFGS, the paper's optimiser, by hand: Newton's method with a Hessian that is guessed from the steps taken.
 
-Each step goes along -H g, where g is the gradient and H an estimate of the inverse Hessian that is built from
-the last few steps and the changes of the gradient along them; a line search finds how far.
+Newton's step is -H g, with g the gradient and H the inverse of the Hessian.  For n unknowns H has n^2 numbers, far too
+many for pixels.  L-BFGS (J. Nocedal, "Updating quasi-Newton matrices with limited storage", 1980) knows H only by its
+last few steps.  Numbers of equations are those of J. Nocedal, S. Wright, *Numerical Optimization*, 2nd edition, 2006.
+
+What a step tells.  A step s = x' - x has changed the gradient by y = g' - g.  On a quadratic with the Hessian B,
+y = B s exactly, so the next guess of its inverse should give s for y::
+
+    H' y = s                                                                            the secant equation
+
+The BFGS update.  Of all symmetric H' that do, BFGS takes the one that differs least from H::
+
+    H' = V^T H V + rho s s^T     with     V = I - rho y s^T,   rho = 1 / (y^T s)                    (6.17), (7.16)
+
+It does what it should: V y = y - rho y (s^T y) = 0, and H' y = rho s (s^T y) = s.  It is symmetric if H is.  And it is
+positive definite, so that -H' g leads downhill, if H is and y^T s > 0: of z^T H' z = (V z)^T H (V z) + rho (s^T z)^2
+no term is below zero, and where the second is zero, V z = z and the first is not.  The line search sees to y^T s > 0:
+it is the change of the slope along the step, which it wants to become flatter.
+
+Two loops.  Nobody needs H' itself, only its product with some vector q.  Read the update from the right::
+
+    V q        =  q - alpha y                    with  alpha = rho s^T q
+    H V q      =  r                              the same task, with the H before and the vector q - alpha y
+    V^T r      =  r - beta s                     with  beta = rho y^T r
+    H' q       =  V^T r + rho s s^T q  =  r + (alpha - beta) s
+
+So to multiply by H': subtract alpha y, multiply by the H before, add (alpha - beta) s.  With the H before in its place,
+and the one before that in its, the subtractions come first, from the newest pair (s, y) to the oldest, and the
+additions last, from the oldest to the newest: two loops, algorithm 7.4.  Between them stands the first guess of all,
+gamma I.  Its best gamma makes gamma y least different from s, for the newest pair: |gamma y - s|^2 has the derivative
+2 (gamma y^T y - s^T y), which is zero for gamma = s^T y / y^T y (7.20).
+
+With m pairs that is 4 m n multiplications and 2 m vectors of memory in place of n^2.
+
+Beside SciPy's L-BFGS-B, `lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white noise in
+float32, VGG19 being cut off after conv3_4::
+
+    evaluations                                      25      50     100     150     200
+    VGG19, 256 pixels: Tuebingen, Starry Night     0.93    0.95    0.98    0.99    0.99
+                       Shipwreck, Starry Night     0.96    0.98    0.95    0.95    0.95
+                       Tuebingen, Shipwreck        1.06    1.01    1.00    1.00    1.00
+                       texture of Starry Night     1.01    0.95    1.01    1.00    0.99
+    distilled, 384:    Tuebingen, Starry Night     1.06    0.97    1.00    1.00    1.00
+
+``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer lbfgs --log FILE``
+logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  In early ones chance
+plays a part: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean ratio was
+1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.
+
+Milliseconds of CPU time that an evaluation takes beyond f, 512x512x3 unknowns, medians of 7 runs of 30 iterations on a
+quadratic, on two cores with other work::
+
+                                 SciPy's    ours, float32    ours, float64
+    BLAS on both cores             137           12               154
+    BLAS on one                     45           11                22
+    BLAS on both, with bounds      328           12
+
+So ours is the default.  Level-1 routines of BLAS, which SciPy calls in float64, gain nothing from threads here.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections import deque
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
-from scipy.optimize import Bounds, minimize
 
+from scratchnst.arrays import array_module, is_finite, numbers
+from scratchnst.optimize.line_search import line_search
 from scratchnst.optimize.result import Result
 
-STEPS_REMEMBERED = 10
-EVALUATIONS_PER_ITERATION = 20  # the line search needs one as a rule; a bound for the rare long ones
+Array = Any
+Bounds = tuple[float, float] | None
+
+HISTORY = 10  # pairs
+FIRST_MOVE = 4.0  # of the unknowns on average, in pixel values; with less the line search has to go on
+
+
+class Pair(NamedTuple):
+    """A step s, the change y of the gradient along it, and rho = 1 / (y^T s)."""
+
+    s: Array
+    y: Array
+    rho: float
 
 
 def lbfgs(
-    f: Callable[[np.ndarray], tuple[float, np.ndarray]],
-    x: np.ndarray,
+    f: Callable[[Array], tuple[float, Array]],
+    x: Array,
     iterations: int,
-    bounds: tuple[float, float] | None = None,
-    callback: Callable[[np.ndarray, float], None] | None = None,
+    bounds: Bounds = None,
+    callback: Callable[[Array, float], None] | None = None,
+    history: int = HISTORY,
+    dtype: str = "float32",
 ) -> Result:
-    """Minimise `f` from `x` by L-BFGS; see the package for the arguments.
+    """Minimise `f` from `x` by L-BFGS, algorithm 7.5; see the package for the other arguments.
 
-    It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower: SciPy's
-    tolerances, which stop far too early where losses are large and flat, are off.
+    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `history` is the number of pairs, and `dtype`,
+    float32 or float64, that of the pairs and of all vectors but x: they take most of the memory and of the time.
+
+    It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower.
+    """
+    xp = array_module(x)
+    x = xp.array(x, float)
+    if bounds is not None:
+        x = xp.clip(x, *bounds)
+    evaluate = _Scaled(f, dtype)
+    loss, gradient = evaluate(x)
+    pairs: deque[Pair] = deque(maxlen=history)
+    done = 0
+
+    def end(reason):
+        return Result(x, loss * evaluate.unit, done, evaluate.calls, reason)
+
+    if not math.isfinite(loss) or not is_finite(gradient):
+        return end("failed: the loss or its gradient is not finite at the start")
+    while done < iterations:
+        direction = search_direction(x, gradient, pairs, bounds)
+        slope = float(gradient @ direction)
+        if slope == 0:
+            return end("converged: the gradient is zero")
+        line = _Line(evaluate, x, direction, bounds)
+        # Without pairs the direction has the gradient's unit, not that of x: say how far the unknowns move.
+        step = 1.0 if pairs else FIRST_MOVE * math.sqrt(x.size / float(direction @ direction))
+        found = line_search(line, loss, slope, step) if slope < 0 else None
+        if found is None and pairs:
+            pairs.clear()  # the guess may be to blame: once more, straight down the slope
+            continue
+        if found is None:
+            return end("stalled: the line search found no lower loss in its direction")
+        remember(pairs, (line.x - x).astype(dtype), line.gradient - gradient)
+        is_lower = found.loss < loss
+        x, loss, gradient = line.x, found.loss, line.gradient
+        done += 1
+        if callback:
+            callback(x, loss * evaluate.unit)
+        if not is_lower:
+            return end("converged: the loss falls no further at this precision")
+    return end(f"all {iterations} iterations done")
+
+
+def search_direction(x: Array, gradient: Array, pairs: Sequence[Pair], bounds: Bounds = None) -> Array:
+    """Return -H g.
+
+    With bounds, unknowns that the gradient presses against theirs stay there: H is that of the others, its rows and
+    columns (D. Bertsekas, "Projected Newton methods", 1982).
+    """
+    if bounds is None:
+        return -inverse_hessian_times(gradient, pairs)
+    lowest, highest = bounds
+    free = ~((x <= lowest) & (gradient > 0) | (x >= highest) & (gradient < 0))
+    return -(free * inverse_hessian_times(free * gradient, pairs))
+
+
+def inverse_hessian_times(q: Array, pairs: Sequence[Pair]) -> Array:
+    """Return H q, H made of `pairs`, the oldest first; without any it is I.  The two loops, algorithm 7.4."""
+    q, alphas = q.copy(), []
+    for s, y, rho in reversed(pairs):
+        alpha = rho * (s @ q)
+        q -= alpha * y
+        alphas.append(alpha)
+    if pairs:
+        _, y, rho = pairs[-1]
+        q *= 1 / (rho * (y @ y))  # gamma
+    for (s, y, rho), alpha in zip(pairs, reversed(alphas)):
+        beta = rho * (y @ q)
+        q += (alpha - beta) * s
+    return q
+
+
+def remember(pairs: deque[Pair], s: Array, y: Array) -> None:
+    """Add a pair to `pairs`, which then drops the oldest of too many, unless H could lose its positive definiteness.
+
+    That needs y^T s > 0, clearly above its own rounding error.
+    """
+    curvature, s_squared, y_squared = numbers([y @ s, s @ s, y @ y])
+    if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(s_squared * y_squared):
+        pairs.append(Pair(s, y, 1 / curvature))
+
+
+class _Scaled:
+    """f, its losses and gradients divided by `unit`, and the number of calls.
+
+    The unit makes the largest derivative at the start about 1, so that no product of two vectors leaves the range of
+    float32, whatever the unit of f; as a power of 2 it changes no digit.
     """
 
-    # Without bounds SciPy's first step has length 1, for many pixels next to nothing, and finding a longer one costs
-    # about ten evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.  A power
-    # of two scales without rounding.
-    scale = 2.0 ** round(np.log2(np.sqrt(x.size)))
+    def __init__(self, f, dtype):
+        self.f, self.dtype = f, dtype
+        self.unit, self.calls = 1.0, 0
 
-    def scaled(z):
-        loss, gradient = f(z * scale)
-        return loss, gradient * scale
-
-    def accepted(intermediate_result):
-        if callback:
-            callback(intermediate_result.x * scale, float(intermediate_result.fun))
-
-    end = minimize(
-        scaled,
-        x / scale,
-        jac=True,
-        method="L-BFGS-B",
-        bounds=None if bounds is None else Bounds(bounds[0] / scale, bounds[1] / scale),
-        callback=accepted,
-        options={
-            "maxiter": iterations,
-            "maxfun": iterations * EVALUATIONS_PER_ITERATION,
-            "maxcor": STEPS_REMEMBERED,
-            "ftol": 0.0,
-            "gtol": 0.0,
-        },
-    )
-    return Result(end.x * scale, float(end.fun), end.nit, end.nfev, _stop_reason(end, iterations))
+    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is dealt with
+    def __call__(self, x):
+        loss, gradient = self.f(x)
+        if self.calls == 0:
+            self.unit = _power_of_2(float(abs(gradient).max()))
+        self.calls += 1
+        return float(loss) / self.unit, (gradient / self.unit).astype(self.dtype)
 
 
-def _stop_reason(end, iterations):
-    """SciPy's message in words."""
-    if end.nit >= iterations:
-        return f"all {iterations} iterations done"
-    reasons = {
-        "GRADIENT": "converged: the gradient is zero",
-        "RELATIVE REDUCTION": "converged: the loss falls no further at this precision",
-        "ABNORMAL": "stalled: the line search found no lower loss in its direction",
-    }
-    return next((reasons[key] for key in reasons if key in end.message), f"SciPy's L-BFGS-B: {end.message}")
+def _power_of_2(number):
+    """The nearest power of 2 to a number, 1 for one that has none."""
+    return 2.0 ** round(math.log2(number)) if 0 < number < math.inf else 1.0
+
+
+class _Line:
+    """phi(t), the loss at x + t d or, with bounds, at the nearest point within; and the point seen last."""
+
+    def __init__(self, evaluate, start, direction, bounds):
+        self.evaluate, self.start, self.direction, self.bounds = evaluate, start, direction, bounds
+
+    @np.errstate(over="ignore", invalid="ignore")  # a step too far, which the line search then sees
+    def __call__(self, t):
+        direction = self.direction
+        self.x = self.start + t * direction
+        if self.bounds is not None:
+            lowest, highest = self.bounds
+            direction = direction * ((self.x >= lowest) & (self.x <= highest))  # the others move no more
+            self.x = array_module(self.x).clip(self.x, lowest, highest)
+        loss, self.gradient = self.evaluate(self.x)
+        return loss, float(self.gradient @ direction)

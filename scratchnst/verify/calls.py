@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.backend import array_module
-from scratchnst.verify.differences import as_float64
+from scratchnst.arrays import array_module
+from scratchnst.verify.methods.differences import as_float64
 
 Array = Any
 

@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.backend import asnumpy
-from scratchnst.network import Network
-from scratchnst.objective import Objective
-from scratchnst.verify import autograd
+from scratchnst.arrays import asnumpy
+from scratchnst.models.network import Network
+from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward, check_gradient
-from scratchnst.verify.kinks import Pattern, network_pattern
+from scratchnst.verify.methods import oracles
+from scratchnst.verify.methods.kinks import Pattern, network_pattern
 from scratchnst.verify.operations import OPERATIONS, Operation, Size, module_name
 from scratchnst.verify.report import Report
 
@@ -86,7 +86,7 @@ def check_objective(
     settings = {"dtype": "float64", **settings}
     ours = objective(network, content, [] if style is None else [style], **settings)
     picture = np.random.default_rng(seed).uniform(0, 255, ours.shape)
-    torch_f = autograd.objective(ours) if with_torch else None
+    torch_f = oracles.objective(ours) if with_torch else None
     watched = Watched(ours)
     return check_gradient(
         watched.loss,

@@ -1,7 +1,7 @@
 """Is this gradient right?  `check_gradient` for any scalar function, `check_backward` for an operation.
 
 Both return a `Report`, whatever the functions they are given do; `raising=True` raises a `GradientError` with the
-report's text unless everything is right.  How the verdict is reached is told in `scratchnst.verify.judgement`.
+report's text unless everything is right.  How the verdict is reached is told in `scratchnst.verify.verdict`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.verify import autograd, diagnosis, operations
+from scratchnst.verify import operations
 from scratchnst.verify.calls import (
     NotDeterministic,
     Refusal,
@@ -26,12 +26,14 @@ from scratchnst.verify.calls import (
     checked_samples,
     checked_scalar,
 )
-from scratchnst.verify.differences import as_float64, complex_step, on_host
-from scratchnst.verify.judgement import Gradient, judge
-from scratchnst.verify.kinks import Pattern
-from scratchnst.verify.measurement import Function, numerical_gradient
+from scratchnst.verify.diagnosis import diagnosis
+from scratchnst.verify.methods import oracles
+from scratchnst.verify.methods.differences import as_float64, complex_step, on_host
+from scratchnst.verify.methods.kinks import Pattern
+from scratchnst.verify.methods.measurement import Function, numerical_gradient
 from scratchnst.verify.pair import Pair
 from scratchnst.verify.report import InputReport, Report
+from scratchnst.verify.verdict import Gradient, judge
 
 Array = Any
 
@@ -58,8 +60,8 @@ def check_gradient(
     f : array -> number; without `grad`, array -> (number, gradient)
     x : array of any shape, NumPy or CuPy, or a number; checked in float64
     grad : array -> gradient, or the gradient at x itself
-    kinks : array -> {name: integer array}, the side of its kink that each unit is on, see `scratchnst.verify.kinks`;
-        kinks that are not declared are found, as far as they show, but not named
+    kinks : array -> {name: integer array}, the side of its kink that each unit is on, see
+        `scratchnst.verify.methods.kinks`; kinks that are not declared are found, as far as they show, but not named
     complex_f : f for complex arrays, if it is another function; f itself is tried anyhow
     torch_f : f in terms of PyTorch; its automatic derivative is compared if PyTorch is installed
     samples : number of elements, drawn at random, that are compared one by one; None compares all.  Beside these, all
@@ -275,10 +277,10 @@ def _complex_slope(f, x, weights):
 
 def _autograd(torch_f, inputs, weights, y, notes):
     """PyTorch's gradients, or None if there is no PyTorch or its function is another one."""
-    if torch_f is None or not autograd.is_available():
+    if torch_f is None or not oracles.is_available():
         return None
     host = [on_host(x) for x in inputs]
-    value, gradients = call("the function for PyTorch", autograd.gradients, torch_f, host, on_host(weights))
+    value, gradients = call("the function for PyTorch", oracles.gradients, torch_f, host, on_host(weights))
     if value.shape != np.shape(y) or not np.allclose(value, y, rtol=1e-6, atol=1e-6 * float(np.abs(y).max())):
         notes.append("The function for PyTorch has other values at these inputs, so its gradient is not compared.")
         return None

@@ -13,19 +13,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.ops import (
-    average_pool,
-    content_loss,
-    conv2d,
-    gram,
-    max_pool,
-    preprocess,
-    relu,
-    style_loss,
-    total_variation,
-)
-from scratchnst.verify import autograd
-from scratchnst.verify.kinks import pool_winners, relu_signs
+from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.verify.methods import oracles
+from scratchnst.verify.methods.kinks import pool_winners, relu_signs
 
 Array = Any
 Size = int | tuple[int, int]  # of images: N for N x (N + 1) pixels, or height and width
@@ -83,7 +74,7 @@ def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operat
     def make(random, shape, module):
         x = random.standard_normal((2, *shape, channels))
         w, b = random.standard_normal((kh, kw, channels, outputs)), random.standard_normal(outputs)
-        return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, autograd.conv2d)
+        return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, oracles.conv2d)
 
     return Operation(conv2d, make)
 
@@ -91,19 +82,19 @@ def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operat
 def _relu(random, shape, module):
     x = random.standard_normal((2, *shape, 3))
     x[0, 0, 0, 0] = 0
-    return Case(("x",), (x,), module.forward, module.backward, autograd.relu, relu_signs)
+    return Case(("x",), (x,), module.forward, module.backward, oracles.relu, relu_signs)
 
 
 def _average_pool(random, shape, module):
     x = random.standard_normal((2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, autograd.average_pool)
+    return Case(("x",), (x,), module.forward, module.backward, oracles.average_pool)
 
 
 def _max_pool(random, shape, module):
     """In one square of each image and channel two pixels tie for the first place, as zeros behind a ReLU do."""
     x = random.standard_normal((2, *shape, 3))
     x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
-    return Case(("x",), (x,), module.forward, module.backward, autograd.max_pool, pool_winners)
+    return Case(("x",), (x,), module.forward, module.backward, oracles.max_pool, pool_winners)
 
 
 def _preprocess(random, shape, module):
@@ -113,13 +104,13 @@ def _preprocess(random, shape, module):
         (x,),
         lambda x: module.forward(x, *PREPROCESSING),
         module.backward,
-        lambda x: autograd.preprocess(x, *PREPROCESSING),
+        lambda x: oracles.preprocess(x, *PREPROCESSING),
     )
 
 
 def _gram(random, shape, module):
     x = random.standard_normal((2, *shape, 4))
-    return Case(("x",), (x,), module.forward, module.backward, autograd.gram)
+    return Case(("x",), (x,), module.forward, module.backward, oracles.gram)
 
 
 def _content_loss(random, shape, module):
@@ -129,7 +120,7 @@ def _content_loss(random, shape, module):
         (F,),
         lambda F: module.forward(F, P),
         module.backward,
-        lambda F: autograd.content_loss(F, F.new_tensor(P)),
+        lambda F: oracles.content_loss(F, F.new_tensor(P)),
     )
 
 
@@ -137,13 +128,13 @@ def _style_loss(random, shape, module):
     F, S = random.standard_normal((2, 2, *shape, 4))
     A = np.einsum("nhwi,nhwj->nij", S, S)
     return Case(
-        ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: autograd.style_loss(F, F.new_tensor(A))
+        ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: oracles.style_loss(F, F.new_tensor(A))
     )
 
 
 def _total_variation(random, shape, module):
     x = random.uniform(0, 255, (2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, autograd.total_variation)
+    return Case(("x",), (x,), module.forward, module.backward, oracles.total_variation)
 
 
 def _equation_2(random, shape, module):
@@ -160,7 +151,7 @@ def _equation_2(random, shape, module):
         (z,),
         forward,
         lambda grad_y, F: grad_y * module.equation_2(F, P),
-        lambda z: autograd.content_loss(autograd.relu(z), z.new_tensor(P)),
+        lambda z: oracles.content_loss(oracles.relu(z), z.new_tensor(P)),
         relu_signs,
     )
 
@@ -183,7 +174,7 @@ def _equation_6(random, shape, module):
         (z,),
         forward,
         backward,
-        lambda z: autograd.style_loss(autograd.relu(z), z.new_tensor(A)),
+        lambda z: oracles.style_loss(oracles.relu(z), z.new_tensor(A)),
         relu_signs,
     )
 

@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.backend import array_module
-from scratchnst.verify.adjoint import Adjoint, adjoint_identity
+from scratchnst.arrays import array_module
 from scratchnst.verify.calls import (
     Refusal,
     as_input,
@@ -21,6 +20,7 @@ from scratchnst.verify.calls import (
     is_array,
     kind_of,
 )
+from scratchnst.verify.methods.adjoint import Adjoint, adjoint_identity
 
 Array = Any
 

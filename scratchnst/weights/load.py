@@ -5,12 +5,12 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
-from scratchnst import pyramid
 from scratchnst.errors import UserError
-from scratchnst.network import Network
+from scratchnst.models import pyramid
+from scratchnst.models.network import Network
+from scratchnst.weights.assembly import assemble
 from scratchnst.weights.download import VGG19, cached
 from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
-from scratchnst.weights.holding import assemble
 from scratchnst.weights.published import checksum
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"

@@ -1,4 +1,4 @@
-"""Content loss, `scratchnst.ops.content_loss`, summed over strips."""
+"""Content loss, `scratchnst.losses.content_loss`, summed over strips."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Gram matrices, `scratchnst.ops.gram`, summed over pieces of the image, or, of a small one, made of pieces."""
+"""Gram matrices, `scratchnst.losses.gram`, summed over pieces of the image, or, of a small one, made of pieces."""
 
 from __future__ import annotations
 

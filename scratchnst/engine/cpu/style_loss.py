@@ -1,4 +1,4 @@
-"""Style loss, `scratchnst.ops.style_loss`, on this engine's Gram matrices."""
+"""Style loss, `scratchnst.losses.style_loss`, on this engine's Gram matrices."""
 
 from __future__ import annotations
 

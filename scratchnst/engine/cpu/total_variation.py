@@ -1,4 +1,4 @@
-"""Total variation, `scratchnst.ops.total_variation`, summed over strips."""
+"""Total variation, `scratchnst.losses.total_variation`, summed over strips."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import numpy as np
 
 from scratchnst.engine.checks import check_images
 from scratchnst.engine.cpu import threads
-from scratchnst.ops import total_variation
+from scratchnst.losses import total_variation
 
 Array = Any
 

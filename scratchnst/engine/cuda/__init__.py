@@ -24,8 +24,8 @@ CuPy, `products` multiplies matrices, `conv2d` says which convolution is taken w
 Arrays are CuPy's and stay on the GPU, the values of losses too, as float64 arrays without dimensions.  No kernel uses
 atomic additions: the same arrays give the same results to the last bit.
 
-Importing this module asks for no GPU, and no CuPy.  With `scratchnst.emulator` in CuPy's place all of it runs on the
-CPU.
+Importing this module asks for no GPU, and no CuPy.  With `scratchnst.engine.cuda.emulator` in CuPy's place all of it
+runs on the CPU.
 """
 
 from __future__ import annotations

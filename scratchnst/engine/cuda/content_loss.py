@@ -1,4 +1,4 @@
-"""Content loss, `scratchnst.ops.content_loss`: a squared distance."""
+"""Content loss, `scratchnst.losses.content_loss`: a squared distance."""
 
 from __future__ import annotations
 

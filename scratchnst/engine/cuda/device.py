@@ -1,7 +1,7 @@
 """The GPU that this engine computes on, and its arrays, through CuPy.
 
 CuPy is looked up at each call, not when this module is imported: most machines have none, and
-`scratchnst.emulator` can take its place.
+`scratchnst.engine.cuda.emulator` can take its place.
 """
 
 from __future__ import annotations

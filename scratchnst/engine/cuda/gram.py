@@ -1,4 +1,4 @@
-"""Gram matrices, `scratchnst.ops.gram`: products of matrices, by cuBLAS."""
+"""Gram matrices, `scratchnst.losses.gram`: products of matrices, by cuBLAS."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Style loss, `scratchnst.ops.style_loss`: the squared distance of Gram matrices."""
+"""Style loss, `scratchnst.losses.style_loss`: the squared distance of Gram matrices."""
 
 from __future__ import annotations
 

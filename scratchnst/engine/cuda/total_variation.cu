@@ -1,4 +1,4 @@
-// Total variation.  scratchnst/ops/total_variation.py has the equations; squares.cu tells what a grid-stride loop is.
+// Total variation.  scratchnst/losses/total_variation.py has the equations; squares.cu tells what a grid-stride loop is.
 
 typedef REAL real;  // float or double
 

@@ -1,4 +1,4 @@
-"""Total variation, `scratchnst.ops.total_variation`: total_variation.cu."""
+"""Total variation, `scratchnst.losses.total_variation`: total_variation.cu."""
 
 from __future__ import annotations
 

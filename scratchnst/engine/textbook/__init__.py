@@ -9,16 +9,8 @@ from numpy import asarray, zeros
 from numpy import asarray as asnumpy
 
 from scratchnst.engine.textbook import conv2d_relu
-from scratchnst.ops import (
-    average_pool,
-    content_loss,
-    conv2d,
-    gram,
-    max_pool,
-    preprocess,
-    style_loss,
-    total_variation,
-)
+from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess
 
 __all__ = [
     "add",

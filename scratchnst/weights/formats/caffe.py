@@ -23,10 +23,10 @@ import numpy as np
 from google.protobuf import descriptor_pb2, descriptor_pool, message_factory
 from google.protobuf.message import DecodeError
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
+from scratchnst.weights.assembly import Holding, check_declared
 from scratchnst.weights.formats.untrusted import DAMAGED
-from scratchnst.weights.holding import Holding, check_declared
 
 NAME = "Caffe"
 

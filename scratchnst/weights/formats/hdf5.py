@@ -10,8 +10,8 @@ import h5py
 import numpy as np
 
 from scratchnst.errors import UserError
+from scratchnst.weights.assembly import check_declared
 from scratchnst.weights.formats.untrusted import shown
-from scratchnst.weights.holding import check_declared
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 

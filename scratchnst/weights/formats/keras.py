@@ -15,10 +15,10 @@ from pathlib import Path
 
 import h5py
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
+from scratchnst.weights.assembly import Holding
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
-from scratchnst.weights.holding import Holding
 
 NAME = "Keras"
 

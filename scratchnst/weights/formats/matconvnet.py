@@ -31,11 +31,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
-from scratchnst.network import Preprocessing
+from scratchnst.models import vgg
+from scratchnst.models.network import Preprocessing
+from scratchnst.weights.assembly import LARGEST_KERNEL, Holding, check_declared
 from scratchnst.weights.formats.untrusted import DAMAGED, damage_told, read_exactly
-from scratchnst.weights.holding import LARGEST_KERNEL, Holding, check_declared
 
 NAME = "MatConvNet"
 

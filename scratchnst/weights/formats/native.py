@@ -19,10 +19,10 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
-from scratchnst.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.weights.assembly import check_layer
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 from scratchnst.weights.formats.untrusted import shown
-from scratchnst.weights.holding import check_layer
 
 NAME = "scratchnst"
 FORMAT = 1

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
+from scratchnst.weights.assembly import Holding
 from scratchnst.weights.formats.archives import Sipping, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
@@ -38,7 +39,6 @@ from scratchnst.weights.formats.torch_names import (
 )
 from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
-from scratchnst.weights.holding import Holding
 
 NAME = "NumPy archive"
 LONGEST_HEADER = 10_000  # bytes, NumPy's own bound

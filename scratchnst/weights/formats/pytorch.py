@@ -27,8 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
+from scratchnst.weights.assembly import LARGEST_KERNEL, Holding
 from scratchnst.weights.formats.archives import LOCAL_FILE, Sipping, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
@@ -40,7 +41,6 @@ from scratchnst.weights.formats.torch_names import (
 )
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
-from scratchnst.weights.holding import LARGEST_KERNEL, Holding
 from scratchnst.weights.published import checksum
 
 NAME = "PyTorch"

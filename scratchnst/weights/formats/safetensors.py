@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from scratchnst import vgg
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
+from scratchnst.weights.assembly import Holding
 from scratchnst.weights.formats.torch_names import OUTPUTS_FIRST, Declared, collect, has_plain_names, meaningful
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
-from scratchnst.weights.holding import Holding
 
 NAME = "safetensors"
 LONGEST_HEADER = 1 << 20  # VGG's has some KiB

@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 
 from scratchnst.errors import UserError
-from scratchnst.network import Preprocessing
-from scratchnst.weights.holding import Holding, check_declared
+from scratchnst.models.network import Preprocessing
+from scratchnst.weights.assembly import Holding, check_declared
 
 # Axes of a file's kernels in the order (kh, kw, C_in, C_out).
 OUTPUTS_FIRST = (2, 3, 1, 0)  # PyTorch's

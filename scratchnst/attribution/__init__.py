@@ -1,0 +1,1 @@
+"""Where does a pixel's gradient come from?"""

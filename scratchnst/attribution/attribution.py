@@ -1,0 +1,277 @@
+r"""Where does the gradient of a pixel come from?  dL/dpixel, taken apart into everything that adds up to it.
+
+`Network.backward` adds gradients wherever they meet, so its end, dL/dx, does not tell what came from where.  Let x be
+one colour of a pixel and F_l[p,k] the feature of channel k at position p of layer l, which term t of equation 7 taps.
+The chain rule over all features of all terms::
+
+    dL/dx = sum_t sum_{p,k}  dL_t/dF_l[p,k]  dF_l[p,k]/dx                                          (a)
+
+The first factor is what the loss of a term hands to its layer.  The second, how each feature changes as the pixel
+changes, is the tangent of F_l.  The walk back has no need of it; a walk *down* computes it, each operation in turn
+handing on the derivative dx of its input along with x itself (forward mode)::
+
+    preprocessing     y = (scale x - mean) / std       dy = scale dx / std
+    convolution       y = x * w + b                    dy = dx * w                                 (b)
+    ReLU              y = max(x, 0)                    dy = dx where y > 0,   0 elsewhere
+    average pooling   y = the mean of a square         dy = the mean of dx
+    max pooling       y = the largest of a square      dy = the winner's dx
+
+Then every product of (a) is known.  The two walks share nothing but the network and the losses, and so check each
+other: the products must add up to what the walk back finds.
+
+A walk down costs as much as a walk back but serves one unknown only, where the walk back serves all.  A pixel's three
+colours travel as a batch of three images, and only where their tangent can be other than zero, which is the pixel at
+first and grows slowly (`scratchnst.models.receptive_field`).
+"""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst.errors import UserError
+from scratchnst.models.network import IMAGE, Layer, Network
+from scratchnst.models.receptive_field import Window, reach, unit
+from scratchnst.transfer.objective import Objective, as_image
+
+Array = Any
+
+COLOURS = 3
+TV = "tv"
+
+
+@dataclass(frozen=True)
+class Part:
+    """What one term of equation 7 contributes to the gradient of a pixel, unit by unit.
+
+    Attributes
+    ----------
+    name : of the term: "content/conv4_2", "style/conv1_1", "tv"
+    layer : the layer that it taps, for the total variation "image"
+    window : the positions of the layer that see the pixel; for the total variation the pixel and those around it
+    contributions : (3, h, w, K) array, the products of equation (a), for R, G and B, at the window's positions and in
+        the layer's channels.  The total variation has one channel, and a pixel's neighbour holds the slope of the
+        squared difference between the two
+    """
+
+    name: str
+    layer: str
+    window: Window
+    contributions: np.ndarray
+
+    @property
+    def gradient(self) -> np.ndarray:
+        """(3,) array, this term's share of dL/dpixel, for R, G and B."""
+        return self.contributions.sum(axis=(1, 2, 3))
+
+    @property
+    def channels(self) -> np.ndarray:
+        """(K, 3) array, the sum over positions in each channel."""
+        return self.contributions.sum(axis=(1, 2)).T
+
+    @property
+    def positions(self) -> np.ndarray:
+        """(h, w, 3) array, the sum over channels at each position of the window."""
+        return np.moveaxis(self.contributions.sum(axis=3), 0, 2)
+
+    def top_channels(self, count: int) -> list[int]:
+        """The `count` channels with the longest contribution, the longest first."""
+        return _longest(self.channels, count)
+
+    def top_positions(self, count: int) -> list[tuple[int, int]]:
+        """The `count` positions (row, column) of the layer with the longest contribution, the longest first."""
+        _, width = self.window.shape
+        places = _longest(self.positions.reshape(-1, COLOURS), count)
+        return [(self.window.top + place // width, self.window.left + place % width) for place in places]
+
+
+@dataclass(frozen=True)
+class Trace:
+    """The gradient of a pixel and its parts, which add up to it.
+
+    Attributes
+    ----------
+    pixel : (row, column)
+    gradient : (3,) array, dL/dpixel for R, G and B, as the walk back finds it
+    parts : one a term of the objective, in its order
+    """
+
+    pixel: tuple[int, int]
+    gradient: np.ndarray
+    parts: tuple[Part, ...]
+
+    @property
+    def total(self) -> np.ndarray:
+        """(3,) array, the sum of all parts."""
+        return np.sum([part.gradient for part in self.parts], axis=0)
+
+    @property
+    def error(self) -> float:
+        """Length of `total` - `gradient`, relative to that of `gradient`."""
+        difference = math.hypot(*(self.total - self.gradient))
+        return difference / math.hypot(*self.gradient) if difference else 0.0
+
+    def share(self, contribution: Array) -> Array:
+        """Return how much of the gradient a contribution (..., 3) makes up, of shape (...).
+
+        It is <contribution, total> / |total|^2, so that the shares of all parts add up to 1, and that of what works
+        against the others is negative.  Where the gradient is zero there are no shares: NaN.
+        """
+        length = math.hypot(*self.total) or math.nan
+        return (contribution / length) @ (self.total / length)
+
+
+def trace(objective: Objective, image: Array, pixel: tuple[int, int]) -> Trace:
+    """Take the gradient of `objective` at one pixel of `image` apart.
+
+    Parameters
+    ----------
+    objective : an Objective; in float64 the parts add up to the gradient to about 13 digits, in float32 to 5
+    image : (H, W, 3) array of the objective's shape, RGB 0-255
+    pixel : (row, column), counted from 0, from the top left
+
+    Raises
+    ------
+    UserError
+        If the image has another shape or is not finite, the pixel lies outside of it, or the gradient is not finite.
+    """
+    image = as_image("traced", image, objective.dtype)
+    if image.shape != objective.shape:
+        raise UserError(f"the traced image must have the shape {objective.shape}, not {image.shape}.")
+    pixel = check_pixel(pixel, image.shape)
+    with np.errstate(over="ignore", invalid="ignore"):  # told below, in words
+        _, gradient, _ = objective.evaluate(image)
+        parts = tuple(_parts(objective, image, pixel))
+    if not np.isfinite(gradient[pixel]).all():
+        raise UserError("the gradient is not finite there: lower the weights.")
+    return Trace(pixel, gradient[pixel], parts)
+
+
+def check_pixel(pixel: tuple[int, int], shape: tuple[int, ...]) -> tuple[int, int]:
+    """Return `pixel` as two ints, or raise a UserError if it is no pixel of an image of `shape` (H, W, ...)."""
+    height, width, *_ = shape
+    try:
+        row, column = (operator.index(number) for number in pixel)
+    except (TypeError, ValueError):
+        raise UserError(f"a pixel is two whole numbers, its row and its column, not {pixel!r}.") from None
+    if not (0 <= row < height and 0 <= column < width):
+        raise UserError(
+            f"there is no pixel {row},{column} in an image of {width}x{height} pixels: "
+            f"rows go from 0 to {height - 1}, columns from 0 to {width - 1}."
+        )
+    return row, column
+
+
+def tangents(
+    network: Network, image: Array, pixel: tuple[int, int], taps: Iterable[str]
+) -> Iterator[tuple[str, Array, Window, Array]]:
+    """Walk down the table and yield features at `taps`, and how they change as a pixel changes: equations (b).
+
+    Parameters
+    ----------
+    network : a Network
+    image : (H, W, 3) array of the engine's, RGB 0-255, in the dtype of the network's weights
+    pixel : (row, column)
+    taps : names of layers
+
+    Yields
+    ------
+    layer : the name of a tap
+    features : (1, H_l, W_l, C_l)
+    window : the units of it that see the pixel; the features elsewhere do not change
+    tangent : (3, h, w, C_l), dF/dpixel on the window, for the pixel's R, G and B
+    """
+    taps, sources = set(taps), network.sources()
+    windows = reach(network, image.shape[:2], unit(*pixel))
+    rows = network.needed(taps)
+    readers = Counter(sources[row.name] for row in rows)
+    walked = {IMAGE: (network.preprocess(image[np.newaxis])[0], _tangent_of_image(network, image.dtype))}
+    for row in rows:
+        source = sources[row.name]
+        x, dx = walked[source]
+        y, _ = network.operation(row).forward(x, *network.parameters.get(row.name, ()))
+        dy = _tangent(network, row, x, y, dx, windows[source], windows[row.name])
+        walked[row.name] = y, dy
+        readers[source] -= 1
+        if not readers[source]:
+            del walked[source]  # everybody has read it
+        if row.name in taps:
+            yield row.name, y, windows[row.name], dy
+        if not readers[row.name]:
+            del walked[row.name]
+        del x, dx, y, dy  # before the next layer is made
+
+
+def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterator[Part]:
+    """Equation (a), a term at a time, in the order of the objective's terms."""
+    network, found = objective.network, {}
+    terms = defaultdict(list)
+    for term in objective._terms:
+        terms[term.layer].append(term)
+    engine = network.engine
+    with engine.session():
+        for layer, features, window, tangent in tangents(network, engine.asarray(image), pixel, terms):
+            for term in terms[layer]:
+                _, cache = term.loss.forward(features, term.target)
+                grad = window.of(term.loss.backward(term.weight, cache))
+                found[term.name] = Part(term.name, layer, window, engine.asnumpy(tangent.astype("float64") * grad))
+                del cache, grad
+    yield from (found[term.name] for term in objective._terms)
+    if objective.tv_weight:
+        yield _total_variation(objective.tv_weight, image.astype("float64"), pixel)
+
+
+def _total_variation(weight, image, pixel):
+    """V has a square (x - neighbour)^2 for each neighbour of a pixel; its slope is 2 (x - neighbour)."""
+    height, width, _ = image.shape
+    window = unit(*pixel).grown(1, 1).within(Window(0, height, 0, width))
+    slopes = 2 * weight * (image[pixel] - window.of(image[np.newaxis])[0])
+    rows, columns = np.indices(window.shape)
+    beside = abs(rows + window.top - pixel[0]) + abs(columns + window.left - pixel[1]) == 1
+    return Part(TV, IMAGE, window, np.moveaxis(slopes * beside[..., np.newaxis], 2, 0)[..., np.newaxis])
+
+
+def _tangent_of_image(network, dtype):
+    """The pixel alone, (3, 1, 1, 3): the n-th of three images is 1 in its n-th colour, preprocessed without mean."""
+    engine, settings = network.engine, network.preprocessing
+    colours = engine.asarray(np.eye(COLOURS, dtype=dtype).reshape(COLOURS, 1, 1, COLOURS))
+    return engine.preprocess.forward(colours, settings.channels, settings.scale, (0, 0, 0), settings.std)[0]
+
+
+def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source: Window, window: Window) -> Array:
+    """Equations (b): dy on its window from dx on that of the source, and x and y of the whole layer."""
+    engine = network.engine
+    if row.kind == "pool":
+        squares = window.doubled()
+        dx = _moved(engine, dx, source, squares)
+        if network.pooling == "max":
+            _, cache = engine.max_pool.forward(squares.of(x))
+            ones = engine.asarray(np.ones((1, *window.shape, x.shape[3]), x.dtype))
+            wins = engine.max_pool.backward(ones, cache)
+            dx = 4 * dx * wins  # the mean of a square in which only the winner is left is a quarter of it
+        return engine.average_pool.forward(dx)[0]
+    w, b = network.parameters[row.name]
+    around = source.grown(w.shape[0] // 2, w.shape[1] // 2)
+    dy, _ = engine.conv2d.forward(_moved(engine, dx, source, around), w, engine.zeros(b.shape, b.dtype))
+    dy = _moved(engine, dy, around, window)
+    return dy * (window.of(y) > 0) if row.kind == "conv" else dy
+
+
+def _moved(engine, values, window, to):
+    """Return `values` (3, h, w, C), which stand on `window`, on the window `to`: zero where they do not reach."""
+    moved, shared = engine.zeros((COLOURS, *to.shape, values.shape[3]), values.dtype), window.within(to)
+    shared.of(moved, to)[...] = shared.of(values, window)
+    return moved
+
+
+def _longest(vectors, count):
+    """Indices of the `count` longest of `vectors` (n, 3), the longest first."""
+    largest = np.abs(vectors).max(initial=0) or 1.0  # squares of very large numbers would overflow
+    order = np.argsort(-np.linalg.norm(vectors / largest, axis=1), kind="stable")
+    return [int(index) for index in order[:count]]

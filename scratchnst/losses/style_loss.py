@@ -1,0 +1,99 @@
+r"""Style loss of one layer: the squared distance between Gram matrices.
+
+Equation 4 of the paper, G the Gram matrix of the image at a layer of N channels and M = H W pixels, A that of
+the style image::
+
+    E = 1 / (4 N^2 M^2) sum_{i,j} (G[i,j] - A[i,j])^2                                              (4)
+
+The style loss is a weighted sum of E over layers, equation 5; `scratchnst.transfer.objective` adds it up.
+
+Derivation of ``backward``.  The square gives dE/dG = 2 (G - A) / (4 N^2 M^2) = (G - A) / (2 N^2 M^2).  G - A is
+symmetric, so `gram.backward` multiplies it by 2 F::
+
+    dE/dF = F (G - A) / (N^2 M^2)                                                                  (a)
+
+The paper's equation 6 goes one step further, through the ReLU that made F (the paper's F is ours transposed,
+hence its F^T)::
+
+    dE/dF = F (G - A) / (N^2 M^2)  where F > 0,   0 where F < 0                                    (6)
+
+As in equation 2, what the paper writes as F < 0 is F = 0 here, where the ReLU cut off.  `equation_6` states that;
+`backward` below is (a), and the network's own ReLU does the rest.
+
+Cached: F, by reference, and the (C, C) matrix G - A.
+
+Differs from the paper: nothing.  Others divide otherwise: a table is in the README.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from scratchnst.arrays import array_module
+from scratchnst.losses import gram
+
+Array = Any
+
+
+def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
+    """Return the style loss E, equation 4, and the cache.
+
+    Parameters
+    ----------
+    F : (N, H, W, C) array, the activations of the image; a batch's losses are added up
+    A : (N, C, C) or (1, C, C) array, the Gram matrix of the style image, taken at the same H and W
+
+    Returns
+    -------
+    E : float, summed in float64
+    cache : what `backward` needs
+    """
+    G, _ = gram.forward(F)
+    difference = G - A
+    E = float((difference.astype("float64") ** 2).sum()) / (4 * _norm(F))
+    return E, (F, difference)
+
+
+def backward(grad_y: float, cache: tuple[Array, Array]) -> Array:
+    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE: equation (a)."""
+    F, difference = cache
+    grad_G = difference * difference.dtype.type(grad_y / (2 * _norm(F)))
+    return gram.backward(grad_G, F)
+
+
+def equation_6(F: Array, A: Array) -> Array:
+    """Return equation 6 of the paper, the gradient of E with respect to the input of the ReLU that made `F`.
+
+    `F` is (M, C), one image's activations as a matrix; `A` is (C, C).
+    """
+    M, N = F.shape
+    G = F.T @ F
+    return array_module(F).where(F > 0, F @ (G - A) / (N**2 * M**2), F.dtype.type(0))
+
+
+def _norm(F):
+    """N^2 M^2: N channels, M pixels."""
+    _, height, width, channels = F.shape
+    return float(channels) ** 2 * float(height * width) ** 2
+
+
+def forward_loops(F: Array, A: Array) -> float:
+    """Equations 3 and 4, one product and one square at a time."""
+    G = gram.forward_loops(F)
+    _, height, width, channels = F.shape
+    E = 0.0
+    for n, i, j in np.ndindex(*G.shape):
+        E += float(G[n, i, j] - A[n % len(A), i, j]) ** 2 / (4 * channels**2 * (height * width) ** 2)
+    return E
+
+
+def backward_loops(grad_y: float, F: Array, A: Array) -> Array:
+    """Each square of equation 4, then each product of equation 3, reversed."""
+    G = gram.forward_loops(F)
+    _, height, width, channels = F.shape
+    grad_G = np.zeros_like(G)
+    for n, i, j in np.ndindex(*G.shape):
+        grad_G[n, i, j] = grad_y * 2 * (G[n, i, j] - A[n % len(A), i, j]) / (4 * channels**2 * (height * width) ** 2)
+    return gram.backward_loops(grad_G, F)

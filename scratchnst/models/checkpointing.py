@@ -1,0 +1,383 @@
+"""The same loss and gradient in less memory: the upper layers are computed in horizontal strips, and computed twice.
+
+The activations of the first layers take most of the memory: at 2048x2048 pixels each of VGG19's first two convolutions
+has a gigabyte of them, and the way back needs as much again.  But a convolution looks no further than its kernel, so
+that a strip of its output needs a strip of its input and a row or two around it.  The table is cut behind pools into
+sections.  Once down: each of the upper sections is computed strip by strip, and nothing stays but what the next section
+reads, and the sums that losses need of a whole layer, its Gram matrix (equation 3 is a sum over positions, so over
+strips).  The last section is computed as a whole.  Then back up: a strip is computed again, this time with what its
+backward needs, and its gradient is carried to its source, where the strips' gradients overlap and are added.
+
+The price is the second time, and the rows around a strip, which its neighbours compute as well.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter, defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Any
+
+from scratchnst.errors import UserError
+from scratchnst.models.network import IMAGE, Layer, Network
+
+Array = Any
+Rows = tuple[int, int]  # start and stop
+
+LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
+
+
+@dataclass(frozen=True)
+class Strip:
+    """One strip of every layer of a section.
+
+    Attributes
+    ----------
+    own : name -> rows that belong to this strip and to no other
+    needed : name -> these and the rows around them that the layers below look at; also of the section's source
+    read : name -> rows of its source that the layer computes the needed ones from
+    computed : name -> rows that come out of that; where the zeros beyond a strip stood for pixels, they are not needed
+    """
+
+    own: Mapping[str, Rows]
+    needed: Mapping[str, Rows]
+    read: Mapping[str, Rows]
+    computed: Mapping[str, Rows]
+
+
+@dataclass(frozen=True)
+class Section:
+    """Rows of a table of which only the last is read further down, and the strips to compute them in."""
+
+    source: str
+    layers: tuple[Layer, ...]
+    strips: tuple[Strip, ...]
+
+    @property
+    def end(self) -> str:
+        return self.layers[-1].name
+
+
+def cut(
+    network: Network, taps: Collection[str], shape: tuple[int, int], largest: float = math.inf
+) -> tuple[Section, ...]:
+    """Cut what `taps` depend on into sections and these into strips.
+
+    Parameters
+    ----------
+    network : a Network
+    taps : names of layers, whose features somebody wants
+    shape : (H, W) of the image
+    largest : bytes that one layer's activations in a strip should not exceed; what fits is not cut
+
+    Returns
+    -------
+    sections : from the image down; the last one has one strip wherever that fits
+
+    Raises
+    ------
+    UserError
+        If a tap is not in the table, the image is too small for one, or `largest` is less than a byte.
+    """
+    network.check_layers(taps)
+    network.check_size(*shape, taps)
+    if not largest >= 1:  # NaN is not, either
+        raise UserError(f"the largest strip must be of 1 byte or more, not {largest:g}.")
+    wanted, layers = set(taps), network.needed(taps)
+    shapes = network.shapes(*shape)
+    itemsize = max((w.dtype.itemsize for w, _ in network.parameters.values()), default=8)
+
+    def strips_wanted(layers):
+        return max(math.ceil(math.prod(shapes[layer.name]) * itemsize / largest) for layer in layers)
+
+    groups = _groups(network, wanted) if layers else []
+    counts = [max(strips_wanted(group), 1) for group in groups]
+    last = max((number for number, count in enumerate(counts, 1) if count > 1), default=0)
+    parts, rest = list(zip(groups[:last], counts)), [layer for group in groups[last:] for layer in group]
+    if rest:
+        parts.append((tuple(rest), 1))
+    sections, source = [], IMAGE
+    for group, count in parts:
+        sections.append(Section(source, group, _strips(network, source, group, wanted, shapes, count)))
+        source = group[-1].name
+    return tuple(sections)
+
+
+def visit(network: Network, sections: Sequence[Section], image: Array, see: Callable[[str, Rows, Array], None]) -> None:
+    """Walk down once and show every strip of every layer, without the rows around it, to `see`.
+
+    Parameters
+    ----------
+    image : (1, H, W, 3) array, RGB 0-255
+    see : called with the layer's name, which of its rows, and these, (1, rows, W_l, C_l)
+    """
+    for section in sections:
+        image = _down(network, section, image, see, last=section is sections[-1])
+
+
+def targets(
+    network: Network, sections: Sequence[Section], image: Array, content: Collection[str], style: Collection[str]
+) -> tuple[dict[str, Array], dict[str, Array]]:
+    """Return what losses compare with: layer -> features (1, H_l, W_l, C_l), and layer -> Gram matrix (1, C, C)."""
+    parts: dict[str, list[Array]] = defaultdict(list)
+    grams: dict[str, Array] = {}
+
+    def see(layer, _, features):
+        if layer in content:
+            parts[layer].append(features)
+        if layer in style:
+            grams[layer] = _plus(grams.get(layer), network.engine.gram.forward(features)[0])
+
+    visit(network, sections, image, see)
+    return {layer: _joined(network.engine, parts[layer]) for layer in parts}, grams
+
+
+def loss_and_gradient(
+    network: Network, sections: Sequence[Section], terms: Sequence[Any], image: Array
+) -> tuple[dict[str, Any], Array]:
+    """Return the value of every term of equation 7 by its name, before weighting, and the gradient of their sum.
+
+    Parameters
+    ----------
+    terms : the objective's, each with name, layer, weight, loss and target
+    image : (1, H, W, 3) array, RGB 0-255
+
+    Returns
+    -------
+    values : name of term -> float, or an array without dimensions where the engine makes one
+    grad : dL/dimage, (1, H, W, 3)
+    """
+    losses = _Losses(network.engine, terms)
+    sources = [image]
+    for section in sections[:-1]:
+        sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
+    once = len(sections[-1].strips) == 1  # a whole section need not be computed twice
+    if not once:
+        _down(network, sections[-1], sources[-1], losses.add_up, last=True)
+    grad = None
+    for section in reversed(sections):
+        grad = _back(network, section, sources.pop(), grad, losses, once)
+        once = False
+    return losses.values, grad
+
+
+class _Losses:
+    """The terms of equation 7, for features that come in strips."""
+
+    def __init__(self, engine, terms):
+        self.engine = engine
+        self.terms: dict[str, list[Any]] = defaultdict(list)
+        for term in terms:
+            self.terms[term.layer].append(term)
+        self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
+        self.grams: dict[str, Array] = {}
+        self.grad_grams: dict[str, Array] = {}
+
+    def add_up(self, layer, _, features):
+        """Add what a strip has of the layer's Gram matrix."""
+        if self._styles(layer):
+            self.grams[layer] = _plus(self.grams.get(layer), self.engine.gram.forward(features)[0])
+
+    def backward(self, layer, rows, features, pixels):
+        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
+        total = None
+        if layer in self.grams:
+            self.grad_grams[layer] = self._judge(layer, self.grams.pop(layer), pixels)
+        if layer in self.grad_grams:
+            total = self.engine.gram.backward(self.grad_grams[layer], features)
+        for term in self.terms[layer]:
+            if term.loss is not self.engine.style_loss:
+                value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
+                self.values[term.name] = self.values[term.name] + value
+                total = _plus(total, term.loss.backward(term.weight, cache))
+        return total
+
+    def _judge(self, layer, G, pixels):
+        """Equation 4 and its slope, dE/dG = (G - A) / (2 N^2 M^2), for the G of a whole layer."""
+        norm, total = float(G.shape[-1]) ** 2 * float(pixels) ** 2, None
+        for term in self._styles(layer):
+            difference = G - term.target
+            self.values[term.name] = (difference.astype("float64") ** 2).sum() / (4 * norm)
+            total = _plus(total, difference * difference.dtype.type(term.weight / (2 * norm)))
+        return total
+
+    def _styles(self, layer):
+        return [term for term in self.terms.get(layer, ()) if term.loss is self.engine.style_loss]
+
+
+def _down(network, section, source, see, last):
+    """Show the section's strips to `see`; return the features of its end, which the next section reads."""
+    ends = []
+    for strip in section.strips:
+
+        def show(layer, features, strip=strip):
+            see(layer, strip.own[layer], features)
+            if layer == section.end and not last:
+                ends.append(features)
+
+        _forward(network, section, strip, source, show)
+    return None if last else _joined(network.engine, ends)
+
+
+def _back(network, section, source, grad_end, losses, once):
+    """Return dL/dsource of a section from dL/dend, which is None for the last one, and the losses on its layers."""
+    grad_source, shape = None, source.shape
+    for strip in section.strips:
+        features: dict[str, Array] = {}
+
+        def keep(layer, own, strip=strip, features=features):
+            if layer in losses.terms:
+                features[layer] = own
+                if once:
+                    losses.add_up(layer, strip.own[layer], own)
+
+        caches = _forward(network, section, strip, source, keep)
+        if strip is section.strips[-1]:
+            source = None  # its memory is free for gradients
+        part = _backward(network, section, strip, grad_end, features, caches, losses)
+        grad_source = _add(network.engine, grad_source, (0, shape[1]), strip.needed[section.source], part)
+    return grad_source
+
+
+def _forward(network, section, strip, source, see):
+    """Compute a strip, show each layer's own rows to `see`, and return what the way back needs."""
+    outputs, caches = {}, {}
+    first, last = strip.needed[section.source]
+    source = source[:, first:last]
+    if section.source == IMAGE:
+        source, caches[IMAGE] = network.preprocess(source)
+    outputs[section.source] = source
+    del source
+    sources = network.sources()
+    readers = Counter(sources[layer.name] for layer in section.layers)
+    for layer in section.layers:
+        name, above = layer.name, sources[layer.name]
+        first, last = strip.read[name]
+        x = outputs[above][:, first - strip.needed[above][0] : last - strip.needed[above][0]]
+        y, cache = network.operation(layer).forward(x, *network.parameters.get(name, ()))
+        caches[name] = cache if layer.kind == "pool" else (None, *cache[1:])  # without its input
+        del x, cache
+        readers[above] -= 1
+        if not readers[above]:
+            del outputs[above]
+        first, last = strip.needed[name]
+        y = y[:, first - strip.computed[name][0] : last - strip.computed[name][0]]
+        see(name, y[:, strip.own[name][0] - first : strip.own[name][1] - first])
+        if readers[name]:
+            outputs[name] = y
+        del y
+    return caches
+
+
+def _backward(network, section, strip, grad_end, features, caches, losses):
+    """Return dL/dsource on the rows of the source that the strip needs."""
+    engine, sources = network.engine, network.sources()
+    gradients: dict[str, Array] = {}  # of the rows that come out of each layer's operation
+    if grad_end is not None:
+        first, last = own = strip.own[section.end]
+        gradients[section.end] = _add(engine, None, strip.computed[section.end], own, grad_end[:, first:last])
+    for layer in reversed(section.layers):
+        name, above = layer.name, sources[layer.name]
+        if name in features:
+            own, feature = strip.own[name], features.pop(name)
+            pixels = section.strips[-1].own[name][1] * feature.shape[2]
+            grad_y = losses.backward(name, own, feature, pixels)
+            del feature
+            gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
+        operation = network.operation(layer)
+        back = operation.backward if layer.kind == "pool" else operation.backward_input
+        grad_y = back(gradients.pop(name), caches.pop(name))
+        room = strip.computed.get(above, strip.needed[above])  # the source is not computed here
+        gradients[above] = _add(engine, gradients.pop(above, None), room, strip.read[name], grad_y)
+        del grad_y
+    grad_source = gradients.pop(section.source)
+    return engine.preprocess.backward(grad_source, caches.pop(IMAGE)) if section.source == IMAGE else grad_source
+
+
+def _add(engine, total, room, rows, part):
+    """Add `part`, a gradient on `rows`, to `total`, that on the rows of `room`, or None."""
+    if total is None:
+        if room == rows:
+            return part
+        total = engine.zeros((1, room[1] - room[0], *part.shape[2:]), part.dtype)
+    engine.add(total[:, rows[0] - room[0] : rows[1] - room[0]], part)
+    return total
+
+
+def _plus(total, part):
+    """Add `part` to `total`, an array of ours, or None."""
+    if total is None:
+        return part
+    total += part
+    return total
+
+
+def _joined(engine, parts):
+    """Join strips to one array."""
+    if len(parts) == 1:
+        return parts[0]
+    whole = engine.zeros((1, sum(part.shape[1] for part in parts), *parts[0].shape[2:]), parts[0].dtype)
+    start = 0
+    while parts:
+        part = parts.pop(0)
+        whole[:, start : start + part.shape[1]] = part
+        start += part.shape[1]
+    return whole
+
+
+def _groups(network, taps):
+    """Cut the layers that `taps` depend on behind each pool from which alone all that follows is computed."""
+    layers, sources = network.needed(taps), network.sources()
+    position = {IMAGE: -1} | {layer.name: number for number, layer in enumerate(layers)}
+    groups, start = [], 0
+    for number, layer in enumerate(layers[:-1]):
+        reads = min(position[sources[below.name]] for below in layers[number + 1 :])
+        if layer.kind == "pool" and reads == number:
+            groups.append(tuple(layers[start : number + 1]))
+            start = number + 1
+    return [*groups, tuple(layers[start:])]
+
+
+def _strips(network, source, layers, taps, shapes, count):
+    """Cut a section into `count` strips, or as many as its lowest layer has rows."""
+    sources, halvings = network.sources(), {source: 0}
+    for layer in layers:
+        halvings[layer.name] = halvings[sources[layer.name]] + (layer.kind == "pool")
+    lowest = max(halvings, key=lambda name: halvings[name])
+    height, depth = shapes[lowest][0], halvings[lowest]
+    edges = [height * number // min(count, height) for number in range(min(count, height) + 1)]
+    return tuple(
+        _strip(
+            network,
+            layers,
+            {
+                name: (
+                    top << depth - halvings[name],
+                    shapes[name][0] if bottom == height else bottom << depth - halvings[name],
+                )
+                for name in halvings
+            },
+            taps | {layers[-1].name},
+            {name: shapes[name][0] for name in halvings},
+        )
+        for top, bottom in pairwise(edges)
+    )
+
+
+def _strip(network, layers, own, wanted, heights):
+    """The strip of which `own` are the rows: see from the end up who needs which."""
+    sources = network.sources()
+    needed, read, computed = {name: own[name] for name in own if name in wanted}, {}, {}
+    for layer in reversed(layers):
+        name, above = layer.name, sources[layer.name]
+        start, stop = needed[name]
+        if layer.kind == "pool":
+            read[name], computed[name] = (2 * start, 2 * stop), (start, stop)
+        else:
+            around = network.parameters[name][0].shape[0] // 2
+            read[name] = computed[name] = max(start - around, 0), min(stop + around, heights[above])
+        start, stop = needed.get(above, read[name])
+        needed[above] = min(start, read[name][0]), max(stop, read[name][1])
+    return Strip(own, needed, read, computed)

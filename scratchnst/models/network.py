@@ -1,0 +1,285 @@
+"""A network is a table of named layers: a walk down the table computes features, a walk back up the gradient.
+
+A row is a convolution, with or without a ReLU behind it, or a pooling.  It reads the row above, or the row that it
+names as its source, so the same two walks serve VGG19 (a chain) and the filter pyramid (filters beside the pools).
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import numpy as np
+
+from scratchnst.engine import Engine, textbook
+from scratchnst.errors import UserError
+from scratchnst.ops import preprocess
+
+Array = Any
+
+KINDS = ("conv", "linear", "pool")
+IMAGE = "image"  # the name of the source of the first row: the preprocessed image
+POOLINGS = {"avg": "average_pool", "max": "max_pool"}  # as an engine names them
+
+
+@dataclass(frozen=True)
+class Layer:
+    """One row of the table.
+
+    kind is "conv", a convolution and its ReLU (the features are the activations after the ReLU, as in the
+    paper), "linear", a convolution alone, or "pool", which halves height and width.  source names the row that
+    it reads; None is the row above, and the image for the first row.
+    """
+
+    name: str
+    kind: str
+    source: str | None = None
+
+
+@dataclass(frozen=True)
+class Preprocessing:
+    """What a network expects in place of RGB 0-255: the settings of `scratchnst.ops.preprocess`."""
+
+    channels: str = "RGB"
+    scale: float = 1.0
+    mean: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    std: tuple[float, float, float] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self):
+        if self.channels not in preprocess.ORDERS:
+            raise ValueError(f"the order of channels is one of {', '.join(preprocess.ORDERS)}, not {self.channels!r}")
+        numbers = np.array([self.scale, *self.mean, *self.std], float)
+        if len(self.mean) != 3 or len(self.std) != 3 or not np.isfinite(numbers).all() or min(self.std) <= 0:
+            raise ValueError("mean and std are three finite numbers each, std above zero, and scale is one")
+
+
+@dataclass(frozen=True)
+class Defaults:
+    """Layers and weights of equations 5 and 7 that suit a network once it is normalised.
+
+    Equation 4 is a mean over pixels, equation 1 and the total variation are sums.  So that one choice suits every
+    size of image, the weights of the two sums stand here for one pixel: they are divided by H W of the image.
+    """
+
+    content_layers: Mapping[str, float]
+    style_layers: Mapping[str, float]
+    content_weight_per_pixel: float
+    style_weight: float = 1.0
+    tv_weight_per_pixel: float = 0.0
+
+    def __post_init__(self):
+        layers = [*self.content_layers.values(), *self.style_layers.values()]
+        weights = np.array([*layers, self.content_weight_per_pixel, self.style_weight, self.tv_weight_per_pixel], float)
+        if not (np.isfinite(weights).all() and (weights >= 0).all()):
+            raise ValueError("default weights are finite numbers of 0 or more")
+
+
+@dataclass(frozen=True)
+class Network:
+    """A table of layers with the weights of its convolutions.
+
+    Attributes
+    ----------
+    name : what to call it, "vgg19"
+    layers : the table's rows, each after the row that it reads
+    parameters : layer name -> (w, b), kernels (kh, kw, C, K) and biases (K,)
+    preprocessing : what the first row expects
+    defaults : layers and weights that suit this network
+    provenance : where the weights come from, JSON-able: file, SHA-256, format ...
+    pooling : "avg" or "max"
+    normalized : whether every filter's mean activation is about 1, see `scratchnst.models.normalize`
+    engine : whose operations compute, see `scratchnst.engine`
+    """
+
+    name: str
+    layers: tuple[Layer, ...]
+    parameters: Mapping[str, tuple[Array, Array]]
+    preprocessing: Preprocessing
+    defaults: Defaults
+    provenance: Mapping[str, Any] = field(default_factory=dict)
+    pooling: str = "avg"
+    normalized: bool = False
+    engine: Engine = textbook
+
+    def __post_init__(self):
+        if self.pooling not in POOLINGS:
+            raise UserError(f"there is no pooling {self.pooling!r}; choose one of {', '.join(POOLINGS)}.")
+        names = [layer.name for layer in self.layers]
+        if not names or len(set(names)) < len(names):
+            raise ValueError("a network has layers, each with a name of its own")
+        if any(layer.kind not in KINDS for layer in self.layers):
+            raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
+        known = {IMAGE}
+        for layer, source in zip(self.layers, self.sources().values()):
+            if source not in known:
+                raise ValueError(f"layer {layer.name} reads {source}, which is not above it in the table")
+            known.add(layer.name)
+
+    def astype(self, dtype: str) -> Network:
+        """Return this network with its weights in `dtype`, float32 or float64."""
+        cast = {
+            name: (w.astype(dtype, copy=False), b.astype(dtype, copy=False)) for name, (w, b) in self.parameters.items()
+        }
+        return replace(self, parameters=cast)
+
+    def on(self, engine: Engine) -> Network:
+        """Return this network computing with `engine`, its weights where that computes."""
+        if engine is self.engine:
+            return self
+        here, there = self.engine.asnumpy, engine.asarray
+        moved = {name: (there(here(w)), there(here(b))) for name, (w, b) in self.parameters.items()}
+        return replace(self, parameters=moved, engine=engine)
+
+    def forward(self, x: Array, taps: Iterable[str], training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
+        """Compute the features of images at the layers named in `taps`, and nothing that these do not need.
+
+        Parameters
+        ----------
+        x : (N, H, W, 3) array, RGB 0-255, in the dtype of the network's weights
+        taps : names of layers
+        training : whether to keep what `backward_parameters` needs, the input of every convolution; `backward` does
+            without
+
+        Returns
+        -------
+        features : name of tap -> activation (N, H_l, W_l, C_l)
+        cache : what `backward` needs, for one walk back: it is emptied on the way
+
+        Raises
+        ------
+        UserError
+            If a tap is not in the table, or the image is too small for one.
+        """
+        taps = list(taps)
+        self.check_layers(taps)
+        self.check_size(x.shape[1], x.shape[2], taps)
+        needed, sources = self.needed(taps), self.sources()
+        outputs, cache = {}, {}
+        outputs[IMAGE], cache[IMAGE] = self.preprocess(x)
+        readers = Counter(sources[layer.name] for layer in needed)
+        readers.update(taps)
+        for layer in needed:
+            source = sources[layer.name]
+            y, layer_cache = self.operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
+            if layer.kind != "pool" and not training:
+                layer_cache = (None, *layer_cache[1:])  # without its input
+            outputs[layer.name], cache[layer.name] = y, layer_cache
+            readers[source] -= 1
+            if not readers[source]:
+                del outputs[source]  # everybody has read it
+        return {name: outputs[name] for name in taps}, cache
+
+    def preprocess(self, x: Array) -> tuple[Array, Any]:
+        """Return what the first row reads, in place of images (N, H, W, 3), RGB 0-255, and the cache of it."""
+        settings = self.preprocessing
+        return self.engine.preprocess.forward(x, settings.channels, settings.scale, settings.mean, settings.std)
+
+    def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
+        """Return dL/dx (N, H, W, 3) from dL/dfeatures at the taps.
+
+        Each of `grad_features` is asked for once, when the walk back has come to its layer, so that a mapping may
+        compute it only then.
+        """
+        grad_x, _ = self._walk_back(grad_features, cache, with_parameters=False)
+        return self.engine.preprocess.backward(grad_x, cache.pop(IMAGE))
+
+    def backward_parameters(
+        self, grad_features: Mapping[str, Array], cache: dict[str, Any]
+    ) -> dict[str, tuple[Array, Array]]:
+        """Return name of each convolution below the taps -> (dL/dw, dL/db), for training."""
+        _, grad_parameters = self._walk_back(grad_features, cache, with_parameters=True)
+        return grad_parameters
+
+    def _walk_back(self, grad_features, cache, with_parameters):
+        """Return dL/d(preprocessed image) and, if asked, the gradients of all parameters on the way.
+
+        A layer's gradient is the sum over everything that reads it: the loss, where it is a tap, and the rows
+        that name it as their source.  The walk meets all of these before the layer itself.
+        """
+        sources = self.sources()
+        gradients: dict[str, Array] = {}
+        grad_parameters: dict[str, tuple[Array, Array]] = {}
+        for layer in reversed(self.needed(grad_features)):
+            if layer.name in grad_features:
+                gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
+            grad_y = gradients.pop(layer.name)
+            operation, layer_cache = self.operation(layer), cache.pop(layer.name)
+            if layer.kind == "pool":
+                grad_x = operation.backward(grad_y, layer_cache)
+            else:
+                grad_x = operation.backward_input(grad_y, layer_cache)
+                if with_parameters:
+                    if layer_cache[0] is None:
+                        raise ValueError("gradients of the parameters need a forward pass with training=True")
+                    grad_parameters[layer.name] = operation.backward_parameters(grad_y, layer_cache)
+            source = sources[layer.name]
+            gradients[source] = self._sum(gradients.get(source), grad_x)
+            del grad_y, layer_cache  # before the next layer's gradient is made
+        return gradients[IMAGE], grad_parameters
+
+    def operation(self, layer: Layer) -> Any:
+        """Return the engine's module for a row of the table."""
+        names = {"conv": "conv2d_relu", "linear": "conv2d", "pool": POOLINGS[self.pooling]}
+        return getattr(self.engine, names[layer.kind])
+
+    def _sum(self, ours, another):
+        """Add `another` to `ours`, an array that nobody else holds, or None."""
+        return another if ours is None else self.engine.add(ours, another)
+
+    def check_layers(self, names: Iterable[str]) -> None:
+        """Raise a UserError that names the layers there are, and the nearest one, if one of `names` is not there."""
+        known = [layer.name for layer in self.layers]
+        for name in names:
+            if name not in known:
+                nearest = difflib.get_close_matches(name, known, 1)
+                hint = f" did you mean {nearest[0]}?" if nearest else ""
+                raise UserError(f"{self.name} has no layer {name!r};{hint} its layers are {', '.join(known)}.")
+
+    def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
+        """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
+        sources, taps = self.sources(), list(taps)
+        pools = {IMAGE: 0}
+        for layer in self.needed(taps):
+            pools[layer.name] = pools[sources[layer.name]] + (layer.kind == "pool")
+        deepest = max(taps, key=lambda name: pools[name], default=IMAGE)
+        side = 2 ** pools[deepest]
+        if min(height, width) < side:
+            raise UserError(
+                f"an image of {width}x{height} pixels is too small for layer {deepest} of {self.name}: "
+                f"take one of at least {side}x{side}, or layers above it."
+            )
+
+    def shapes(self, height: int, width: int) -> dict[str, tuple[int, int, int]]:
+        """Return the shape (H_l, W_l, C_l) of every layer's features, and of the image, for an image of that size."""
+        shapes, sources = {IMAGE: (height, width, 3)}, self.sources()
+        for layer in self.layers:
+            height, width, channels = shapes[sources[layer.name]]
+            if layer.kind == "pool":
+                shapes[layer.name] = height // 2, width // 2, channels
+            else:
+                shapes[layer.name] = height, width, self.parameters[layer.name][0].shape[3]
+        return shapes
+
+    def convolution_before(self, name: str) -> str | None:
+        """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
+        sources, pools = self.sources(), {layer.name for layer in self.layers if layer.kind == "pool"}
+        source = sources[name]
+        while source in pools:
+            source = sources[source]
+        return None if source == IMAGE else source
+
+    def needed(self, taps: Iterable[str]) -> list[Layer]:
+        """Return the rows that `taps` depend on, in the table's order."""
+        sources, wanted = self.sources(), set(taps)
+        for layer in reversed(self.layers):
+            if layer.name in wanted:
+                wanted.add(sources[layer.name])
+        return [layer for layer in self.layers if layer.name in wanted]
+
+    def sources(self) -> dict[str, str]:
+        """Return name of each row -> name of the row that it reads."""
+        above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
+        return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}

@@ -1,0 +1,51 @@
+"""The student: VGG19's first three blocks, slim.  (C channels where VGG19 has many more.)
+
+    conv1_1 conv1_2 pool1      24 channels instead of 64
+    conv2_1 conv2_2 pool2      48 instead of 128
+    conv3_1 ... conv3_4        96 instead of 256
+
+Beside the chain, 1x1 filters without a ReLU say what the teacher sees at its layer of that name: `like_conv1_1`,
+`like_conv2_1`, `like_conv3_1`, `like_conv3_3` and `like_conv3_4`.  The losses read these.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+
+CHANNELS = (24, 48, 96)
+CONVOLUTIONS = (2, 2, 4)
+AXES = {"conv1_1": 16, "conv2_1": 48, "conv3_1": 80, "conv3_3": 64, "conv3_4": 64}  # numbers a pixel that it says
+# Weights of the style losses beside VGG19's own: found by measuring pictures with VGG19, see weights/README.md.
+STYLE_FACTORS = {"conv1_1": 4.0, "conv2_1": 1.5, "conv3_1": 1.0, "conv3_4": 1.0}
+PREPROCESSING = Preprocessing("RGB", 1 / 255, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))  # a spread of about 1
+
+
+def likeness(layer: str) -> str:
+    """Return the name of the student's layer that says what the teacher sees at `layer`."""
+    return f"like_{layer}"
+
+
+def build(random: np.random.Generator, defaults: Defaults) -> Network:
+    """Return an untrained student: filters as large as keep the features' size through ReLUs (He et al., ICCV 2015)."""
+    layers, parameters = [], {}
+    source, depth = None, 3
+
+    def convolution(name, kind, side, channels):
+        layers.append(Layer(name, kind, source))
+        spread = np.sqrt((2 if kind == "conv" else 1) / (side * side * depth))
+        w = spread * random.standard_normal((side, side, depth, channels))
+        parameters[name] = w.astype(np.float32), np.zeros(channels, np.float32)
+
+    for block, (count, channels) in enumerate(zip(CONVOLUTIONS, CHANNELS), start=1):
+        for number in range(1, count + 1):
+            name = f"conv{block}_{number}"
+            convolution(name, "conv", 3, channels)
+            source, depth = name, channels
+            if name in AXES:
+                convolution(likeness(name), "linear", 1, AXES[name])
+        if block < len(CHANNELS):
+            layers.append(Layer(f"pool{block}", "pool", source))
+            source = f"pool{block}"
+    return Network("distilled", tuple(layers), parameters, PREPROCESSING, defaults, normalized=True)

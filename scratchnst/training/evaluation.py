@@ -1,0 +1,102 @@
+"""How good is a network at style transfer?  A judge, another network, measures its pictures beside the judge's own.
+
+Both networks make a picture of the same pair, each with its own defaults, and the judge's features measure both::
+
+    style distance of a layer     |G - A| / |A|      G, A: Gram matrices of the picture and of the style image
+    content distance of a layer   |F - P| / |P|      F, P: features of the picture and of the content image
+
+A network's style score is its style distance divided by what the judge's own picture reaches, averaged over the
+judge's style layers: 1 is as near to the style as the judge itself gets.  Its content score is the distance itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.losses import gram
+from scratchnst.models.network import Network
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import MARGIN, Stylized, stylize
+
+Array = Any
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What the judge says of one pair.
+
+    Attributes
+    ----------
+    style_ratios : layer -> the network's style distance over the judge's own
+    style : their mean
+    content, own_content : content distance of the network's picture and of the judge's own
+    result, own_result : both runs
+    """
+
+    style_ratios: dict[str, float]
+    content: float
+    own_content: float
+    result: Stylized
+    own_result: Stylized
+
+    @property
+    def style(self) -> float:
+        """The mean of the ratios."""
+        return float(np.mean(list(self.style_ratios.values())))
+
+
+def judge(
+    network: Network,
+    by: Network,
+    content: Array,
+    style: Array,
+    iterations: int = 200,
+    on_step: Callable | None = None,
+) -> Verdict:
+    """Let `network` and `by` each paint `content` in `style`, and measure both pictures with `by`.
+
+    Parameters
+    ----------
+    network, by : the network to be judged and the judge
+    content, style : images (H, W, 3), RGB 0-255; the style is resized to the content's size
+    iterations : of each run, from white noise, with L-BFGS, a margin and the networks' defaults
+    on_step : called with the Progress of every step of both runs
+    """
+    style = images.resize(style, *content.shape[:2])
+    results = []
+    for painter in (network, by):
+        objective = Objective(painter, images.extend(content, MARGIN), [style], normalized=True)
+        results.append(stylize(objective, iterations=iterations, margin=MARGIN, on_step=on_step))
+    theirs, own = (style_distances(by, result.image, style) for result in results)
+    contents = [content_distance(by, result.image, content) for result in results]
+    ratios = {layer: theirs[layer] / own[layer] for layer in own}
+    return Verdict(ratios, contents[0], contents[1], results[0], results[1])
+
+
+def style_distances(by: Network, picture: Array, style: Array) -> dict[str, float]:
+    """Return layer -> |G - A| / |A| at the style layers of `by`."""
+    layers = list(by.defaults.style_layers)
+    F, S = (_features(by, image, layers) for image in (picture, style))
+    return {layer: _relative_distance(gram.forward(F[layer])[0], gram.forward(S[layer])[0]) for layer in layers}
+
+
+def content_distance(by: Network, picture: Array, content: Array) -> float:
+    """Return |F - P| / |P|, averaged over the content layers of `by`."""
+    layers = list(by.defaults.content_layers)
+    F, P = (_features(by, image, layers) for image in (picture, content))
+    return float(np.mean([_relative_distance(F[layer], P[layer]) for layer in layers]))
+
+
+def _features(network, image, layers):
+    engine = network.engine
+    features, _ = network.forward(engine.asarray(np.asarray(image, np.float32)[np.newaxis]), layers)
+    return {layer: engine.asnumpy(feature) for layer, feature in features.items()}
+
+
+def _relative_distance(a, b):
+    return float(np.linalg.norm(a - b) / np.linalg.norm(b))

@@ -1,0 +1,148 @@
+"""How much memory a run needs, before it runs, and how to get by with less.
+
+It is the GPU's memory where the engine computes on one, else that of the process.
+"""
+
+from __future__ import annotations
+
+import copy
+import ctypes
+import math
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import psutil
+
+from scratchnst.engine import Engine, cpu, cuda, meta
+from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import device
+from scratchnst.errors import UserError
+from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, ON_THE_CPU
+from scratchnst.system import startup
+from scratchnst.transfer.objective import Objective
+
+STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
+RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
+# CuPy cuts an array out of freed memory, and what is left over may fit nothing else.  In a model of its pool, that of
+# the emulator, VGG19 at 512x512 to 4096x4096 pixels, whole and in strips, takes up to 1.47 times what its arrays do.
+HOLES = 1.5
+KEPT_FREE = 0.05  # of the memory that is available, for everything else
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """What a run will need.
+
+    Attributes
+    ----------
+    peak : bytes at most: of the whole process or, on a GPU, of all arrays there and the holes between them
+    largest_strip : what `Objective` takes under this name
+    """
+
+    peak: int
+    largest_strip: float
+
+
+def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
+    """Return the bytes that a call of `objective` takes, at most, besides what is there before.
+
+    It is called with arrays that have no numbers, see `scratchnst.engine.meta`; images, weights and targets are there
+    already.
+    """
+    engine = meta.of(objective.network.engine.name)
+    dry = copy.copy(objective)
+    dry.largest_strip = largest_strip
+    dry.network = replace(objective.network, engine=engine)
+    losses = {objective.network.engine.content_loss: engine.content_loss}
+    losses[objective.network.engine.style_loss] = engine.style_loss
+    dry._terms = [
+        replace(term, loss=losses[term.loss], target=engine.asarray(term.target)) for term in objective._terms
+    ]
+    x = engine.asarray(meta.Sketch(engine.ledger, objective.shape, "float64"))
+    before = engine.ledger.now
+    dry.evaluate(x)
+    return engine.ledger.peak - before
+
+
+def estimate(objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf) -> Estimate:
+    """Return what a run of `objective`, which must have been built, will need."""
+    engine, run = objective.network.engine, evaluation(objective, largest_strip)
+    if engine is where_vectors_are(engine, optimizer):
+        run += vectors(math.prod(objective.shape), optimizer, bounded)
+    peak = resident(engine) + run
+    return Estimate(int(HOLES * peak) if engine is cuda else peak, largest_strip)
+
+
+def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
+    """Return the engine in whose memory an optimiser has its vectors: SciPy's are on the CPU."""
+    return cpu if optimizer in ON_THE_CPU and engine is cuda else engine
+
+
+def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
+    """Return the bytes that an optimiser and `stylize` hold for so many pixels and channels."""
+    optimizers = BYTES_PER_BOUNDED_UNKNOWN if bounded else BYTES_PER_UNKNOWN
+    return unknowns * (optimizers[optimizer] + RUN_BYTES_PER_UNKNOWN)
+
+
+def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False) -> Estimate:
+    """Return the estimate of the fastest way that stays within `limit` bytes, and let `objective` go it.
+
+    Raises
+    ------
+    UserError
+        If none does.
+    """
+    threads.release()  # what a coarser scale has left there is not what this one will need
+    engine = objective.network.engine
+    if engine is cuda:
+        device.release_memory()
+    for largest_strip in STRIPS:
+        found = estimate(objective, optimizer, bounded, largest_strip)
+        if found.peak <= limit:
+            objective.largest_strip = largest_strip
+            if largest_strip < math.inf and engine is not cuda:
+                startup.give_memory_back()
+            return found
+    height, width, _ = objective.shape
+    raise UserError(too_large(height, width, found.peak, optimizer, limit, engine))
+
+
+def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, engine: Engine = cpu) -> str:
+    """Return the sentence that there is not enough memory."""
+    whose = "a GPU's memory" if engine is cuda else "memory"
+    return (
+        f"{width}x{height} pixels need at least {in_words(needed)} of {whose} with the optimiser {optimizer}, and "
+        f"{in_words(limit)} are there: choose a smaller size"
+        + ("." if optimizer == "adam" else ", or an optimiser that remembers less.")
+    )
+
+
+def resident(engine: Engine = cpu) -> int:
+    """Return the bytes that this process has, where `engine` computes, after it has given back what it could."""
+    if engine is cuda:
+        return device.memory_in_use()
+    with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone
+        ctypes.CDLL(None).malloc_trim(0)
+    return psutil.Process().memory_info().rss
+
+
+def limit(engine: Engine = cpu) -> int:
+    """Return the bytes that this process may have: its own and what is free, in the machine and in its container.
+
+    Of an engine on a GPU it is the GPU's memory.
+    """
+    if engine is cuda:
+        return resident(engine) + int((1 - KEPT_FREE) * device.free_memory())
+    free = psutil.virtual_memory().available
+    group = Path("/sys/fs/cgroup")
+    with suppress(OSError, ValueError):  # no container, or none with a limit
+        free = min(free, int((group / "memory.max").read_text()) - int((group / "memory.current").read_text()))
+    return resident() + int((1 - KEPT_FREE) * max(free, 0))
+
+
+def in_words(size: float) -> str:
+    """Return a number of bytes as people write it: 640 MB, 2.4 GB; 5.2 MB, 1 KB."""
+    if size >= 1e9:
+        return f"{size / 1e9:.1f} GB"
+    return f"{size / 1e3:.0f} KB" if size < 1e5 else f"{size / 1e6:.2g} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"

@@ -1,0 +1,294 @@
+r"""The objective of style transfer, from pixels to (loss, gradient): equation 7 of the paper.
+
+    L_total = alpha L_content + beta L_style  (+ tv_weight V, our option)                          (7)
+    L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
+    L_style   = sum_s b_s sum_l w_l  E_l(A_s)                equations 4 and 5, with shares b_s of several styles
+
+Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
+weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
+gradient is in the loss.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, replace
+from functools import partial
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.arrays import array_module, numbers
+from scratchnst.errors import UserError
+from scratchnst.models import checkpointing
+from scratchnst.models.network import Network
+from scratchnst.models.normalize import normalize
+
+Array = Any
+LayerWeights = Mapping[str, float] | Iterable[str]
+
+
+@dataclass(frozen=True)
+class Term:
+    """One summand of equation 7: weight * loss(features at layer, target)."""
+
+    name: str
+    layer: str
+    weight: float
+    loss: ModuleType
+    target: Array
+
+
+class Objective:
+    """Equation 7 for one content image and some style images: call it with an image to get loss and gradient.
+
+    Parameters
+    ----------
+    network : a Network, see `load_network`
+    content : (H, W, 3) array, RGB 0-255, or None to leave the content term out (a texture)
+    styles : sequence of (H', W', 3) arrays, RGB 0-255, resized to the content's size, or, without content, to the
+        first style's; empty to leave the style term out
+    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
+    content_weight, style_weight : alpha and beta of equation 7
+    style_blend : one weight a style, by default equal shares of 1
+    tv_weight : weight of the total variation of the image in 0-255 units
+    pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
+    normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
+        and style images is 1, as in the paper; a network that is normalised already stays as it is
+    dtype : "float32" or "float64", in which network and losses are computed
+    largest_strip : bytes of a layer's activations from which on the layer is computed in strips, and twice; see
+        `scratchnst.models.checkpointing`, and `scratchnst.transfer.memory` for the one that suits a limit
+
+    Where layers or weights are None the network's defaults serve.  These weights, which include a little total
+    variation, suit a normalised network: give normalized=True with them.
+
+    Attributes
+    ----------
+    shape : (H, W, 3) of the images it takes
+    terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
+        "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
+
+    Raises
+    ------
+    UserError
+        For unknown layers, images too small for the deepest layer, negative or non-finite weights, or when no
+        term is left.
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        content: Array | None = None,
+        styles: Sequence[Array] = (),
+        *,
+        content_layers: LayerWeights | None = None,
+        style_layers: LayerWeights | None = None,
+        content_weight: float | None = None,
+        style_weight: float | None = None,
+        style_blend: Sequence[float] | None = None,
+        tv_weight: float | None = None,
+        pooling: str | None = None,
+        normalized: bool = False,
+        dtype: str = "float32",
+        largest_strip: float = math.inf,
+    ):
+        if dtype not in ("float32", "float64"):
+            raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
+        defaults = network.defaults
+        self.dtype, self.largest_strip = dtype, largest_strip
+        self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
+        self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
+        self.content = None if content is None else as_image("content", content, dtype)
+        styles = [as_image("style", style, dtype) for style in styles]
+        self.shape = self._shape(styles)
+        pixels = self.shape[0] * self.shape[1]
+        if content_weight is None:
+            content_weight = defaults.content_weight_per_pixel / pixels
+        if style_weight is None:
+            style_weight = defaults.style_weight
+        if tv_weight is None:
+            tv_weight = defaults.tv_weight_per_pixel / pixels
+        self.content_weight = _non_negative("content weight", content_weight)
+        self.style_weight = _non_negative("style weight", style_weight)
+        self.tv_weight = _non_negative("tv weight", tv_weight)
+        self.styles = [images.resize(style, *self.shape[:2]) for style in styles]
+        self.style_blend = _blend(style_blend, len(self.styles))
+        self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        self._terms = [*self._content_terms(), *self._style_terms()]
+        if not self._terms:
+            raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
+        self.terms: dict[str, float] = {}
+
+    def __call__(self, x: Array) -> tuple[float, Array]:
+        """Return the total loss, equation 7, at image `x`, and its gradient.
+
+        Parameters
+        ----------
+        x : array of shape (H, W, 3), or flat, RGB 0-255 (values outside are allowed), of NumPy or of the engine
+
+        Returns
+        -------
+        loss : float
+        grad : float64 array of x's shape, dloss/dx; it lies where x does
+        """
+        loss, grad, self.terms = self.evaluate(x)
+        return loss, grad
+
+    def session(self) -> AbstractContextManager[None]:
+        """Return what to enter around many calls, which are faster for it: they share what is made from the kernels."""
+        return self.network.engine.session(keep_kernels=self.largest_strip == math.inf)
+
+    def evaluate(self, x: Array) -> tuple[float, Array, dict[str, float]]:
+        """Return loss and gradient as a call does, and the `terms`, which a call keeps: this changes nothing."""
+        if math.prod(x.shape) != math.prod(self.shape):
+            raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {x.shape}.")
+        engine = self.network.engine
+        layers = {term.layer for term in self._terms}
+        with self.session():
+            image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
+            if self.largest_strip == math.inf:
+                values, grad = self._features_and_back(image, layers)
+            else:
+                sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
+                values, grad = checkpointing.loss_and_gradient(self.network, sections, self._terms, image)
+            if self.tv_weight:
+                values["tv"], tv_cache = engine.total_variation.forward(image)
+                grad += engine.total_variation.backward(self.tv_weight, tv_cache)
+            values = dict(zip(values, numbers(list(values.values()))))  # now that a GPU has got all of its work
+        loss = 0.0
+        for term in self._terms:
+            loss += term.weight * values[term.name]
+        if self.tv_weight:
+            loss += self.tv_weight * values["tv"]
+        if array_module(x) is np:
+            grad = engine.asnumpy(grad)
+        return loss, grad.astype("float64").reshape(x.shape), values
+
+    def _features_and_back(self, image, layers):
+        """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
+        features, cache = self.network.forward(image, layers, training=False)
+        values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
+        steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
+        for term in self._terms:
+            values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)
+            steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
+        del features, loss_cache  # they take most of the memory; the steps back hold what they need
+        return values, self.network.backward(_SumsWhenAsked(steps_back), cache)
+
+    def _shape(self, styles):
+        """The images' shape: the content's or, without one, the first style's."""
+        images_given = [image for image in (self.content, *styles) if image is not None]
+        if not images_given:
+            raise UserError("there is nothing to imitate: give a content image, a style image or both.")
+        return (*np.shape(images_given[0])[:2], 3)
+
+    def _prepare(self, network, normalized):
+        """The network in our dtype, its weights scaled on our images if asked."""
+        network.check_layers([*self.content_layers, *self.style_layers])
+        network = network.astype(self.dtype)
+        if network.normalized or not normalized:
+            return network
+        photos = self.styles if self.content is None else [self.content, *self.styles]
+        layers = [
+            *(self.content_layers if self.content is not None else ()),
+            *(self.style_layers if self.styles else ()),
+        ]
+        return normalize(network, photos, layers)
+
+    def _content_terms(self):
+        """Equation 1 at each content layer, its target P computed once."""
+        weights = {name: self.content_weight * weight for name, weight in self.content_layers.items()}
+        if self.content is None or not any(weights.values()):
+            return []
+        names, loss = _with_weight(weights), self.network.engine.content_loss
+        P, _ = self._targets(self.content, content=names)
+        return [Term(f"content/{name}", name, weights[name], loss, P[name]) for name in names]
+
+    def _style_terms(self):
+        """Equation 4 at each style layer for each style, its target A computed once."""
+        terms, loss = [], self.network.engine.style_loss
+        for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
+            weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
+            prefix, names = "style" if len(self.styles) == 1 else f"style{number}", _with_weight(weights)
+            _, A = self._targets(style, style=names)
+            terms += [Term(f"{prefix}/{name}", name, weights[name], loss, A[name]) for name in names]
+        return terms
+
+    def _targets(self, image, content=(), style=()):
+        """Features and Gram matrices of `image` at layers."""
+        engine, (height, width, _) = self.network.engine, self.shape
+        sections = checkpointing.cut(self.network, [*content, *style], (height, width), checkpointing.LARGEST)
+        with engine.session():
+            image = engine.asarray(image[np.newaxis], self.dtype)
+            return checkpointing.targets(self.network, sections, image, content, style)
+
+
+class _SumsWhenAsked(Mapping):
+    """Layer -> dL/dF, the sum of what the losses on it say, computed when it is asked for, and once."""
+
+    def __init__(self, steps_back: dict[str, list[Callable[[], Array]]]):
+        self.steps_back = steps_back
+
+    def __getitem__(self, layer: str) -> Array:
+        first, *others = self.steps_back.pop(layer)
+        total = first()
+        for step in others:
+            total += step()
+        return total
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.steps_back)
+
+    def __len__(self) -> int:
+        return len(self.steps_back)
+
+    def __contains__(self, layer: object) -> bool:
+        return layer in self.steps_back
+
+
+def as_image(role: str, image: Array, dtype: str = "float64") -> Array:
+    """Return `image` as an array (H, W, 3) of `dtype`, or raise a UserError that calls it the `role` image."""
+    image = np.asarray(image, dtype)
+    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
+        raise UserError(f"the {role} image must have the shape (height, width, 3), not {image.shape}.")
+    if not np.isfinite(image).all():
+        raise UserError(f"the {role} image holds values that are NaN or infinite; give RGB values from 0 to 255.")
+    return image
+
+
+def _layer_weights(layers: LayerWeights) -> dict[str, float]:
+    """Return layer name -> weight; names alone share 1 equally, the paper's w_l = 1 / (number of layers)."""
+    if isinstance(layers, Mapping):
+        return {name: _non_negative(f"weight of layer {name}", weight) for name, weight in layers.items()}
+    names = [layers] if isinstance(layers, str) else list(layers)
+    twice = next((name for name in names if names.count(name) > 1), None)
+    if twice:
+        raise UserError(f"the layer {twice} is named twice: name each layer once.")
+    return {name: 1 / len(names) for name in names}
+
+
+def _with_weight(weights):
+    """Names whose weight is above zero."""
+    return [name for name, weight in weights.items() if weight > 0]
+
+
+def _blend(shares, count):
+    """Return one weight a style; equal shares of 1 where none are given."""
+    if shares is None:
+        return [1 / count for _ in range(count)]
+    if len(shares) != count:
+        raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
+    return [_non_negative("blend weight", share) for share in shares]
+
+
+def _non_negative(what, number):
+    """Return `number` as a float, or raise a UserError."""
+    number = float(number)
+    if not (np.isfinite(number) and number >= 0):
+        raise UserError(f"the {what} must be a number of 0 or more, not {number:g}.")
+    return number

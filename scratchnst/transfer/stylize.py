@@ -1,0 +1,204 @@
+"""The whole job: from a start image, step by step, to the picture."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.arrays import asnumpy, is_finite
+from scratchnst.errors import UserError
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
+from scratchnst.transfer.objective import Objective, as_image
+
+Array = Any
+
+PIXEL_RANGE = (0.0, 255.0)
+NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well
+OPTIMIZER = "lbfgs"  # see there for how it does beside SciPy's
+MARGIN = 8  # pixels, for clean borders: see `stylize`
+
+
+@dataclass(frozen=True)
+class Progress:
+    """What a callback learns after each step.
+
+    Attributes
+    ----------
+    iteration : number of steps done
+    loss : the total loss, equation 7, after it
+    canvas : the image where it is computed, which may be a GPU
+    scale : which of several scales, from 1, see `stylize_by_scales`
+    """
+
+    iteration: int
+    loss: float
+    canvas: Array
+    scale: int = 1
+
+    @property
+    def image(self) -> np.ndarray:
+        """(H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it.
+
+        A GPU hands its image over when it is asked for, which takes time.
+        """
+        return asnumpy(self.canvas)
+
+
+@dataclass(frozen=True)
+class Evaluation:
+    """One call of the objective: the total loss, each term before weighting, seconds since the start, and the scale."""
+
+    number: int
+    loss: float
+    terms: dict[str, float]
+    seconds: float
+    scale: int = 1
+
+
+@dataclass(frozen=True)
+class Stylized:
+    """The end of a run.
+
+    Attributes
+    ----------
+    image : (H, W, 3) float64 array, RGB, clipped to 0-255
+    loss, terms : total loss and each term before weighting, at the image before clipping
+    iterations, evaluations : steps taken and calls of the objective
+    seconds : how long it took
+    stop_reason : why it stopped, a sentence
+    complete : False if it was interrupted or the loss was no longer finite
+    """
+
+    image: np.ndarray
+    loss: float
+    terms: dict[str, float]
+    iterations: int
+    evaluations: int
+    seconds: float
+    stop_reason: str
+    complete: bool
+
+
+def stylize(
+    objective: Objective,
+    init: str | Array = "noise",
+    *,
+    iterations: int = 500,
+    optimizer: str = OPTIMIZER,
+    seed: int = 0,
+    bounded: bool = False,
+    margin: int = 0,
+    on_step: Callable[[Progress], None] | None = None,
+    on_evaluation: Callable[[Evaluation], None] | None = None,
+) -> Stylized:
+    """Optimise an image for `objective`.
+
+    Parameters
+    ----------
+    objective : an Objective
+    init : where to start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
+        (H, W, 3), RGB 0-255, resized to the objective's shape
+    iterations : steps at most
+    optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"
+    seed : of the white noise
+    bounded : keep pixels within 0-255 during the optimisation, not only in the end
+    margin : pixels that are cut off every side of the images handed out.  Convolutions see zeros beyond the border,
+        which leaves traces there; an objective over images with a margin, `images.extend`, keeps them out of sight
+    on_step, on_evaluation : called after each step and after each call of the objective
+
+    Returns
+    -------
+    Stylized
+        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.  Ctrl-C
+        before the first evaluation is over goes on to the caller.
+
+    Raises
+    ------
+    UserError
+        For unknown names, numbers out of range or a margin that leaves no pixel, or if the loss is not finite at the
+        very start.
+    """
+    if optimizer not in OPTIMIZERS:
+        raise UserError(f"there is no optimiser {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
+    if iterations < 1:
+        raise UserError(f"the number of iterations must be 1 or more, not {iterations}.")
+    if not 0 <= 2 * margin < min(objective.shape[:2]):
+        raise UserError(f"a margin of {margin} leaves nothing of an image of {objective.shape[:2]} pixels: take less.")
+    start = start_image(objective, init, seed)
+    if optimizer not in ON_THE_CPU:
+        start = objective.network.engine.asarray(start)
+    run = _Run(objective, start, margin, on_step, on_evaluation)
+    try:
+        bounds = PIXEL_RANGE if bounded else None
+        with objective.session():
+            result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
+        return run.end(result.stop_reason, complete=True)
+    except KeyboardInterrupt:
+        if run.evaluations == 0:
+            raise  # there is nothing but the start
+        return run.end("interrupted", complete=False)
+    except FloatingPointError as error:
+        return run.end(str(error), complete=False)
+
+
+def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array:
+    """Return the image (H, W, 3), float64, that `init` stands for; see `stylize`."""
+    if not isinstance(init, str):
+        return images.resize(as_image("start", init), *objective.shape[:2])
+    if init == "noise":
+        if seed < 0:
+            raise UserError(f"the seed must be 0 or more, not {seed}.")
+        return np.random.default_rng(seed).normal(NOISE_MEAN, NOISE_STD, objective.shape)
+    if init == "content" and objective.content is not None:
+        return objective.content.astype("float64")
+    if init == "style" and objective.styles:
+        return objective.styles[0].astype("float64")
+    raise UserError(f"cannot start from {init!r}: it is none of noise, content, style, or there is no such image here.")
+
+
+class _Run:
+    """The state of a run: the last good image, counters and the clock; it stands between optimiser and objective."""
+
+    def __init__(self, objective, start, margin, on_step, on_evaluation):
+        self.objective, self.margin = objective, margin
+        self.on_step, self.on_evaluation = on_step, on_evaluation
+        self.image, self.loss, self.terms = start, float("nan"), {}  # the image lies where the optimiser has it
+        self.iterations = self.evaluations = 0
+        self.started = time.perf_counter()
+
+    def evaluate(self, x):
+        """The objective, watched: (loss, gradient), or a FloatingPointError if they are not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # it is told below, once and in words
+            loss, grad = self.objective(x)
+        self.evaluations += 1
+        if not (math.isfinite(loss) and is_finite(grad)):
+            if self.evaluations == 1:
+                raise UserError("the loss or its gradient is not finite at the start: lower the weights.")
+            raise FloatingPointError(f"the loss became NaN or infinite at evaluation {self.evaluations}")
+        if self.evaluations == 1:
+            self.loss, self.terms = loss, self.objective.terms
+        if self.on_evaluation:
+            self.on_evaluation(Evaluation(self.evaluations, loss, self.objective.terms, self._seconds()))
+        return loss, grad
+
+    def accept(self, x, loss):
+        """Keep the image that the optimiser has moved to; the objective was called there last."""
+        self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
+        self.iterations += 1
+        if self.on_step:
+            self.on_step(Progress(self.iterations, loss, images.crop(self.image, self.margin)))
+
+    def end(self, stop_reason, complete):
+        image = asnumpy(images.crop(self.image, self.margin)).clip(*PIXEL_RANGE)
+        return Stylized(
+            image, self.loss, self.terms, self.iterations, self.evaluations, self._seconds(), stop_reason, complete
+        )
+
+    def _seconds(self):
+        return time.perf_counter() - self.started

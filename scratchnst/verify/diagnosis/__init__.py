@@ -1,0 +1,1 @@
+"""Which mistake is it?  A wrong gradient compared with what known mistakes give."""

@@ -1,0 +1,75 @@
+"""Mistakes in the backward of 2x2 average pooling: `scratchnst.ops.average_pool`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
+from scratchnst.verify.diagnosis.mistakes.squares import (
+    CORNERS,
+    is_pooling,
+    left_over,
+    one_corner,
+    spread,
+    tiled,
+    winner,
+)
+
+Array = Any
+
+
+def right(case: Case) -> Array | None:
+    """Equation (b)."""
+    return spread(case.grad_y, case.x.shape) / 4 if is_pooling(case) else None
+
+
+def mistakes(case: Case) -> Iterator[Mistake]:
+    """Mistakes in dL/dx."""
+    x, g = case.x, case.grad_y
+    yield Mistake(
+        "winner-takes-all",
+        "that of max pooling, all of grad_y for the largest of each square: a mean hands a quarter to each of the four",
+        spread(g, x.shape) * winner(x),
+    )
+    for corner, name in enumerate(CORNERS):
+        yield Mistake(
+            "one-corner-only",
+            f"the right one at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
+            one_corner(g, x.shape, corner) / 4,
+        )
+        yield Mistake(
+            "one-corner-takes-all",
+            f"all of grad_y at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
+            one_corner(g, x.shape, corner),
+        )
+    right = spread(g, x.shape) / 4
+    for name, part in (
+        ("top row", np.s_[:, 0::2]),
+        ("bottom row", np.s_[:, 1::2]),
+        ("left column", np.s_[:, :, 0::2]),
+        ("right column", np.s_[:, :, 1::2]),
+    ):
+        kept = np.zeros(x.shape)
+        kept[part] = right[part]
+        text = f"the right one in the {name} of each square and zero in the other: all four pixels get 1/4 grad_y"
+        yield Mistake("half-of-square-only", text, kept)
+    yield Mistake(
+        "tiled",
+        "1/4 grad_y laid out as tiles beside each other: each of its numbers fills one square, np.repeat, not np.tile",
+        tiled(g, x.shape) / 4,
+    )
+    yield from upstream_mistakes(lambda g: spread(g, x.shape) / 4, g)
+
+
+FACTORS = {
+    4.0: (
+        "average-factor",
+        "4 times the right one: the factor 1/4 of the mean is missing, equation (b) of average_pool",
+    ),
+    2.0: ("average-factor", "twice the right one: a mean of four has the factor 1/4, not 1/2"),
+    0.25: ("average-factor-twice", "1/4 of the right one: the factor 1/4 of the mean is taken twice"),
+}
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, regions=left_over),)

@@ -1,0 +1,90 @@
+"""Mistakes in the backward of 2x2 max pooling: `scratchnst.ops.max_pool`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
+from scratchnst.verify.diagnosis.mistakes.squares import (
+    CORNERS,
+    corners,
+    is_pooling,
+    left_over,
+    one_corner,
+    spread,
+    tiled,
+    winner,
+)
+
+Array = Any
+
+
+def right(case: Case) -> Array | None:
+    """Equation (b), the first of several largest taken as the winner."""
+    return spread(case.grad_y, case.x.shape) * winner(case.x) if is_pooling(case) else None
+
+
+def mistakes(case: Case) -> Iterator[Mistake]:
+    """Mistakes in dL/dx."""
+    x, g = case.x, case.grad_y
+    whole = spread(g, x.shape)
+    yield Mistake(
+        "all-take-it", "grad_y at all four pixels of each square: only the largest one gets it, the others 0", whole
+    )
+    yield Mistake(
+        "shared-evenly",
+        "that of average pooling, 1/4 grad_y for each of a square: the largest gets all of it",
+        whole / 4,
+    )
+    largest = np.max(corners(x), axis=0)
+    tied = whole * (x == spread(largest, x.shape))
+    yield Mistake(
+        "ties-counted-twice",
+        "the right one with ties counted more than once: where pixels of a square are equally large, only one of them "
+        "gets grad_y",
+        tied,
+    )
+    yield Mistake(
+        "smallest-wins", "grad_y at the smallest pixel of each square: the largest is the winner", whole * winner(-x)
+    )
+    yield Mistake(
+        "largest-size-wins",
+        "grad_y at the pixel with the largest |x| of each square: the largest x is the winner, signs count",
+        whole * winner(np.abs(x)),
+    )
+    for corner, name in enumerate(CORNERS):
+        yield Mistake(
+            "one-corner-only",
+            f"grad_y at the {name} pixel of each square, whichever is the largest: the cache must say who won",
+            one_corner(g, x.shape, corner),
+        )
+    number = np.argmax(corners(x), axis=0)
+    for key, text, other in (
+        ("winner-transposed", "row and column within the square exchanged", number % 2 * 2 + number // 2),
+        ("winner-reversed", "the pixels of the square counted from the other end", 3 - number),
+    ):
+        moved = np.zeros_like(x)
+        for corner, view in enumerate(corners(moved)):
+            view[...] = g * (other == corner)
+        yield Mistake(key, f"the right one with {text}: count the winner as the forward does", moved)
+    yield Mistake(
+        "tiled",
+        "the winners' share of grad_y laid out as tiles beside each other: each of its numbers belongs to one square, "
+        "np.repeat, not np.tile",
+        tiled(g, x.shape) * winner(x),
+    )
+    yield from upstream_mistakes(lambda g: spread(g, x.shape) * winner(x), g)
+
+
+def ties(case: Case) -> Array:
+    """Pixels that are as large as another one of their square and no smaller than the rest."""
+    largest = spread(np.max(corners(case.x), axis=0), case.x.shape)
+    winners = case.x == largest
+    count = spread(np.sum(corners(winners), axis=0), case.x.shape)
+    return winners & (count > 1)
+
+
+INPUTS = (Known(right, mistakes, ACTIVATION, regions=left_over, kinks=ties),)

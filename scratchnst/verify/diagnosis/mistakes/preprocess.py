@@ -1,0 +1,128 @@
+"""Mistakes in the backward of preprocessing: `scratchnst.ops.preprocess`.
+
+Its settings are no inputs.  They are read off the right gradient, which gives channel order[c] of x the factor
+scale / std[c] times channel c of grad_y.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    Case,
+    Known,
+    Mistake,
+    image_quantities,
+    upstream_mistakes,
+)
+
+Array = Any
+
+
+def right(case: Case) -> Array | None:
+    """Equation (b)."""
+    settings = _settings(case)
+    return None if settings is None else _gradient(case.grad_y, *settings)
+
+
+def mistakes(case: Case) -> Iterator[Mistake]:
+    """Mistakes in dL/dx."""
+    settings = _settings(case)
+    assert settings is not None
+    order, factor = settings
+    g, number = case.grad_y, np.arange(3)
+    if (order != number).any():
+        yield Mistake(
+            "channel-order-not-reversed",
+            "the right one with its channels in the network's order: channel c of y is channel order[c] of x, "
+            "grad_x[..., order] = ...",
+            _gradient(g, number, factor),
+        )
+        yield Mistake(
+            "factor-in-wrong-order",
+            "the right one with std in the order of x's channels: std stands in the network's order, like grad_y's "
+            "channels; divide before reordering",
+            _gradient(g, order, factor[order]),
+        )
+    else:
+        yield Mistake(
+            "channels-reversed",
+            "the right one with its channels reversed: this network takes them in the order of x",
+            _gradient(g, number[::-1], factor),
+        )
+    for shift in (1, 2):
+        yield Mistake(
+            "channels-rotated",
+            "the right one with its channels moved round by one: channel c of y is channel order[c] of x",
+            np.roll(_gradient(g, order, factor), shift, 3),
+        )
+    if np.ptp(factor) > 1e-6 * np.abs(factor).max():
+        text = "the factor is scale / std[c]"
+        yield Mistake(
+            "std-not-divided",
+            f"the right one with the same factor {{0}} in all channels: the division by std is missing, {text}",
+            np.zeros_like(g),
+            (_gradient(g, order, np.ones(3)),),
+        )
+        yield Mistake(
+            "std-multiplied",
+            f"the right one with std multiplied in place of divided by, and {{0}} before it: {text}",
+            np.zeros_like(g),
+            (_gradient(g, order, 1 / factor),),
+        )
+        yield Mistake(
+            "std-divided-twice",
+            f"the right one divided by std once too often, and {{0}} before it: {text}",
+            np.zeros_like(g),
+            (_gradient(g, order, factor**2),),
+        )
+    yield Mistake(
+        "mean-in-gradient",
+        "the right one plus constants for each channel, ({0}, {1}, {2}), as when the mean is subtracted from the "
+        "gradient, too: a constant has no part in dL/dx",
+        _gradient(g, order, factor),
+        tuple(np.broadcast_to(number == channel, g.shape).astype(float) for channel in number),
+    )
+    yield from upstream_mistakes(lambda g: _gradient(g, order, factor), g)
+
+
+def _settings(case):
+    """Order and factors of the channels of grad_y, or None where the right gradient has another form."""
+    g, expected = case.grad_y, case.right
+    if g.shape != expected.shape or g.ndim != 4 or g.shape[3] != 3:
+        return None
+    order, factor = np.zeros(3, int), np.zeros(3)
+    for channel in range(3):
+        fits = [_ratio(expected[..., channel], g[..., source]) for source in range(3)]
+        sources = [source for source, ratio in enumerate(fits) if ratio is not None]
+        if len(sources) != 1:
+            return None
+        order[sources[0]], factor[sources[0]] = channel, fits[sources[0]]
+    return (order, factor) if sorted(order) == [0, 1, 2] else None
+
+
+def _ratio(wanted, given):
+    """The constant c of wanted = c given, over the numbers known, or None where there is none."""
+    known = np.isfinite(wanted)
+    if known.sum() < 2 or not given[known].any():
+        return None
+    ratio = (wanted[known] @ given[known]) / (given[known] @ given[known])
+    fits = np.abs(wanted[known] - ratio * given[known]).max() <= 1e-4 * np.abs(wanted[known]).max()
+    return ratio if fits and ratio else None
+
+
+def _gradient(g, order, factor):
+    gradient = np.empty_like(g)
+    gradient[..., order] = g * factor
+    return gradient
+
+
+SCALE = (
+    "scale",
+    "{factor} times the right one: the factor is scale / std[c], and scale is left out, if it is {inverse}",
+)
+INPUTS = (Known(right, mistakes, ACTIVATION, any_factor=SCALE, quantities=image_quantities),)

@@ -1,0 +1,91 @@
+"""Mistakes in the backward of the total variation: `scratchnst.losses.total_variation`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities, without_border
+
+Array = Any
+
+
+def right(case: Case) -> Array | None:
+    """Equation (b)."""
+    return None if case.grad_y.ndim or case.x.ndim != 4 else sum(_parts(case).values())
+
+
+def mistakes(case: Case) -> Iterator[Mistake]:
+    """Mistakes in dV/dx."""
+    parts = _parts(case)
+    gradient = sum(parts.values())
+    text = "equation (b) of total_variation"
+    for axis, words in ((1, "down the columns"), (2, "along the rows")):
+        kept = sum(part for (other, _), part in parts.items() if other != axis)
+        yield Mistake("axis-missing", f"the right one without the differences {words}: add both, {text}", kept)
+        yield Mistake(
+            "axis-sign",
+            f"the right one with the wrong sign for the differences {words}: the end gets +2d, the start -2d, {text}",
+            2 * kept - gradient,
+        )
+    for (axis, end), part in parts.items():
+        words = ("down the columns", "along the rows")[axis - 1]
+        yield Mistake(
+            "one-end-missing",
+            f"the right one without the slopes at the {'end' if end else 'start'} of the differences {words}: the end "
+            f"gets +2d, the start -2d, {text}",
+            gradient - part,
+        )
+    for end, missing in ((True, "start"), (False, "end")):
+        yield Mistake(
+            "one-end-only",
+            f"the right one without the slopes at the {missing} of each difference: the end gets +2d, the start -2d, "
+            f"{text}",
+            sum(part for (_, which), part in parts.items() if which is end),
+        )
+    yield Mistake(
+        "ends-same-sign",
+        f"the right one with the same sign at both ends of each difference: the end gets +2d and the start -2d, {text}",
+        sum(part if end else -part for (_, end), part in parts.items()),
+    )
+    wrapped = sum(2 * case.x - np.roll(case.x, 1, axis) - np.roll(case.x, -1, axis) for axis in (1, 2))
+    yield Mistake(
+        "wrapped",
+        "the right one with differences around the border, as np.roll makes them: the first pixel has no neighbour on "
+        "the other side",
+        2 * case.grad_y * wrapped,
+    )
+    yield Mistake(
+        "absolute-differences",
+        "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d",
+        sum(_parts(case, np.sign).values()) / 2,
+    )
+    yield Mistake(
+        "border-lost",
+        "the right one with the border set to zero: pixels on the border have neighbours, too, only fewer",
+        without_border(gradient, 1, 1),
+    )
+
+
+def _parts(case, slope=lambda d: d):
+    """(axis, whether at the end of the differences) -> its part of the gradient."""
+    parts = {}
+    for axis in (1, 2):
+        d = 2 * case.grad_y * slope(np.diff(case.x, axis=axis))
+        before = [(0, 0)] * 4
+        before[axis] = (1, 0)
+        after = [(0, 0)] * 4
+        after[axis] = (0, 1)
+        parts[axis, True], parts[axis, False] = np.pad(d, before), -np.pad(d, after)
+    return parts
+
+
+FACTORS = {
+    0.5: (
+        "square-factor-missing",
+        "half the right one: the 2 of the square is missing, equation (b) of total_variation",
+    ),
+}
+INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)

@@ -1,0 +1,1 @@
+"""Ways to find out whether a gradient is right, each independent of the others."""

@@ -1,0 +1,120 @@
+r"""Derivatives from values of a function alone: central differences and the complex step.
+
+A function f of an array x, followed along a line, phi(t) = f(x + t v), has by Taylor's theorem ::
+
+    phi(h)  = phi(0) + h phi'(0) + h^2/2 phi''(0) + h^3/6 phi'''(0) + ...
+    phi(-h) = phi(0) - h phi'(0) + h^2/2 phi''(0) - h^3/6 phi'''(0) + ...
+
+and phi'(0) = <gradient, v> is what the gradient says of that line.  Subtract the two: even terms cancel, and ::
+
+    (phi(h) - phi(-h)) / 2h = phi'(0) + h^2/6 phi'''(0) + ...                                      (a)
+
+the central difference, with a truncation error of order h^2.  Values of f are rounded, each by up to some e, which
+adds up to e/h: small steps are no better than large ones, see `scratchnst.verify.methods.steps`.
+
+Where f accepts complex numbers and is analytic, a step along the imaginary axis (W. Squire, G. Trapp, "Using complex
+variables to estimate derivatives of real functions", SIAM Review 40, 1998) gives ::
+
+    phi(ih) = phi(0) + ih phi'(0) - h^2/2 phi''(0) - ...,      Im phi(ih) / h = phi'(0) + O(h^2)    (b)
+
+Nothing is subtracted, so nothing is lost to rounding and h may be so small that h^2 vanishes.
+
+A direction v is an array of x's shape, or an integer: the unit vector of that element, counted in C order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from scratchnst.arrays import array_module
+
+Array = Any
+Direction = Any  # an array of x's shape or the flat index of one element
+
+COMPLEX_STEP = 1e-100  # its square vanishes beside any other number
+
+
+def as_float64(y: Array) -> Array:
+    """Return an array or a number as a float64 array, where it is."""
+    return array_module(y).asarray(y, "float64")
+
+
+def on_host(x: Array) -> np.ndarray:
+    """Return a NumPy array, fetched from the GPU if it is there."""
+    return np.asarray(x.get() if hasattr(x, "get") else x)
+
+
+class Sides(NamedTuple):
+    """f at both ends of a step, and how far x really moved there: x + h is rounded too."""
+
+    ahead: float
+    behind: float
+    forth: float
+    back: float
+
+    @property
+    def slope(self) -> float:
+        """The central difference, equation (a)."""
+        return (self.ahead - self.behind) / (self.forth + self.back)
+
+
+def moved(x: Array, direction: Direction, step: float) -> Array:
+    """Return x + step * direction, a new array of x's dtype."""
+    there = x.copy()
+    if isinstance(direction, (int, np.integer)):
+        there.reshape(-1)[direction] += x.dtype.type(step)
+    else:
+        there += (step * direction).astype(x.dtype, copy=False)
+    return there
+
+
+def both_sides(f: Callable[[Array], float], x: Array, direction: Direction, step: float) -> Sides:
+    """Evaluate `f` at x + step v and x - step v."""
+    ahead, behind = moved(x, direction, step), moved(x, direction, -step)
+    forth = back = float(step)
+    if isinstance(direction, (int, np.integer)):
+        here, there, yonder = (float(array.reshape(-1)[direction]) for array in (x, ahead, behind))
+        forth, back = there - here, here - yonder
+    return Sides(float(f(ahead)), float(f(behind)), forth, back)
+
+
+def directional_derivative(f: Callable[[Array], float], x: Array, direction: Direction, step: float) -> float:
+    """Return the derivative of the scalar function `f` at `x` along `direction`: equation (a).
+
+    Parameters
+    ----------
+    f : array -> float
+    x : float32 or float64 array of any shape
+    direction : array of x's shape, or the flat index of one element
+    step : h, in units of x
+
+    Returns
+    -------
+    float : with a truncation error of order step^2 and a round-off error of order 1/step
+    """
+    return both_sides(f, x, direction, step).slope
+
+
+def central_differences(
+    f: Callable[[Array], float], x: Array, step: float, indices: Iterable[int] | None = None
+) -> np.ndarray:
+    """Return the derivatives of `f` with respect to single elements of `x`: equation (a), one element at a time.
+
+    `indices` are flat; without them every element is differentiated and the result has x's shape.
+    """
+    if indices is None:
+        return central_differences(f, x, step, range(x.size)).reshape(x.shape)
+    return np.array([directional_derivative(f, x, index, step) for index in indices])
+
+
+def complex_step(f: Callable[[Array], complex], x: Array, direction: Direction, step: float = COMPLEX_STEP) -> float:
+    """Return the derivative of the analytic function `f`, which accepts complex arrays, along `direction`: (b)."""
+    x = x.astype("complex128")
+    if isinstance(direction, (int, np.integer)):
+        x.reshape(-1)[direction] += 1j * step
+    else:
+        x = x + 1j * step * direction
+    return float(array_module(x).imag(f(x))) / step

@@ -1,0 +1,77 @@
+"""Kinks: places where a function has a slope on either side and no derivative.
+
+A ReLU has one at zero, a max pool wherever its winner changes.  A difference taken across a kink is the derivative of
+neither side.  What tells is the pattern of the units: the sign of every ReLU's input, the winner of every pool.  Where
+the pattern at x - h, x and x + h is the same, there was no kink on the way.
+
+A pattern is a dictionary, name of the operation or layer -> integer array, an entry a unit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from scratchnst.arrays import array_module
+from scratchnst.models.network import Network
+from scratchnst.ops import max_pool
+from scratchnst.verify.methods.differences import Direction, moved
+
+Array = Any
+Pattern = Mapping[str, Array]
+
+
+def relu_signs(x: Array) -> Pattern:
+    """The sign, -1, 0 or 1, of every element that enters a ReLU."""
+    return {"relu": array_module(x).sign(x).astype("int8")}
+
+
+def pool_winners(x: Array) -> Pattern:
+    """The number 0-3 of the pixel that wins in each square of a max pool."""
+    _, (_, winner) = max_pool.forward(x)
+    return {"max_pool": winner}
+
+
+def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:
+    """The units of every layer that has kinks, read off the cache that `network.forward` returned.
+
+    A ReLU keeps its output, which is 0 both at the kink and left of it: that serves as well as the sign, since on
+    the way from one side to the other the output changes from 0 to more than 0.
+    """
+    pattern = {}
+    for layer in network.layers:
+        if layer.name in cache and layer.kind == "conv":
+            *_, y = cache[layer.name]  # or, of an engine that keeps less, where it is more than 0
+            pattern[f"{layer.name} relu"] = (y > 0).astype("int8")
+        elif layer.name in cache and layer.kind == "pool" and network.pooling == "max":
+            _, winner = cache[layer.name]
+            pattern[f"{layer.name} max"] = winner
+    return pattern
+
+
+def changes(before: Pattern, after: Pattern) -> dict[str, Array]:
+    """Name -> which of its units differ between two patterns; names without any are left out."""
+    different = {name: before[name] != after[name] for name in before}
+    return {name: units for name, units in different.items() if units.any()}
+
+
+def crossed(
+    patterns: Callable[[Array], Pattern], x: Array, direction: Direction, step: float, here: Pattern | None = None
+) -> dict[str, Array]:
+    """Name -> which of its units cross a kink between x - step v and x + step v; empty if none does.
+
+    `here` is the pattern at x, if it is known already.
+    """
+    here = patterns(x) if here is None else here
+    ahead = changes(here, patterns(moved(x, direction, step)))
+    behind = changes(here, patterns(moved(x, direction, -step)))
+    return merged(ahead, behind)
+
+
+def merged(*several: Mapping[str, Array]) -> dict[str, Array]:
+    """The units that are in any of `several`."""
+    units: dict[str, Array] = {}
+    for each in several:
+        for name, mask in each.items():
+            units[name] = units[name] | mask if name in units else mask
+    return units

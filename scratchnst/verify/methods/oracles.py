@@ -1,0 +1,144 @@
+"""The gradient by PyTorch's automatic differentiation: an oracle that shares no line with us.
+
+PyTorch is no requirement.  It is imported when it is first needed, and only by whoever gives a function in PyTorch's
+terms.  The textbook's own operations and objective are stated in these terms here, by PyTorch's own layers where it
+has them, in our layout: images (N, H, W, C), kernels (kh, kw, C, K).
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from scratchnst.arrays import asnumpy
+from scratchnst.models.network import IMAGE, Network
+from scratchnst.transfer.objective import Objective
+
+Array = Any
+Tensor = Any
+
+
+def is_available() -> bool:
+    """Whether PyTorch is installed."""
+    return importlib.util.find_spec("torch") is not None
+
+
+def gradients(f: Callable, inputs: Sequence[Array], weights: Array = 1.0) -> tuple[Array, list[np.ndarray]]:
+    """Return y = f(*inputs) and the derivatives of <weights, y> with respect to each input.
+
+    Parameters
+    ----------
+    f : torch tensors -> tensor
+    inputs : NumPy arrays, float64
+    weights : NumPy array of y's shape, or a number
+    """
+    torch = _torch()
+    tensors = [torch.tensor(np.asarray(x), dtype=torch.float64, requires_grad=True) for x in inputs]
+    y = f(*tensors)
+    (torch.tensor(np.asarray(weights), dtype=torch.float64) * y).sum().backward()
+    grads = [torch.zeros_like(tensor) if tensor.grad is None else tensor.grad for tensor in tensors]
+    return y.detach().numpy(), [grad.numpy() for grad in grads]
+
+
+def conv2d(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """`scratchnst.ops.conv2d`."""
+    y = _functional().conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, padding="same")
+    return y.permute(0, 2, 3, 1)
+
+
+def relu(x: Tensor) -> Tensor:
+    """`scratchnst.ops.relu`."""
+    return _functional().relu(x)
+
+
+def average_pool(x: Tensor) -> Tensor:
+    """`scratchnst.ops.average_pool`."""
+    return _functional().avg_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+def max_pool(x: Tensor) -> Tensor:
+    """`scratchnst.ops.max_pool`."""
+    return _functional().max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
+
+
+def preprocess(x: Tensor, channels: str, scale: float, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """`scratchnst.ops.preprocess`."""
+    x = x.flip(3) if channels == "BGR" else x
+    return (x * scale - x.new_tensor(mean)) / x.new_tensor(std)
+
+
+def gram(x: Tensor) -> Tensor:
+    """`scratchnst.losses.gram`."""
+    return _torch().einsum("nhwi,nhwj->nij", x, x)
+
+
+def content_loss(F: Tensor, P: Tensor) -> Tensor:
+    """`scratchnst.losses.content_loss`."""
+    return _functional().mse_loss(F, P, reduction="sum") / 2
+
+
+def style_loss(F: Tensor, A: Tensor) -> Tensor:
+    """`scratchnst.losses.style_loss`."""
+    N, M = F.shape[3], F.shape[1] * F.shape[2]
+    return ((gram(F) - A) ** 2).sum() / (4 * N**2 * M**2)
+
+
+def total_variation(x: Tensor) -> Tensor:
+    """`scratchnst.losses.total_variation`."""
+    torch = _torch()
+    return (torch.diff(x, dim=1) ** 2).sum() + (torch.diff(x, dim=2) ** 2).sum()
+
+
+POOLINGS = {"avg": average_pool, "max": max_pool}
+
+
+def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, Tensor]:
+    """Return layer name -> activations of images `x` (N, H, W, 3): `Network.forward`."""
+    settings = network.preprocessing
+    outputs = {IMAGE: preprocess(x, settings.channels, settings.scale, settings.mean, settings.std)}
+    previous = IMAGE
+    for layer in network.needed(taps):
+        source = outputs[layer.source or previous]
+        if layer.kind == "pool":
+            outputs[layer.name] = POOLINGS[network.pooling](source)
+        else:
+            w, b = (x.new_tensor(asnumpy(array).astype("float64")) for array in network.parameters[layer.name])
+            y = conv2d(source, w, b)
+            outputs[layer.name] = relu(y) if layer.kind == "conv" else y
+        previous = layer.name
+    return outputs
+
+
+def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
+    """Return equation 7 with the settings of `ours`, as a function of a picture (H, W, 3), from its images on."""
+    network, taps = ours.network, [*ours.content_layers, *ours.style_layers]
+
+    def of(picture):
+        picture = picture if hasattr(picture, "detach") else _torch().tensor(np.asarray(picture, "float64"))
+        return features(network, picture[None], taps)
+
+    def loss(x):
+        F, total = of(x), ours.tv_weight * total_variation(x[None])
+        if ours.content is not None:
+            P = of(ours.content)
+            for name, weight in ours.content_layers.items():
+                total = total + ours.content_weight * weight * content_loss(F[name], P[name])
+        for style, share in zip(ours.styles, ours.style_blend):
+            S = of(style)
+            for name, weight in ours.style_layers.items():
+                total = total + ours.style_weight * share * weight * style_loss(F[name], gram(S[name]))
+        return total
+
+    return loss
+
+
+def _torch():
+    return importlib.import_module("torch")
+
+
+def _functional():
+    return importlib.import_module("torch.nn.functional")

@@ -1,0 +1,1 @@
+"""The checker checked: mistakes planted in the textbook's own source."""

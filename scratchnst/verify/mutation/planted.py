@@ -1,0 +1,458 @@
+"""Planted mistakes: small, realistic changes to the textbook, each of which a gradient check has to catch.
+
+They are patches of the source text and share nothing with `scratchnst.verify.diagnosis.mistakes`.  Some are nasty:
+they show in one element, in odd heights only, for several images only, in float32 only, or for large images only.  The last ones,
+`SOUND`, change forward and backward alike and are no mistakes: they must pass.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Mutant:
+    """A change to one module of the package.
+
+    Attributes
+    ----------
+    module : "ops.relu", within the package
+    name : of the operation, or the module, and what was done
+    patches : (old, new) text; each `old` stands in the module's source exactly once
+    key : of the diagnosis that names it; empty for a mistake that has no name
+    words : of the report, which tell what is wrong with one that has no name
+    """
+
+    module: str
+    name: str
+    patches: tuple[tuple[str, str], ...]
+    key: str = ""
+    words: str = ""
+
+
+def planted(module: str, name: str, old: str, new: str, key: str = "", words: str = "") -> Mutant:
+    """Return a mutant with one patch."""
+    return Mutant(module, f"{module.removeprefix('ops.')}: {name}", ((old, new),), key, words)
+
+
+BACK = "return _convolve(grad_y, w[::-1, ::-1].swapaxes(2, 3))"
+PAD = "array_module(w).pad(grad_y, ((0, 0), {}, {}, (0, 0)))"
+SUM = "grad_y.sum(axis=(0, 1, 2))"
+CONV2D = (
+    ("kernel not flipped", BACK, "return _convolve(grad_y, w.swapaxes(2, 3))", "kernel-not-flipped"),
+    (
+        "kernel flipped along rows only",
+        BACK,
+        "return _convolve(grad_y, w[::-1].swapaxes(2, 3))",
+        "kernel-columns-not-flipped",
+    ),
+    (
+        "kernel flipped along columns only",
+        BACK,
+        "return _convolve(grad_y, w[:, ::-1].swapaxes(2, 3))",
+        "kernel-rows-not-flipped",
+    ),
+    ("kernel transposed, not flipped", BACK, "return _convolve(grad_y, w.transpose(1, 0, 3, 2))", "kernel-transposed"),
+    (
+        "channels of the kernel reshaped, not exchanged",
+        BACK,
+        "return _convolve(grad_y, w[::-1, ::-1].reshape(*w.shape[:2], w.shape[3], w.shape[2]))",
+        "channels-reshaped",
+    ),
+    (
+        "padding one row too high",
+        BACK,
+        f"grad_y = {PAD.format('(1, 0)', '(0, 0)')}[:, :-1]\n    {BACK}",
+        "padding-off-by-one",
+    ),
+    (
+        "padding one column too far to the left",
+        BACK,
+        f"grad_y = {PAD.format('(0, 0)', '(0, 1)')}[:, :, 1:]\n    {BACK}",
+        "padding-off-by-one",
+    ),
+    (
+        "gradient of the border lost",
+        BACK,
+        "g = array_module(w).zeros_like(grad_y)\n    g[:, 1:-1, 1:-1] = grad_y[:, 1:-1, 1:-1]\n    "
+        + BACK.replace("grad_y", "g"),
+        "border-outputs-lost",
+    ),
+    (
+        "one tap forgotten",
+        BACK,
+        "w = w.copy()\n    w[0, 0] = 0\n    " + BACK,
+        "tap-missing",
+    ),
+    (
+        "dL/dw of the last image only",
+        "grad_w += windows.T",
+        "grad_w[...] = windows.T",
+        "last-image-only",
+    ),
+    (
+        "dL/dw with the first image's upstream gradient for all",
+        "windows.T @ grad_y[image, rows]",
+        "windows.T @ grad_y[0, rows]",
+        "images-first-for-all",
+    ),
+    (
+        "dL/dw flipped",
+        "return grad_w.reshape(w.shape), ",
+        "return grad_w.reshape(w.shape)[::-1, ::-1], ",
+        "kernel-gradient-flipped",
+    ),
+    (
+        "dL/dw averaged over the images",
+        "return grad_w.reshape(w.shape), ",
+        "return grad_w.reshape(w.shape) / x.shape[0], ",
+        "half or factor 1/images",
+    ),
+    (
+        "dL/dw without one tap",
+        "return grad_w.reshape(w.shape), ",
+        "grad_w[-w.shape[2] :] = 0\n    return grad_w.reshape(w.shape), ",
+        "tap-missing",
+    ),
+    ("dL/db averaged, not summed", SUM, "grad_y.mean(axis=(0, 1, 2))", "factor 1/(images H W)"),
+    ("dL/db of one image only", SUM, "grad_y[0].sum(axis=(0, 1))", "bias-first-image-only"),
+    (
+        "dL/dw with rows and columns of windows exchanged",
+        "for image, rows, windows in _strips(x, *w.shape[:2]):\n        grad_w",
+        "for image, rows, windows in _strips(x, *w.shape[1::-1]):\n        grad_w",
+        "",
+        "right but in every kernel row but 2",
+    ),
+    (
+        "dL/dw a hundredth too large, in float32 only",
+        "return grad_w.reshape(w.shape), ",
+        "grad_w *= 1 + 1e-2 * (x.dtype == 'float32')\n    return grad_w.reshape(w.shape), ",
+        "factor 1.01",
+    ),
+    (
+        "dL/dw of the first 2048 pixels only",
+        "grad_w += windows.T",
+        "grad_w += (rows.start == 0) * windows.T",
+        "",
+        "matches no mistake that is known here",
+    ),
+    ("backward hands on grad_y's own memory, changed", BACK, "grad_y *= 2\n    " + BACK, "", "changes the upstream"),
+)
+MASK = "return grad_y * (y > 0)"
+RELU = (
+    ("mask missing", MASK, "return grad_y.copy()", "mask-missing"),
+    ("mask of the upstream gradient", MASK, "return grad_y * (grad_y > 0)", "mask-from-upstream"),
+    ("mask of both", MASK, "return grad_y * (y > 0) * (grad_y > 0)", "mask-from-both"),
+    (">= of the output, always true", MASK, "return grad_y * (y >= 0)", "mask-missing"),
+    ("mask inverted", MASK, "return grad_y * (y <= 0)", "mask-inverted"),
+    ("output for slope", MASK, "return grad_y * y", "value-for-slope"),
+    ("slope without the upstream gradient", MASK, "return (y > 0).astype(y.dtype)", "upstream-ignored"),
+    ("slope of a leaky ReLU", MASK, "return array_module(y).where(y > 0, grad_y, 0.01 * grad_y)", "leaky"),
+    ("gradient in float32", MASK, "return (grad_y * (y > 0)).astype('float32')", "float32-round-off"),
+)
+QUARTER = "quarter = grad_y * grad_y.dtype.type(1 / 4)"
+AVERAGE_POOL = (
+    ("factor 1/4 missing", QUARTER, "quarter = grad_y", "average-factor"),
+    ("factor 1/2 in its place", QUARTER, "quarter = grad_y / 2", "average-factor"),
+    ("factor off by 4e-8", QUARTER, "quarter = grad_y * (1 / 4 + 1e-8)", "factor 1 + 4e-08"),
+    ("factor 1/4 twice", QUARTER, "quarter = grad_y / 16", "average-factor-twice"),
+    (
+        "one pixel of four",
+        "for i in (0, 1):\n        for j in (0, 1):\n            grad_x",
+        "for i in (0,):\n        for j in (1,):\n            grad_x",
+        "one-corner-only",
+    ),
+    (
+        "one row of two",
+        "for i in (0, 1):\n        for j in (0, 1):\n            grad_x",
+        "for i in (0,):\n        for j in (0, 1):\n            grad_x",
+        "half-of-square-only",
+    ),
+    ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
+    (
+        "one element off by a millionth",
+        "= quarter\n    return grad_x\n",
+        "= quarter\n    grad_x[0, 0, 1, 0] *= 1 + 1e-6\n    return grad_x\n",
+        "",
+        r"at one element, \[0, 0, 1, 0\]",
+    ),
+    (
+        "the first image's gradient for all",
+        QUARTER,
+        "quarter = grad_y[:1] * grad_y.dtype.type(1 / 4)",
+        "images-first-for-all",
+    ),
+)
+WINNER = "corner[...] = grad_y * (winner == number)"
+MAX_POOL = (
+    ("all four pixels get it", WINNER, "corner[...] = grad_y", "all-take-it"),
+    ("shared evenly", WINNER, "corner[...] = grad_y / 4", "shared-evenly"),
+    ("always the first pixel", WINNER, "corner[...] = grad_y * (number == 0)", "one-corner-only"),
+    (
+        "row and column of the winner exchanged",
+        WINNER,
+        "corner[...] = grad_y * (winner == number // 2 + number % 2 * 2)",
+        "winner-transposed",
+    ),
+    ("a smaller one wins", "larger = corners[number] > y", "larger = corners[number] < y", "", "deviates|right but"),
+    (
+        "compared with the first pixel only",
+        "larger = corners[number] > y",
+        "larger = corners[number] > corners[0]",
+        "",
+        "deviates|right but",
+    ),
+    ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
+)
+ORDER = "grad_x[..., list(ORDERS[channels])] = grad_y * factor"
+PREPROCESS = (
+    ("channel order not reversed", ORDER, "grad_x[...] = grad_y * factor", "channel-order-not-reversed"),
+    ("std in the order of x", ORDER, ORDER + "[::-1]", "factor-in-wrong-order"),
+    ("not divided by std", "(channels, factor)\n\n", "(channels, xp.asarray(scale, x.dtype))\n\n", "std-not-divided"),
+    ("scale left out", "(channels, factor)\n\n", "(channels, factor / scale)\n\n", "scale"),
+    ("divided by std twice", ORDER, ORDER + " * factor", "std-divided-twice"),
+)
+HALVES = "(F @ (grad_y + grad_y.swapaxes(1, 2)))"
+GRAM = (
+    ("not symmetrised", HALVES, "(F @ grad_y)", "gram-not-symmetrised"),
+    ("transposed", HALVES, "(F @ grad_y.swapaxes(1, 2))", "gram-transposed"),
+    ("taken as symmetric", HALVES, "(2 * F @ grad_y)", "gram-taken-as-symmetric"),
+    ("halves averaged", HALVES, f"({HALVES} / 2)", "gram-half"),
+    (
+        "diagonal counted once",
+        HALVES,
+        "(F @ ((grad_y + grad_y.swapaxes(1, 2)) * (1 - 0.5 * np.eye(F.shape[2]))))",
+        "gram-diagonal-once",
+    ),
+    ("divided by M", HALVES, f"({HALVES} / F.shape[1])", "factor 1/M"),
+    ("divided by N M", HALVES, f"({HALVES} / F[0].size)", "factor 1/(N M)"),
+    ("reshaped without transposing back", HALVES, HALVES + ".swapaxes(1, 2)", "gram-not-transposed-back"),
+    (
+        "upstream gradients of all images added up",
+        HALVES,
+        "(F @ (grad_y + grad_y.swapaxes(1, 2)).sum(axis=0))",
+        "gram-of-summed-images",
+    ),
+)
+DIFFERENCE = "return difference * difference.dtype.type(grad_y)"
+CONTENT_LOSS = (
+    ("1/2 missing", DIFFERENCE, DIFFERENCE + " * 2", "half-missing"),
+    ("upstream gradient left out", DIFFERENCE, "return difference * 1", "factor 1/grad_y"),
+    ("sign", DIFFERENCE, DIFFERENCE.replace("return ", "return -"), "difference-reversed"),
+    ("averaged, not summed", DIFFERENCE, DIFFERENCE + " / difference.size", "factor 1/(N M images)"),
+    ("masked here already", '"float64")), difference\n', '"float64")), difference * (F > 0)\n', "masked-here"),
+    ("P not subtracted", '"float64")), difference\n', '"float64")), F\n', "target-not-subtracted"),
+    (
+        "equation 2 with >=",
+        "where(F > 0, F - P,",
+        "where(F >= 0, F - P,",
+        "",
+        "elements where x < 0, where it should be 0",
+    ),
+)
+NORM = "grad_G = difference * difference.dtype.type(grad_y / (2 * _norm(F)))"
+STYLE_LOSS = (
+    ("a factor 2 too many", NORM, NORM.replace("2 * _norm", "_norm"), "quarter-half-taken"),
+    ("factor 2 of the square missing", NORM, NORM.replace("2 * _norm", "4 * _norm"), "factor-2-missing"),
+    (
+        "factor 2 of the symmetric Gram matrix missing",
+        "return gram.backward(grad_G, F)",
+        "return (F.reshape(F.shape[0], -1, F.shape[3]) @ grad_G).reshape(F.shape)",
+        "factor-2-missing",
+    ),
+    ("1/4 missing", NORM, NORM.replace("2 * _norm(F)", "_norm(F) / 2"), "quarter-missing"),
+    ("M^2 missing", NORM, NORM.replace("_norm(F)", "float(F.shape[3]) ** 2"), "factor M^2"),
+    ("N^2 missing", NORM, NORM.replace("_norm(F)", "float(F.shape[1] * F.shape[2]) ** 2"), "factor N^2"),
+    ("N M for N^2 M^2", NORM, NORM.replace("_norm(F)", "_norm(F) ** 0.5"), "factor N M"),
+    ("A not subtracted", "return E, (F, difference)", "return E, (F, G)", "target-not-subtracted"),
+    ("the first image's G - A for all", "grad_G = difference *", "grad_G = difference[:1] *", "gram-of-first-image"),
+    ("equation 6 with N M", "(N**2 * M**2)", "(N * M)", "factor size"),
+)
+DOWN = "    grad_x[:, 1:] += down\n    grad_x[:, :-1] -= down\n"
+RIGHT = "    grad_x[:, :, 1:] += right\n    grad_x[:, :, :-1] -= right\n"
+TOTAL_VARIATION = (
+    ("factor 2 missing", "type(2 * grad_y)", "type(grad_y)", "square-factor-missing"),
+    ("sign", "type(2 * grad_y)", "type(-2 * grad_y)", "sign"),
+    ("upstream gradient left out", "type(2 * grad_y)", "type(2)", "factor 1/grad_y"),
+    ("differences along the rows left out", RIGHT, "", "axis-missing"),
+    ("starts left out", "    grad_x[:, :-1] -= down\n", "", "one-end-missing"),
+    ("sign along the rows", RIGHT, RIGHT.replace("right", "(-right)"), "axis-sign"),
+    ("x changed on the way", DOWN, "    x[:, 0] = 0\n" + DOWN, "", "changes"),
+)
+TAP = "grad_features[layer.name]"
+BRANCH = "gradients[source] = self._sum(gradients.get(source), grad_x)"
+MASKED = "operation.backward_input(grad_y, layer_cache)"
+IMAGE = "return self.engine.preprocess.backward(grad_x, cache.pop(IMAGE))"
+NETWORK = (
+    ("a tap's gradient overwritten", TAP, f"{TAP} if layer.name not in gradients else 0", "gradient-overwritten"),
+    ("a branch's gradient overwritten", BRANCH, "gradients[source] = grad_x", "gradient-overwritten"),
+    (
+        "gradients that meet subtracted",
+        BRANCH,
+        BRANCH.replace(", grad_x", ", -grad_x if source in gradients else grad_x"),
+        "shares",
+    ),
+    (
+        "ReLU left out on the way back",
+        MASKED,
+        "self.engine.conv2d.backward_input(grad_y, layer_cache[:2])",
+        "relu-left-out",
+    ),
+    ("preprocessing left out on the way back", IMAGE, "return grad_x", "preprocess-left-out"),
+    ("rows in the wrong order", "reversed(self.needed(grad_features))", "self.needed(grad_features)", "", "KeyError"),
+)
+VARIATION = "                grad += engine.total_variation.backward(self.tv_weight, tv_cache)\n"
+VARIATION_VALUE = '            loss += self.tv_weight * values["tv"]\n'
+TERM = "partial(term.loss.backward, term.weight, loss_cache)"
+OBJECTIVE = (
+    (
+        "total variation not in the gradient",
+        VARIATION,
+        "",
+        "term-missing-in-gradient",
+    ),
+    (
+        "total variation not in the loss",
+        VARIATION_VALUE,
+        "            pass\n",
+        "term-missing-in-loss",
+    ),
+    (
+        "total variation without its weight in the gradient",
+        "backward(self.tv_weight, tv_cache)",
+        "backward(1.0, tv_cache)",
+        "weight-missing-in-gradient",
+    ),
+    (
+        "terms without their weights in the gradient",
+        TERM,
+        TERM.replace("term.weight", "1.0"),
+        "weight-missing-in-gradient",
+    ),
+    (
+        "terms without their weights in the loss",
+        "loss += term.weight * values[term.name]",
+        "loss += values[term.name]",
+        "weight-missing-in-loss",
+    ),
+    (
+        "two terms at one layer overwrite each other",
+        "            total += step()\n",
+        "            pass\n",
+        "term-missing-in-gradient",
+    ),
+    (
+        "weights taken twice in the gradient",
+        TERM,
+        TERM.replace("term.weight", "term.weight**2"),
+        "weight-twice-in-gradient",
+    ),
+    (
+        "gradient normalised",
+        "        loss, grad, self.terms = self.evaluate(x)\n",
+        "        loss, grad, self.terms = self.evaluate(x)\n        grad /= np.abs(grad).mean()\n",
+        "factor 1/mean|grad|",
+    ),
+    (
+        "gradient rounded to float32",
+        'astype("float64").reshape',
+        'astype("float32").astype("float64").reshape',
+        "float32-round-off",
+    ),
+)
+SEVERAL = (
+    Mutant(
+        "ops.max_pool",
+        "max_pool: ties counted twice",
+        (
+            ("return y, (x.shape, winner)", "return y, (x.shape, [corner == y for corner in corners])"),
+            ("(winner == number)", "winner[number]"),
+        ),
+        "ties-counted-twice",
+    ),
+    Mutant(
+        "ops.preprocess",
+        "preprocess: mean subtracted from the gradient",
+        (
+            ("return y, (channels, factor)", "return y, (channels, factor, offset)"),
+            ("channels, factor = cache", "channels, factor, offset = cache"),
+            ("= grad_y * factor", "= grad_y * factor - offset"),
+        ),
+        "mean-in-gradient",
+    ),
+)
+MUTANTS = (
+    *(planted("ops.conv2d", *row) for row in CONV2D),
+    *(planted("ops.relu", *row) for row in RELU),
+    *(planted("ops.average_pool", *row) for row in AVERAGE_POOL),
+    *(planted("ops.max_pool", *row) for row in MAX_POOL),
+    *(planted("ops.preprocess", *row) for row in PREPROCESS),
+    *(planted("losses.gram", *row) for row in GRAM),
+    *(planted("losses.content_loss", *row) for row in CONTENT_LOSS),
+    *(planted("losses.style_loss", *row) for row in STYLE_LOSS),
+    *(planted("losses.total_variation", *row) for row in TOTAL_VARIATION),
+    *(planted("models.network", *row) for row in NETWORK),
+    *(planted("transfer.objective", *row) for row in OBJECTIVE),
+    *SEVERAL,
+)
+SOUND = (
+    Mutant(
+        "ops.conv2d",
+        "conv2d: kernel flipped in forward and backward",
+        (
+            ("y = _convolve(x, w)", "y = _convolve(x, w[::-1, ::-1])"),
+            (BACK, "return _convolve(grad_y, w.swapaxes(2, 3))"),
+            ("return grad_w.reshape(w.shape), ", "return grad_w.reshape(w.shape)[::-1, ::-1], "),
+        ),
+    ),
+    Mutant(
+        "ops.relu",
+        "relu: leaky in forward and backward",
+        (
+            ("y = array_module(x).maximum(x, 0)", "y = array_module(x).maximum(x, x / 8)"),
+            (MASK, "return array_module(y).where(y > 0, grad_y, grad_y / 8)"),
+        ),
+    ),
+    Mutant(
+        "ops.average_pool",
+        "average_pool: a sum of squares of pixels, forward and backward",
+        (("y *= x.dtype.type(1 / 4)", "y *= x.dtype.type(1)"), (QUARTER, "quarter = grad_y")),
+    ),
+    Mutant(
+        "ops.max_pool", "max_pool: the last of tied pixels wins", (("corners[number] > y", "corners[number] >= y"),)
+    ),
+    Mutant(
+        "losses.style_loss",
+        "style_loss: another normalisation",
+        (("float(channels) ** 2", "float(channels)"), ("(N**2 * M**2)", "(N * M**2)")),
+    ),
+    Mutant(
+        "losses.gram",
+        "gram: divided by M, forward and backward",
+        (
+            ("return F.swapaxes(1, 2) @ F, x", "return F.swapaxes(1, 2) @ F / F.shape[1], x"),
+            (HALVES, f"({HALVES} / F.shape[1])"),
+        ),
+    ),
+    Mutant(
+        "transfer.objective",
+        "objective: weights squared in loss and gradient",
+        (
+            (TERM, TERM.replace("term.weight", "term.weight**2")),
+            ("loss += term.weight * values", "loss += term.weight**2 * values"),
+        ),
+    ),
+    Mutant(
+        "transfer.objective",
+        "objective: total variation left out everywhere",
+        (
+            (VARIATION, ""),
+            (VARIATION_VALUE, "            pass\n"),
+        ),
+    ),
+    Mutant(
+        "models.network",
+        "network: ReLU left out in forward and backward",
+        (('"conv": "conv2d_relu"', '"conv": "conv2d"'),),
+    ),
+)

@@ -1,0 +1,1 @@
+"""Networks and objectives, checked operation by operation."""

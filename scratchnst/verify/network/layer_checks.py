@@ -1,0 +1,322 @@
+"""What holds the operations of a chain together: gradients that meet are added up, and terms weigh alike.
+
+`check_network` compares `Network.backward` with a walk of its own, `scratchnst.verify.network.walk`, that calls the
+same operations: what differs can only be the way they are put together.
+
+`check_objective` finds out what weight each term has in the loss and in the gradient.  The loss is linear in the
+terms' values, over some pictures, and the gradient in the terms' gradients, ::
+
+    loss(x) = sum_t a_t value_t(x),       grad = sum_t b_t dvalue_t/dx                              (a)
+
+so least squares give a and b, and the gradient is the loss's if a = b, whatever the weights are meant to be.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from scratchnst.models.network import Network
+from scratchnst.transfer.objective import Objective
+from scratchnst.verify.check import check_gradient
+from scratchnst.verify.diagnosis.diagnosis import diagnose
+from scratchnst.verify.methods.kinks import network_pattern
+from scratchnst.verify.network.walk import Step, Walk
+from scratchnst.verify.report import InputReport, Report, Worst
+
+Array = Any
+
+AGREEMENT = 1e-9  # relative, of the same sums in another order
+FITTED = 1e-5  # relative, of what least squares find
+NEGLIGIBLE = 1e-9  # part of the loss, or of the gradient, of a term whose weight cannot be told
+
+WALK = "walk back through the table"
+SUM = "sum of the terms"
+
+
+@dataclass(frozen=True)
+class Summand:
+    """One term of an objective: its weight, and its value and gradient, unweighted, for a walk down some picture."""
+
+    name: str
+    weight: float
+    value: Callable[[Walk, Array], float]
+    gradient: Callable[[Walk, Array], Array]
+
+
+def in_float64(objective: Objective) -> Objective:
+    """Return the objective computed in float64, its weights and targets as they are."""
+    double = copy.copy(objective)
+    double.dtype = "float64"
+    double.network = objective.network.astype("float64")
+    double._terms = [replace(term, target=term.target.astype("float64")) for term in objective._terms]
+    return double
+
+
+def taps_of(objective: Objective) -> list[str]:
+    """The layers that the objective's terms tap."""
+    return list(dict.fromkeys(term.layer for term in objective._terms))
+
+
+def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]:
+    """The operations nearest the loss, one a term."""
+    if objective.tv_weight:
+        variation = objective.network.engine.total_variation
+        yield Step("tv", "total_variation", image, (), variation.forward, variation.backward)
+    for term in objective._terms:
+        yield Step(
+            term.name,
+            term.loss.__name__.rpartition(".")[2],
+            walk.outputs[term.layer],
+            (term.target,),
+            lambda F, term=term: term.loss.forward(F, term.target),
+            term.loss.backward,
+        )
+
+
+def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> Report:
+    """Check that `network.backward` goes back through every row of the table and adds up the gradients that meet.
+
+    One tap at a time is tried, from the first row on: the first one that fails has the mistake.  Then all at once.
+    """
+    random = np.random.default_rng(seed)
+    upstream = {row.name: random.standard_normal(walk.outputs[row.name].shape) for row in walk.rows}
+    try:
+        features, _ = network.forward(image, list(upstream))
+        if not all(_close(features[name], walk.outputs[name]) for name in upstream):
+            return _whole_network(network, image, {name: upstream[name] for name in walk.taps}, seed)
+        for taps in [*({name: grad_y} for name, grad_y in upstream.items()), upstream]:
+            given, right = _back(network, image, taps), walk.backward(taps)
+            if not _close(given, right):
+                found = _left_out(walk, taps, given) or _lost_taps(walk, taps, given)
+                return _compared(WALK, given, right, found=found)
+    except Exception as error:
+        return Report(WALK, problems=(f"The network raises {type(error).__name__}: {error}.",))
+    return _compared(WALK, given, right)
+
+
+def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 0) -> Report:
+    """Check that the objective's gradient weighs its terms as its loss does, equation (a)."""
+    summands = list(_summands(objective))
+    try:
+        loss, given = objective(image[0].copy())
+        given = np.asarray(given).reshape(image.shape)
+        values = [each.value(walk, image) for each in summands]
+        gradients = np.stack([each.gradient(walk, image) for each in summands])
+        meant = np.array([each.weight for each in summands])
+        in_loss, agreement = meant, AGREEMENT
+        if not _close(loss, meant @ values):
+            in_loss, agreement = _weights_in_loss(objective, walk, summands, image, seed), 10 * FITTED
+        if in_loss is None:
+            return _whole_objective(objective, image, seed)
+    except Exception as error:
+        return Report(SUM, problems=(f"The objective raises {type(error).__name__}: {error}.",))
+    right = np.tensordot(in_loss, gradients, 1)
+    return _compared(SUM, given, right, agreement, _unlike_weights(summands, in_loss, gradients, given))
+
+
+def _summands(objective) -> Iterator[Summand]:
+    """The terms of equation 7."""
+    for term in objective._terms:
+        yield Summand(term.name, term.weight, partial(_term_value, term), partial(_term_gradient, term))
+    if objective.tv_weight:
+        variation = objective.network.engine.total_variation
+        yield Summand(
+            "tv",
+            objective.tv_weight,
+            lambda walk, image: variation.forward(image)[0],
+            lambda walk, image: variation.backward(1.0, variation.forward(image)[1]),
+        )
+
+
+def _term_value(term, walk, image):
+    return term.loss.forward(walk.outputs[term.layer], term.target)[0]
+
+
+def _term_gradient(term, walk, image):
+    _, cache = term.loss.forward(walk.outputs[term.layer], term.target)
+    return walk.backward({term.layer: term.loss.backward(1.0, cache)})
+
+
+def _close(a, b, agreement=AGREEMENT):
+    scale = max(np.abs(a).max(initial=0), np.abs(b).max(initial=0))
+    return np.shape(a) == np.shape(b) and bool(np.all(np.abs(a - b) <= agreement * scale))
+
+
+def _back(network, image, taps):
+    _, cache = network.forward(image, list(taps))
+    return network.backward({name: gradient.copy() for name, gradient in taps.items()}, cache)
+
+
+def _left_out(walk, taps, given):
+    """The kind of operation that a single tap's gradient does not go through, if one tap is given."""
+    for operation in dict.fromkeys(step.operation for step in walk.steps_back()):
+        try:
+            without = walk.backward(taps, {operation})
+        except Exception:  # shapes need not match without it
+            continue
+        if len(taps) == 1 and _close(given, without):
+            text = f"your gradient equals the right one without the backward of {operation} on the way back"
+            return f"{operation}-left-out", f"{text}, first seen from {next(iter(taps))} on."
+    return None
+
+
+def _lost_taps(walk, taps, given):
+    """Which of several taps' gradients do not arrive, or not once."""
+    parts = np.stack([walk.backward({name: gradient}).ravel() for name, gradient in taps.items()], axis=1)
+    shares = _least_squares(parts, np.ravel(given))
+    if shares is None or np.shape(given) != walk.backward(taps).shape:
+        return None
+    lost = [name for name, share in zip(taps, shares) if abs(share) < FITTED]
+    if lost:
+        text = f"your gradient equals the right one without what comes in at {', '.join(lost)}"
+        return "gradient-overwritten", f"{text}: where several gradients meet, add them, do not overwrite."
+    text = ", ".join(f"{name} {share:.4g}" for name, share in zip(taps, shares) if abs(share - 1) > FITTED)
+    return "shares", f"your gradient counts what comes in at the taps not once but so often: {text}."
+
+
+def _weights_in_loss(objective, walk, summands, image, seed):
+    """The weight a of each term in the loss, by its values over some pictures; None if the loss is no such sum."""
+    random = np.random.default_rng(seed)
+    rows, losses = [], []
+    for _ in range(2 * len(summands) + 3):
+        picture = image * random.uniform(0.5, 1) + random.uniform(0, 100) * random.standard_normal(image.shape)
+        other = Walk(objective.network, picture, walk.taps)
+        rows.append([each.value(other, picture) for each in summands])
+        losses.append(objective(picture[0].copy())[0])
+    return _least_squares(np.array(rows), np.array(losses))
+
+
+def _least_squares(columns, wanted):
+    """The factors of the columns that make what is wanted, or None if none do."""
+    scale = np.linalg.norm(columns, axis=0)
+    if not scale.all() or len(wanted) != len(columns):
+        return None
+    factors = np.linalg.lstsq(columns / scale, wanted, rcond=None)[0] / scale
+    return factors if _close(columns @ factors, wanted, FITTED) else None
+
+
+def _unlike_weights(summands, in_loss, gradients, given):
+    """Key and words for the terms whose weights in loss and gradient differ; None where all differ by one factor."""
+    parts = np.abs(gradients).reshape(len(summands), -1).max(axis=1) * [each.weight for each in summands]
+    told = np.flatnonzero(parts > NEGLIGIBLE * parts.max())
+    in_gradient = _least_squares(gradients[told].reshape(len(told), -1).T, given.ravel())
+    if in_gradient is None:
+        return None
+    with np.errstate(divide="ignore", invalid="ignore"):
+        ratios = in_gradient / in_loss[told]
+    if np.ptp(ratios) <= 10 * FITTED * np.abs(ratios).max():
+        return None
+    return _joined([_unlike(summands[each], in_loss[each], b) for each, b in zip(told, in_gradient)])
+
+
+def _unlike(summand, a, b):
+    """(key, words, name) of a term that weighs a in the loss and b in the gradient; None if they are the same."""
+    weight = summand.weight
+
+    def same(found, assumed):
+        return abs(found - assumed) <= 10 * FITTED * max(abs(found), abs(assumed), weight)
+
+    known = (
+        ("term-missing-in-gradient", "is in the loss, but its gradient is left out", a, 0),
+        ("term-missing-in-loss", "is in the gradient, but not in the loss", 0, b),
+        ("weight-missing-in-gradient", "lacks its weight in the gradient", weight, 1),
+        ("weight-missing-in-loss", "lacks its weight in the loss", 1, weight),
+        ("weight-twice-in-gradient", "has its weight twice in the gradient", weight, weight**2),
+        ("sign-in-gradient", "has the wrong sign in the gradient", a, -a),
+        ("twice-in-gradient", "is counted twice in the gradient", a, 2 * a),
+    )
+    if same(a, b):
+        return None
+    for key, words, in_loss, in_gradient in known:
+        if same(a, in_loss) and same(b, in_gradient):
+            return key, words, summand.name
+    return "weights-differ", f"weighs {b:.6g} in the gradient and {a:.6g} in the loss", summand.name
+
+
+def _joined(findings):
+    """One key and one sentence of what was found of each term; None if nothing was."""
+    names: dict[tuple[str, str], list[str]] = {}
+    for key, words, name in filter(None, findings):
+        names.setdefault((key, words), []).append(name)
+    if not names:
+        return None
+    keys = " and ".join(dict.fromkeys(key for key, _ in names))
+    return keys, f"{'; '.join(f'{_listed(several)} {words}' for (_, words), several in names.items())}."
+
+
+def _listed(names):
+    return names[0] if len(names) == 1 else f"each of {', '.join(names)}"
+
+
+def _compared(name, given, right, agreement=AGREEMENT, found=None) -> Report:
+    """The report on an image's gradient beside the right one."""
+    given, right = np.asarray(given, float), np.asarray(right, float)
+    if given.shape != right.shape:
+        return Report(name, problems=(f"The gradient has the shape {given.shape}, the image {right.shape}.",))
+    error = np.abs(given - right)
+    index = tuple(int(place) for place in np.unravel_index(np.nanargmax(error), error.shape))
+    scale = np.abs(right).max() or 1.0
+    passed = bool(error.max() <= agreement * scale)
+    if not passed and found is None:
+        diagnosis = diagnose([right], 0.0, None, given, right)
+        found = (diagnosis.key, diagnosis.sentence) if diagnosis else None
+    reasons = (
+        ()
+        if passed
+        else (f"The gradient is wrong; at {index} it is {given[index]:.10g} and should be {right[index]:.10g}.",)
+    )
+    return Report(
+        name,
+        (
+            InputReport(
+                "image",
+                given.shape,
+                "float64",
+                "pass" if passed else "fail",
+                reasons,
+                checked=given.size,
+                judged=given.size,
+                total=given.size,
+                relative_error=float(error.max() / scale),
+                worst=Worst(index, float(given[index]), float(right[index])),
+                caught_by=() if passed else ("chain",),
+                diagnosis=found[1] if found and not passed else None,
+                diagnosis_key=found[0] if found and not passed else None,
+                got=given,
+                expected=right,
+            ),
+        ),
+    )
+
+
+def _whole_network(network, image, upstream, seed) -> Report:
+    """Check the network as a whole, where its forward is not what its table says."""
+
+    def loss(image):
+        features, cache = network.forward(image, list(upstream))
+        return float(sum(np.sum(upstream[name] * features[name]) for name in upstream)), cache
+
+    report = check_gradient(
+        lambda image: loss(image)[0],
+        image,
+        lambda image: network.backward({name: gradient.copy() for name, gradient in upstream.items()}, loss(image)[1]),
+        kinks=lambda image: network_pattern(network, loss(image)[1]),
+        samples=16,
+        seed=seed,
+        name=WALK,
+    )
+    note = "Network.forward does not compute what its table says; it was checked as a whole."
+    return replace(report, notes=(*report.notes, note))
+
+
+def _whole_objective(objective, image, seed) -> Report:
+    """Check the objective as a whole, where its loss is no sum of its terms."""
+    report = check_gradient(lambda x: objective(x), image[0], samples=16, seed=seed, name=SUM)
+    note = "The loss is no weighted sum of its terms; it was checked as a whole."
+    return replace(report, notes=(*report.notes, note))

@@ -1,0 +1,336 @@
+r"""The verdict on one gradient: all methods together.
+
+Each element of a sample, and all elements at once along a few random directions, get a numerical derivative with an
+error of its own, see `scratchnst.verify.methods.steps`: nothing of the gradient under test enters.  The gradient is
+wrong where it differs from that by more than ::
+
+    tolerance = SAFETY (truncation + round-off) + rounding of the gradient itself                    (a)
+
+The last is found by moving x by some units in the last place: by how much the gradient changes then, it cannot be known
+any better.  An element whose tolerance is not small beside the largest one cannot be judged, and counts as such.
+
+The verdict is "fail" if any method finds the gradient wrong.  It is "pass" if at least half of the sampled elements
+could be judged, all of those are right, the elements not sampled are right along some direction, and the Taylor
+remainder shrinks with order 2.  Otherwise it is "inconclusive".
+
+What is compared is the derivative of the function as it is computed.  Where an ill-conditioned algorithm makes that
+another function than it should be, by more than the tolerance, the gradient of the one is not that of the other.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from scratchnst.arrays import array_module
+from scratchnst.verify.methods.differences import as_float64, on_host
+from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, Elements, Function, Measurement
+from scratchnst.verify.methods.steps import SAFETY, TELLING, Line, v_curve
+from scratchnst.verify.methods.taylor import order_of_convergence, remainders
+from scratchnst.verify.report import InputReport, Worst
+
+Array = Any
+
+RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
+TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against
+SHIFTS = 50  # times the gradient's change over some units in the last place of x is what rounding may do to it
+SUSPECTS = 100  # elements in which PyTorch disagrees that are looked at for kinks
+ROUNDINGS = 100  # units in the last place that any sum may be off by
+
+
+@dataclass(frozen=True)
+class Gradient:
+    """A gradient to be judged.
+
+    Attributes
+    ----------
+    values : at x, float64
+    nearby : factor -> the gradient where all inputs are multiplied by it, or None if it is known at x alone
+    precision : relative precision of the values, if they are coarser than x
+    """
+
+    values: Array
+    nearby: Callable | None = None
+    precision: float = 0.0
+
+
+def judge(
+    function: Function,
+    gradient: Gradient,
+    samples: int | None = None,
+    seed: int = 0,
+    on_element: Callable[[int, int], None] | None = None,
+) -> InputReport:
+    """Return the verdict on the gradient of a function; see the top of this file.
+
+    Parameters
+    ----------
+    function, gradient : what they are
+    samples : how many elements are compared one by one, drawn at random; None compares all
+    seed : of sample and directions
+    on_element : called with (done, total) after each element of the sample
+    """
+    random = np.random.default_rng(seed)
+    sample = [int(index) for index in random.permutation(function.x.size)[:samples]]
+    measurement = Measurement(function, sample, random)
+    elements = Elements.of(function.x.size)
+    start = time.perf_counter()
+    elements.measure(measurement, sample, on_element)
+    seconds = (time.perf_counter() - start) / len(sample)
+    return _Verdict(function, gradient, measurement, elements, sample, seconds).report()
+
+
+class _Verdict:
+    """Compares a gradient with all that was measured."""
+
+    def __init__(self, function, gradient, measurement, elements, sample, seconds):
+        self.function, self.gradient = function, gradient
+        self.measurement, self.elements = measurement, elements
+        self.sample, self.seconds = np.array(sample), seconds
+        self.got = on_host(gradient.values).reshape(-1)
+        known = np.abs(elements.slopes[~np.isnan(elements.slopes)])
+        self.largest = float(known.max()) if known.size else 0.0
+        self.scale = max(measurement.scale, self.largest)
+        self.shift = self._shift()
+        self.reasons: list[str] = []
+        self.caught_by: list[str] = []
+
+    def report(self) -> InputReport:
+        """Every method in turn, then the verdict."""
+        function, elements = self.function, self.elements
+        kinks, judged = elements.kinks(), self.sample[self.is_judged(self.sample)]
+        precision = float(self.tolerance(judged).max()) / self.unit if judged.size else None
+        self._elements()
+        order, directions = self._directions()
+        complex_error, autograd_error = self._complex_step(), self._autograd()
+        self._adjoint()
+        self._order(order)
+        if self.caught_by:
+            verdict = "fail"
+            self._find_the_error()
+        else:
+            self._doubts(judged.size, directions, order)
+            verdict = "inconclusive" if self.reasons else "pass"
+        worst = self._worst()
+        return InputReport(
+            name=function.name,
+            shape=tuple(function.x.shape),
+            dtype=str(function.x.dtype),
+            verdict=verdict,
+            reasons=tuple(self.reasons),
+            checked=self.sample.size,
+            judged=judged.size,
+            total=self.got.size,
+            relative_error=abs(worst.got - worst.expected) / self.unit if worst else None,
+            precision=precision,
+            worst=worst,
+            directions=directions,
+            curve=self._curve(),
+            order=order,
+            adjoint=function.adjoint.error if function.adjoint else None,
+            complex_step=complex_error,
+            autograd=autograd_error,
+            kinks=kinks,
+            coarse=self.measurement.noise.is_coarse,
+            caught_by=tuple(self.caught_by),
+            got=self.got.reshape(function.x.shape),
+            expected=elements.slopes.reshape(function.x.shape),
+        )
+
+    @property
+    def unit(self):
+        """What relative errors are relative to: the largest element or, where all vanish, the scale."""
+        return self.largest or self.scale or 1.0
+
+    def _curve(self):
+        pilots = self.measurement.pilots
+        return v_curve(list(pilots.values()), self.got[list(pilots)].tolist(), self.measurement.rung, self.unit)
+
+    def tolerance(self, indices):
+        """Equation (a) of the elements at `indices`."""
+        return self.elements.tolerances[indices] + self.rounding()
+
+    def rounding(self):
+        """How exactly the gradient can be known."""
+        return self._unit_rounding() * self.scale + self.shift
+
+    def is_judged(self, indices):
+        """Whether the tolerance is small enough to tell right from wrong."""
+        limit = self.measurement.limit * self.scale
+        return np.isfinite(self.elements.slopes[indices]) & (self.tolerance(indices) <= limit)
+
+    def is_wrong(self, indices):
+        """Whether the gradient differs by more than the tolerance, and that is not too large to tell."""
+        slopes, tolerance = self.elements.slopes[indices], self.tolerance(indices)
+        return (tolerance <= TELLING * self.scale) & (np.abs(self.got[indices] - slopes) > tolerance)
+
+    def _unit_rounding(self):
+        noise = self.measurement.noise
+        own = float(np.finfo(self.function.x.dtype).eps)
+        return ROUNDINGS * max(own, noise.relative / 4 if noise.is_coarse else 0.0, self.gradient.precision)
+
+    def _shift(self):
+        """By how much most elements of the gradient may change when x moves by some units in the last place."""
+        if self.gradient.nearby is None:
+            return 0.0
+        units = self._unit_rounding() / ROUNDINGS * 4
+        shift = np.zeros_like(self.got)
+        for factor in (1 + units, 1 - units):
+            try:
+                near = on_host(as_float64(self.gradient.nearby(factor))).reshape(-1)
+            except Exception:  # a gradient that fails nearby tells nothing, and is judged at x all the same
+                continue
+            if near.shape == shift.shape and np.isfinite(near).all():
+                shift = np.maximum(shift, np.abs(near - self.got))
+        return SHIFTS * float(np.quantile(shift, 0.75))
+
+    def _elements(self):
+        wrong = self.sample[self.is_wrong(self.sample)]
+        if wrong.size:
+            self.caught_by.append("elements")
+
+    def _directions(self):
+        """Judge along the random directions; return the order of convergence and how many directions served."""
+        orders, served = [], 0
+        for name, line in self.measurement.lines.items():
+            best = line.best()
+            if best is None:
+                continue
+            promised, rounding = self._promise(line)
+            tolerance = SAFETY * best.error + rounding
+            size = max(line.variation(best.rung), self.scale * math.sqrt(self.got.size))
+            if abs(promised - best.slope) > tolerance and tolerance <= TELLING * size:
+                slopes = f"a slope of {promised:.10g}, the function has {best.slope:.10g}"
+                self._catch("directions", f"Along {name} the gradient promises {slopes}.")
+            elif tolerance > self.measurement.limit * size:
+                continue
+            served += 1
+            order = order_of_convergence(*remainders(line, promised, rounding, best.rung + 1))
+            if order is not None:
+                orders.append(order)
+        return (float(np.median(orders)) if orders else None), served
+
+    def _promise(self, line):
+        """The slope along a line that the gradient promises, and how exactly that can be known."""
+        v = on_host(line.direction).reshape(-1).astype("float64")
+        rounding = self._unit_rounding() * float(np.linalg.norm(self.got * v))
+        return float(np.sum(self.got * v)), rounding + self.shift * math.sqrt(v.size)
+
+    def _order(self, order):
+        if order is not None and order < WRONG_ORDER and self.caught_by:
+            self._catch("order", f"The Taylor remainder shrinks with order {order:.2f} of the step, not 2.")
+
+    def _complex_step(self):
+        """Compare with the complex step, if it agrees with the central difference and so can be trusted."""
+        line = next(iter(self.measurement.lines.values()))
+        best = line.best()
+        slope = self.function.complex_slope(line.direction) if self.function.complex_slope and best else None
+        if slope is None or not abs(slope - best.slope) <= SAFETY * best.error <= TRUSTWORTHY * abs(slope):
+            return None
+        promised, rounding = self._promise(line)
+        if abs(promised - slope) > rounding:
+            self._catch("complex step", f"The complex step finds the slope {slope:.10g}, the gradient {promised:.10g}.")
+        return abs(promised - slope) / max(abs(slope), abs(promised)) if slope or promised else 0.0
+
+    def _adjoint(self):
+        identity = self.function.adjoint
+        if identity is not None and not identity.holds:
+            sides = f"<A v, u> = {identity.ahead:.10g}, <v, A^T u> = {identity.back:.10g}"
+            self._catch("adjoint", f"The function is linear, and backward is not its transpose: {sides}.")
+
+    def _autograd(self):
+        """Compare with PyTorch, but for elements that sit on a kink, where conventions differ."""
+        if self.function.autograd is None:
+            return None
+        difference = np.abs(self.got - np.asarray(self.function.autograd, "float64").reshape(-1))
+        scale = float(np.abs(self.function.autograd).max()) or self.scale or 1.0
+        suspects = np.flatnonzero(difference > self.rounding() + 1e-10 * scale)
+        unknown = np.setdiff1d(suspects, self.elements.indices)
+        self.elements.measure(self.measurement, unknown[np.argsort(-difference[unknown])[:SUSPECTS]].tolist())
+        on_kink = np.isnan(self.elements.slopes[suspects])
+        if not on_kink.all():
+            size = float(difference[suspects[~on_kink]].max()) / scale
+            self._catch("autograd", f"PyTorch's gradient differs by {size:.1e} of its largest element.")
+        difference[suspects[on_kink]] = 0
+        return float(difference.max()) / scale
+
+    def _catch(self, method, sentence):
+        if method not in self.caught_by:
+            self.caught_by.append(method)
+            self.reasons.append(sentence)
+
+    def _find_the_error(self):
+        """Name the worst element: by differentiating with respect to all of them or, if that takes long, by halving."""
+        rest = np.setdiff1d(np.arange(self.got.size), self.elements.indices)
+        if rest.size * self.seconds <= REFERENCE_SECONDS:
+            self.elements.measure(self.measurement, rest.tolist())
+        elif "elements" not in self.caught_by and "directions" in self.caught_by:
+            self.elements.measure(self.measurement, [self._halve()])
+        measured = np.array(self.elements.indices)
+        wrong = int(self.is_wrong(measured).sum())
+        if wrong:
+            worst = self._worst()
+            self.reasons.insert(
+                0,
+                f"The gradient is wrong in {wrong} of {int(self.is_judged(measured).sum())} elements judged; "
+                f"at {worst.index} it is {worst.got:.10g} and should be {worst.expected:.10g}.",
+            )
+
+    def _halve(self):
+        """The element whose error shows along a direction: the half that shows more of it is halved again."""
+        line = max(self.measurement.lines.values(), key=lambda line: line.best() is not None)
+        direction, rung = on_host(line.direction).reshape(-1), line.best().rung
+        suspects = np.arange(direction.size)
+        while suspects.size > 1:
+            halves = np.array_split(suspects, 2)
+            suspects = max(halves, key=lambda half: self._error_along(direction, half, rung))
+        return int(suspects[0])
+
+    def _error_along(self, direction, elements, rung):
+        masked = np.zeros_like(direction)
+        masked[elements] = direction[elements]
+        xp, shape = array_module(self.function.x), self.function.x.shape
+        line = Line(self.measurement.probe, xp.asarray(masked.reshape(shape)), self.measurement.noise)
+        slope = line.at(rung).slope
+        return abs(float(np.sum(self.got * masked)) - slope)
+
+    def _worst(self):
+        """The element that deviates most, of those that are wrong or, if none is, of those that were judged."""
+        measured = np.array(self.elements.indices)
+        candidates = measured[self.is_wrong(measured)]
+        if not candidates.size:
+            candidates = measured[self.is_judged(measured)]
+        if not candidates.size:
+            return None
+        slopes = self.elements.slopes
+        flat = int(candidates[np.argmax(np.abs(self.got[candidates] - slopes[candidates]))])
+        index = tuple(map(int, np.unravel_index(flat, self.function.x.shape)))
+        return Worst(index, float(self.got[flat]), float(slopes[flat]))
+
+    def _doubts(self, judged, directions, order):
+        """Say what keeps a gradient that nothing speaks against from passing."""
+        sampled, total = len(self.sample), self.got.size
+        if judged < sampled / 2 or judged < min(3, sampled):
+            self.reasons.append(
+                f"Only {judged} of {sampled} elements could be judged: {self.elements.stuck} sit on a kink, "
+                f"{sampled - judged - self.elements.stuck} drown in round-off or have no stable slope."
+            )
+        unknown = total - judged - self.elements.stuck
+        if not directions and unknown:
+            self.reasons.append(
+                f"No random direction is free of kinks and noise, so nothing is known of {unknown} elements that were "
+                "not judged one by one" + (": compare all of them with samples=None." if sampled < total else ".")
+            )
+        if order is not None and order < RIGHT_ORDER:
+            self.reasons.append(
+                f"The Taylor remainder shrinks with order {order:.2f} of the step, where a smooth function with the "
+                "right gradient has 2."
+            )
+        failure = self.measurement.probe.failure
+        if self.reasons and failure is not None:
+            self.reasons.append(f"Near x the function raises {type(failure).__name__}: {failure}")

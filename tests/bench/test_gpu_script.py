@@ -1,0 +1,63 @@
+"""``tests/gpu.sh``, with stand-ins for the programs that it calls."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+SCRIPT = Path(__file__).parents[1] / "gpu.sh"
+
+pytestmark = pytest.mark.skipif(shutil.which("sh") is None, reason="there is no shell sh")
+
+
+@pytest.fixture
+def call(tmp_path):
+    """Run the script with stand-ins that note how they are called; those whose name `fails` says fail."""
+    log = tmp_path / "log"
+    for name in ("python", "compute-sanitizer"):
+        program = tmp_path / name
+        program.write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\ncase "$*" in $FAILS) exit 1; esac\n')
+        program.chmod(0o755)
+
+    def run(*parts, fails=""):
+        settings = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "python", "FAILS": fails}
+        done = subprocess.run(["sh", SCRIPT, *parts], capture_output=True, text=True, env={**os.environ, **settings})
+        return done.returncode, done.stdout, log.read_text().splitlines()
+
+    return run
+
+
+def test_everything_in_one_call(call):
+    status, _, calls = call()
+    assert status == 0
+    assert calls[:2] == ["python -m scratchnst doctor", "python -m pytest -q -W default -m gpu"]
+    sanitized = [line.split() for line in calls if line.startswith("compute-sanitizer")]
+    assert [words[2] for words in sanitized] == ["memcheck", "racecheck", "initcheck", "synccheck"]
+    assert [words[2] for words in sanitized if "--kernel-name-exclude" not in words] == ["initcheck"]
+    assert calls[3] == "python -m scratchnst bench --device cuda --peer torch --minutes 9 --json gpu.json"
+
+
+def test_what_fails_is_named_and_the_rest_is_done(call):
+    status, said, calls = call(fails="*racecheck*")
+    assert status == 1
+    assert said.splitlines()[-1] == "failed: racecheck"
+    assert "synccheck" in calls[-1]
+
+
+def test_part_by_part_and_without_pytorch(call):
+    status, _, calls = call("bench", fails="*torch")
+    assert status == 0
+    assert calls[-1] == "python -m scratchnst bench --device cuda --minutes 9 --json gpu.json"
+    assert not [line for line in calls if "pytest" in line]
+    assert call("speed")[0] == 2
+
+
+def test_the_files_it_names_are_there():
+    named = re.findall(r"\btests/\w+\.py", SCRIPT.read_text())
+    assert len(named) == 2
+    assert all((SCRIPT.parents[1] / name).exists() for name in named)

@@ -1,0 +1,161 @@
+"""Contenders taking turns: what is counted, and what happens when one is lost.  Neither clock nor process is real."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from theatre import Theatre, lost
+
+from scratchnst.bench import ladder, measure, report
+from scratchnst.bench.measure import Conditions
+from scratchnst.bench.names import OURS, PEERS, SGEMM
+
+CONTIGUOUS, CHANNELS_LAST = PEERS
+
+
+@pytest.fixture
+def theatre(monkeypatch):
+    theatre = Theatre()
+    monkeypatch.setattr(measure, "Process", theatre)
+    monkeypatch.setattr(measure, "REST", 0)
+    monkeypatch.setattr(ladder, "SIDE", 16)
+    return theatre
+
+
+def speed(repeats=3, **settings):
+    return {item.contender: item for item in measure.speed(64, repeats, Conditions(2, list(PEERS), **settings))}
+
+
+def test_they_take_turns_after_being_checked(theatre):
+    results = speed(repeats=2)
+    everybody = [OURS, *PEERS, SGEMM]
+    assert theatre.asked == [
+        *((name, "set_up") for name in everybody),
+        *((name, "check") for name in (OURS, *PEERS)),
+        *((name, "evaluate") for _ in range(3) for name in everybody),
+        *((name, "peak") for name in (OURS, *PEERS)),
+    ]
+    assert sorted(theatre.ended) == sorted(everybody)
+    assert list(results) == everybody
+
+
+def test_peers_are_as_their_users_have_them_unless_asked(theatre):
+    speed()
+    assert theatre.plain == {OURS: False, CONTIGUOUS: True, CHANNELS_LAST: True, SGEMM: False}
+    speed(prepare_peers=True)
+    assert not any(theatre.plain.values())
+
+
+def test_the_warm_up_does_not_count(theatre):
+    for result in speed(repeats=3).values():
+        assert (result.seconds, result.median, result.failure) == ([1, 2, 3], 2, None)
+
+
+def test_facts(theatre, monkeypatch):
+    monkeypatch.setattr(measure.limit, "operations", lambda *_: 10**9)
+    results = speed()
+    assert results[OURS].facts == {"loss": 4.0, "peak_bytes": 5_000_000, "operations": 10**9}
+    assert results[CONTIGUOUS].facts == {
+        **{"loss": 4.0, "loss_distance": 0.0, "gradient_distance": 0.0},
+        "peak_bytes": 5_000_000,
+    }
+    assert results[SGEMM].facts == {"operations_per_second": 2 * 2048**3 / 2}
+    assert results[OURS].as_dict()["seconds"] == [1, 2, 3]
+
+
+@pytest.mark.parametrize("when", ["set_up", "check", "evaluate", "peak"])
+@pytest.mark.parametrize("who", [OURS, CONTIGUOUS])
+def test_one_is_lost_and_the_others_go_on(theatre, who, when):
+    theatre.plays[who, when] = lost("killed")
+    results = speed()
+    assert (results[who].failure, results[who].median) == ("killed", None)
+    for name in {OURS, *PEERS, SGEMM} - {who}:
+        assert (results[name].failure, results[name].seconds) == (None, [1, 2, 3])
+    after = theatre.asked[theatre.asked.index((who, when)) + 1 :]
+    assert who not in [name for name, _ in after]
+    assert report.speed(list(results.values()))[-1] == f"{who} at 64x64: killed"
+
+
+def test_a_peer_with_another_gradient_is_not_timed(theatre):
+    def other(file):
+        np.save(file, np.full((2, 2, 3), 1.02))
+        return {"loss": 4.0}
+
+    theatre.plays[CONTIGUOUS, "check"] = other
+    results = speed()
+    assert results[CONTIGUOUS].failure == "computes another function: its gradient is 2e-02 from ours"
+    assert (CONTIGUOUS, "evaluate") not in theatre.asked
+    assert results[CHANNELS_LAST].failure is None
+
+
+@pytest.mark.parametrize("loss", [4.2, float("nan")])
+def test_a_peer_with_another_loss_is_not_timed(theatre, loss):
+    def other(file):
+        np.save(file, np.ones((2, 2, 3)))
+        return {"loss": loss}
+
+    theatre.plays[CONTIGUOUS, "check"] = other
+    assert speed()[CONTIGUOUS].failure.startswith("computes another function")
+
+
+def test_ctrl_c_ends_all(theatre):
+    def interrupt():
+        raise KeyboardInterrupt
+
+    theatre.plays[CHANNELS_LAST, "evaluate"] = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        speed()
+    assert sorted(theatre.ended) == sorted([OURS, *PEERS, SGEMM])
+
+
+def test_whole_runs_one_after_the_other(theatre):
+    theatre.plays[CONTIGUOUS, "run"] = lost("killed")
+    results = [one for name in (OURS, *PEERS) for one in measure.whole_run(name, 32, 9, Conditions(2))]
+    assert theatre.ended == [OURS, CONTIGUOUS, CONTIGUOUS, CHANNELS_LAST]  # the lost one at once
+    assert [item.failure for item in results] == [None, "killed", None]
+    assert results[0].facts["evaluations"] == 13
+    lines = report.whole_run(results)
+    assert lines[3].split() == [OURS, "2.0", "9", "13", "0.5"]
+    assert lines[-1] == "torch contiguous at 32x32: killed"
+
+
+def test_the_ladder_scales_what_is_computed_in_part(theatre):
+    results = measure.climb(2, Conditions(1))
+    loops, *others = results
+    assert loops.seconds == [1 * 256 / 8, 2 * 256 / 8]
+    assert loops.facts["computed_share"] == 8 / 256
+    assert [item.contender for item in results] == list(ladder.RUNGS)
+    assert all(item.seconds == [1, 2] for item in others)
+    lines, scaled = report.climb(results), ["time", "scaled", "up", "from", "a", "few", "pixels"]
+    assert lines[3].split() == ["loops", "48", "0.0", "1.0e-06", *scaled]
+    assert lines[4].split() == ["im2col", "1.5", "32.0", "0.0", "1.0e-06"]
+
+
+def test_a_lost_rung_is_left_out(theatre):
+    theatre.plays["im2col", "check"] = lost("out of memory")
+    lines = report.climb(measure.climb(1, Conditions(1)))
+    assert [line.split()[0] for line in lines[3:]] == ["loops", "shifted", "winograd", "im2col"]
+    assert lines[-1] == "im2col at 16x16: out of memory"
+
+
+def test_table_of_times_and_memory():
+    def result(name, size, seconds, facts=None, failure=None):
+        return measure.Result(name, size, [seconds], {"peak_bytes": 1e6 * seconds, **(facts or {})}, failure)
+
+    results = [
+        result(OURS, 32, 2.0, {"operations": 3e9}),
+        result(CONTIGUOUS, 32, 5.0),
+        result(CHANNELS_LAST, 32, 4.0),
+        result(SGEMM, 32, 1.0, {"operations_per_second": 2e9}),
+        result(OURS, 64, 8.0, {"operations": 12e9}),
+        result(CONTIGUOUS, 64, 20.0),
+        result(CHANNELS_LAST, 64, 10.0, failure="killed"),
+        result(SGEMM, 64, 1.0, failure="killed"),
+    ]
+    lines = [line.split() for line in report.speed(results)]
+    assert lines[3] == ["32", "2.000", "5.000", "4.000", "2.00", "75%"]
+    assert lines[4] == ["64", "8.000", "20.000", "lost", "2.50", "-"]
+    assert lines[8] == ["32", "2", "5", "4", "2.00"]
+    assert lines[9] == ["64", "8", "20", "lost", "2.50"]
+    alone = [line.split() for line in report.speed([results[0], results[3]])]
+    assert alone[3] == ["32", "2.000", "75%"]

@@ -1,0 +1,66 @@
+"""Processes that play contenders of the bench, for its tests: neither clock nor process is real."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from scratchnst.bench.process import Lost
+
+
+class Theatre:
+    """Processes that play: `asked` is every request in order, `plays` what a contender replies to a request."""
+
+    def __init__(self):
+        self.asked, self.ended, self.evaluations = [], [], {}
+        self.plain, self.libraries = {}, {}
+        self.plays = {}
+
+    def __call__(self, contender, size, threads, plain, device, libraries):
+        self.plain[contender], self.libraries[contender] = plain, libraries
+        return Player(self, contender, {"contender": contender, "size": size, "threads": threads, "device": device})
+
+
+class Player:
+    def __init__(self, theatre, name, settings):
+        self.theatre, self.name, self.settings = theatre, name, settings
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.end()
+
+    def end(self):
+        self.theatre.ended.append(self.name)
+
+    def ask(self, do, **arguments):
+        self.theatre.asked.append((self.name, do))
+        play = self.theatre.plays.get((self.name, do), getattr(self, f"_{do}", None))
+        return play(**arguments)
+
+    def _set_up(self, contender, size, threads, device):
+        return {}
+
+    def _check(self, file=None):
+        if file is None:
+            return {"error": 1e-6, "extra_bytes": 1000}
+        np.save(file, np.ones((2, 2, 3)))
+        return {"loss": 4.0}
+
+    def _evaluate(self, calls=1):
+        """100 s for the warm-up, then 1, 2, 3 s ..."""
+        count = self.theatre.evaluations[self.name] = self.theatre.evaluations.get(self.name, -1) + 1
+        return {"seconds": count or 100.0}
+
+    def _peak(self):
+        return {"bytes": 5_000_000}
+
+    def _run(self, iterations):
+        return {"run_seconds": 2.0, "iterations": iterations, "evaluations": iterations + 4, "loss": 0.5}
+
+
+def lost(why):
+    def play(**arguments):
+        raise Lost(why)
+
+    return play

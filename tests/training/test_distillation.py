@@ -1,0 +1,141 @@
+"""Distillation: pieces of pictures, principal axes, the gradient that trains, and that training teaches."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import random_vgg19
+from numerical import central_differences, relative_error
+
+from scratchnst.errors import UserError
+from scratchnst.models import student, vgg
+from scratchnst.training import crops, distillation
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """A student of a few channels, and lessons of a few pixels."""
+    monkeypatch.setattr(student, "CHANNELS", (4, 5, 6))
+    monkeypatch.setattr(student, "AXES", dict.fromkeys(student.AXES, 3))
+    for name, value in {"SIDE": 16, "BATCH": 2, "POOL": 6, "PAINT_FROM": 4, "PAINT_EVERY": 4}.items():
+        monkeypatch.setattr(distillation, name, value)
+    monkeypatch.setattr(distillation, "PAINTED_AT", (1, 2))
+
+
+@pytest.fixture
+def pictures(random):
+    return [np.float32(random.uniform(0, 255, shape)) for shape in ((20, 30, 3), (17, 16, 3), (40, 25, 3))]
+
+
+def course(pictures, random):
+    network = random_vgg19(8, width=6)
+    pupil = student.build(random, distillation.defaults(network))
+    return distillation.Course(distillation.Teacher(network, pictures), pictures, pupil, random)
+
+
+@pytest.mark.parametrize("side", [8, 16, 64])
+def test_pieces_have_one_size_and_are_finite(random, pictures, side):
+    pieces = [crops.draw(random, pictures, side) for _ in range(50)]
+    assert all(piece.shape == (side, side, 3) and piece.dtype == np.float32 for piece in pieces)
+    assert np.isfinite(pieces).all()
+    assert len({piece.tobytes() for piece in pieces}) == 50
+
+
+def test_a_grey_picture_stays_smooth_unless_noise_is_added():
+    """Cutting, turning and shifting colours leave a plain picture plain."""
+    random = np.random.default_rng(0)
+    plain = [np.full((50, 60, 3), 100, np.float32)]
+    spreads = [crops.draw(random, plain, 16).std(axis=(0, 1)).max() for _ in range(100)]
+    assert 30 < sum(spread < 1e-3 for spread in spreads) < 80  # 0.92 * 0.65 of 100 in the mean
+
+
+def test_principal_axes_of_points_on_a_plane():
+    """All points lie on the plane of (3, 4, 0)/5 and (0, 0, 1), and spread more along the first."""
+    random = np.random.default_rng(0)
+    first, second = np.array([0.6, 0.8, 0]), np.array([0.0, 0, 1])
+    points = 10 * random.standard_normal((40, 1)) * first + random.standard_normal((40, 1)) * second
+    U = distillation.principal_axes(points.T @ points, 2)
+    assert U.dtype == np.float32
+    np.testing.assert_allclose(U.T @ U, np.eye(2), atol=1e-6)
+    assert abs(U[:, 0] @ first) > 0.99
+    outside = np.array([0.8, -0.6, 0])
+    np.testing.assert_allclose(outside @ U, 0, atol=1e-6)
+
+
+def test_the_students_layers_and_defaults():
+    network = random_vgg19(8)
+    pupil = student.build(np.random.default_rng(0), distillation.defaults(network))
+    features, _ = pupil.forward(np.zeros((1, 24, 20, 3), np.float32), [student.likeness(name) for name in student.AXES])
+    sizes = {name: feature.shape[1:] for name, feature in features.items()}
+    assert sizes == {
+        "like_conv1_1": (24, 20, 16),
+        "like_conv2_1": (12, 10, 48),
+        "like_conv3_1": (6, 5, 80),
+        "like_conv3_3": (6, 5, 64),
+        "like_conv3_4": (6, 5, 64),
+    }
+    assert pupil.defaults.content_layers == {"like_conv3_3": 1.0}
+    assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(1.5 * 0.25 * (48 / 128) ** 2)
+    assert vgg.defaults(vgg.truncated_table(8)).style_layers["conv2_1"] == 0.25
+
+
+def test_gradient_of_all_parameters_equals_central_differences(small, pictures, random):
+    lessons = course(pictures, random)
+    network = lessons.network_with(lessons.flat() + 0.1 * random.standard_normal(lessons.flat().size))
+    network = network.astype("float64")
+    batch = [replace(lesson, piece=np.float64(lesson.piece)) for lesson in lessons.lessons[:2]]
+    _, gradient = distillation.loss_and_gradient(network, batch, lessons.energy)
+    for name in ("conv1_1", "conv3_3", "like_conv2_1"):
+        for position, array in enumerate(network.parameters[name]):
+
+            def loss(value, name=name, position=position):
+                pair = [*network.parameters[name]]
+                pair[position] = value
+                changed = replace(network, parameters={**network.parameters, name: tuple(pair)})
+                return distillation.loss_and_gradient(changed, batch, lessons.energy)[0]
+
+            assert relative_error(gradient[name][position], central_differences(loss, array, 1e-6)) < 1e-6
+
+
+def test_training_lowers_the_loss_and_is_the_same_for_the_same_seed(small, pictures):
+    network = random_vgg19(8, width=6)
+    losses, again = [], []
+    distillation.distil(network, pictures, 60, 5, on_step=lambda step, loss: losses.append(loss))
+    pupil = distillation.distil(network, pictures, 60, 5, on_step=lambda step, loss: again.append(loss))
+    assert losses == again
+    assert len(losses) == 60
+    assert np.mean(losses[-10:]) < 0.7 * np.mean(losses[:10])
+    assert pupil.normalized
+
+
+def test_a_teacher_without_the_layers_is_refused(pictures):
+    with pytest.raises(UserError, match="conv3_1"):
+        distillation.distil(random_vgg19(4), pictures)
+
+
+def test_rate_rises_and_falls():
+    shares = [distillation.share_of_rate(step, 1000) for step in range(1, 1001)]
+    assert np.argmax(shares) == distillation.WARM_UP - 1
+    assert shares[0] == pytest.approx(1 / distillation.WARM_UP, rel=1e-3)
+    assert 0 < shares[-1] < 1e-4
+
+
+def test_a_student_goes_on_where_it_was(small, pictures):
+    network = random_vgg19(8, width=6)
+    pupil = distillation.distil(network, pictures, 5)
+    more = distillation.distil(network, pictures, 3, 6, pupil)
+    for name, pair in pupil.parameters.items():
+        for before, after in zip(pair, more.parameters[name]):
+            assert 0 < np.abs(after - before).max() < 3 * distillation.GENTLE_RATE
+    with pytest.raises(UserError, match="no student"):
+        distillation.distil(network, pictures, start=network)
+
+
+def test_the_axes_of_a_teacher_are_always_the_same(small, pictures):
+    """A student that goes on would have to learn the others anew."""
+    network = random_vgg19(8, width=6)
+    first, again = distillation.Teacher(network, pictures), distillation.Teacher(network, pictures)
+    for name in student.AXES:
+        np.testing.assert_array_equal(first.axes[name], again.axes[name])

@@ -1,0 +1,123 @@
+"""Estimates of memory against what Python's allocator counts, and the choice of strips for a limit."""
+
+from __future__ import annotations
+
+import math
+import tracemalloc
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import random_vgg19
+
+from scratchnst import Objective, load_network
+from scratchnst.bench import problem
+from scratchnst.engine import cpu, cuda, textbook
+from scratchnst.engine.cpu import threads
+from scratchnst.errors import UserError
+from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, OPTIMIZERS
+from scratchnst.transfer import memory
+
+MB = 1 << 20
+
+
+def objective(network, height, width, **settings):
+    random = np.random.default_rng(2)
+    content, style = (random.uniform(0, 255, (height, width, 3)) for _ in range(2))
+    return Objective(network, content, [style], **settings)
+
+
+def measured(function):
+    """Bytes that a call of `function` has taken at most."""
+    threads.release()  # what they have kept would not be taken
+    tracemalloc.start()
+    try:
+        function()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+@pytest.mark.parametrize("largest", [math.inf, 2 * MB])
+@pytest.mark.parametrize(
+    ("engine", "pooling", "dtype"),
+    [(cpu, "avg", "float32"), (cpu, "max", "float32"), (textbook, "avg", "float32"), (cpu, "avg", "float64")],
+)
+def test_an_evaluation_takes_what_was_estimated(engine, pooling, dtype, largest):
+    one = objective(random_vgg19(7).on(engine), 128, 160, pooling=pooling, dtype=dtype, largest_strip=largest)
+    assert memory.evaluation(one, largest) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)
+
+
+def test_an_evaluation_of_a_network_that_branches():
+    one = objective(load_network("pyramid").on(cpu), 400, 300)
+    assert memory.evaluation(one) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)
+
+
+@pytest.mark.parametrize(("largest", "gigabytes"), [(math.inf, 23), (512 * MB, 12)])
+def test_4096_pixels_on_a_gpu(largest, gigabytes):
+    """What `scratchnst.engine.meta.Cuda` tells: without numbers, an image may as well be larger."""
+    side, task = 4096, problem.make(64)
+    one = problem.objective(task)
+    one.shape, one.network = (side, side, 3), replace(one.network, engine=cuda)
+    losses = {cpu.content_loss: cuda.content_loss, cpu.style_loss: cuda.style_loss}
+    one._terms = [replace(term, loss=losses[term.loss]) for term in one._terms]
+    weights = sum(w.nbytes + b.nbytes for w, b in task.network.parameters.values())
+    content = np.dtype("float32").itemsize * math.prod(one.network.shapes(side, side)["conv4_2"])
+    run = memory.vectors(math.prod(one.shape), "lbfgs") + memory.evaluation(one, largest)
+    assert (weights + content + run) / 1e9 == pytest.approx(gigabytes, abs=0.5)
+
+
+def test_an_estimate_computes_and_changes_nothing():
+    one = objective(random_vgg19(5, width=8), 40, 40)
+    before = dict(vars(one))
+    memory.estimate(one, "lbfgs")
+    assert dict(vars(one)) == before
+    assert one.terms == {}
+
+
+@pytest.mark.parametrize("name", OPTIMIZERS)
+@pytest.mark.parametrize("bounds", [None, (0.0, 255.0)])
+def test_an_optimiser_holds_what_is_said(name, bounds):
+    unknowns = 200_000
+    random = np.random.default_rng(0)
+    slopes, start, held = random.uniform(1, 100, unknowns), random.normal(127, 20, unknowns), []
+
+    def f(x):
+        held.append(tracemalloc.get_traced_memory()[0])
+        return float((slopes * (1 - np.cos(x))).sum() + (x @ x) / 2), slopes * np.sin(x) + x
+
+    measured(lambda: OPTIMIZERS[name](f, start, 15, bounds))
+    expected = (BYTES_PER_BOUNDED_UNKNOWN if bounds else BYTES_PER_UNKNOWN)[name]
+    assert max(held) / unknowns == pytest.approx(expected, rel=0.1)
+
+
+def test_the_fastest_way_within_a_limit():
+    one = objective(random_vgg19(5), 128, 128)
+    whole = memory.estimate(one, "adam").peak
+    roomy = memory.fit(one, "adam", whole + MB)
+    assert roomy.largest_strip == one.largest_strip == math.inf
+    tight = memory.fit(one, "adam", whole - 4 * MB)
+    assert tight.largest_strip < math.inf
+    assert one.largest_strip == tight.largest_strip
+    assert tight.peak <= whole - 4 * MB
+
+
+def test_a_limit_that_nothing_fits_into():
+    one = objective(random_vgg19(5, width=8), 48, 64)
+    with pytest.raises(UserError, match=r"64x48 pixels need at least \d+ MB .* lbfgs, and 1 MB are there"):
+        memory.fit(one, "lbfgs", 1_000_000)
+    assert one.largest_strip == math.inf
+
+
+def test_limit_is_more_than_there_is_in_use():
+    assert memory.resident() < memory.limit()
+
+
+def test_in_words():
+    assert [memory.in_words(size) for size in (0, 1000, 5_240_000, 640_000_000, 2_400_000_000)] == [
+        "0 KB",
+        "1 KB",
+        "5.2 MB",
+        "640 MB",
+        "2.4 GB",
+    ]
