@@ -147,8 +147,9 @@ assert by_colour < full_size(0.15, 0.4), "colour must not solve the task"
 # --------------------
 #
 # The network has VGG19's shape, in small: 3x3 convolutions with a ReLU, two to a block, and average pooling between
-# the blocks. In the package a network is a table of rows and a dictionary of weights (``scratchnst/models/network.py``).
-# Two things are to be decided: how many channels, for which we take 16, 24 and 48; and what weights to begin with.
+# the blocks. In the package a network is a table of rows and a dictionary of weights (see
+# ``scratchnst/models/network.py``). Two things are to be decided: how many channels, for which we take 16, 24 and 48;
+# and what weights to begin with.
 #
 # Zeros will not do. If all kernels of a row are equal, all of its channels are, and so are their gradients, so they
 # stay equal for ever. Random weights are all different. But how large? Let one number of a convolution's output be

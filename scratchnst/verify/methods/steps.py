@@ -1,6 +1,7 @@
 r"""Which step?  How the error of a central difference depends on h, without knowing the right derivative.
 
-Along a line phi(t) = f(x + t v) the central difference D(h) of `scratchnst.verify.methods.differences` has two errors ::
+Along a line phi(t) = f(x + t v) the central difference D(h), see `scratchnst.verify.methods.differences`,
+has two errors ::
 
     D(h) - phi'(0) = h^2/6 phi'''(0) + ...                     truncation, falls as h^2
                    + (rounding of phi(h) and phi(-h)) / 2h     round-off, rises as h^-1

@@ -1,8 +1,8 @@
 """Planted mistakes: small, realistic changes to the textbook, each of which a gradient check has to catch.
 
 They are patches of the source text and share nothing with `scratchnst.verify.diagnosis.mistakes`.  Some are nasty:
-they show in one element, in odd heights only, for several images only, in float32 only, or for large images only.  The last ones,
-`SOUND`, change forward and backward alike and are no mistakes: they must pass.
+they show in one element, in odd heights only, for several images only, in float32 only, or for large images only.  The
+last ones, `SOUND`, change forward and backward alike and are no mistakes: they must pass.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """A GPU for those who have none: CUDA kernels run on the CPU, behind CuPy's own names.
 
 Within `installed`, ``import cupy`` gives `scratchnst.engine.cuda.emulator.library`, and whoever computes with CuPy
-computes here: on arrays in ordinary memory, with kernels that g++ has compiled.  It is slow, and it watches: around each buffer lie
-guard zones, new arrays hold no usable numbers, threads may run in either order.
+computes here: on arrays in ordinary memory, with kernels that g++ has compiled.  It is slow, and it watches: around
+each buffer lie guard zones, new arrays hold no usable numbers, threads may run in either order.
 
 A kernel's way through it: `compiler` hands its source, with cuda_on_cpu.h in front, to g++; `launch` checks its
 arguments, copies them between guard zones (`buffers`), runs it, and looks for damage; cuda_on_cpu.h runs its threads.

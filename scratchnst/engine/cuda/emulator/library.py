@@ -6,6 +6,7 @@ from types import SimpleNamespace as _SimpleNamespace
 import numpy as _np
 
 from scratchnst.engine.cuda.emulator import arrays as _arrays
+from scratchnst.engine.cuda.emulator import cuda  # noqa: F401
 from scratchnst.engine.cuda.emulator import memory as _memory
 from scratchnst.engine.cuda.emulator.arrays import ndarray
 from scratchnst.engine.cuda.emulator.creation import (  # noqa: F401
