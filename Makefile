@@ -24,6 +24,7 @@ lint: .venv/installed-for-tests
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
+	$(BIN)/lint-imports
 
 notebooks: .venv/installed-for-notebooks
 	$(BIN)/scratchnst lesson --notebooks notebooks
