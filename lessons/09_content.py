@@ -319,7 +319,7 @@ def reconstruct(layer, seed=0):
     """Return a picture with the content's features at one layer, and what part of the start's loss is left."""
     objective = Objective(net, content, content_layers=[layer], content_weight=1, tv_weight=0)
     start = np.random.default_rng(seed).normal(127.5, 20, content.shape)
-    result = stylize(objective, start, iterations=iterations, optimizer="lbfgs")
+    result = stylize(objective, start, iterations=iterations, optimizer="scipy-lbfgs")
     return result.image, result.loss / objective(start)[0]
 
 

@@ -381,7 +381,7 @@ def texture(style_layers):
     weights = {name: net.defaults.style_layers[name] for name in style_layers}
     objective = Objective(net, styles=[style], style_layers=weights, style_weight=1e4, tv_weight=0)
     noise_loss, _ = objective(white_noise)
-    result = stylize(objective, white_noise, iterations=iterations, optimizer="lbfgs", bounded=True)
+    result = stylize(objective, white_noise, iterations=iterations, optimizer="scipy-lbfgs", bounded=True)
     return result.image, result.loss / noise_loss
 
 

@@ -187,7 +187,7 @@ def transfer(init="noise", seed=0, **settings):
             stages[progress.iteration] = progress.image.copy()
 
     watching = {"on_step": keep, "on_evaluation": evaluations.append}
-    result = stylize(objective, init, iterations=iterations, optimizer="lbfgs", seed=seed, **watching)
+    result = stylize(objective, init, iterations=iterations, optimizer="scipy-lbfgs", seed=seed, **watching)
     return objective, result, stages, evaluations
 
 

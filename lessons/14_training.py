@@ -690,7 +690,7 @@ painted = {"content": content, "style": style}
 for title in (*ours, usual.name):
     objective = objectives[title]
     start, _ = objective(np.random.default_rng(0).uniform(0, 255, content.shape))
-    painted[title] = stylize(objective, "noise", iterations=full_size(150, 3), optimizer="lbfgs").image
+    painted[title] = stylize(objective, "noise", iterations=full_size(150, 3), optimizer="scipy-lbfgs").image
     end, _ = objective(painted[title])
     judge(painted[title])
     content_seen = sum(value for name, value in judge.terms.items() if name.startswith("content/"))

@@ -55,7 +55,7 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         "--optimizer",
         choices=list(OPTIMIZERS),
         default=OPTIMIZER,
-        help=f"L-BFGS, our own or lbfgs by SciPy (more time and memory), or adam ({OPTIMIZER})",
+        help=f"our own L-BFGS, scipy-lbfgs (more time and memory) or adam ({OPTIMIZER})",
     )
     group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")

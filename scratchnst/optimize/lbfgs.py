@@ -33,7 +33,7 @@ gamma I.  Its best gamma makes gamma y least different from s, for the newest pa
 
 With m pairs that is 4 m n multiplications and 2 m vectors of memory in place of n^2.
 
-Beside SciPy's L-BFGS-B, `lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white noise in
+Beside SciPy's L-BFGS-B, `scipy_lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white noise in
 float32, VGG19 being cut off after conv3_4::
 
     evaluations                                      25      50     100     150     200
@@ -43,7 +43,7 @@ float32, VGG19 being cut off after conv3_4::
                        texture of Starry Night     1.01    0.95    1.01    1.00    0.99
     distilled, 384:    Tuebingen, Starry Night     1.06    0.97    1.00    1.00    1.00
 
-``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer lbfgs --log FILE``
+``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer scipy-lbfgs --log FILE``
 logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  In early ones chance
 plays a part: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean ratio was
 1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.

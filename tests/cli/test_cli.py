@@ -137,7 +137,7 @@ class TestTransfer:
         ("options", "setting", "value"),
         [
             (["--optimizer", "adam"], "optimizer", "adam"),
-            (["--optimizer", "lbfgs"], "optimizer", "lbfgs"),
+            (["--optimizer", "scipy-lbfgs"], "optimizer", "scipy-lbfgs"),
             (["--pooling", "max"], "pooling", "max"),
             (["--bounded"], "bounded", True),
             (["--no-normalize"], "normalized", False),

@@ -70,7 +70,7 @@ def test_4096_pixels_on_a_gpu(largest, gigabytes):
 def test_an_estimate_computes_and_changes_nothing():
     one = objective(random_vgg19(5, width=8), 40, 40)
     before = dict(vars(one))
-    memory.estimate(one, "lbfgs")
+    memory.estimate(one, "scipy-lbfgs")
     assert dict(vars(one)) == before
     assert one.terms == {}
 
@@ -105,7 +105,7 @@ def test_the_fastest_way_within_a_limit():
 def test_a_limit_that_nothing_fits_into():
     one = objective(random_vgg19(5, width=8), 48, 64)
     with pytest.raises(UserError, match=r"64x48 pixels need at least \d+ MB .* lbfgs, and 1 MB are there"):
-        memory.fit(one, "lbfgs", 1_000_000)
+        memory.fit(one, "scipy-lbfgs", 1_000_000)
     assert one.largest_strip == math.inf
 
 
