@@ -33,8 +33,8 @@ gamma I.  Its best gamma makes gamma y least different from s, for the newest pa
 
 With m pairs that is 4 m n multiplications and 2 m vectors of memory in place of n^2.
 
-Beside SciPy's L-BFGS-B, `scipy_lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white noise in
-float32, VGG19 being cut off after conv3_4::
+Beside SciPy's L-BFGS-B, `scipy_lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white
+noise in float32, VGG19 being cut off after conv3_4::
 
     evaluations                                      25      50     100     150     200
     VGG19, 256 pixels: Tuebingen, Starry Night     0.93    0.95    0.98    0.99    0.99
@@ -43,10 +43,10 @@ float32, VGG19 being cut off after conv3_4::
                        texture of Starry Night     1.01    0.95    1.01    1.00    0.99
     distilled, 384:    Tuebingen, Starry Night     1.06    0.97    1.00    1.00    1.00
 
-``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer scipy-lbfgs --log FILE``
-logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  In early ones chance
-plays a part: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean ratio was
-1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.
+``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer scipy-lbfgs --log
+FILE`` logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  In early ones
+chance plays a part: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean
+ratio was 1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.
 
 Milliseconds of CPU time that an evaluation takes beyond f, 512x512x3 unknowns, medians of 7 runs of 30 iterations on a
 quadratic, on two cores with other work::
