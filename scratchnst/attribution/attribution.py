@@ -212,7 +212,7 @@ def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterat
     """Equation (a), a term at a time, in the order of the objective's terms."""
     network, found = objective.network, {}
     terms = defaultdict(list)
-    for term in objective._terms:
+    for term in objective.summands:
         terms[term.layer].append(term)
     engine = network.engine
     with engine.session():
@@ -222,7 +222,7 @@ def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterat
                 grad = window.of(term.loss.backward(term.weight, cache))
                 found[term.name] = Part(term.name, layer, window, engine.asnumpy(tangent.astype("float64") * grad))
                 del cache, grad
-    yield from (found[term.name] for term in objective._terms)
+    yield from (found[term.name] for term in objective.summands)
     if objective.tv_weight:
         yield _total_variation(objective.tv_weight, image.astype("float64"), pixel)
 

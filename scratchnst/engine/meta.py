@@ -11,7 +11,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -108,15 +107,23 @@ class Cpu:
     def __init__(self):
         self.ledger = Ledger()
         self.kept: dict[Any, Sketch] | None = None  # what a session keeps of kernels, by the id of the kernel
-        self.preprocess = _operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
-        self.conv2d = _operation(self._conv2d, backward_input=self._conv2d_back)
-        self.conv2d_relu = _operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
-        self.average_pool = _operation(self._average_pool, backward=self._average_pool_back)
-        self.max_pool = _operation(self._max_pool, backward=self._max_pool_back)
-        self.gram = _operation(self._gram, backward=lambda grad_y, x: x.like())
-        self.content_loss = _operation(lambda F, P: (0.0, F.like()), backward=lambda grad_y, cache: cache.like())
-        self.style_loss = _operation(self._style_loss, backward=lambda grad_y, cache: cache[0].like())
-        self.total_variation = _operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        self.preprocess = _Operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
+        self.conv2d = _Operation(self._conv2d, backward_input=self._conv2d_back)
+        self.conv2d_relu = _Operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
+        self.average_pool = _Operation(self._average_pool, backward=self._average_pool_back)
+        self.max_pool = _Operation(self._max_pool, backward=self._max_pool_back)
+        self.gram = _Operation(self._gram, backward=lambda grad_y, x: x.like())
+        self.content_loss = _Operation(
+            lambda F, P: (0.0, F.like()), backward=lambda grad_y, cache: cache.like(), statistic=None
+        )
+        self.style_loss = _Operation(
+            self._style_loss,
+            backward=lambda grad_y, cache: cache[0].like(),
+            statistic=self.gram,
+            distance=lambda G, A, pixels: (0.0, G.like()),
+            distance_backward=lambda grad_y, difference: difference.like(),
+        )
+        self.total_variation = _Operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
 
     @contextmanager
     def session(self, keep_kernels: bool = False) -> Iterator[None]:
@@ -261,5 +268,9 @@ def of(name: str) -> Cpu:
     return {"cpu": Cpu, "textbook": Textbook, "cuda": Cuda}[name]()
 
 
-def _operation(forward: Callable, **others: Callable) -> Any:
-    return SimpleNamespace(forward=forward, **others)
+class _Operation:
+    """What stands for an operation's module: its functions and, of a loss, its statistic."""
+
+    def __init__(self, forward: Callable, **others: Any):
+        self.forward = forward
+        vars(self).update(others)

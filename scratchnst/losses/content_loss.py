@@ -31,6 +31,8 @@ from scratchnst.arrays import array_module
 
 Array = Any
 
+statistic = None  # F itself, position by position
+
 
 def forward(F: Array, P: Array) -> tuple[float, Array]:
     """Return the content loss, equation 1, of features `F` against `P`, both (N, H, W, C), and the cache.

@@ -20,7 +20,7 @@ hence its F^T)::
 As in equation 2, what the paper writes as F < 0 is F = 0 here, where the ReLU cut off.  `equation_6` states that;
 `backward` below is (a), and the network's own ReLU does the rest.
 
-Cached: F, by reference, and the (C, C) matrix G - A.
+Cached: F, by reference, the (C, C) matrix G - A, and N^2 M^2.
 
 Differs from the paper: nothing.  Others divide otherwise: a table is in the README.
 """
@@ -36,8 +36,10 @@ from scratchnst.losses import gram
 
 Array = Any
 
+statistic = gram  # a sum over positions
 
-def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
+
+def forward(F: Array, A: Array) -> tuple[float, tuple[Array, tuple]]:
     """Return the style loss E, equation 4, and the cache.
 
     Parameters
@@ -51,16 +53,32 @@ def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:
     cache : what `backward` needs
     """
     G, _ = gram.forward(F)
-    difference = G - A
-    E = float((difference.astype("float64") ** 2).sum()) / (4 * _norm(F))
-    return E, (F, difference)
+    E, distance_cache = distance(G, A, F.shape[1] * F.shape[2])
+    return E, (F, distance_cache)
 
 
-def backward(grad_y: float, cache: tuple[Array, Array]) -> Array:
+def backward(grad_y: float, cache: tuple[Array, tuple]) -> Array:
     """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE: equation (a)."""
-    F, difference = cache
-    grad_G = difference * difference.dtype.type(grad_y / (2 * _norm(F)))
-    return gram.backward(grad_G, F)
+    F, distance_cache = cache
+    return gram.backward(distance_backward(grad_y, distance_cache), F)
+
+
+def distance(G: Array, A: Array, pixels: int) -> tuple[float, tuple[Array, float]]:
+    """Return E, equation 4, of Gram matrices `G` (N, C, C) of so many pixels against `A`, and the cache."""
+    difference, norm = G - A, norm_of(G, pixels)
+    E = float((difference.astype("float64") ** 2).sum()) / (4 * norm)
+    return E, (difference, norm)
+
+
+def distance_backward(grad_y: float, cache: tuple[Array, float]) -> Array:
+    """Return dL/dG = grad_y (G - A) / (2 N^2 M^2), of G's shape and dtype."""
+    difference, norm = cache
+    return difference * difference.dtype.type(grad_y / (2 * norm))
+
+
+def norm_of(G: Array, pixels: int) -> float:
+    """Return N^2 M^2 of equation 4: N channels, M pixels."""
+    return float(G.shape[-1]) ** 2 * float(pixels) ** 2
 
 
 def equation_6(F: Array, A: Array) -> Array:
@@ -71,12 +89,6 @@ def equation_6(F: Array, A: Array) -> Array:
     M, N = F.shape
     G = F.T @ F
     return array_module(F).where(F > 0, F @ (G - A) / (N**2 * M**2), F.dtype.type(0))
-
-
-def _norm(F):
-    """N^2 M^2: N channels, M pixels."""
-    _, height, width, channels = F.shape
-    return float(channels) ** 2 * float(height * width) ** 2
 
 
 def forward_loops(F: Array, A: Array) -> float:

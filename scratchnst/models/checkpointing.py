@@ -18,6 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from types import ModuleType
 from typing import Any
 
 from scratchnst.errors import UserError
@@ -117,21 +118,28 @@ def visit(network: Network, sections: Sequence[Section], image: Array, see: Call
         image = _down(network, section, image, see, last=section is sections[-1])
 
 
-def targets(
-    network: Network, sections: Sequence[Section], image: Array, content: Collection[str], style: Collection[str]
-) -> tuple[dict[str, Array], dict[str, Array]]:
-    """Return what losses compare with: layer -> features (1, H_l, W_l, C_l), and layer -> Gram matrix (1, C, C)."""
+def statistics(
+    network: Network, sections: Sequence[Section], image: Array, wanted: Mapping[str, ModuleType | None]
+) -> dict[str, Array]:
+    """Return layer -> what a loss sees of its features, and so compares with.
+
+    Parameters
+    ----------
+    wanted : layer -> the loss's statistic, see `scratchnst.losses`: None is the features (1, H_l, W_l, C_l) themselves
+    """
     parts: dict[str, list[Array]] = defaultdict(list)
-    grams: dict[str, Array] = {}
+    sums: dict[str, Array] = {}
 
     def see(layer, _, features):
-        if layer in content:
-            parts[layer].append(features)
-        if layer in style:
-            grams[layer] = _plus(grams.get(layer), network.engine.gram.forward(features)[0])
+        if layer in wanted:
+            statistic = wanted[layer]
+            if statistic is None:
+                parts[layer].append(features)
+            else:
+                sums[layer] = _plus(sums.get(layer), statistic.forward(features)[0])
 
     visit(network, sections, image, see)
-    return {layer: _joined(network.engine, parts[layer]) for layer in parts}, grams
+    return sums | {layer: _joined(network.engine, parts[layer]) for layer in parts}
 
 
 def loss_and_gradient(
@@ -149,7 +157,7 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(network.engine, terms)
+    losses = _Losses(terms)
     sources = [image]
     for section in sections[:-1]:
         sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
@@ -164,47 +172,52 @@ def loss_and_gradient(
 
 
 class _Losses:
-    """The terms of equation 7, for features that come in strips."""
+    """The terms of equation 7, for features that come in strips: first all statistics are added up, then judged."""
 
-    def __init__(self, engine, terms):
-        self.engine = engine
+    def __init__(self, terms):
         self.terms: dict[str, list[Any]] = defaultdict(list)
         for term in terms:
             self.terms[term.layer].append(term)
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.grams: dict[str, Array] = {}
-        self.grad_grams: dict[str, Array] = {}
+        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
+        self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
 
     def add_up(self, layer, _, features):
-        """Add what a strip has of the layer's Gram matrix."""
-        if self._styles(layer):
-            self.grams[layer] = _plus(self.grams.get(layer), self.engine.gram.forward(features)[0])
+        """Add what a strip has of the layer's statistics."""
+        for statistic in self._statistics(layer):
+            sums = self.sums.setdefault(layer, {})
+            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
 
     def backward(self, layer, rows, features, pixels):
         """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
         total = None
-        if layer in self.grams:
-            self.grad_grams[layer] = self._judge(layer, self.grams.pop(layer), pixels)
-        if layer in self.grad_grams:
-            total = self.engine.gram.backward(self.grad_grams[layer], features)
+        if layer in self.sums:
+            sums = self.sums.pop(layer)
+            self.grad_sums[layer] = {
+                statistic: self._judge(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
+            }
+        for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
+            total = _plus(total, statistic.backward(grad_sum, features))
         for term in self.terms[layer]:
-            if term.loss is not self.engine.style_loss:
+            if term.loss.statistic is None:
                 value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
                 self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _judge(self, layer, G, pixels):
-        """Equation 4 and its slope, dE/dG = (G - A) / (2 N^2 M^2), for the G of a whole layer."""
-        norm, total = float(G.shape[-1]) ** 2 * float(pixels) ** 2, None
-        for term in self._styles(layer):
-            difference = G - term.target
-            self.values[term.name] = (difference.astype("float64") ** 2).sum() / (4 * norm)
-            total = _plus(total, difference * difference.dtype.type(term.weight / (2 * norm)))
+    def _judge(self, layer, statistic, S, pixels):
+        """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
+        total = None
+        for term in self.terms[layer]:
+            if term.loss.statistic is statistic:
+                self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
+                total = _plus(total, term.loss.distance_backward(term.weight, cache))
         return total
 
-    def _styles(self, layer):
-        return [term for term in self.terms.get(layer, ()) if term.loss is self.engine.style_loss]
+    def _statistics(self, layer):
+        """The statistics, other than the features themselves, that the layer's terms see: each once."""
+        found = (term.loss.statistic for term in self.terms.get(layer, ()))
+        return dict.fromkeys(statistic for statistic in found if statistic is not None)
 
 
 def _down(network, section, source, see, last):

@@ -5,12 +5,12 @@ It is the GPU's memory where the engine computes on one, else that of the proces
 
 from __future__ import annotations
 
-import copy
 import ctypes
 import math
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import psutil
 
@@ -50,15 +50,9 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     It is called with arrays that have no numbers, see `scratchnst.engine.meta`; images, weights and targets are there
     already.
     """
-    engine = meta.of(objective.network.engine.name)
-    dry = copy.copy(objective)
+    engine: Any = meta.of(objective.network.engine.name)
+    dry = objective.with_engine(engine)
     dry.largest_strip = largest_strip
-    dry.network = replace(objective.network, engine=engine)
-    losses = {objective.network.engine.content_loss: engine.content_loss}
-    losses[objective.network.engine.style_loss] = engine.style_loss
-    dry._terms = [
-        replace(term, loss=losses[term.loss], target=engine.asarray(term.target)) for term in objective._terms
-    ]
     x = engine.asarray(meta.Sketch(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
     dry.evaluate(x)

@@ -11,6 +11,7 @@ gradient is in the loss.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -24,6 +25,7 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.arrays import array_module, numbers
+from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
 from scratchnst.models.network import Network
@@ -42,6 +44,11 @@ class Term:
     weight: float
     loss: ModuleType
     target: Array
+
+    @property
+    def loss_name(self) -> str:
+        """What engines call the loss: "content_loss", "style_loss"."""
+        return self.loss.__name__.rpartition(".")[2]
 
 
 class Objective:
@@ -70,6 +77,7 @@ class Objective:
     Attributes
     ----------
     shape : (H, W, 3) of the images it takes
+    summands : the `Term`s of equation 7 on features; the total variation, which is on pixels, is none of them
     terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
         "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
 
@@ -119,8 +127,8 @@ class Objective:
         self.styles = [images.resize(style, *self.shape[:2]) for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
-        self._terms = [*self._content_terms(), *self._style_terms()]
-        if not self._terms:
+        self.summands = [*self._content_terms(), *self._style_terms()]
+        if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
         self.terms: dict[str, float] = {}
 
@@ -139,6 +147,23 @@ class Objective:
         loss, grad, self.terms = self.evaluate(x)
         return loss, grad
 
+    def with_engine(self, engine: Engine) -> Objective:
+        """Return this objective computing with `engine`, which must take the weights' arrays as they are."""
+        other = copy.copy(self)
+        other.network = replace(self.network, engine=engine)
+        other.summands = [
+            replace(term, loss=getattr(engine, term.loss_name), target=engine.asarray(term.target))
+            for term in self.summands
+        ]
+        return other
+
+    def astype(self, dtype: str) -> Objective:
+        """Return this objective computing in `dtype`, its weights and targets as they are."""
+        other = copy.copy(self)
+        other.dtype, other.network = dtype, self.network.astype(dtype)
+        other.summands = [replace(term, target=term.target.astype(dtype)) for term in self.summands]
+        return other
+
     def session(self) -> AbstractContextManager[None]:
         """Return what to enter around many calls, which are faster for it: they share what is made from the kernels."""
         return self.network.engine.session(keep_kernels=self.largest_strip == math.inf)
@@ -148,20 +173,20 @@ class Objective:
         if math.prod(x.shape) != math.prod(self.shape):
             raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {x.shape}.")
         engine = self.network.engine
-        layers = {term.layer for term in self._terms}
+        layers = {term.layer for term in self.summands}
         with self.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
             if self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
                 sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
-                values, grad = checkpointing.loss_and_gradient(self.network, sections, self._terms, image)
+                values, grad = checkpointing.loss_and_gradient(self.network, sections, self.summands, image)
             if self.tv_weight:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
             values = dict(zip(values, numbers(list(values.values()))))  # now that a GPU has got all of its work
         loss = 0.0
-        for term in self._terms:
+        for term in self.summands:
             loss += term.weight * values[term.name]
         if self.tv_weight:
             loss += self.tv_weight * values["tv"]
@@ -174,7 +199,7 @@ class Objective:
         features, cache = self.network.forward(image, layers, training=False)
         values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
-        for term in self._terms:
+        for term in self.summands:
             values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)
             steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
         del features, loss_cache  # they take most of the memory; the steps back hold what they need
@@ -206,7 +231,7 @@ class Objective:
         if self.content is None or not any(weights.values()):
             return []
         names, loss = _with_weight(weights), self.network.engine.content_loss
-        P, _ = self._targets(self.content, content=names)
+        P = self._targets(self.content, names, loss)
         return [Term(f"content/{name}", name, weights[name], loss, P[name]) for name in names]
 
     def _style_terms(self):
@@ -215,17 +240,17 @@ class Objective:
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
             prefix, names = "style" if len(self.styles) == 1 else f"style{number}", _with_weight(weights)
-            _, A = self._targets(style, style=names)
+            A = self._targets(style, names, loss)
             terms += [Term(f"{prefix}/{name}", name, weights[name], loss, A[name]) for name in names]
         return terms
 
-    def _targets(self, image, content=(), style=()):
-        """Features and Gram matrices of `image` at layers."""
+    def _targets(self, image, layers, loss):
+        """What `loss` sees of `image` at layers."""
         engine, (height, width, _) = self.network.engine, self.shape
-        sections = checkpointing.cut(self.network, [*content, *style], (height, width), checkpointing.LARGEST)
+        sections = checkpointing.cut(self.network, layers, (height, width), checkpointing.LARGEST)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)
-            return checkpointing.targets(self.network, sections, image, content, style)
+            return checkpointing.statistics(self.network, sections, image, dict.fromkeys(layers, loss.statistic))
 
 
 class _SumsWhenAsked(Mapping):

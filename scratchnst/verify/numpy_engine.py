@@ -18,7 +18,7 @@ from scratchnst.engine import Engine
 
 Array = Any
 
-FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters")
+FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters", "distance", "distance_backward")
 
 
 def hosted(engine: Engine) -> Any:
@@ -26,6 +26,10 @@ def hosted(engine: Engine) -> Any:
     if isinstance(engine.zeros((), "float32"), np.ndarray):
         return engine
     modules = {name: value for name, value in vars(engine).items() if isinstance(value, ModuleType)}
+    operations = {name: _Operation(engine, module) for name, module in modules.items() if hasattr(module, "backward")}
+    for name, operation in operations.items():
+        statistic = getattr(modules[name], "statistic", None)
+        operation.statistic = next((operations[key] for key in operations if modules[key] is statistic), None)
     return SimpleNamespace(
         name=engine.name,
         session=engine.session,
@@ -33,16 +37,20 @@ def hosted(engine: Engine) -> Any:
         asnumpy=np.asarray,
         zeros=np.zeros,
         add=iadd,
-        **{name: _operation(engine, module) for name, module in modules.items() if hasattr(module, "backward")},
+        **operations,
     )
 
 
-def _operation(engine: Engine, module: ModuleType) -> SimpleNamespace:
-    """The operation's functions, of NumPy's arrays."""
-    functions = {name: getattr(module, name) for name in FUNCTIONS if hasattr(module, name)}
-    return SimpleNamespace(
-        __name__=module.__name__, **{name: partial(_called, engine, one) for name, one in functions.items()}
-    )
+class _Operation:
+    """An operation's functions, of NumPy's arrays; `statistic` is that of a loss, see `scratchnst.losses`."""
+
+    statistic: _Operation | None = None
+
+    def __init__(self, engine: Engine, module: ModuleType):
+        self.__name__ = module.__name__
+        for name in FUNCTIONS:
+            if hasattr(module, name):
+                setattr(self, name, partial(_called, engine, getattr(module, name)))
 
 
 def _called(engine: Engine, function: Callable, *arguments: Any) -> Any:

@@ -63,10 +63,10 @@ def test_each_part_is_the_gradient_of_its_term_alone():
     found = trace(objective, picture(4), pixel)
     for part in found.parts:
         alone = objective_of()
-        alone._terms = [term for term in alone._terms if term.name == part.name]
+        alone.summands = [term for term in alone.summands if term.name == part.name]
         alone.tv_weight = alone.tv_weight if part.name == "tv" else 0.0
         if part.name == "tv":  # the walk back needs some term
-            alone._terms = [replace(objective._terms[0], weight=0.0)]
+            alone.summands = [replace(objective.summands[0], weight=0.0)]
         _, gradient = alone(picture(4))
         np.testing.assert_allclose(part.gradient, gradient[pixel], rtol=1e-10, err_msg=part.name)
 
@@ -75,7 +75,7 @@ def test_a_contribution_is_what_the_walk_back_brings_from_one_unit():
     """All of the loss's gradient but one unit's set to zero: only that product of equation (a) is left."""
     objective, pixel, layer = objective_of(), (5, 6), "conv2_1"
     (part,) = (part for part in trace(objective, picture(4), pixel).parts if part.name == f"style2/{layer}")
-    (term,) = (term for term in objective._terms if term.name == part.name)
+    (term,) = (term for term in objective.summands if term.name == part.name)
     for place in [(0, 0, 0), (1, 2, 3), (2, 1, 4)]:
         features, cache = objective.network.forward(picture(4)[np.newaxis], [layer])
         _, loss_cache = term.loss.forward(features[layer], term.target)

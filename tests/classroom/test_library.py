@@ -52,7 +52,7 @@ def test_installed(tmp_path, monkeypatch, checkout):
 
     names = (
         "scratchnst/__init__.py",
-        *(f"../../share/scratchnst/classroom/{name}" for name in ("03_early.py", "12_late.py")),
+        *(f"../../share/scratchnst/lessons/{name}" for name in ("03_early.py", "12_late.py")),
     )
     (tmp_path / "environment" / "lib" / "site-packages").mkdir(parents=True)
     monkeypatch.setattr(library, "files", lambda _: [Recorded(name) for name in names])

@@ -112,7 +112,7 @@ class TestMemory:
     def test_freed_memory_stays(self):
         """Resident memory, in megabytes, after an array of 200 has come and gone, in either kind of thread."""
         code = (
-            "import os, threading; from scratchnst import startup; done = startup.prepare().memory.done\n"
+            "import os, threading; from scratchnst.system import startup; done = startup.prepare().memory.done\n"
             "import numpy as np\n"
             "page = os.sysconf('SC_PAGE_SIZE')\n"
             "def resident(): return int(open('/proc/self/statm').read().split()[1]) * page >> 20\n"
@@ -174,7 +174,7 @@ class TestCommandLine:
         (tmp_path / "cpuinfo").write_text(cpuinfo())
         code = (
             "import os, pathlib, sys\n"
-            "from scratchnst import startup\n"
+            "from scratchnst.system import startup\n"
             "from scratchnst.__main__ import main\n"
             f"startup.CPUINFO = pathlib.Path({str(tmp_path / 'cpuinfo')!r})\n"
             "startup.platform.machine = lambda: 'x86_64'\n"

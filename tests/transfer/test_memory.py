@@ -59,8 +59,7 @@ def test_4096_pixels_on_a_gpu(largest, gigabytes):
     side, task = 4096, problem.make(64)
     one = problem.objective(task)
     one.shape, one.network = (side, side, 3), replace(one.network, engine=cuda)
-    losses = {cpu.content_loss: cuda.content_loss, cpu.style_loss: cuda.style_loss}
-    one._terms = [replace(term, loss=losses[term.loss]) for term in one._terms]
+    one.summands = [replace(term, loss=getattr(cuda, term.loss_name)) for term in one.summands]
     weights = sum(w.nbytes + b.nbytes for w, b in task.network.parameters.values())
     content = np.dtype("float32").itemsize * math.prod(one.network.shapes(side, side)["conv4_2"])
     run = memory.vectors(math.prod(one.shape), "lbfgs") + memory.evaluation(one, largest)
@@ -104,7 +103,7 @@ def test_the_fastest_way_within_a_limit():
 
 def test_a_limit_that_nothing_fits_into():
     one = objective(random_vgg19(5, width=8), 48, 64)
-    with pytest.raises(UserError, match=r"64x48 pixels need at least \d+ MB .* lbfgs, and 1 MB are there"):
+    with pytest.raises(UserError, match=r"64x48 pixels need at least \d+ MB .* scipy-lbfgs, and 1 MB are there"):
         memory.fit(one, "scipy-lbfgs", 1_000_000)
     assert one.largest_strip == math.inf
 

@@ -11,6 +11,8 @@ from scratchnst.engine.cpu import threads
 
 Array = Any
 
+statistic = None
+
 ROWS_PER_STRIP = 4
 
 

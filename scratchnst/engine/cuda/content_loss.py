@@ -9,6 +9,8 @@ from scratchnst.engine.cuda import squares
 
 Array = Any
 
+statistic = None
+
 
 def forward(F: Array, P: Array) -> tuple[Array, Array]:
     """Return the content loss, equation 1 of the paper, of features `F` against `P`, and the cache, F - P.

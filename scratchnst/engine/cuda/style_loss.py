@@ -6,29 +6,35 @@ from typing import Any
 
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import gram, squares
+from scratchnst.losses.style_loss import distance_backward, norm_of
+
+__all__ = ["backward", "distance", "distance_backward", "forward", "statistic"]
 
 Array = Any
 
+statistic = gram
 
-def forward(F: Array, A: Array) -> tuple[Array, tuple[Array, Array]]:
-    """Return the style loss E, equation 4 of the paper, and the cache, F and G - A; one A may do for a whole batch.
+
+def forward(F: Array, A: Array) -> tuple[Array, tuple[Array, tuple]]:
+    """Return the style loss E, equation 4 of the paper, and the cache; one A may do for a whole batch."""
+    G, _ = gram.forward(F)
+    E, distance_cache = distance(G, A, F.shape[1] * F.shape[2])
+    return E, (F, distance_cache)
+
+
+def backward(grad_y: float, cache: tuple[Array, tuple]) -> Array:
+    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE."""
+    F, distance_cache = cache
+    return gram.backward(distance_backward(grad_y, distance_cache), F)
+
+
+def distance(G: Array, A: Array, pixels: int) -> tuple[Array, tuple[Array, float]]:
+    """Return E, equation 4, of Gram matrices `G` (N, C, C) of so many pixels against `A`, and the cache.
 
     The loss is an array without dimensions, float64, see `sums.total`.
     """
-    G, _ = gram.forward(F)
     check_shape("target", A, (1 if len(A) == 1 else len(G), *G.shape[1:]))
     A = A if len(A) == len(G) else A.repeat(len(G), axis=0)
-    E, difference = squares.distance(G, A, 1 / (4 * _norm(F)))
-    return E, (F, difference)
-
-
-def backward(grad_y: float, cache: tuple[Array, Array]) -> Array:
-    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE."""
-    F, difference = cache
-    return gram.backward(difference * difference.dtype.type(grad_y / (2 * _norm(F))), F)
-
-
-def _norm(F):
-    """N^2 M^2: N channels, M pixels."""
-    _, height, width, channels = F.shape
-    return float(channels) ** 2 * float(height * width) ** 2
+    norm = norm_of(G, pixels)
+    E, difference = squares.distance(G, A, 1 / (4 * norm))
+    return E, (difference, norm)

@@ -62,10 +62,9 @@ def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTA
     for mutant in mutants:
         start = time.perf_counter()
         module = mutated(mutant)
-        if mutant.module.startswith("ops."):
-            reports = check_module(module, mutant.module.removeprefix("ops."), seed, size)
-        else:
-            reports = check_assembly(module, seed)
+        room, _, name = mutant.module.partition(".")
+        is_operation = room in ("ops", "losses")
+        reports = check_module(module, name, seed, size) if is_operation else check_assembly(module, seed)
         yield _row(mutant, reports, time.perf_counter() - start)
 
 

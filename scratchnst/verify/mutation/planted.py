@@ -32,7 +32,7 @@ class Mutant:
 
 def planted(module: str, name: str, old: str, new: str, key: str = "", words: str = "") -> Mutant:
     """Return a mutant with one patch."""
-    return Mutant(module, f"{module.removeprefix('ops.')}: {name}", ((old, new),), key, words)
+    return Mutant(module, f"{module.rpartition('.')[2]}: {name}", ((old, new),), key, words)
 
 
 BACK = "return _convolve(grad_y, w[::-1, ::-1].swapaxes(2, 3))"
@@ -250,22 +250,22 @@ CONTENT_LOSS = (
         "elements where x < 0, where it should be 0",
     ),
 )
-NORM = "grad_G = difference * difference.dtype.type(grad_y / (2 * _norm(F)))"
+NORM = "return difference * difference.dtype.type(grad_y / (2 * norm))"
 STYLE_LOSS = (
-    ("a factor 2 too many", NORM, NORM.replace("2 * _norm", "_norm"), "quarter-half-taken"),
-    ("factor 2 of the square missing", NORM, NORM.replace("2 * _norm", "4 * _norm"), "factor-2-missing"),
+    ("a factor 2 too many", NORM, NORM.replace("2 * norm", "norm"), "quarter-half-taken"),
+    ("factor 2 of the square missing", NORM, NORM.replace("2 * norm", "4 * norm"), "factor-2-missing"),
     (
         "factor 2 of the symmetric Gram matrix missing",
-        "return gram.backward(grad_G, F)",
-        "return (F.reshape(F.shape[0], -1, F.shape[3]) @ grad_G).reshape(F.shape)",
+        "return gram.backward(distance_backward(grad_y, distance_cache), F)",
+        "return (F.reshape(F.shape[0], -1, F.shape[3]) @ distance_backward(grad_y, distance_cache)).reshape(F.shape)",
         "factor-2-missing",
     ),
-    ("1/4 missing", NORM, NORM.replace("2 * _norm(F)", "_norm(F) / 2"), "quarter-missing"),
-    ("M^2 missing", NORM, NORM.replace("_norm(F)", "float(F.shape[3]) ** 2"), "factor M^2"),
-    ("N^2 missing", NORM, NORM.replace("_norm(F)", "float(F.shape[1] * F.shape[2]) ** 2"), "factor N^2"),
-    ("N M for N^2 M^2", NORM, NORM.replace("_norm(F)", "_norm(F) ** 0.5"), "factor N M"),
-    ("A not subtracted", "return E, (F, difference)", "return E, (F, G)", "target-not-subtracted"),
-    ("the first image's G - A for all", "grad_G = difference *", "grad_G = difference[:1] *", "gram-of-first-image"),
+    ("1/4 missing", NORM, NORM.replace("2 * norm", "norm / 2"), "quarter-missing"),
+    ("M^2 missing", NORM, NORM.replace("norm", "float(difference.shape[-1]) ** 2"), "factor M^2"),
+    ("N^2 missing", NORM, NORM.replace("norm", "norm / float(difference.shape[-1]) ** 2"), "factor N^2"),
+    ("N M for N^2 M^2", NORM, NORM.replace("norm", "norm ** 0.5"), "factor N M"),
+    ("A not subtracted", "return E, (difference, norm)", "return E, (G, norm)", "target-not-subtracted"),
+    ("the first image's G - A for all", "return difference *", "return difference[:1] *", "gram-of-first-image"),
     ("equation 6 with N M", "(N**2 * M**2)", "(N * M)", "factor size"),
 )
 DOWN = "    grad_x[:, 1:] += down\n    grad_x[:, :-1] -= down\n"
@@ -424,7 +424,7 @@ SOUND = (
     Mutant(
         "losses.style_loss",
         "style_loss: another normalisation",
-        (("float(channels) ** 2", "float(channels)"), ("(N**2 * M**2)", "(N * M**2)")),
+        (("float(G.shape[-1]) ** 2", "float(G.shape[-1])"), ("(N**2 * M**2)", "(N * M**2)")),
     ),
     Mutant(
         "losses.gram",

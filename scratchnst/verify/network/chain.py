@@ -135,7 +135,7 @@ def check_chain(
         image = np.array(x, "float64").reshape(1, *np.shape(x))
         walk = Walk(network, image, list(taps or default_taps(network)))
     else:
-        objective = layer_checks.in_float64(cast(Objective, chain))
+        objective = cast(Objective, chain).astype("float64")
         network = objective.network
         image = np.array(x, "float64").reshape(1, *objective.shape)
         walk = Walk(network, image, layer_checks.taps_of(objective))

@@ -13,7 +13,6 @@ so least squares give a and b, and the gradient is the loss's if a = b, whatever
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
@@ -49,18 +48,9 @@ class Summand:
     gradient: Callable[[Walk, Array], Array]
 
 
-def in_float64(objective: Objective) -> Objective:
-    """Return the objective computed in float64, its weights and targets as they are."""
-    double = copy.copy(objective)
-    double.dtype = "float64"
-    double.network = objective.network.astype("float64")
-    double._terms = [replace(term, target=term.target.astype("float64")) for term in objective._terms]
-    return double
-
-
 def taps_of(objective: Objective) -> list[str]:
     """The layers that the objective's terms tap."""
-    return list(dict.fromkeys(term.layer for term in objective._terms))
+    return list(dict.fromkeys(term.layer for term in objective.summands))
 
 
 def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]:
@@ -68,10 +58,10 @@ def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]
     if objective.tv_weight:
         variation = objective.network.engine.total_variation
         yield Step("tv", "total_variation", image, (), variation.forward, variation.backward)
-    for term in objective._terms:
+    for term in objective.summands:
         yield Step(
             term.name,
-            term.loss.__name__.rpartition(".")[2],
+            term.loss_name,
             walk.outputs[term.layer],
             (term.target,),
             lambda F, term=term: term.loss.forward(F, term.target),
@@ -122,7 +112,7 @@ def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 
 
 def _summands(objective) -> Iterator[Summand]:
     """The terms of equation 7."""
-    for term in objective._terms:
+    for term in objective.summands:
         yield Summand(term.name, term.weight, partial(_term_value, term), partial(_term_gradient, term))
     if objective.tv_weight:
         variation = objective.network.engine.total_variation

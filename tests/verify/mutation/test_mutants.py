@@ -10,7 +10,7 @@ import pytest
 from scratchnst.ops import average_pool
 from scratchnst.verify.mutation.mutants import check_assembly, check_module, mutated, run_mutants
 from scratchnst.verify.mutation.planted import MUTANTS, SOUND, Mutant
-from scratchnst.verify.operations import OPERATIONS, module_name
+from scratchnst.verify.operations import OPERATIONS
 
 ALL = (*MUTANTS, *SOUND)
 QUICK = {  # one or two of each operation, the nastier ones
@@ -54,7 +54,8 @@ def test_a_patch_that_no_longer_fits_is_an_error():
 def test_there_are_mistakes_in_every_operation_and_what_joins_them():
     planted = Counter(mutant.module for mutant in MUTANTS)
     assert sum(planted.values()) >= 90
-    modules = {f"ops.{module_name(name)}" for name in OPERATIONS} | {"network", "objective"}
+    modules = {operation.module.__name__.removeprefix("scratchnst.") for operation in OPERATIONS.values()}
+    modules |= {"models.network", "transfer.objective"}
     assert set(planted) == modules
     assert min(planted.values()) >= 5
     assert len({mutant.name for mutant in ALL}) == len(ALL)
