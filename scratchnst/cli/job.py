@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 from contextlib import ExitStack, suppress
+from dataclasses import fields
 
 from scratchnst.cli.computation import complain
 from scratchnst.cli.progress import Reporter
@@ -18,7 +19,8 @@ FAILED, INTERRUPTED = 1, 130  # 130 is what shells report of a program ended by 
 
 def given(arguments: argparse.Namespace) -> dict:
     """Return the settings among the arguments, which hold nothing but what was given."""
-    return {name: value for name, value in vars(arguments).items() if name in Settings.__dataclass_fields__}
+    names = {field.name for field in fields(Settings)}
+    return {name: value for name, value in vars(arguments).items() if name in names}
 
 
 def run(settings: Settings, arguments: argparse.Namespace) -> int:

@@ -81,6 +81,8 @@ def read_settings(path: str | os.PathLike) -> dict:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): name a file with settings.") from None
     except (ValueError, RecursionError):
         raise UserError(f"{path} is no JSON: name the OUT.json of a run.") from None
+    if isinstance(data, dict) and GIVEN not in data and "result" in data:
+        raise UserError(f"{path} was written by an older version, which noted no settings: repeat its command instead.")
     if isinstance(data, dict):
         data = data.get(GIVEN, data)
     if not isinstance(data, dict):

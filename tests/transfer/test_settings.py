@@ -131,6 +131,7 @@ def test_settings_of_a_file(tmp_path, data):
         ("[" * 100000, "is no JSON"),
         ("[]", "holds no settings"),
         ('{"given": 1}', "holds no settings"),
+        ('{"settings": {}, "result": {}}', "older version"),
         (None, "cannot be read"),
     ],
     ids=lambda text: text and text[:20],
