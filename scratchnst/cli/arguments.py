@@ -11,11 +11,10 @@ from scratchnst.errors import UserError
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
-LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
-LARGEST_MARGIN = 256
-LARGEST_SCALES = 15  # each doubles the size
+OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
 
 
 class Parser(argparse.ArgumentParser):
@@ -29,7 +28,7 @@ class Parser(argparse.ArgumentParser):
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add what all commands that optimise an image share: network, optimisation and output."""
+    """Add what all commands that optimise an image share, without defaults: network, optimisation and output."""
     add_network(parser)
     _add_optimisation(parser)
     _add_output(parser)
@@ -49,20 +48,19 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
-    group.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
-    group.add_argument("--iterations", type=positive_integer, default=500, metavar="N", help="steps at most (500)")
+    group.add_argument("--size", type=size, metavar="N", help="longer side in pixels (512)")
+    group.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most (500)")
     group.add_argument(
         "--optimizer",
+        type=lambda name: OLD_NAMES.get(name, name),
         choices=list(OPTIMIZERS),
-        default=OPTIMIZER,
         help=f"our own L-BFGS, scipy-lbfgs (more time and memory) or adam ({OPTIMIZER})",
     )
-    group.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
+    group.add_argument("--seed", type=non_negative_integer, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")
     group.add_argument(
         "--margin",
         type=margin,
-        default=MARGIN,
         metavar="N",
         help=f"pixels around the picture that are computed and cut off, for clean borders ({MARGIN})",
     )

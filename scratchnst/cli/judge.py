@@ -13,12 +13,12 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import positive_integer, size
-from scratchnst.cli.job import check_picture
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
+from scratchnst.transfer.job import check_picture
 from scratchnst.weights.load import load_network
 
 

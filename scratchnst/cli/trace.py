@@ -16,7 +16,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.attribution import plot
 from scratchnst.attribution.attribution import TV, Part, Trace, check_pixel, trace
-from scratchnst.cli import computation, job
+from scratchnst.cli import computation
 from scratchnst.cli.arguments import (
     add_equation_7,
     add_network,
@@ -27,12 +27,14 @@ from scratchnst.cli.arguments import (
     positive_integer,
     size,
 )
+from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.models.receptive_field import Window, field, unit
-from scratchnst.transfer import memory
+from scratchnst.transfer import job, memory
 from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.record import resolved
 from scratchnst.transfer.stylize import start_image
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -104,7 +106,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             f"{found.error:.0e}: a forward or a backward is wrong; scratchnst gradcheck tells which.",
             file=sys.stderr,
         )
-        return job.FAILED
+        return FAILED
     return 0
 
 
@@ -112,10 +114,12 @@ def _objective(source: str, engine: Engine, arguments: argparse.Namespace) -> Ob
     """Equation 7 for the pictures at --size, in float64."""
     content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
     network = load_network(source, arguments.preprocessing).on(engine)
-    content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
-    styles = [job.load_picture(path, network, style_layers, network.defaults.style_layers) for path in arguments.styles]
+    content_names = content_layers or network.defaults.content_layers
+    style_names = style_layers or network.defaults.style_layers
+    content = job.load_picture(arguments.content, network, content_names)
+    styles = [job.load_picture(path, network, style_names) for path in arguments.styles]
     height, width = images.fitted_shape(content, arguments.size)
-    layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
+    layers = [*content_names, *style_names]
     network.check_layers(layers)
     network.check_size(height, width, layers)
     check_pixel(arguments.pixel, (height, width))
@@ -219,7 +223,7 @@ def _as_dict(found: Trace, objective: Objective, image: np.ndarray, arguments: a
         "pixel": list(found.pixel),
         "rgb": image[found.pixel].tolist(),
         "image": {"name": arguments.image, "seed": arguments.seed, "shape": list(objective.shape)},
-        **job.settings_of(objective),
+        **resolved(objective),
         "gradient": found.gradient.tolist(),
         "sum of the parts": found.total.tolist(),
         "relative difference": found.error,

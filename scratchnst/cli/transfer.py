@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import argparse
 
-from scratchnst import images
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
-from scratchnst.cli.progress import Reporter
-from scratchnst.engine import Engine
-from scratchnst.transfer.objective import Objective
-from scratchnst.weights.load import choose_source, load_network, source_file
+from scratchnst.transfer.record import read_settings
+from scratchnst.transfer.settings import Settings
 
 
 def add(commands) -> None:
@@ -19,66 +16,42 @@ def add(commands) -> None:
         "transfer",
         help="paint one picture in the style of another",
         description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016).",
+        argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
-    parser.add_argument(
-        "--init", default="noise", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)"
-    )
+    parser.add_argument("--init", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)")
     parser.add_argument(
         "--scales",
         type=scales,
-        default="auto",
         metavar="N|auto",
         help="paint at N sizes, each twice the one before (auto: one more with each doubling of --size above 512)",
+    )
+    parser.add_argument(
+        "--settings",
+        action=_InsteadOfAll,
+        metavar="OUT.json",
+        help="run again what this record tells of; pictures, -o and options given go before it",
     )
     add_run(parser)
     computation.add(parser)
     parser.set_defaults(run=run)
 
 
-@computation.as_asked
-def run(arguments: argparse.Namespace, engine: Engine) -> int:
+class _InsteadOfAll(argparse.Action):
+    """An option in whose presence no other argument is required."""
+
+    def __call__(self, parser, namespace, values, option_string=None):
+        setattr(namespace, self.dest, values)
+        for action in parser._actions:
+            action.required = False
+
+
+def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
-    reporter = Reporter(arguments.iterations, arguments.quiet)
-    source, reason = choose_source(arguments.network)
-    job.check_outputs(arguments, [arguments.content, *arguments.styles, arguments.init, source_file(source)])
-    content_layers, style_layers = parse_layers(arguments.content_layers), parse_layers(arguments.style_layers)
-    network = load_network(source, arguments.preprocessing).on(engine)
-    content = job.load_picture(arguments.content, network, content_layers, network.defaults.content_layers)
-    layers = [*(content_layers or network.defaults.content_layers), *(style_layers or network.defaults.style_layers)]
-    fitted = job.fit(content, network, layers, arguments)
-    shapes = job.choose_scales(fitted, network, layers, arguments.scales, arguments.init)
-    # What each scale imitates is made here, each from the picture in the file, which then is free to go.
-    contents = {shape: images.extend(images.resize(content, *shape), arguments.margin) for shape in shapes}
-    styles: dict[tuple[int, int], list] = {shape: [] for shape in shapes}
-    for path in arguments.styles:
-        style = job.load_picture(path, network, style_layers, network.defaults.style_layers)
-        for shape, canvas in contents.items():
-            styles[shape].append(images.resize(style, *canvas.shape[:2]))
-    del content, fitted, style
-    init = job.load_init(arguments.init)
-    reporter.say(f"network: {network.name}, {reason}")
-
-    def objective_at(height, width):
-        canvas = contents[height, width]
-        fewer = contents[shapes[-1]].size / canvas.size  # weights of sums over pixels count as much at every scale
-        return Objective(
-            network,
-            canvas,
-            styles[height, width],
-            content_layers=content_layers,
-            style_layers=style_layers,
-            content_weight=_times(arguments.content_weight, fewer),
-            style_weight=arguments.style_weight,
-            tv_weight=_times(arguments.tv_weight, fewer),
-            pooling=arguments.pooling,
-            normalized=arguments.normalize,
-            dtype=arguments.dtype,
-        )
-
-    return job.run(objective_at, shapes, init, arguments, reporter)
-
-
-def _times(weight: float | None, factor: float) -> float | None:
-    """`weight` times `factor`, or None, the network's own."""
-    return None if weight is None else weight * factor
+    given = job.given(arguments)
+    for name in ("content_layers", "style_layers"):
+        if name in given:
+            given[name] = parse_layers(given[name])
+    file = getattr(arguments, "settings", None)
+    settings = Settings.from_json({} if file is None else read_settings(file), **given)
+    return job.run(settings, arguments)

@@ -43,6 +43,13 @@ class Estimate:
     peak: int
     largest_strip: float
 
+    def in_words(self) -> str:
+        """Say how much memory it will take, and whether in strips."""
+        peak = in_words(self.peak)
+        if self.largest_strip == math.inf:
+            return peak
+        return f"{peak}, large layers in strips of {in_words(self.largest_strip)}, and twice"
+
 
 def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     """Return the bytes that a call of `objective` takes, at most, besides what is there before.

@@ -80,6 +80,61 @@ class TestTransfer:
         np.testing.assert_array_equal(first, again)
         assert not np.array_equal(first, other)
 
+    @pytest.mark.parametrize("options", [[], ["--scales", "2", "--style-layers", "conv1_1:0.5", "conv2_1:0.5"]])
+    def test_settings_run_again(self, folder, options):
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--seed", "3", *options]) == 0
+        assert main(["transfer", "--settings", "out.json", "-o", "again.png"]) == 0
+        assert (folder / "again.png").read_bytes() == (folder / "out.png").read_bytes()
+        assert main(["transfer", "-o", "again.png", "--settings", "again.json"]) == 0
+        assert (folder / "again.png").read_bytes() == (folder / "out.png").read_bytes()
+
+    def test_options_go_before_settings(self, folder):
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--seed", "3"]) == 0
+        command = ["transfer", "--size", "20", "--settings", "out.json", "-o", "other.png", "--pooling", "max"]
+        assert main([*command, "--style-layers", "conv1_1"]) == 0
+        record = json.loads((folder / "other.json").read_text())
+        asked = {"size": 20, "pooling": "max", "seed": 3, "iterations": 3, "output": "other.png"}
+        assert record["given"].items() >= asked.items()
+        assert record["settings"]["style_layers"] == {"conv1_1": 1.0}
+        assert main(["transfer", "style.jpg", "content.png", "--settings", "out.json"]) == 0
+        record = json.loads((folder / "out.json").read_text())
+        assert (record["given"]["content"], record["given"]["styles"]) == ("style.jpg", ["content.png"])
+
+    def test_settings_of_a_reconstruction_run_again(self, folder):
+        assert main(["reconstruct", "style", "style.jpg", "--layers", "conv1_1", "-o", "out.png", *SMALL]) == 0
+        assert main(["transfer", "--settings", "out.json", "-o", "again.png"]) == 0
+        assert (folder / "again.png").read_bytes() == (folder / "out.png").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("text", "said"),
+        [
+            (None, "out.json cannot be read"),
+            ("no JSON", "out.json is no JSON"),
+            ('{"command": []}', "there is no setting 'command'"),
+            ('{"content": "content.png"}', "name no output"),
+            ('{"output": "out.png"}', "nothing to imitate"),
+            ('{"output": "out.png", "content": "content.png", "size": "large"}', "the setting size must be"),
+        ],
+    )
+    def test_bad_settings(self, folder, capsys, text, said):
+        if text is not None:
+            (folder / "out.json").write_text(text)
+        assert main(["transfer", "--settings", "out.json"]) == 2
+        captured = capsys.readouterr().err
+        assert said in captured
+        assert captured.count("\n") == 1
+        assert not (folder / "out.png").exists()
+
+    def test_the_old_name_of_an_optimiser(self, folder, capsys):
+        command = ["transfer", "content.png", "style.jpg", *SMALL]
+        assert main([*command, "-o", "old.png", "--optimizer", "lbfgs-native"]) == 0
+        assert main([*command, "-o", "out.png", "--optimizer", "lbfgs"]) == 0
+        assert (folder / "old.png").read_bytes() == (folder / "out.png").read_bytes()
+        assert json.loads((folder / "old.json").read_text())["settings"]["optimizer"] == "lbfgs"
+        with pytest.raises(SystemExit):
+            main(["transfer", "--help"])
+        assert "lbfgs-native" not in capsys.readouterr().out
+
     def test_log(self, folder):
         assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--log", "log.jsonl"]) == 0
         entries = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
@@ -217,7 +272,7 @@ class TestTransfer:
                 super().__init__(*arguments, **settings)
                 seen.append((images.crop(self.content, 3), self.styles))
 
-        monkeypatch.setattr("scratchnst.cli.transfer.Objective", Spy)
+        monkeypatch.setattr("scratchnst.transfer.job.Objective", Spy)
         pictures = ["content.png", "style.jpg", "content.png"]
         assert main(["transfer", *pictures, "-o", "out.png", *SMALL, "--scales", "2", "--margin", "3"]) == 0
         for (height, width), (content, styles) in zip([(9, 12), (18, 24)], seen, strict=True):
@@ -803,7 +858,7 @@ def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_costs_the_log_but_not_the_picture(folder, capsys, monkeypatch):
-    monkeypatch.setattr("scratchnst.cli.job.check_writable", lambda *_: None)
+    monkeypatch.setattr("scratchnst.transfer.job.check_writable", lambda *_: None)
     assert main([*COMMAND, "--iterations", "3", "--log", "/dev/full"]) == 0
     assert capsys.readouterr().err.count("the log failed and is left out from now on") == 1
     assert images.load("out.png").shape == (18, 24, 3)

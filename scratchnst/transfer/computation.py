@@ -1,0 +1,123 @@
+"""How a run is computed: on which device, with which engine, threads, precision and memory."""
+
+from __future__ import annotations
+
+import math
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext
+
+from threadpoolctl import ThreadpoolController
+
+from scratchnst.engine import Engine, cuda
+from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability, device, products
+from scratchnst.engine.devices import AUTO, CPU, computing, on_threads
+from scratchnst.errors import UserError
+from scratchnst.transfer import memory
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.settings import WITH_WAYS, Settings
+
+
+@contextmanager
+def computing_as(settings: Settings, notice: Callable[[str], None]) -> Iterator[Engine]:
+    """Compute as `settings` ask for within the block, which gets the engine; a MemoryError becomes a UserError.
+
+    `notice` is called with what people should know of the device, see `computing`.
+
+    Raises
+    ------
+    UserError
+        If the engine, device, convolution and precision do not go together, or one of them is not there.
+    """
+    with ExitStack() as stack:
+        stack.enter_context(on_threads(settings.threads))
+        engine = stack.enter_context(computing(settings.engine, settings.device, notice))
+        stack.enter_context(_convolving(engine, settings.convolution))
+        stack.enter_context(_precision(engine, settings))
+        stack.enter_context(device.memory_limit(settings.memory_limit) if engine is cuda else nullcontext())
+        try:
+            yield engine
+        except MemoryError as error:
+            raise out_of_memory(error) from error
+
+
+@contextmanager
+def _convolving(engine: Engine, way: str) -> Iterator[None]:
+    if way == AUTO:
+        yield
+        return
+    ways = getattr(engine.conv2d, "WAYS", ())
+    if way not in ways:
+        there = f"has {', '.join(ways)}" if ways else "has but one way"
+        raise UserError(f"the engine {engine.name} does not convolve by --convolution {way}: it {there}.")
+    with engine.conv2d.using(way):
+        yield
+
+
+@contextmanager
+def _precision(engine: Engine, settings: Settings) -> Iterator[None]:
+    if settings.tf32 and engine is not cuda:
+        raise UserError(f"--tf32 is for GPUs, and the engine {engine.name} computes on the CPU: leave it out.")
+    if settings.tf32 and settings.dtype == "float64":
+        raise UserError("--tf32 rounds float32 and leaves float64 as it is: leave out one of --tf32 and --dtype.")
+    with products.precision("tf32" if settings.tf32 else "float32"):
+        yield
+
+
+def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -> UserError:
+    """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
+    cupy = sys.modules.get("cupy")
+    if cupy is None or not isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+        return UserError("there is not enough memory for this; choose a smaller --size.")
+    taken, free = device.memory_in_use(), device.free_memory()
+    promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
+    advice = "a --memory-limit below their sum, with which layers are computed in strips"
+    if not estimate and device.has_memory_limit():  # so small that not even weights and targets fit
+        advice = "a larger --memory-limit"
+    return UserError(
+        f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
+        f"free; choose a smaller --size, or {advice}."
+    )
+
+
+def describe(objective: Objective) -> dict:
+    """Return how `objective` is computed, JSON-able: where, in which precision, and how each layer is convolved."""
+    network, (height, width, _) = objective.network, objective.shape
+    engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
+    entry = {
+        "engine": engine.name,
+        **(availability.describe() if engine is cuda else {"device": CPU}),
+        "precision": "tf32" if engine is cuda and products.current_precision() == "tf32" else objective.dtype,
+        "threads": threads.count(),
+        "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
+        "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
+    }
+    if engine in WITH_WAYS:
+        shapes = network.shapes(height, width)
+        entry["convolutions"] = {
+            name: engine.conv2d.choose((1, *shapes[source]), network.parameters[name][0].shape)
+            for name, source in network.sources().items()
+            if name in network.parameters
+        }
+    return entry
+
+
+def check_room(height: int, width: int, engine: Engine, settings: Settings) -> None:
+    """Raise a UserError if not even the vectors of the optimiser fit into memory, before large arrays are made."""
+    there = memory.where_vectors_are(engine, settings.optimizer)
+    needed = memory.vectors(height * width * 3, settings.optimizer, settings.bounded) + memory.resident(there)
+    limit = memory.limit(there) if there is not engine else memory_limit(engine, settings)
+    if needed > limit:
+        raise UserError(memory.too_large(height, width, needed, settings.optimizer, limit, there))
+
+
+def fit(objective: Objective, settings: Settings) -> memory.Estimate:
+    """Let `objective` go the fastest way that memory allows, or raise a UserError."""
+    limit = memory_limit(objective.network.engine, settings)
+    return memory.fit(objective, settings.optimizer, limit, settings.bounded)
+
+
+def memory_limit(engine: Engine, settings: Settings) -> int:
+    """Return the bytes that a run may have."""
+    return memory.limit(engine) if settings.memory_limit is None else settings.memory_limit

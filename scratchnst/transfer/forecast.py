@@ -1,0 +1,96 @@
+"""How much memory and time a run would take."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from scratchnst.engine import cuda
+from scratchnst.engine.cpu import threads
+from scratchnst.engine.cuda import availability
+from scratchnst.engine.devices import EMULATED
+from scratchnst.transfer import computation, memory
+from scratchnst.transfer.job import Scales, ignore, prepare
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.stylize import stylize
+
+TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run that tells how fast this machine is
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a run would take.
+
+    Attributes
+    ----------
+    scales : (height, width) and iterations of each
+    estimate : of the memory at the finest scale
+    limit : bytes that it may have
+    seconds : None on an emulated GPU, which would take far too long
+    where : on what it would be computed
+    """
+
+    scales: Scales
+    estimate: memory.Estimate
+    limit: int
+    seconds: float | None
+    where: str
+
+
+def forecast(
+    settings: Settings, tell: Callable[[str], None] = ignore, notice: Callable[[str], None] = ignore
+) -> Forecast:
+    """Return what `scratchnst.transfer.job.run` would take; it raises what that would before its first step."""
+    with computation.computing_as(settings, notice) as engine:
+        prepared = prepare(settings, engine, tell)
+        objective = prepared.objective_at(*prepared.shapes[-1])
+        estimate = computation.fit(objective, settings)
+        limit = computation.memory_limit(engine, settings)
+        return Forecast(prepared.scales, estimate, limit, *_time(objective, prepared.scales, settings))
+
+
+def _time(objective: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
+    """How long a run will take, and on what."""
+    count, there = threads.count(), availability.describe() if objective.network.engine is cuda else {}
+    if there.get("device") == EMULATED:
+        return None, EMULATED
+    pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
+    seconds = _seconds_per_pixel(objective, settings) * pixels
+    return seconds, f"{there['device']}, {there['gpu']}" if there else f"{count} thread{'' if count == 1 else 's'}"
+
+
+def _seconds_per_pixel(objective: Objective, settings: Settings) -> float:
+    """Try it on a smaller image; what it takes is proportional to pixels."""
+    height, width, _ = objective.shape
+    factor = min(1.0, TRIAL_SIDE / max(height, width))
+    shape = max(32, round(height * factor)), max(32, round(width * factor)), 3
+    random = np.random.default_rng(0)
+    trial = Objective(
+        objective.network,
+        random.uniform(0, 255, shape),
+        [random.uniform(0, 255, shape) for _ in objective.styles],
+        content_layers=objective.content_layers,
+        style_layers=objective.style_layers,
+        dtype=objective.dtype,
+        largest_strip=objective.largest_strip * factor**2,
+    )
+    if objective.network.engine is cuda:
+        _trial_seconds(trial, settings.optimizer)  # the first run on a machine compiles kernels
+    return _trial_seconds(trial, settings.optimizer) / math.prod(shape[:2])
+
+
+def _trial_seconds(trial: Objective, optimizer: str) -> float:
+    """Seconds an iteration."""
+    times: list[float] = []
+    stylize(
+        trial,
+        iterations=TRIAL_ITERATIONS + 1,  # the first warms up
+        optimizer=optimizer,
+        on_step=lambda _: times.append(time.perf_counter()),
+    )
+    return (times[-1] - times[0]) / max(len(times) - 1, 1)

@@ -1,0 +1,350 @@
+"""The whole job: pictures in, scales, memory, stages, log, record, picture out."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import re
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.engine import Engine
+from scratchnst.errors import UserError
+from scratchnst.files import check_writable, write_atomically
+from scratchnst.models.network import Network
+from scratchnst.transfer import computation, memory
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.record import record, resolved
+from scratchnst.transfer.scales import (
+    StylizedByScales,
+    automatic_scales,
+    scale_shapes,
+    share_iterations,
+    stylize_by_scales,
+)
+from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.side_outputs import Log, SideOutput, stages
+from scratchnst.transfer.stylize import Progress
+from scratchnst.weights.load import choose_source, load_network, source_file
+
+STARTS = ("noise", "content", "style")
+Scales = list[tuple[tuple[int, int], int]]  # (height, width) and iterations of each
+
+
+def ignore(*_: Any) -> None:
+    """Hear and do nothing."""
+
+
+def run(
+    settings: Settings,
+    on_progress: Callable[[Progress], None] = ignore,
+    tell: Callable[[str], None] = ignore,
+    *,
+    on_scale: Callable[[int, Scales], None] = ignore,
+    notice: Callable[[str], None] = ignore,
+    warn: Callable[[str], None] = ignore,
+    command: Sequence[str] = (),
+) -> StylizedByScales:
+    """Do the whole job, and write the picture and its record.
+
+    Parameters
+    ----------
+    settings : a Settings
+    on_progress : called after each step
+    tell : called with lines that inform: which network, how much memory if layers are computed in strips
+    on_scale : called when a scale begins, with its number, from 0, and all scales
+    notice : called with what people should know of the device
+    warn : called with a sentence where the log, a stage or `on_progress` has failed and is left out
+    command : the words of the command line, for the record
+
+    Returns
+    -------
+    StylizedByScales
+        As written; `complete` is False if Ctrl-C or trouble came between.
+
+    Raises
+    ------
+    UserError
+        If the settings do not fit the pictures, the network or the machine, or a file cannot be read or written.
+    KeyboardInterrupt
+        If Ctrl-C comes before there is anything to save.
+    """
+    with computation.computing_as(settings, notice) as engine:
+        prepared = prepare(settings, engine, tell)
+        result, used = _optimise(prepared, on_progress, on_scale, tell, warn)
+        with _uninterrupted():
+            images.save(settings.output, result.image)
+            text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
+            write_atomically(settings.record, (text + "\n").encode())
+        return result
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its first step.
+
+    Attributes
+    ----------
+    settings : as given, but for the network, which is named
+    shapes : (height, width) of each scale, the coarsest first
+    init : where to start, a name or an image
+    objective_at : (height, width) -> the Objective of a scale
+    """
+
+    settings: Settings
+    shapes: list[tuple[int, int]]
+    init: str | np.ndarray
+    objective_at: Callable[[int, int], Objective]
+
+    @property
+    def scales(self) -> Scales:
+        """Shape and iterations of each scale that will be run."""
+        return share_iterations(self.settings.iterations, self.shapes)
+
+
+def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ignore) -> Prepared:
+    """Check the outputs, load network and pictures, and choose the scales.
+
+    Raises
+    ------
+    UserError
+        As for `run`.
+    """
+    source, reason = choose_source(settings.network)
+    pictures = [*([] if settings.content is None else [settings.content]), *settings.styles]
+    check_outputs(settings, [*pictures, settings.init, source_file(source)])
+    network = load_network(source, settings.preprocessing).on(engine)
+    shapes, contents, styles = _load_pictures(settings, network)
+    init = load_init(settings.init)
+    tell(f"network: {network.name}, {reason}")
+
+    def objective_at(height, width):
+        content = contents[height, width]
+        # Weights of sums over pixels count as much at every scale.
+        fewer = 1 if content is None else contents[shapes[-1]].size / content.size
+        return Objective(
+            network,
+            content,
+            styles[height, width],
+            content_layers={} if content is None else settings.content_layers,
+            style_layers=settings.style_layers if settings.styles else {},
+            content_weight=_times(settings.content_weight, fewer),
+            style_weight=settings.style_weight,
+            tv_weight=_times(settings.tv_weight, fewer),
+            pooling=settings.pooling,
+            normalized=settings.normalize,
+            dtype=settings.dtype,
+        )
+
+    return Prepared(replace(settings, network=source), shapes, init, objective_at)
+
+
+def _load_pictures(settings: Settings, network: Network) -> tuple[list, dict, dict]:
+    """Return the shapes of the scales and, by shape, content and styles, each made from the picture in the file."""
+    content_layers = _names(settings.content_layers, network.defaults.content_layers)
+    style_layers = _names(settings.style_layers, network.defaults.style_layers)
+    layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
+    first = settings.content or settings.styles[0]  # whose shape the picture has
+    picture = load_picture(first, network, content_layers if settings.content else style_layers)
+    fitted = _fit(picture, network, layers, settings)
+    shapes = choose_scales(fitted, network, layers, settings.scales, settings.init)
+    del fitted
+    canvases = {shape: images.extend(images.resize(picture, *shape), settings.margin) for shape in shapes}
+    del picture
+    if settings.content is None:
+        styles = {shape: [canvas] for shape, canvas in canvases.items()}
+    else:
+        styles = {shape: [] for shape in shapes}
+    for path in settings.styles[settings.content is None :]:
+        style = load_picture(path, network, style_layers)
+        for shape, canvas in canvases.items():
+            styles[shape].append(images.resize(style, *canvas.shape[:2]))
+    return shapes, dict.fromkeys(shapes) if settings.content is None else canvases, styles
+
+
+def _optimise(
+    prepared: Prepared,
+    on_progress: Callable[[Progress], None],
+    on_scale: Callable[[int, Scales], None],
+    tell: Callable[[str], None],
+    warn: Callable[[str], None],
+) -> tuple[StylizedByScales, dict]:
+    """Return the end of the run, and what its last scale has made of the settings."""
+    settings, scales = prepared.settings, prepared.scales
+    used: list[dict] = []  # settings as resolved at each scale
+    estimates: list[memory.Estimate] = []
+
+    def begin_scale(height, width):
+        on_scale(len(used), scales)
+        objective = prepared.objective_at(height, width)
+        estimates.append(computation.fit(objective, settings))
+        if objective.largest_strip < math.inf:
+            tell(f"memory: {estimates[-1].in_words()}")
+        used.append(resolved(objective))
+        return objective
+
+    with ExitStack() as stack:
+        write_log = SideOutput("the log", Log(settings.log, stack).write, warn)
+        save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
+        show = SideOutput("progress", on_progress, warn)
+
+        def on_step(progress):
+            show(progress)
+            save_stage(progress)
+
+        try:
+            result = stylize_by_scales(
+                begin_scale,
+                prepared.shapes,
+                prepared.init,
+                iterations=settings.iterations,
+                optimizer=settings.optimizer,
+                seed=settings.seed,
+                bounded=settings.bounded,
+                margin=settings.margin,
+                on_step=on_step,
+                on_evaluation=write_log,
+            )
+        except MemoryError as error:
+            raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
+    return result, used[len(result.scales) - 1]
+
+
+def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> None:
+    """Make sure, before anything is computed, that all outputs can be written and harm no input that is a file.
+
+    Raises
+    ------
+    UserError
+        If one cannot, or two of the files are the same.
+    """
+    outputs = [settings.output, settings.record]
+    check_writable(outputs[0], images.PICTURE_SUFFIXES)
+    check_writable(outputs[1])
+    if settings.log:
+        check_writable(settings.log)
+        outputs.append(settings.log)
+    taken = {os.path.realpath(path) for path in inputs if path}
+    stage = re.compile(re.escape(settings.output.stem) + r"-\d{4,}" + re.escape(settings.output.suffix))
+    directory = os.path.dirname(os.path.realpath(settings.output))
+    for file in taken:
+        if settings.save_every and os.path.dirname(file) == directory and stage.fullmatch(os.path.basename(file)):
+            raise UserError(f"--save-every might overwrite the input {file}: name another output.")
+    for path in outputs:
+        if os.path.realpath(path) in taken:
+            raise UserError(f"{path} is named twice, as input or other output: name another file.")
+        taken.add(os.path.realpath(path))
+
+
+def load_picture(path: Path, network: Network, layers: Iterable[str]) -> np.ndarray:
+    """Return the picture in a file, if it has by itself the pixels that the deepest of `layers` needs.
+
+    Enlarged it would pass, and nothing of a picture would be in it.
+
+    Raises
+    ------
+    UserError
+        If the file holds no picture, a layer is unknown, or the picture is too small.
+    """
+    layers = list(layers)
+    network.check_layers(layers)
+    picture = images.load(path)
+    check_picture(path, picture, network, layers)
+    return picture
+
+
+def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Iterable[str]) -> None:
+    """Raise a UserError if the picture in a file has not, by itself, the pixels that the deepest of `layers` needs."""
+    height, width, _ = picture.shape
+    try:
+        network.check_size(height, width, layers)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+
+
+def load_init(init: str) -> str | np.ndarray:
+    """Return where to start: a name, or the image of the file named."""
+    if init in STARTS:
+        return init
+    if not os.path.exists(init):
+        raise UserError(f"there is no file {init} to start from: name one, or one of {', '.join(STARTS)}.")
+    return images.load(init)
+
+
+def choose_scales(
+    picture: np.ndarray, network: Network, layers: Iterable[str], scales: int | str, init: str
+) -> list[tuple[int, int]]:
+    """Return the (height, width) of each scale at which to paint `picture`, the coarsest first.
+
+    "auto" adds a scale with each doubling of the longer side above 512, as long as the coarsest has the pixels that the
+    deepest of `layers` needs; only one if the start is the user's own picture, whose details would be lost.
+
+    Raises
+    ------
+    UserError
+        If so many scales are asked for that the coarsest is too small.
+    """
+    (height, width, _), layers = picture.shape, list(layers)
+    if scales != "auto":
+        shapes = scale_shapes(height, width, int(scales))
+        try:
+            network.check_size(*shapes[0], layers)
+        except UserError as error:
+            raise UserError(f"--scales {scales} are too many: {error}") from None
+        return shapes
+    wanted = automatic_scales(max(height, width)) if init in STARTS else 1
+    for count in range(wanted, 1, -1):
+        shapes = scale_shapes(height, width, count)
+        with suppress(UserError):
+            network.check_size(*shapes[0], layers)
+            return shapes
+    return [(height, width)]
+
+
+def _fit(picture: np.ndarray, network: Network, layers: list[str], settings: Settings) -> np.ndarray:
+    """Return `picture` scaled to the size asked for.
+
+    Raises
+    ------
+    UserError
+        If a layer is unknown, the picture too small for the deepest, or memory too small for the picture.
+    """
+    computation.check_room(*images.fitted_shape(picture, settings.size), network.engine, settings)
+    picture = images.fit(picture, settings.size)
+    network.check_layers(layers)
+    network.check_size(picture.shape[0], picture.shape[1], layers)
+    return picture
+
+
+def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:
+    return list(defaults if layers is None else layers)
+
+
+def _times(weight: float | None, factor: float) -> float | None:
+    """`weight` times `factor`, or None, the network's own."""
+    return None if weight is None else weight * factor
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Let Ctrl-C wait: a result that took minutes is not lost in the moment in which it is written.
+
+    Only the main thread gets it.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)

@@ -1,0 +1,241 @@
+"""The settings of a run, in Python and as JSON."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, fields
+from functools import partial
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+from scratchnst.engine import cpu, cuda
+from scratchnst.engine.devices import AUTO, ENGINES, parse
+from scratchnst.errors import UserError
+from scratchnst.models.network import POOLINGS
+from scratchnst.models.vgg import PREPROCESSINGS
+from scratchnst.optimize import OPTIMIZERS
+from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
+
+LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
+LARGEST_MARGIN = 256
+LARGEST_SCALES = 15  # each doubles the size
+DTYPES = ("float32", "float64")
+WITH_WAYS = (cpu, cuda)  # the engines that convolve in several ways
+CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
+
+Rule = Callable[[Any], Any]  # value -> the value in its own type, or a ValueError that says what it must be
+
+
+def _whole(lowest: int, highest: int | None, value: Any) -> int:
+    in_range = isinstance(value, Integral) and lowest <= int(value) and (highest is None or int(value) <= highest)
+    if isinstance(value, bool) or not in_range:
+        limits = f"of {lowest} or more" if highest is None else f"from {lowest} to {highest}"
+        raise ValueError(f"a whole number {limits}")
+    return int(value)
+
+
+def _number(value: Any) -> float:
+    try:
+        number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    except OverflowError:
+        number = math.inf
+    if not 0 <= number < math.inf:
+        raise ValueError("a number of 0 or more")
+    return number
+
+
+def _choice(names: Iterable[str], value: Any) -> str:
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"one of {', '.join(names)}")
+    return value
+
+
+def _flag(value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise ValueError("true or false")
+    return value
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("a name or a file")
+    return value
+
+
+def _path(value: Any) -> Path:
+    if not isinstance(value, (str, os.PathLike)):
+        raise ValueError("the name of a file")
+    return Path(value)
+
+
+def _paths(value: Any) -> tuple[Path, ...]:
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise ValueError("a list of files")
+    return tuple(_path(item) for item in value)
+
+
+def _scales(value: Any) -> int | str:
+    return AUTO if value == AUTO else _whole(1, LARGEST_SCALES, value)
+
+
+def _device(value: Any) -> str:
+    parse(_text(value))
+    return value
+
+
+def _layers(value: Any) -> dict[str, float] | tuple[str, ...]:
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _number(weight) for name, weight in value.items()}
+    if isinstance(value, (list, tuple)) and all(isinstance(name, str) for name in value):
+        return tuple(value)
+    raise ValueError("a list of layers or a table of layers and their weights")
+
+
+_COUNT = partial(_whole, 1, None)
+_RULES: dict[str, Rule] = {
+    "content": _path,
+    "styles": _paths,
+    "output": _path,
+    "network": _text,
+    "preprocessing": partial(_choice, PREPROCESSINGS),
+    "pooling": partial(_choice, POOLINGS),
+    "normalize": _flag,
+    "content_layers": _layers,
+    "style_layers": _layers,
+    "content_weight": _number,
+    "style_weight": _number,
+    "tv_weight": _number,
+    "size": partial(_whole, 1, LARGEST_SIZE),
+    "scales": _scales,
+    "init": _text,
+    "iterations": _COUNT,
+    "optimizer": partial(_choice, OPTIMIZERS),
+    "seed": partial(_whole, 0, None),
+    "bounded": _flag,
+    "margin": partial(_whole, 0, LARGEST_MARGIN),
+    "device": _device,
+    "engine": partial(_choice, ENGINES),
+    "convolution": partial(_choice, CONVOLUTIONS),
+    "tf32": _flag,
+    "threads": _COUNT,
+    "dtype": partial(_choice, DTYPES),
+    "memory_limit": _COUNT,
+    "save_every": _COUNT,
+    "log": _path,
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """Everything that a run needs: what `transfer` and `reconstruct` take, see their help.
+
+    Without content, the first style gives the picture its shape, and the style alone is imitated; without styles, the
+    content alone.  None stands for the default of the network or of the machine.
+
+    Attributes
+    ----------
+    content, styles : files with pictures
+    output : the file for the picture; the record lies beside it, with the suffix .json
+    network : a name or a weights file, see `scratchnst.weights.load.load_network`
+    preprocessing, pooling, normalize : as for `load_network` and `Objective`
+    content_layers, style_layers : layer name -> weight, or names that share a weight of 1
+    content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
+    size : pixels of the longer side
+    scales : a number, or "auto"; see `scratchnst.transfer.scales`
+    init : "noise", "content", "style" or a file
+    iterations, optimizer, seed, bounded, margin : as for `stylize`
+    device, engine : as for `scratchnst.engine.devices.computing`
+    convolution : the way to convolve, of those that the engine has, or "auto"
+    tf32 : whether a GPU may round the factors of products to 10 bits
+    threads : how many the CPU computes on
+    dtype : "float32" or "float64"
+    memory_limit : bytes, of the GPU's memory on a GPU
+    save_every : after how many steps each stage is saved
+    log : a file for one JSON object an evaluation
+
+    Raises
+    ------
+    UserError
+        If a value has the wrong type or is out of range, or there is no picture.
+    """
+
+    content: Path | None = None
+    styles: tuple[Path, ...] = ()
+    output: Path
+    network: str | None = None
+    preprocessing: str | None = None
+    pooling: str | None = None
+    normalize: bool = True
+    content_layers: Mapping[str, float] | tuple[str, ...] | None = None
+    style_layers: Mapping[str, float] | tuple[str, ...] | None = None
+    content_weight: float | None = None
+    style_weight: float | None = None
+    tv_weight: float | None = None
+    size: int = 512
+    scales: int | str = AUTO
+    init: str = "noise"
+    iterations: int = 500
+    optimizer: str = OPTIMIZER
+    seed: int = 0
+    bounded: bool = False
+    margin: int = MARGIN
+    device: str = AUTO
+    engine: str | None = None
+    convolution: str = AUTO
+    tf32: bool = False
+    threads: int | None = None
+    dtype: str = "float32"
+    memory_limit: int | None = None
+    save_every: int | None = None
+    log: Path | None = None
+
+    def __post_init__(self):
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if value is None and one.default is None:
+                continue
+            try:
+                object.__setattr__(self, one.name, _RULES[one.name](value))
+            except ValueError as error:
+                raise UserError(f"the setting {one.name} must be {error}, not {value!r}.") from None
+        if self.content is None and not self.styles:
+            raise UserError("there is nothing to imitate: name a content picture, a style picture or both.")
+
+    @property
+    def record(self) -> Path:
+        """The file of the record."""
+        return self.output.with_suffix(".json")
+
+    def to_json(self) -> dict[str, Any]:
+        """Return what `from_json` takes, to be written as JSON."""
+        return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any], **others: Any) -> Settings:
+        """Return the settings that JSON holds; `others` go before what stands there.
+
+        Raises
+        ------
+        UserError
+            If a setting is unknown, there is no output, or a value is refused, see `Settings`.
+        """
+        values = {**data, **others}
+        names = [one.name for one in fields(cls)]
+        unknown = next((name for name in values if name not in names), None)
+        if unknown is not None:
+            raise UserError(f"there is no setting {unknown!r}; those that are: {', '.join(names)}.")
+        if "output" not in values:
+            raise UserError("the settings name no output: add one.")
+        return cls(**values)
+
+
+def _plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
+    if isinstance(value, Path):
+        return str(value)
+    if isinstance(value, Mapping):
+        return dict(value)
+    return [_plain(item) for item in value] if isinstance(value, tuple) else value

@@ -1,0 +1,73 @@
+"""What a run writes on its way: the log and the stages; neither can cost the picture."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import ExitStack, suppress
+from io import FileIO
+from pathlib import Path
+from typing import Any
+
+from scratchnst import images
+from scratchnst.errors import UserError
+from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.stylize import Evaluation, Progress
+
+
+class SideOutput:
+    """A callback whose first failure is told to `warn` and ends it, but not the run: the picture matters more."""
+
+    def __init__(self, name: str, write: Callable[[Any], None], warn: Callable[[str], None]):
+        self.name, self.write, self.warn, self.failed = name, write, warn, False
+
+    def __call__(self, news: Any) -> None:
+        if self.failed:
+            return
+        try:
+            self.write(news)
+        except (OSError, UserError) as error:
+            self.failed = True
+            with suppress(OSError):
+                self.warn(f"{self.name} failed and is left out from now on: {error}")
+
+
+class Log:
+    """JSON lines; the file is opened with the first evaluation, when all settings have proved good."""
+
+    def __init__(self, path: Path | None, stack: ExitStack):
+        self.path, self.stack = path, stack
+        self.file: FileIO | None = None
+
+    def write(self, evaluation: Evaluation) -> None:
+        """Write one line."""
+        if self.path is None:
+            return
+        if self.file is None:
+            # Without a buffer, nothing is left to be written, and to fail, when the file is closed.
+            self.file = self.stack.enter_context(self.path.open("wb", buffering=0))
+        self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
+
+
+def _log_entry(evaluation: Evaluation) -> dict:
+    """Content and style by layer, before weighting, from names like "style/conv1_1"."""
+    entry: dict = {"evaluation": evaluation.number, "scale": evaluation.scale, "total": evaluation.loss}
+    for name, value in evaluation.terms.items():
+        kind, _, layer = name.partition("/")
+        if layer:
+            entry.setdefault(kind, {})[layer] = value
+        else:
+            entry[kind] = value
+    return {**entry, "seconds": round(evaluation.seconds, 4)}
+
+
+def stages(settings: Settings, shape: tuple[int, int]) -> Callable[[Progress], None]:
+    """Return what saves the image after every N-th step, enlarged to `shape`: out.png, step 50 -> out-0050.png."""
+    path, every = settings.output, settings.save_every
+
+    def save(progress: Progress) -> None:
+        if every and progress.iteration % every == 0:
+            stage = path.with_name(f"{path.stem}-{progress.iteration:04d}{path.suffix}")
+            images.save(stage, images.resize(progress.image, *shape))
+
+    return save

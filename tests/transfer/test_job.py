@@ -1,0 +1,143 @@
+"""The whole job from Python, without a command line."""
+
+from __future__ import annotations
+
+import json
+import signal
+import threading
+
+import numpy as np
+import pytest
+
+from scratchnst import images
+from scratchnst.errors import UserError
+from scratchnst.transfer import job
+from scratchnst.transfer.forecast import forecast
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.record import read_settings
+from scratchnst.transfer.settings import Settings
+
+SMALL = {"output": "out.png", "network": "distilled", "size": 24, "iterations": 3}
+
+
+def settings(**others):
+    return Settings(**{"content": "content.png", "styles": ["style.jpg"], **SMALL, **others})
+
+
+def test_picture_and_record(folder):
+    result = job.run(settings(seed=5))
+    np.testing.assert_array_equal(images.load("out.png"), result.image.round().astype("uint8"))
+    record = json.loads((folder / "out.json").read_text())
+    assert (record["settings"]["seed"], record["settings"]["height"], record["settings"]["width"]) == (5, 18, 24)
+    assert record["command"] == []
+    assert record["result"]["loss"] == result.loss
+    assert Settings.from_json(record["given"]) == settings(seed=5)
+    assert sorted(path.name for path in folder.iterdir()) == ["content.png", "out.json", "out.png", "style.jpg"]
+
+
+def test_what_is_told(folder):
+    lines, steps, begun = [], [], []
+    job.run(
+        settings(scales=2),
+        lambda progress: steps.append((progress.iteration, progress.scale)),
+        lines.append,
+        on_scale=lambda number, scales: begun.append((number, scales)),
+    )
+    assert lines == ["network: distilled, as asked"]
+    assert steps == [(1, 1), (2, 1), (3, 2)]
+    scales = [((9, 12), 2), ((18, 24), 1)]
+    assert begun == [(0, scales), (1, scales)]
+
+
+@pytest.mark.parametrize(
+    "others",
+    [{}, {"scales": 2}, {"scales": 2, "content_weight": 1e-3}, {"content": None}, {"styles": []}],
+    ids=str,
+)
+def test_the_record_makes_the_picture_again(folder, others):
+    job.run(settings(**others))
+    again = Settings.from_json(read_settings("out.json"), output="again.png")
+    job.run(again)
+    assert (folder / "again.png").read_bytes() == (folder / "out.png").read_bytes()
+    first, second = (json.loads((folder / name).read_text())["result"] for name in ("out.json", "again.json"))
+    assert first["terms"] == second["terms"]
+
+
+def test_the_record_names_the_network_that_was_chosen(folder):
+    job.run(settings(network=None, iterations=1))
+    assert read_settings("out.json")["network"] == "distilled"
+
+
+def test_without_content_the_style_gives_the_shape(folder):
+    assert job.run(settings(content=None)).image.shape == (24, 10, 3)
+
+
+def test_two_styles_without_content(folder):
+    result = job.run(settings(content=None, styles=["style.jpg", "content.png"]))
+    assert {name.partition("/")[0] for name in result.terms} - {"tv"} == {"style1", "style2"}
+
+
+def test_in_a_thread(folder):
+    """Only the main thread may change what Ctrl-C does."""
+    thread = threading.Thread(target=job.run, args=[settings()])
+    thread.start()
+    thread.join()
+    assert images.load("out.png").shape == (18, 24, 3)
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_saves_the_current_image(folder):
+    def interrupt(progress):
+        if progress.iteration == 2:
+            raise KeyboardInterrupt
+
+    result = job.run(settings(), interrupt)
+    assert (result.complete, result.stop_reason, result.iterations) == (False, "interrupted", 2)
+    assert json.loads((folder / "out.json").read_text())["result"]["complete"] is False
+
+
+def test_what_fails_on_the_way_is_told_and_costs_nothing(folder):
+    def fail(progress):
+        raise OSError("the pipe is closed")
+
+    warnings = []
+    result = job.run(settings(), fail, warn=warnings.append)
+    assert result.complete
+    assert warnings == ["progress failed and is left out from now on: the pipe is closed"]
+
+
+@pytest.mark.parametrize(
+    ("others", "sentence"),
+    [
+        ({"content": "missing.png"}, "missing.png"),
+        ({"output": "out.gif"}, "suffix"),
+        ({"output": "content.png"}, "named twice"),
+        ({"style_layers": ["conv9_9"]}, "no layer 'conv9_9'"),
+        ({"device": "cuda"}, "CuPy is not installed"),
+        ({"tf32": True}, "for GPUs"),
+        ({"memory_limit": 1}, "24x18 pixels need at least"),
+    ],
+    ids=str,
+)
+def test_what_is_refused_leaves_no_file(folder, others, sentence):
+    with pytest.raises(UserError, match=sentence):
+        job.run(settings(**others))
+    assert sorted(path.name for path in folder.iterdir()) == ["content.png", "style.jpg"]
+
+
+def test_too_little_memory_is_told(folder, monkeypatch):
+    def fail(self, x):
+        raise MemoryError
+
+    monkeypatch.setattr(Objective, "__call__", fail)
+    with pytest.raises(UserError, match="not enough memory"):
+        job.run(settings())
+
+
+def test_forecast(folder):
+    found = forecast(settings(scales=2, iterations=30, threads=1, memory_limit=10**12))
+    assert found.scales == [((9, 12), 20), ((18, 24), 10)]
+    assert 0 < found.estimate.peak < found.limit == 10**12
+    assert found.seconds > 0
+    assert found.where == "1 thread"
+    assert sorted(path.name for path in folder.iterdir()) == ["content.png", "style.jpg"]
