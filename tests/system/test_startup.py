@@ -195,9 +195,7 @@ class TestCommandLine:
         assert "scratchnst = scratchnst.__main__:main" in config["options.entry_points"]["console_scripts"].splitlines()
 
     def test_a_library_sets_nothing(self):
-        done = python(
-            "import os, scratchnst, scratchnst.system.startup as s; scratchnst.transfer.stylize; print(s.record())"
-        )
+        done = python("import os, scratchnst, scratchnst.system.startup as s; scratchnst.stylize; print(s.record())")
         assert done.stdout == "None\n", done.stderr
 
     def test_interrupted_while_importing(self, tmp_path):
