@@ -11,7 +11,7 @@ from contextlib import AbstractContextManager
 from types import ModuleType
 from typing import Any, Protocol
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 class Engine(Protocol):

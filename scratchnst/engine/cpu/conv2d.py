@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_convolution, check_images, check_shape
 from scratchnst.engine.cpu import patches, shifted, threads, windows, winograd
-
-Array = Any
 
 WAYS = {"winograd": winograd, "windows": windows, "shifted": shifted}
 FEW_CHANNELS, ENOUGH_CHANNELS, ENOUGH_PIXELS = 15, 32, 256

@@ -7,11 +7,9 @@ ReLU.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 def read(x: Array, mask: Array | None, image: int, top: int, left: int, pixels: Array) -> None:

@@ -9,9 +9,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.cpu import threads
-
-Array = Any
 
 _kept: ContextVar[dict[tuple, tuple[Array, Array]] | None] = ContextVar("arrays made from kernels", default=None)
 

@@ -19,13 +19,10 @@ Derivation of the kernel's gradient.  w[i,j] stands in the product of the pixels
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.cpu import patches, threads
-
-Array = Any
 
 NUMBERS_PER_STRIP = 131072  # of pixels times channels: few enough for the cache
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import gram
-
-Array = Any
 
 
 def forward(F: Array, A: Array) -> tuple[float, tuple[Array, Array]]:

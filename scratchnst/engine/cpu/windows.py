@@ -6,14 +6,11 @@ and there is little to copy: the window of a pixel is 27 numbers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from scratchnst.arrays import Array
 from scratchnst.engine.cpu import patches, threads
-
-Array = Any
 
 PIXELS_PER_STRIP = 2048
 

@@ -65,14 +65,12 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from scratchnst.arrays import Array
 from scratchnst.engine.cpu import patches, sessions, threads
-
-Array = Any
 
 TILE = 4  # m
 FINITE_POINTS = (0, 1, -1, 1 / 2, -2)

@@ -17,14 +17,12 @@ import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_convolution, check_images, check_shape
 from scratchnst.engine.cpu.patches import flipped
 from scratchnst.engine.cuda import naive, tiled, winograd
 from scratchnst.engine.cuda.column_sums import column_sums
-
-Array = Any
 
 WAYS = {"naive": naive, "tiled": tiled, "winograd": winograd}
 ENOUGH_CHANNELS = 32

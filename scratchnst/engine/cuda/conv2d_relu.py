@@ -9,11 +9,8 @@ bytes an output, is free to go once its readers have read it.
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.cuda import conv2d
-
-Array = Any
 
 
 def forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array | None, Array, Array]]:

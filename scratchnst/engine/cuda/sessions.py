@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 _kept: ContextVar[dict[tuple, tuple[Array, Array]] | None] = ContextVar("arrays made from kernels", default=None)
 
