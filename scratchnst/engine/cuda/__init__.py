@@ -44,7 +44,7 @@ from scratchnst.engine.cuda import (
 from scratchnst.engine.cuda import relu as relu  # not asked of engines: here for study
 from scratchnst.engine.cuda.add import add
 from scratchnst.engine.cuda.device import asarray, asnumpy, zeros
-from scratchnst.engine.cuda.sessions import session
+from scratchnst.engine.sessions import session
 
 __all__ = [
     "add",

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 
 from scratchnst.arrays import Array
-from scratchnst.engine.cpu.patches import flipped
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cuda import device, kernels
 
 THREADS = 256  # of a block

@@ -22,7 +22,7 @@ import math
 from functools import cache
 
 from scratchnst.arrays import Array
-from scratchnst.engine.cpu.patches import flipped
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cuda import device, kernels
 from scratchnst.engine.cuda.column_sums import column_sums
 

@@ -53,7 +53,8 @@ from __future__ import annotations
 import math
 
 from scratchnst.arrays import Array
-from scratchnst.engine.cuda import device, kernels, products, sessions
+from scratchnst.engine import sessions
+from scratchnst.engine.cuda import device, kernels, products
 
 TILE = 4  # pixels a side
 POINTS = 36  # of a tile
