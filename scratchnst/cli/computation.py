@@ -8,24 +8,23 @@ import re
 import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 from functools import wraps
 
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
 from scratchnst.cli.arguments import positive_integer
-from scratchnst.engine import Engine, cpu, cuda
+from scratchnst.engine import Engine
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability, device, products
-from scratchnst.engine.devices import AUTO, CPU, EMULATED, ENGINES, computing, on_threads, parse
+from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing, full_gpu, on_threads, parse
 from scratchnst.errors import UserError
 from scratchnst.transfer import memory
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
-WITH_WAYS = (cpu, cuda)  # the engines that convolve in several ways
+WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run that tells how fast this machine is
 
 
@@ -40,7 +39,7 @@ def add(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--convolution",
-        choices=["auto", *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS)],
+        choices=["auto", *dict.fromkeys(way for engine in WITH_WAYS for way in engine.ways)],
         default="auto",
         help=f"how to convolve, where it can ({_ways()}; auto: whichever suits the layer's shape)",
     )
@@ -106,7 +105,7 @@ def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argp
             engine = stack.enter_context(computing(arguments.engine, arguments.device, tell))
             stack.enter_context(_convolving(engine, arguments.convolution))
             stack.enter_context(_precision(engine, arguments))
-            stack.enter_context(device.memory_limit(arguments.memory_limit) if engine is cuda else nullcontext())
+            stack.enter_context(engine.memory_limit(arguments.memory_limit))
             try:
                 return run(arguments, engine)
             except MemoryError as error:
@@ -117,13 +116,13 @@ def as_asked(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[argp
 
 def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -> UserError:
     """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
-    cupy = sys.modules.get("cupy")
-    if cupy is None or not isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+    engine = full_gpu(error)
+    if engine is None:
         return UserError("there is not enough memory for this; choose a smaller --size.")
-    taken, free = device.memory_in_use(), device.free_memory()
+    taken, free = engine.memory_in_use(), engine.free_memory()
     promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
     advice = "a --memory-limit below their sum, with which layers are computed in strips"
-    if not estimate and device.has_memory_limit():  # so small that not even weights and targets fit
+    if not estimate and engine.has_memory_limit():  # so small that not even weights and targets fit
         advice = "a larger --memory-limit"
     return UserError(
         f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
@@ -141,7 +140,7 @@ def _convolving(engine: Engine, way: str) -> Iterator[None]:
     if way == "auto":
         yield
         return
-    ways = getattr(engine.conv2d, "WAYS", ())
+    ways = engine.ways
     if way not in ways:
         there = f"has {', '.join(ways)}" if ways else "has but one way"
         raise UserError(f"the engine {engine.name} does not convolve by --convolution {way}: it {there}.")
@@ -151,16 +150,16 @@ def _convolving(engine: Engine, way: str) -> Iterator[None]:
 
 @contextmanager
 def _precision(engine: Engine, arguments: argparse.Namespace) -> Iterator[None]:
-    if arguments.tf32 and engine is not cuda:
+    if arguments.tf32 and "tf32" not in engine.precisions:
         raise UserError(f"--tf32 is for GPUs, and the engine {engine.name} computes on the CPU: leave it out.")
     if arguments.tf32 and arguments.dtype == "float64":
         raise UserError("--tf32 rounds float32 and leaves float64 as it is: leave out one of --tf32 and --dtype.")
-    with products.precision("tf32" if arguments.tf32 else "float32"):
+    with engine.precision("tf32" if arguments.tf32 else "float32"):
         yield
 
 
 def _ways() -> str:
-    return "; ".join(f"{engine.name}: {', '.join(engine.conv2d.WAYS)}" for engine in WITH_WAYS)
+    return "; ".join(f"{engine.name}: {', '.join(engine.ways)}" for engine in WITH_WAYS)
 
 
 def record(objective: Objective) -> dict:
@@ -169,13 +168,14 @@ def record(objective: Objective) -> dict:
     engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
     entry = {
         "engine": engine.name,
-        **(availability.describe() if engine is cuda else {"device": CPU}),
-        "precision": "tf32" if engine is cuda and products.current_precision() == "tf32" else objective.dtype,
+        "fallbacks": list(engine.fallbacks),
+        **engine.describe(),
+        "precision": "tf32" if engine.current_precision() == "tf32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
     }
-    if engine in WITH_WAYS:
+    if engine.ways:
         shapes = network.shapes(height, width)
         entry["convolutions"] = {
             name: engine.conv2d.choose((1, *shapes[source]), network.parameters[name][0].shape)
@@ -238,12 +238,12 @@ def _limit(engine, arguments):
 
 def _time(objective, scales, arguments):
     """Say how long a run will take, and on what."""
-    count, where = threads.count(), availability.describe() if objective.network.engine is cuda else {}
-    if where.get("device") == EMULATED:
+    count, where = threads.count(), objective.network.engine.describe()
+    if where["device"] == EMULATED:
         return "far more than on the CPU: a GPU is emulated"
     pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
     seconds = _seconds_per_pixel(objective, arguments) * pixels
-    there = f"{where['device']}, {where['gpu']}" if where else f"{count} thread{'' if count == 1 else 's'}"
+    there = f"{where['device']}, {where['gpu']}" if "gpu" in where else f"{count} thread{'' if count == 1 else 's'}"
     return f"about {_in_words(seconds)} on {there}"
 
 
@@ -262,7 +262,7 @@ def _seconds_per_pixel(objective, arguments):
         dtype=objective.dtype,
         largest_strip=objective.largest_strip * factor**2,
     )
-    if objective.network.engine is cuda:
+    if objective.network.engine.compiles_kernels:
         _trial_seconds(trial, arguments.optimizer)  # the first run on a machine compiles kernels
     return _trial_seconds(trial, arguments.optimizer) / math.prod(shape[:2])
 

@@ -25,7 +25,6 @@ def hosted(engine: Engine) -> Any:
     """Return `engine` behind NumPy's arrays: itself if its own arrays are NumPy's."""
     if isinstance(engine.zeros((), "float32"), np.ndarray):
         return engine
-    modules = {name: value for name, value in vars(engine).items() if isinstance(value, ModuleType)}
     return SimpleNamespace(
         name=engine.name,
         session=engine.session,
@@ -33,7 +32,7 @@ def hosted(engine: Engine) -> Any:
         asnumpy=np.asarray,
         zeros=np.zeros,
         add=iadd,
-        **{name: _operation(engine, module) for name, module in modules.items() if hasattr(module, "backward")},
+        **{name: _operation(engine, getattr(engine, name)) for name in (*engine.own, *engine.fallbacks)},
     )
 
 
