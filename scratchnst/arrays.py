@@ -6,9 +6,15 @@ import math
 import sys
 from collections.abc import Sequence
 from types import ModuleType
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy
+
+Array: TypeAlias = Any
+"""An array of NumPy's or of CuPy's.
+
+CuPy has no stubs for type checkers and is installed on few machines, so a checker takes any object for one.
+"""
 
 
 def array_module(array: Any) -> ModuleType:

@@ -15,7 +15,6 @@ import numpy as np
 from scratchnst.bench import problem
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import textbook
-from scratchnst.engine.cuda import products
 from scratchnst.engine.devices import computing
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
@@ -41,7 +40,7 @@ class Accuracy:
         exact = problem.objective(self.task, textbook, "float64")
         truths = [exact(start)[1] for start in starts]
         for prefix, precision in self.precisions.items():
-            with products.precision(precision):
+            with self.engine.precision(precision):
                 objective = problem.objective(self.task, self.engine)
                 errors[f"{prefix}gradient_errors"] = [_error(objective, *pair) for pair in zip(starts, truths)]
         objective = problem.objective(self.task, textbook)
@@ -53,7 +52,7 @@ class Accuracy:
         exact = self._end(textbook, iterations)
         ends = {"iterations": iterations, "textbook_loss": exact}
         for prefix, precision in self.precisions.items():
-            with products.precision(precision):
+            with self.engine.precision(precision):
                 loss = self._end(self.engine, iterations)
             ends |= {f"{prefix}loss": loss, f"{prefix}difference": abs(loss / exact - 1)}
         return ends

@@ -88,7 +88,7 @@ def complain(sentence: str) -> None:
 
 
 def _ways() -> str:
-    return "; ".join(f"{engine.name}: {', '.join(engine.conv2d.WAYS)}" for engine in WITH_WAYS)
+    return "; ".join(f"{engine.name}: {', '.join(engine.ways)}" for engine in WITH_WAYS)
 
 
 def memory_size(text: str) -> int:

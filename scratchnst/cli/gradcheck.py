@@ -18,7 +18,7 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import non_negative_integer, size
-from scratchnst.engine import Engine, cuda, textbook
+from scratchnst.engine import Engine, textbook
 from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
@@ -120,13 +120,13 @@ def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report
     """Check one after the other what was asked for."""
     engine = network.engine
     how: dict[str, Any] = {"size": OPERATION_SIDE}
-    if engine is cuda:
+    if engine.compiles_kernels:
         how = {"size": GPU_SIZE, "operations": ON_A_GPU, "samples": GPU_SAMPLES}
     how["size"] = arguments.size or how["size"]
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
             module = getattr(hosted(engine), module_name(name), None)
-            ways = getattr(engine.conv2d, "WAYS", ()) if name == "conv2d" else ()
+            ways = engine.ways if name == "conv2d" else ()
             for way in ways or (None,):
                 with engine.conv2d.using(way) if way else nullcontext():
                     report = check_operation(name, arguments.seed, module=module, **how)
@@ -143,7 +143,7 @@ def _operations_of(engine: Engine, wanted: list[str] | None) -> list[str]:
     """The operations that an engine has: the textbook all, another those that it has made its own."""
     known = list(OPERATIONS)
     if engine is not textbook:
-        known = [name for name in known if hasattr(engine, module_name(name)) and not name.startswith("equation")]
+        known = [name for name in known if module_name(name) in engine.own and not name.startswith("equation")]
     for name in wanted or ():
         if name not in (*known, OBJECTIVE):
             raise UserError(f"the engine {engine.name} has no {name} of its own; it has {', '.join(known)}.")

@@ -6,11 +6,9 @@ small for unwritten; and they know no other dtypes than these two.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 def check_images(x: Array) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 
@@ -86,6 +87,12 @@ def parse(where: str) -> int:
     if not found and where not in (AUTO, CPU, "cuda", EMULATED):
         raise UserError(f"there is no device {where!r}; choose auto, cpu, cuda, cuda:N (N = 0, 1 ...) or emulated.")
     return int(found[1]) if found else 0
+
+
+def full_gpu(error: MemoryError) -> Engine | None:
+    """Return the engine whose GPU's memory was not enough, or None if `error` is about that of the process."""
+    cupy = sys.modules.get("cupy")
+    return cuda if cupy is not None and isinstance(error, cupy.cuda.memory.OutOfMemoryError) else None
 
 
 @contextmanager

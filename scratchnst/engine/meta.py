@@ -15,7 +15,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.engine.cpu import conv2d, patches, winograd
+from scratchnst.engine.convolution import flipped
+from scratchnst.engine.cpu import conv2d, winograd
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products
 from scratchnst.engine.cuda import winograd as cuda_winograd
@@ -127,7 +128,7 @@ class Cpu:
 
     @contextmanager
     def session(self, keep_kernels: bool = False) -> Iterator[None]:
-        """Enter what `scratchnst.engine.cpu.sessions` has."""
+        """Enter what `scratchnst.engine.sessions` has."""
         self.kept = {} if keep_kernels else None
         yield
         self.kept = None
@@ -151,7 +152,7 @@ class Cpu:
         return x.like(), None
 
     def _convolve(self, x, w, back=False):
-        kernel = patches.flipped(w).shape if back else w.shape
+        kernel = flipped(w).shape if back else w.shape
         y = x.like((*x.shape[:3], kernel[3]))
         way = conv2d.choose(x.shape, kernel)
         numbers = conv2d.WAYS[way].workspace(x.shape, kernel)
@@ -202,7 +203,7 @@ class Textbook(Cpu):
     name = "textbook"
 
     def _convolve(self, x, w, back=False):
-        kh, kw, channels, outputs = patches.flipped(w).shape if back else w.shape
+        kh, kw, channels, outputs = flipped(w).shape if back else w.shape
         y = x.like((*x.shape[:3], outputs))
         pixels = min(max(1, PIXELS_PER_STRIP // x.shape[2]), x.shape[1]) * x.shape[2]
         strip = pixels * (kh * kw * channels + outputs) * x.dtype.itemsize
@@ -217,9 +218,9 @@ class Textbook(Cpu):
 
     def _conv2d_relu_back(self, grad_y, cache):
         self.ledger.borrow(math.prod(grad_y.shape) * (1 + grad_y.dtype.itemsize))
-        grad_z, flipped = grad_y.like(), grad_y.like(cache[1].shape)
+        grad_z, kernel = grad_y.like(), grad_y.like(cache[1].shape)
         grad_x = self._conv2d_back(grad_z, cache)
-        del flipped  # a copy of the kernel, as long as the convolution runs
+        del kernel  # a copy of the kernel, as long as the convolution runs
         return grad_x
 
 
@@ -234,7 +235,7 @@ class Cuda(Cpu):
     name = "cuda"
 
     def _convolve(self, x, w, back=False, relu=False):
-        kernel = patches.flipped(w).shape if back else w.shape
+        kernel = flipped(w).shape if back else w.shape
         y = x.like((*x.shape[:3], kernel[3]))
         positive = y.like(dtype=bool) if relu else None
         workspace = cuda_conv2d.WAYS[cuda_conv2d.choose(x.shape, kernel)].workspace(x.shape, kernel)

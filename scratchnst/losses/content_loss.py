@@ -23,13 +23,9 @@ Differs from the paper: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 statistic = None  # F itself, position by position
 

@@ -21,11 +21,9 @@ Differs from the paper: F is transposed.  In float32 the sum over m runs in floa
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 def forward(x: Array) -> tuple[Array, Array]:

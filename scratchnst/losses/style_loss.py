@@ -27,14 +27,10 @@ Differs from the paper: nothing.  Others divide otherwise: a table is in the REA
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.losses import gram
-
-Array = Any
 
 statistic = gram  # a sum over positions
 

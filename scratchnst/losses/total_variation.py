@@ -17,13 +17,9 @@ Differs from the paper: the paper has no such term; weight 0 leaves it out.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 
 def forward(x: Array) -> tuple[float, Array]:

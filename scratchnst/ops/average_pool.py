@@ -18,13 +18,9 @@ Differs from the paper: nothing; like the paper's, it stands where VGG has max p
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 
 def forward(x: Array) -> tuple[Array, tuple[int, ...]]:

@@ -34,13 +34,9 @@ Differs from the paper: nothing (VGG's convolutions are 3x3, stride 1, zero padd
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 # Windows are gathered for this many pixels at a time: few enough for the processor's cache, enough for BLAS.
 PIXELS_PER_STRIP = 2048

@@ -21,13 +21,9 @@ Differs from the paper: the paper uses average pooling; this is the original VGG
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 
 def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:

@@ -19,13 +19,9 @@ Differs from the paper: nothing.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-from scratchnst.arrays import array_module
-
-Array = Any
+from scratchnst.arrays import Array, array_module
 
 ORDERS = {"RGB": (0, 1, 2), "BGR": (2, 1, 0)}
 

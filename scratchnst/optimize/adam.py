@@ -13,14 +13,11 @@ m_0 = v_0 = 0 pulls the first means towards zero; dividing by 1 - beta^t undoes 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.optimize.result import Result
-
-Array = Any
 
 RATE = 5.0  # in units of pixel values, 0-255
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8

@@ -64,15 +64,14 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
-from scratchnst.arrays import array_module, is_finite, numbers
+from scratchnst.arrays import Array, array_module, is_finite, numbers
 from scratchnst.optimize.line_search import line_search
 from scratchnst.optimize.result import Result
 
-Array = Any
 Bounds = tuple[float, float] | None
 
 HISTORY = 10  # pairs

@@ -26,6 +26,7 @@ from scratchnst import __version__
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
+from scratchnst.engine.devices import ENGINES
 from scratchnst.system import startup
 from scratchnst.weights.download import VGG19, cache_directory
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, source_file
@@ -62,8 +63,9 @@ class Finding:
 
 
 def examine() -> dict[str, Finding]:
-    """Return what each of `PROBES` finds."""
-    return {name: _try(probe) for name, probe in PROBES.items()}
+    """Return what each of `PROBES` finds, and, if there are any, which operations engines take from the textbook."""
+    findings = {name: _try(probe) for name, probe in PROBES.items()}
+    return findings | ({"engines": _engines()} if any(engine.fallbacks for engine in ENGINES.values()) else {})
 
 
 def _try(probe: Callable[[], Finding]) -> Finding:
@@ -103,6 +105,14 @@ def _processor() -> Finding:
             f"This process may use {usable} of {cores} cores: allow it more (taskset, or whatever started it)."
         )
     return Finding(text, facts, faster)
+
+
+def _engines() -> Finding:
+    fallbacks = {name: list(engine.fallbacks) for name, engine in ENGINES.items() if engine.fallbacks}
+    text = "; ".join(
+        f"{name} computes {', '.join(missing)} as the textbook does" for name, missing in fallbacks.items()
+    )
+    return Finding(text, {"fallbacks": fallbacks})
 
 
 def _threads() -> Finding:

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import math
-import sys
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager, nullcontext
+from contextlib import ExitStack, contextmanager
 
 from threadpoolctl import ThreadpoolController
 
-from scratchnst.engine import Engine, cuda
+from scratchnst.engine import Engine
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability, device, products
-from scratchnst.engine.devices import AUTO, CPU, computing, on_threads
+from scratchnst.engine.devices import AUTO, computing, full_gpu, on_threads
 from scratchnst.errors import UserError
 from scratchnst.transfer import memory
 from scratchnst.transfer.objective import Objective
-from scratchnst.transfer.settings import WITH_WAYS, Settings
+from scratchnst.transfer.settings import Settings
 
 
 @contextmanager
@@ -35,7 +33,7 @@ def computing_as(settings: Settings, notice: Callable[[str], None]) -> Iterator[
         engine = stack.enter_context(computing(settings.engine, settings.device, notice))
         stack.enter_context(_convolving(engine, settings.convolution))
         stack.enter_context(_precision(engine, settings))
-        stack.enter_context(device.memory_limit(settings.memory_limit) if engine is cuda else nullcontext())
+        stack.enter_context(engine.memory_limit(settings.memory_limit))
         try:
             yield engine
         except MemoryError as error:
@@ -47,7 +45,7 @@ def _convolving(engine: Engine, way: str) -> Iterator[None]:
     if way == AUTO:
         yield
         return
-    ways = getattr(engine.conv2d, "WAYS", ())
+    ways = engine.ways
     if way not in ways:
         there = f"has {', '.join(ways)}" if ways else "has but one way"
         raise UserError(f"the engine {engine.name} does not convolve by --convolution {way}: it {there}.")
@@ -57,23 +55,23 @@ def _convolving(engine: Engine, way: str) -> Iterator[None]:
 
 @contextmanager
 def _precision(engine: Engine, settings: Settings) -> Iterator[None]:
-    if settings.tf32 and engine is not cuda:
+    if settings.tf32 and "tf32" not in engine.precisions:
         raise UserError(f"--tf32 is for GPUs, and the engine {engine.name} computes on the CPU: leave it out.")
     if settings.tf32 and settings.dtype == "float64":
         raise UserError("--tf32 rounds float32 and leaves float64 as it is: leave out one of --tf32 and --dtype.")
-    with products.precision("tf32" if settings.tf32 else "float32"):
+    with engine.precision("tf32" if settings.tf32 else "float32"):
         yield
 
 
 def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -> UserError:
     """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
-    cupy = sys.modules.get("cupy")
-    if cupy is None or not isinstance(error, cupy.cuda.memory.OutOfMemoryError):
+    engine = full_gpu(error)
+    if engine is None:
         return UserError("there is not enough memory for this; choose a smaller --size.")
-    taken, free = device.memory_in_use(), device.free_memory()
+    taken, free = engine.memory_in_use(), engine.free_memory()
     promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
     advice = "a --memory-limit below their sum, with which layers are computed in strips"
-    if not estimate and device.has_memory_limit():  # so small that not even weights and targets fit
+    if not estimate and engine.has_memory_limit():  # so small that not even weights and targets fit
         advice = "a larger --memory-limit"
     return UserError(
         f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
@@ -87,13 +85,14 @@ def describe(objective: Objective) -> dict:
     engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
     entry = {
         "engine": engine.name,
-        **(availability.describe() if engine is cuda else {"device": CPU}),
-        "precision": "tf32" if engine is cuda and products.current_precision() == "tf32" else objective.dtype,
+        "fallbacks": list(engine.fallbacks),
+        **engine.describe(),
+        "precision": "tf32" if engine.current_precision() == "tf32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
     }
-    if engine in WITH_WAYS:
+    if engine.ways:
         shapes = network.shapes(height, width)
         entry["convolutions"] = {
             name: engine.conv2d.choose((1, *shapes[source]), network.parameters[name][0].shape)

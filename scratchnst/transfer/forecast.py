@@ -9,9 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnst.engine import cuda
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability
 from scratchnst.engine.devices import EMULATED
 from scratchnst.transfer import computation, memory
 from scratchnst.transfer.job import Scales, ignore, prepare
@@ -56,12 +54,13 @@ def forecast(
 
 def _time(objective: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
     """How long a run will take, and on what."""
-    count, there = threads.count(), availability.describe() if objective.network.engine is cuda else {}
-    if there.get("device") == EMULATED:
+    count, there = threads.count(), objective.network.engine.describe()
+    if there["device"] == EMULATED:
         return None, EMULATED
     pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
     seconds = _seconds_per_pixel(objective, settings) * pixels
-    return seconds, f"{there['device']}, {there['gpu']}" if there else f"{count} thread{'' if count == 1 else 's'}"
+    is_gpu = "gpu" in there
+    return seconds, f"{there['device']}, {there['gpu']}" if is_gpu else f"{count} thread{'' if count == 1 else 's'}"
 
 
 def _seconds_per_pixel(objective: Objective, settings: Settings) -> float:
@@ -79,7 +78,7 @@ def _seconds_per_pixel(objective: Objective, settings: Settings) -> float:
         dtype=objective.dtype,
         largest_strip=objective.largest_strip * factor**2,
     )
-    if objective.network.engine is cuda:
+    if objective.network.engine.compiles_kernels:
         _trial_seconds(trial, settings.optimizer)  # the first run on a machine compiles kernels
     return _trial_seconds(trial, settings.optimizer) / math.prod(shape[:2])
 

@@ -14,9 +14,8 @@ from typing import Any
 
 import psutil
 
-from scratchnst.engine import Engine, cpu, cuda, meta
+from scratchnst.engine import Engine, cpu, meta
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import device
 from scratchnst.errors import UserError
 from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, ON_THE_CPU
 from scratchnst.system import startup
@@ -24,9 +23,6 @@ from scratchnst.transfer.objective import Objective
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
 RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
-# CuPy cuts an array out of freed memory, and what is left over may fit nothing else.  In a model of its pool, that of
-# the emulator, VGG19 at 512x512 to 4096x4096 pixels, whole and in strips, takes up to 1.47 times what its arrays do.
-HOLES = 1.5
 KEPT_FREE = 0.05  # of the memory that is available, for everything else
 
 
@@ -72,12 +68,12 @@ def estimate(objective: Objective, optimizer: str, bounded: bool = False, larges
     if engine is where_vectors_are(engine, optimizer):
         run += vectors(math.prod(objective.shape), optimizer, bounded)
     peak = resident(engine) + run
-    return Estimate(int(HOLES * peak) if engine is cuda else peak, largest_strip)
+    return Estimate(int(engine.memory_factor * peak), largest_strip)
 
 
 def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
     """Return the engine in whose memory an optimiser has its vectors: SciPy's are on the CPU."""
-    return cpu if optimizer in ON_THE_CPU and engine is cuda else engine
+    return cpu if optimizer in ON_THE_CPU and engine.has_own_memory else engine
 
 
 def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
@@ -96,13 +92,12 @@ def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False)
     """
     threads.release()  # what a coarser scale has left there is not what this one will need
     engine = objective.network.engine
-    if engine is cuda:
-        device.release_memory()
+    engine.release_memory()
     for largest_strip in STRIPS:
         found = estimate(objective, optimizer, bounded, largest_strip)
         if found.peak <= limit:
             objective.largest_strip = largest_strip
-            if largest_strip < math.inf and engine is not cuda:
+            if largest_strip < math.inf and not engine.has_own_memory:
                 startup.give_memory_back()
             return found
     height, width, _ = objective.shape
@@ -111,7 +106,7 @@ def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False)
 
 def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, engine: Engine = cpu) -> str:
     """Return the sentence that there is not enough memory."""
-    whose = "a GPU's memory" if engine is cuda else "memory"
+    whose = "a GPU's memory" if engine.has_own_memory else "memory"
     return (
         f"{width}x{height} pixels need at least {in_words(needed)} of {whose} with the optimiser {optimizer}, and "
         f"{in_words(limit)} are there: choose a smaller size"
@@ -121,8 +116,8 @@ def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, 
 
 def resident(engine: Engine = cpu) -> int:
     """Return the bytes that this process has, where `engine` computes, after it has given back what it could."""
-    if engine is cuda:
-        return device.memory_in_use()
+    if engine.has_own_memory:
+        return engine.memory_in_use()
     with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone
         ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss
@@ -133,8 +128,8 @@ def limit(engine: Engine = cpu) -> int:
 
     Of an engine on a GPU it is the GPU's memory.
     """
-    if engine is cuda:
-        return resident(engine) + int((1 - KEPT_FREE) * device.free_memory())
+    if engine.has_own_memory:
+        return resident(engine) + int((1 - KEPT_FREE) * engine.free_memory())
     free = psutil.virtual_memory().available
     group = Path("/sys/fs/cgroup")
     with suppress(OSError, ValueError):  # no container, or none with a limit

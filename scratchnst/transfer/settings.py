@@ -11,7 +11,6 @@ from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
 
-from scratchnst.engine import cpu, cuda
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.models.network import POOLINGS
@@ -23,7 +22,7 @@ LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256
 LARGEST_SCALES = 15  # each doubles the size
 DTYPES = ("float32", "float64")
-WITH_WAYS = (cpu, cuda)  # the engines that convolve in several ways
+WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
 Rule = Callable[[Any], Any]  # value -> the value in its own type, or a ValueError that says what it must be

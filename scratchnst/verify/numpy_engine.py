@@ -25,8 +25,8 @@ def hosted(engine: Engine) -> Any:
     """Return `engine` behind NumPy's arrays: itself if its own arrays are NumPy's."""
     if isinstance(engine.zeros((), "float32"), np.ndarray):
         return engine
-    modules = {name: value for name, value in vars(engine).items() if isinstance(value, ModuleType)}
-    operations = {name: _Operation(engine, module) for name, module in modules.items() if hasattr(module, "backward")}
+    modules = {name: getattr(engine, name) for name in (*engine.own, *engine.fallbacks)}
+    operations = {name: _Operation(engine, module) for name, module in modules.items()}
     for name, operation in operations.items():
         statistic = getattr(modules[name], "statistic", None)
         operation.statistic = next((operations[key] for key in operations if modules[key] is statistic), None)

@@ -20,7 +20,7 @@ from scratchnst.bench.ours import Ours, OursOnDevice
 from scratchnst.bench.peer import PeerOnDevice
 from scratchnst.bench.service import ON_DEVICE
 from scratchnst.cli import main
-from scratchnst.engine.cpu import sessions
+from scratchnst.engine import sessions
 from scratchnst.errors import UserError
 
 CONTIGUOUS, CHANNELS_LAST = PEERS

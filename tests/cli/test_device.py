@@ -331,7 +331,7 @@ def test_a_run_on_a_gpu_takes_what_was_estimated(emulated):
     emulator.pool.peak = 0
     stylize(one, iterations=12)
     assert emulator.pool.peak < emulator.pool.total_bytes() < expected
-    assert memory.HOLES * emulator.pool.peak == pytest.approx(expected, rel=0.1)
+    assert cuda.memory_factor * emulator.pool.peak == pytest.approx(expected, rel=0.1)
 
 
 @pytest.mark.gpu

@@ -12,6 +12,7 @@ from numerical import relative_error
 from scratchnst.engine import cpu, cuda
 from scratchnst.engine.cpu import conv2d, shifted, windows, winograd
 from scratchnst.engine.cuda import column_sums, tiled
+from scratchnst.engine.cuda import winograd as winograd_on_gpu
 from scratchnst.ops import conv2d as textbook
 from scratchnst.ops import relu
 from scratchnst.verify.numpy_engine import hosted
@@ -80,7 +81,7 @@ def way(request, monkeypatch):
         monkeypatch.setattr(windows, "PIXELS_PER_STRIP", 3)
         monkeypatch.setattr(shifted, "NUMBERS_PER_STRIP", 120)
         monkeypatch.setattr(tiled, "ENOUGH_BLOCKS", 7)
-        monkeypatch.setattr(cuda.winograd, "NUMBERS", 5000)
+        monkeypatch.setattr(winograd_on_gpu, "NUMBERS", 5000)
     with platforms.entered(place) as platform:
         yield Way(platform, name)
 

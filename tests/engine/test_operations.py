@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import platforms
 import pytest
+from networks import random_vgg19
 from numerical import central_differences, relative_error
 
-from scratchnst import engine
-from scratchnst.engine import cpu, cuda, textbook
+from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import gram, threads
+from scratchnst.engine.cuda import sums
 from scratchnst.ops import relu
 from scratchnst.verify.catalogue import OPERATIONS as CATALOGUE
 from scratchnst.verify.catalogue import check_operation
@@ -265,7 +268,7 @@ def test_style_losses_of_one_target_for_a_batch(random, platform):
 @pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
 def test_sums_of_more_elements_than_threads(random, name, platform, monkeypatch):
     """With few blocks each thread adds up several elements, of which the last ones are not there for all."""
-    monkeypatch.setattr(cuda.sums, "BLOCKS", 3)
+    monkeypatch.setattr(sums, "BLOCKS", 3)
     inputs = arguments(random, name, (1, 11, 13, 17), "float64")
     for actual, expected in zip(run(platform, name, inputs, 2.0), textbooks(name, inputs, 2.0)):
         np.testing.assert_allclose(actual, expected, rtol=1e-12, atol=1e-14)
@@ -273,9 +276,9 @@ def test_sums_of_more_elements_than_threads(random, name, platform, monkeypatch)
 
 @pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
 def test_sums_of_more_blocks_than_threads(random, platform):
-    numbers = random.standard_normal(cuda.sums.BLOCKS - 1)
-    assert float(cuda.sums.total(platform.there(numbers), -3.0)) == pytest.approx(-3 * numbers.sum(), rel=1e-12)
-    assert float(cuda.sums.total(platform.there(numbers[:0]))) == 0
+    numbers = random.standard_normal(sums.BLOCKS - 1)
+    assert float(sums.total(platform.there(numbers), -3.0)) == pytest.approx(-3 * numbers.sum(), rel=1e-12)
+    assert float(sums.total(platform.there(numbers[:0]))) == 0
 
 
 @pytest.mark.parametrize("platform", [*platforms.THREADS, *platforms.CUDA], indirect=True)
@@ -297,9 +300,30 @@ def test_add_into_rows_of_a_batch(random, platform):
 
 @pytest.mark.parametrize("one", [cpu, cuda, textbook])
 def test_engines_are_complete(one):
-    names = [name for name in vars(engine.Engine) | engine.Engine.__annotations__ if not name.startswith("_")]
-    assert set(names) == set(one.__all__)
-    assert all(hasattr(one, name) for name in names)
+    modules = [name for name, kind in Engine.__annotations__.items() if kind == "ModuleType"]
+    assert sorted(modules) == sorted(set(one.own) - {"relu"})
+    assert one.fallbacks == ()
+    assert all(getattr(one, name) is one.own[name] for name in modules)
+
+
+@pytest.mark.parametrize("platform", ["cpu", "emulated", platforms.GPU], indirect=True)
+def test_an_engine_without_an_operation_computes_it_as_the_textbook_does(random, platform):
+    whole = platform.engine
+    engine = type(whole)(whole.name, [module for name, module in whole.own.items() if name != "max_pool"])
+    assert engine.fallbacks == ("max_pool",)
+    assert engine.max_pool is textbook.max_pool
+    assert engine.gram is whole.gram
+    network, pooled = (replace(random_vgg19(5, width=4), pooling="max").on(one) for one in (whole, engine))
+    x = platform.there(random.uniform(0, 255, (1, 16, 16, 3)))
+    for expected, actual in zip(there_and_back(network, x), there_and_back(pooled, x)):
+        assert type(actual) is type(expected)
+        np.testing.assert_allclose(platform.back(actual), platform.back(expected), rtol=1e-10)
+
+
+def there_and_back(network, x):
+    """Features of the deepest layer, and the gradient of half the sum of their squares."""
+    features, cache = network.forward(x, ["conv3_1"], training=False)
+    return features["conv3_1"], network.backward(dict(features), cache)
 
 
 @pytest.mark.parametrize("name", TO_VERIFY)

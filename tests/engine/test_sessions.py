@@ -12,6 +12,7 @@ from networks import random_vgg19
 
 from scratchnst.engine import cuda
 from scratchnst.engine.cpu import winograd
+from scratchnst.engine.cuda import winograd as winograd_on_gpu
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
@@ -26,14 +27,14 @@ def made(platform, monkeypatch):
     """The kernels that were transformed, in their order."""
     kernels = []
     if platform.engine is cuda:
-        launch = cuda.winograd._launch_pairs
+        launch = winograd_on_gpu._launch_pairs
 
         def watched(kernel, *arrays):
             if kernel == "winograd_kernel":
                 kernels.append(arrays[1])
             launch(kernel, *arrays)
 
-        monkeypatch.setattr(cuda.winograd, "_launch_pairs", watched)
+        monkeypatch.setattr(winograd_on_gpu, "_launch_pairs", watched)
         return kernels
     transform = winograd._transform_kernel
 

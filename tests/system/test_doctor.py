@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from scratchnst.cli import main
+from scratchnst.engine import Engine, cpu, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
@@ -111,6 +112,15 @@ class TestCommand:
         assert report["findings"]["threads"]["threads"] == threads.count()
         assert report["findings"]["network"]["source"] == "distilled"
         assert report["missing"] == [text for text in report["missing"] if text.endswith(".")]
+
+    def test_operations_that_an_engine_takes_from_the_textbook(self, monkeypatch):
+        lacking = Engine("cpu", [module for name, module in cpu.own.items() if name not in ("gram", "max_pool")])
+        monkeypatch.setattr(doctor, "PROBES", {})
+        assert doctor.examine() == {}
+        monkeypatch.setattr(doctor, "ENGINES", {"cpu": lacking, "textbook": textbook})
+        finding = doctor.examine()["engines"]
+        assert finding.text == "cpu computes max_pool, gram as the textbook does"
+        assert finding.facts == {"fallbacks": {"cpu": ["max_pool", "gram"]}}
 
     @pytest.mark.parametrize("arguments", [[], ["--json"]])
     def test_survives_whatever_fails(self, monkeypatch, capsys, arguments):

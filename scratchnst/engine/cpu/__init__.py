@@ -8,41 +8,40 @@ The same arrays give the same results to the last bit, whatever else runs in the
 threads is the same.  With another number they differ by rounding: BLAS multiplies pieces of other sizes.
 """
 
-from __future__ import annotations
-
-from numpy import asarray, zeros
-from numpy import asarray as asnumpy
-
 from scratchnst.engine.cpu import (
+    add,
     average_pool,
     content_loss,
     conv2d,
     conv2d_relu,
     gram,
     max_pool,
+    sessions,
     style_loss,
     total_variation,
 )
-from scratchnst.engine.cpu.add import add
-from scratchnst.engine.cpu.sessions import session
+from scratchnst.engine.engine import Engine
 from scratchnst.ops import preprocess  # threads would save a hundredth part of an evaluation
 
-__all__ = [
-    "add",
-    "asarray",
-    "asnumpy",
-    "average_pool",
-    "content_loss",
-    "conv2d",
-    "conv2d_relu",
-    "gram",
-    "max_pool",
-    "name",
-    "preprocess",
-    "session",
-    "style_loss",
-    "total_variation",
-    "zeros",
-]
 
-name = "cpu"
+class Cpu(Engine):
+    """The textbook's operations, fast; its own sums of gradients and sessions use threads."""
+
+    add = staticmethod(add.add)
+    session = staticmethod(sessions.session)
+
+
+ENGINE = Cpu(
+    "cpu",
+    (
+        preprocess,
+        conv2d,
+        conv2d_relu,
+        average_pool,
+        max_pool,
+        gram,
+        content_loss,
+        style_loss,
+        total_variation,
+    ),
+)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
-
-Array = Any
 
 ROWS_PER_STRIP = 8
 

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import threads
-
-Array = Any
 
 statistic = None
 

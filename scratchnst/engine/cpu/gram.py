@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from itertools import combinations_with_replacement
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import threads
-
-Array = Any
 
 PIXELS_OF_A_SUM, PIXELS_OF_A_PRODUCT = 1024, 128  # at least
 CHANNELS_OF_A_GROUP = 128  # at most

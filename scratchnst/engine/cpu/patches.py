@@ -1,4 +1,4 @@
-"""Pieces of images, in and out, and the flipped kernel: what the convolutions of this engine have in common.
+"""Pieces of images, in and out: what the convolutions of this engine have in common.
 
 A job reads a patch of its input, works on it in the processor's cache, and writes a patch of its output.  On the way
 in and out, and so without a trip to memory of their own, happen the zeros around the image and both directions of the
@@ -7,11 +7,9 @@ ReLU.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 def read(x: Array, mask: Array | None, image: int, top: int, left: int, pixels: Array) -> None:
@@ -30,11 +28,6 @@ def read(x: Array, mask: Array | None, image: int, top: int, left: int, pixels: 
         target[...] = inside
     else:
         np.multiply(inside, mask[here], out=target)
-
-
-def flipped(w: Array) -> Array:
-    """Return the kernel (kh, kw, K, C) that carries gradients back through a convolution with `w` (kh, kw, C, K)."""
-    return w[::-1, ::-1].swapaxes(2, 3)
 
 
 def write(values: Array, y: Array, positive: Array | None) -> None:

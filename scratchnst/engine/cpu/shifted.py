@@ -19,13 +19,11 @@ Derivation of the kernel's gradient.  w[i,j] stands in the product of the pixels
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cpu import patches, threads
-
-Array = Any
 
 NUMBERS_PER_STRIP = 131072  # of pixels times channels: few enough for the cache
 
@@ -63,7 +61,7 @@ def convolve(
 
 def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel."""
-    return convolve(grad_y, patches.flipped(w), mask=mask)[0]
+    return convolve(grad_y, flipped(w), mask=mask)[0]
 
 
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:

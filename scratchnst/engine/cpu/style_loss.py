@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import gram
 from scratchnst.losses.style_loss import distance_backward, norm_of
 
 __all__ = ["backward", "distance", "distance_backward", "forward", "statistic"]
-
-Array = Any
 
 statistic = gram
 

@@ -26,7 +26,7 @@ from typing import Any
 import numpy as np
 from threadpoolctl import ThreadpoolController
 
-Array = Any
+from scratchnst.arrays import Array
 
 
 class _State:

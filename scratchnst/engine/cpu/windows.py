@@ -6,14 +6,12 @@ and there is little to copy: the window of a pixel is 27 numbers.
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
+from scratchnst.arrays import Array
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cpu import patches, threads
-
-Array = Any
 
 PIXELS_PER_STRIP = 2048
 
@@ -49,7 +47,7 @@ def convolve(
 
 def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel."""
-    return convolve(grad_y, patches.flipped(w), mask=mask)[0]
+    return convolve(grad_y, flipped(w), mask=mask)[0]
 
 
 def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[int, int]) -> Array:

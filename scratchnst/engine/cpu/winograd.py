@@ -57,7 +57,7 @@ How it is laid out.  An image is cut into blocks of tiles, a job each, whose int
 processor's cache: they go from one piece of memory to another and back.  D and M are (6, rows of tiles, tiles in a row,
 6, channels), so that everything is a product with matrices whose rows lie at equal distances.  That is all BLAS asks
 for, so no tile is ever copied, not even the overlapping ones of the input.  Where an image has few tiles, making U
-takes about as long as multiplying with it: a session, `scratchnst.engine.cpu.sessions`, keeps it.
+takes about as long as multiplying with it: a session, `scratchnst.engine.sessions`, keeps it.
 """
 
 from __future__ import annotations
@@ -65,14 +65,14 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
 
 import numpy as np
 from numpy.lib.stride_tricks import as_strided
 
-from scratchnst.engine.cpu import patches, sessions, threads
-
-Array = Any
+from scratchnst.arrays import Array
+from scratchnst.engine import sessions
+from scratchnst.engine.convolution import flipped
+from scratchnst.engine.cpu import patches, threads
 
 TILE = 4  # m
 FINITE_POINTS = (0, 1, -1, 1 / 2, -2)
@@ -135,7 +135,7 @@ def convolve(
 def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     """Return dL/dx, the convolution of `grad_y`, zero where `mask` is False, with the flipped kernel: equation (f)."""
     if tiles(grad_y.shape) > FEW_TILES:
-        return convolve(grad_y, patches.flipped(w), mask=mask)[0]
+        return convolve(grad_y, flipped(w), mask=mask)[0]
     U = _kernel_at_points(w, grad_y).swapaxes(2, 3)
     return _convolve(grad_y, U, matrices_of_flipped(grad_y.dtype), mask=mask)[0]
 
@@ -314,9 +314,9 @@ def _write_output(A_T, M, block, memory, spare, y, positive, channels):
 def _kernel_at_points(w, x):
     """Return U = G w G^T, (6, 6, C, K), of x's dtype; it is good until the calling thread asks for another."""
     shape = POINTS, POINTS, *w.shape[2:]
-    if tiles(x.shape) > FEW_TILES:
+    if tiles(x.shape) > FEW_TILES or not sessions.is_keeping():
         return _transform_kernel(w, threads.buffer(KERNEL, shape, x.dtype))
-    return sessions.kept(KERNEL, w, shape, x.dtype, _transform_kernel)
+    return sessions.kept(KERNEL, w, x.dtype, lambda: _transform_kernel(w, np.empty(shape, x.dtype)))
 
 
 def _transform_kernel(w, U):

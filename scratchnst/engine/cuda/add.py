@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
-
-Array = Any
 
 
 def add(total: Array, part: Array) -> Array:

@@ -5,11 +5,8 @@ On paper: an addition for each number read, so the speed of memory is the limit,
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device, kernels
-
-Array = Any
 
 THREADS = 256  # of a block
 ENOUGH_THREADS = 65536  # to keep any GPU busy

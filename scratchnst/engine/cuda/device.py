@@ -14,9 +14,9 @@ from contextvars import ContextVar
 from types import ModuleType
 from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 
-Array = Any
 Observer = Callable[[str], AbstractContextManager]
 
 INSTALL = "pip install 'scratchnst[cuda13]', or [cuda12] for a driver older than 580 (nvidia-smi tells)"

@@ -24,8 +24,6 @@ import numpy as np
 from scratchnst.engine.cuda import device
 from scratchnst.errors import UserError
 
-Array = Any
-
 FOLDER = Path(__file__).parent
 REAL = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
 INTEGERS = {"int": np.int32, "long long": np.int64}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cuda import device, kernels
 from scratchnst.engine.cuda.average_pool import THREADS, pooled, rows_and_pieces
-
-Array = Any
 
 
 def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:

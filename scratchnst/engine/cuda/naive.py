@@ -12,12 +12,10 @@ caches, several times each; how fast these deliver them, and not the arithmetic,
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from scratchnst.engine.cpu.patches import flipped
+from scratchnst.arrays import Array
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cuda import device, kernels
-
-Array = Any
 
 THREADS = 256  # of a block
 

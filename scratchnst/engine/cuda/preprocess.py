@@ -5,14 +5,11 @@ The textbook's would run on CuPy's arrays as it stands, in a dozen small steps; 
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images
 from scratchnst.engine.cuda import device, kernels
-
-Array = Any
 
 THREADS = 256  # of a block
 

@@ -19,13 +19,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device
-
-Array = Any
 
 LARGEST_SIDE = 2**31 - 1  # of a matrix, for cuBLAS
 DTYPES = np.dtype("float32"), np.dtype("float64")

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import device, kernels
-
-Array = Any
 
 THREADS = 256  # of a block
 

@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device, kernels, sums
-
-Array = Any
 
 
 def distance(a: Array, b: Array, factor: float) -> tuple[Array, Array]:

@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import gram, squares
 from scratchnst.losses.style_loss import distance_backward, norm_of
 
 __all__ = ["backward", "distance", "distance_backward", "forward", "statistic"]
-
-Array = Any
 
 statistic = gram
 

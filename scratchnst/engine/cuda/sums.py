@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device, kernels
-
-Array = Any
 
 THREADS = 256  # of a block, a power of two
 BLOCKS = 1024  # at most: enough to keep any GPU busy, and few enough for one block to add up their sums

@@ -20,13 +20,11 @@ from __future__ import annotations
 
 import math
 from functools import cache
-from typing import Any
 
-from scratchnst.engine.cpu.patches import flipped
+from scratchnst.arrays import Array
+from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cuda import device, kernels
 from scratchnst.engine.cuda.column_sums import column_sums
-
-Array = Any
 
 PIXELS, OUTPUTS = 8, 4  # of a thread: of a row, and output channels
 LARGEST_SIDE = 9  # of a kernel: a thread of tiled_gradient.cu has side x OUTPUTS sums in registers, twice

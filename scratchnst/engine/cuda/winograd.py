@@ -51,11 +51,10 @@ moves 150 MB.  So pieces are large, and all layers above but conv1_2 are one.
 from __future__ import annotations
 
 import math
-from typing import Any
 
-from scratchnst.engine.cuda import device, kernels, products, sessions
-
-Array = Any
+from scratchnst.arrays import Array
+from scratchnst.engine import sessions
+from scratchnst.engine.cuda import device, kernels, products
 
 TILE = 4  # pixels a side
 POINTS = 36  # of a tile

@@ -5,11 +5,8 @@ Cached: what the two cache, (x, w) and y.
 
 from __future__ import annotations
 
-from typing import Any
-
+from scratchnst.arrays import Array
 from scratchnst.ops import conv2d, relu
-
-Array = Any
 
 
 def forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array, Array, Array]]:

@@ -204,8 +204,8 @@ def test_what_ptxas_says_is_understood(compiler):
 def test_sources_are_installed_with_the_package():
     configuration = configparser.ConfigParser()
     configuration.read(Path(__file__).parents[3] / "setup.cfg")
-    for package in (cuda, emulator):
-        globs = configuration["options.package_data"][package.__name__].split(", ")
+    for package in (kernels, emulator):
+        globs = configuration["options.package_data"][package.__package__].split(", ")
         files = [path.name for path in Path(package.__file__).parent.iterdir() if path.suffix not in (".py", "")]
         assert files
         assert all(any(fnmatch(file, glob) for glob in globs) for file in files)

@@ -12,8 +12,9 @@ import numpy as np
 import pytest
 from numerical import relative_error
 
+from scratchnst.engine import sessions
 from scratchnst.engine.cpu import winograd as on_cpu
-from scratchnst.engine.cuda import device, emulator, kernels, products, sessions, winograd
+from scratchnst.engine.cuda import device, emulator, kernels, products, winograd
 from scratchnst.engine.cuda.emulator.cublas import rounded_to_tf32
 from scratchnst.engine.cuda.emulator.launch import KernelFault
 from scratchnst.ops import conv2d as textbook

@@ -1,4 +1,4 @@
-"""A session: for its time, what is made from a kernel may stay in the GPU's memory."""
+"""What engines keep for the time of a session: arrays made from the kernels of convolutions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 _kept: ContextVar[dict[tuple, tuple[Array, Array]] | None] = ContextVar("arrays made from kernels", default=None)
 
@@ -31,6 +31,11 @@ def session(keep_kernels: bool = False) -> Iterator[None]:
         yield
     finally:
         _kept.reset(token)
+
+
+def is_keeping() -> bool:
+    """Return whether what is made from kernels is kept here."""
+    return _kept.get() is not None
 
 
 def kept(name: str, w: Array, dtype: Any, make: Callable[[], Array]) -> Array:
