@@ -9,7 +9,8 @@ import pytest
 from networks import random_vgg19
 
 from scratchnst.models import pyramid
-from scratchnst.models.network import IMAGE, Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import IMAGE, Defaults, Network, Preprocessing
 from scratchnst.models.receptive_field import Window, field, reach, unit
 
 
