@@ -113,6 +113,11 @@ def winners(x):
     return max_pool.forward(x)[1][1]
 
 
+def cached(F, difference):
+    """What the style loss caches, with another matrix in place of G - A."""
+    return F, (difference, style_loss.norm_of(difference, F.shape[1] * F.shape[2]))
+
+
 def off_diagonal(F):
     difference = gram.forward(F)[0] - target_gram(F)
     return difference * (1 - np.eye(difference.shape[1]))
@@ -222,9 +227,9 @@ STYLE_LOSS = {
     "factor M^2": lambda i, g, right: right * PIXELS**2,
     "factor N^2 M^2": lambda i, g, right: right * PIXELS**2 * 36,
     "factor N M": lambda i, g, right: right * PIXELS * 6,
-    "target-not-subtracted": lambda i, g, right: style_loss.backward(g, (i[0], gram.forward(i[0])[0])),
+    "target-not-subtracted": lambda i, g, right: style_loss.backward(g, cached(i[0], gram.forward(i[0])[0])),
     "masked-here": lambda i, g, right: np.where(i[0] > 0, right, 0),
-    "gram-diagonal-missing": lambda i, g, right: style_loss.backward(g, (i[0], off_diagonal(i[0]))),
+    "gram-diagonal-missing": lambda i, g, right: style_loss.backward(g, cached(i[0], off_diagonal(i[0]))),
 }
 TOTAL_VARIATION = {
     "square-factor-missing": lambda i, g, right: right / 2,
