@@ -47,7 +47,8 @@ from scratchnst import Objective, stylize
 from scratchnst.classroom import full_size, network, pictures, show_images
 from scratchnst.engine import cpu, textbook
 from scratchnst.images import samples
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.optimize import adam
 from scratchnst.verify import check_gradient
 

@@ -36,7 +36,8 @@ from typing import Any
 import numpy as np
 
 from scratchnst.errors import UserError
-from scratchnst.models.network import IMAGE, Layer, Network
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import IMAGE, Network
 from scratchnst.models.receptive_field import Window, reach, unit
 from scratchnst.transfer.objective import Objective, as_image
 
@@ -247,7 +248,7 @@ def _tangent_of_image(network, dtype):
 def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source: Window, window: Window) -> Array:
     """Equations (b): dy on its window from dx on that of the source, and x and y of the whole layer."""
     engine = network.engine
-    if row.kind == "pool":
+    if not row.rule.has_parameters:
         squares = window.doubled()
         dx = _moved(engine, dx, source, squares)
         if network.pooling == "max":
@@ -260,7 +261,7 @@ def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source
     around = source.grown(w.shape[0] // 2, w.shape[1] // 2)
     dy, _ = engine.conv2d.forward(_moved(engine, dx, source, around), w, engine.zeros(b.shape, b.dtype))
     dy = _moved(engine, dy, around, window)
-    return dy * (window.of(y) > 0) if row.kind == "conv" else dy
+    return dy * (window.of(y) > 0) if row.is_rectified else dy
 
 
 def _moved(engine, values, window, to):

@@ -48,8 +48,8 @@ def operations(
     style_layers = set(style_layers)
     side, channels, total = size, 3, 0
     for layer in network.needed([*content_layers, *style_layers]):
-        if layer.kind == "pool":
-            side //= 2
+        if not layer.rule.has_parameters:
+            side //= layer.rule.stride
             continue
         outputs = network.parameters[layer.name][0].shape[3]
         total += convolution(side, channels, outputs, choose) + convolution(side, outputs, channels, choose)

@@ -122,7 +122,7 @@ class Peer:
         taps = {*self.defaults.content_layers, *self.defaults.style_layers}
         y, features = x - self.mean, {}
         for layer in self.layers:
-            if layer.kind == "pool":
+            if not layer.rule.has_parameters:
                 y = functional.avg_pool2d(y, 2)
             else:
                 w, b = self.parameters[layer.name]

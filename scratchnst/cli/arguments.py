@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import NoReturn
 
 from scratchnst.errors import UserError
-from scratchnst.models.network import POOLINGS
+from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE

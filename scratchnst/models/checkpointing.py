@@ -22,10 +22,10 @@ from types import ModuleType
 from typing import Any
 
 from scratchnst.errors import UserError
-from scratchnst.models.network import IMAGE, Layer, Network
+from scratchnst.models.layers import Layer, Rows, strides
+from scratchnst.models.network import IMAGE, Network
 
 Array = Any
-Rows = tuple[int, int]  # start and stop
 
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
@@ -270,7 +270,7 @@ def _forward(network, section, strip, source, see):
         first, last = strip.read[name]
         x = outputs[above][:, first - strip.needed[above][0] : last - strip.needed[above][0]]
         y, cache = network.operation(layer).forward(x, *network.parameters.get(name, ()))
-        caches[name] = cache if layer.kind == "pool" else (None, *cache[1:])  # without its input
+        caches[name] = layer.rule.without_input(cache)
         del x, cache
         readers[above] -= 1
         if not readers[above]:
@@ -300,7 +300,7 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
             del feature
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
         operation = network.operation(layer)
-        back = operation.backward if layer.kind == "pool" else operation.backward_input
+        back = operation.backward_input if layer.rule.has_parameters else operation.backward
         grad_y = back(gradients.pop(name), caches.pop(name))
         room = strip.computed.get(above, strip.needed[above])  # the source is not computed here
         gradients[above] = _add(engine, gradients.pop(above, None), room, strip.read[name], grad_y)
@@ -347,7 +347,7 @@ def _groups(network, taps):
     groups, start = [], 0
     for number, layer in enumerate(layers[:-1]):
         reads = min(position[sources[below.name]] for below in layers[number + 1 :])
-        if layer.kind == "pool" and reads == number:
+        if layer.rule.stride > 1 and reads == number:
             groups.append(tuple(layers[start : number + 1]))
             start = number + 1
     return [*groups, tuple(layers[start:])]
@@ -355,25 +355,22 @@ def _groups(network, taps):
 
 def _strips(network, source, layers, taps, shapes, count):
     """Cut a section into `count` strips, or as many as its lowest layer has rows."""
-    sources, halvings = network.sources(), {source: 0}
-    for layer in layers:
-        halvings[layer.name] = halvings[sources[layer.name]] + (layer.kind == "pool")
-    lowest = max(halvings, key=lambda name: halvings[name])
-    height, depth = shapes[lowest][0], halvings[lowest]
+    size_of_row = strides(layers, network.sources(), source)  # in rows of the source
+    lowest = max(size_of_row, key=lambda name: size_of_row[name])
+    height = shapes[lowest][0]
     edges = [height * number // min(count, height) for number in range(min(count, height) + 1)]
+
+    def own(name, top, bottom):
+        share = size_of_row[lowest] // size_of_row[name]
+        return top * share, shapes[name][0] if bottom == height else bottom * share
+
     return tuple(
         _strip(
             network,
             layers,
-            {
-                name: (
-                    top << depth - halvings[name],
-                    shapes[name][0] if bottom == height else bottom << depth - halvings[name],
-                )
-                for name in halvings
-            },
+            {name: own(name, top, bottom) for name in size_of_row},
             taps | {layers[-1].name},
-            {name: shapes[name][0] for name in halvings},
+            {name: shapes[name][0] for name in size_of_row},
         )
         for top, bottom in pairwise(edges)
     )
@@ -385,12 +382,9 @@ def _strip(network, layers, own, wanted, heights):
     needed, read, computed = {name: own[name] for name in own if name in wanted}, {}, {}
     for layer in reversed(layers):
         name, above = layer.name, sources[layer.name]
-        start, stop = needed[name]
-        if layer.kind == "pool":
-            read[name], computed[name] = (2 * start, 2 * stop), (start, stop)
-        else:
-            around = network.parameters[name][0].shape[0] // 2
-            read[name] = computed[name] = max(start - around, 0), min(stop + around, heights[above])
+        start, stop = layer.rule.reads(needed[name], network.parameters.get(name, ()))
+        read[name] = max(start, 0), min(stop, heights[above] // layer.rule.stride * layer.rule.stride)
+        computed[name] = read[name][0] // layer.rule.stride, read[name][1] // layer.rule.stride
         start, stop = needed.get(above, read[name])
         needed[above] = min(start, read[name][0]), max(stop, read[name][1])
     return Strip(own, needed, read, computed)

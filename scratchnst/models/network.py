@@ -16,27 +16,12 @@ import numpy as np
 
 from scratchnst.engine import Engine, textbook
 from scratchnst.errors import UserError
+from scratchnst.models.layers import KINDS, POOLINGS, Layer, strides
 from scratchnst.ops import preprocess
 
 Array = Any
 
-KINDS = ("conv", "linear", "pool")
 IMAGE = "image"  # the name of the source of the first row: the preprocessed image
-POOLINGS = {"avg": "average_pool", "max": "max_pool"}  # as an engine names them
-
-
-@dataclass(frozen=True)
-class Layer:
-    """One row of the table.
-
-    kind is "conv", a convolution and its ReLU (the features are the activations after the ReLU, as in the
-    paper), "linear", a convolution alone, or "pool", which halves height and width.  source names the row that
-    it reads; None is the row above, and the image for the first row.
-    """
-
-    name: str
-    kind: str
-    source: str | None = None
 
 
 @dataclass(frozen=True)
@@ -164,9 +149,8 @@ class Network:
         for layer in needed:
             source = sources[layer.name]
             y, layer_cache = self.operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
-            if layer.kind != "pool" and not training:
-                layer_cache = (None, *layer_cache[1:])  # without its input
-            outputs[layer.name], cache[layer.name] = y, layer_cache
+            outputs[layer.name] = y
+            cache[layer.name] = layer_cache if training else layer.rule.without_input(layer_cache)
             readers[source] -= 1
             if not readers[source]:
                 del outputs[source]  # everybody has read it
@@ -207,7 +191,7 @@ class Network:
                 gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
             grad_y = gradients.pop(layer.name)
             operation, layer_cache = self.operation(layer), cache.pop(layer.name)
-            if layer.kind == "pool":
+            if not layer.rule.has_parameters:
                 grad_x = operation.backward(grad_y, layer_cache)
             else:
                 grad_x = operation.backward_input(grad_y, layer_cache)
@@ -222,8 +206,7 @@ class Network:
 
     def operation(self, layer: Layer) -> Any:
         """Return the engine's module for a row of the table."""
-        names = {"conv": "conv2d_relu", "linear": "conv2d", "pool": POOLINGS[self.pooling]}
-        return getattr(self.engine, names[layer.kind])
+        return getattr(self.engine, layer.rule.operation(self.pooling))
 
     def _sum(self, ours, another):
         """Add `another` to `ours`, an array that nobody else holds, or None."""
@@ -240,12 +223,10 @@ class Network:
 
     def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
         """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
-        sources, taps = self.sources(), list(taps)
-        pools = {IMAGE: 0}
-        for layer in self.needed(taps):
-            pools[layer.name] = pools[sources[layer.name]] + (layer.kind == "pool")
-        deepest = max(taps, key=lambda name: pools[name], default=IMAGE)
-        side = 2 ** pools[deepest]
+        taps = list(taps)
+        sides = strides(self.needed(taps), self.sources(), IMAGE)
+        deepest = max(taps, key=lambda name: sides[name], default=IMAGE)
+        side = sides[deepest]
         if min(height, width) < side:
             raise UserError(
                 f"an image of {width}x{height} pixels is too small for layer {deepest} of {self.name}: "
@@ -256,18 +237,15 @@ class Network:
         """Return the shape (H_l, W_l, C_l) of every layer's features, and of the image, for an image of that size."""
         shapes, sources = {IMAGE: (height, width, 3)}, self.sources()
         for layer in self.layers:
-            height, width, channels = shapes[sources[layer.name]]
-            if layer.kind == "pool":
-                shapes[layer.name] = height // 2, width // 2, channels
-            else:
-                shapes[layer.name] = height, width, self.parameters[layer.name][0].shape[3]
+            shapes[layer.name] = layer.rule.shape(shapes[sources[layer.name]], self.parameters.get(layer.name, ()))
         return shapes
 
     def convolution_before(self, name: str) -> str | None:
         """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
-        sources, pools = self.sources(), {layer.name for layer in self.layers if layer.kind == "pool"}
+        sources = self.sources()
+        without = {layer.name for layer in self.layers if not layer.rule.has_parameters}
         source = sources[name]
-        while source in pools:
+        while source in without:
             source = sources[source]
         return None if source == IMAGE else source
 

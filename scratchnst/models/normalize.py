@@ -74,7 +74,7 @@ def mean_activations(
     `layers` limits it to these names and what they depend on.
     """
     rows = network.layers if layers is None else network.needed(layers)
-    filters = {layer.name for layer in rows if layer.kind == "conv"}
+    filters = {layer.name for layer in rows if layer.is_rectified}
     dtype = next(iter(network.parameters.values()))[0].dtype
     sums: dict[str, Any] = dict.fromkeys(filters, 0.0)
     positions = dict.fromkeys(filters, 0)

@@ -34,7 +34,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.models.network import IMAGE, Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import IMAGE, Defaults, Network, Preprocessing
 
 COLOURS = 16  # filters of each kind on a level
 EDGES = (24, 32, 48)  # level by level: few where there are many pixels

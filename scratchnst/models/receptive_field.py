@@ -11,10 +11,12 @@ and columns likewise.  What a unit sees is called its receptive field.  Beyond t
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from scratchnst.models.network import IMAGE, Layer, Network
+from scratchnst.models.layers import Parameters, Rows
+from scratchnst.models.network import IMAGE, Network
 
 Array = Any
 
@@ -46,10 +48,6 @@ class Window:
         """The pixels of a pool's squares."""
         return Window(2 * self.top, 2 * self.bottom, 2 * self.left, 2 * self.right)
 
-    def halved(self) -> Window:
-        """The squares of a pool that hold a pixel of this window."""
-        return Window(self.top // 2, -(-self.bottom // 2), self.left // 2, -(-self.right // 2))
-
     def of(self, array: Array, origin: Window | None = None) -> Array:
         """Cut this window out of `array` (N, H, W, C), which stands on `origin` (None: the whole layer); a view."""
         top, left = (origin.top, origin.left) if origin else (0, 0)
@@ -67,7 +65,7 @@ def reach(network: Network, shape: tuple[int, int], window: Window) -> dict[str,
     found = {IMAGE: window}
     for layer in network.layers:
         above = found[sources[layer.name]]
-        seen = above.halved() if layer.kind == "pool" else above.grown(*_sides(network, layer))
+        seen = _along(layer.rule.read_by, above, network.parameters.get(layer.name, ()))
         height, width, _ = sizes[layer.name]
         found[layer.name] = seen.within(Window(0, height, 0, width))
     return found
@@ -80,12 +78,11 @@ def field(network: Network, shape: tuple[int, int], layer: str, window: Window) 
     while layer != IMAGE:
         row, layer = rows[layer], sources[layer]
         height, width, _ = sizes[layer]
-        seen = window.doubled() if row.kind == "pool" else window.grown(*_sides(network, row))
+        seen = _along(row.rule.reads, window, network.parameters.get(row.name, ()))
         window = seen.within(Window(0, height, 0, width))
     return window
 
 
-def _sides(network: Network, layer: Layer) -> tuple[int, int]:
-    """How far a convolution looks from a position: along the columns and along the rows."""
-    kh, kw, _, _ = network.parameters[layer.name][0].shape
-    return kh // 2, kw // 2
+def _along(rule: Callable[..., Rows], window: Window, parameters: Parameters) -> Window:
+    """The window that a kind of layer names for the rows and the columns of another."""
+    return Window(*rule((window.top, window.bottom), parameters, 0), *rule((window.left, window.right), parameters, 1))

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 
 CHANNELS = (24, 48, 96)
 CONVOLUTIONS = (2, 2, 4)

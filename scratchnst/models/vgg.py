@@ -11,7 +11,8 @@ VGG16 ends its last three blocks with conv3_3, conv4_3 and conv5_3.
 
 from __future__ import annotations
 
-from scratchnst.models.network import Defaults, Layer, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Preprocessing
 
 CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
 CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
@@ -38,7 +39,7 @@ def kernel_shapes(name: str = "vgg19") -> dict[str, tuple[int, int, int, int]]:
     """Return the shape (3, 3, C_in, C_out) of each convolution's kernel."""
     shapes, channels = {}, 3
     for layer in table(name):
-        if layer.kind == "conv":
+        if layer.rule.has_parameters:
             width = CHANNELS_PER_BLOCK[int(layer.name[4]) - 1]
             shapes[layer.name] = (3, 3, channels, width)
             channels = width
@@ -48,9 +49,9 @@ def kernel_shapes(name: str = "vgg19") -> dict[str, tuple[int, int, int, int]]:
 def truncated_table(convolutions: int, name: str = "vgg19") -> tuple[Layer, ...]:
     """Return the table down to its `convolutions`-th convolution, with the pool behind it if one follows."""
     rows = table(name)
-    ends = [index for index, layer in enumerate(rows) if layer.kind == "conv"]
+    ends = [index for index, layer in enumerate(rows) if layer.rule.has_parameters]
     end = ends[convolutions - 1] + 1
-    if end < len(rows) and rows[end].kind == "pool":
+    if end < len(rows) and not rows[end].rule.has_parameters:
         end += 1
     return rows[:end]
 
@@ -62,7 +63,7 @@ def defaults(layers: tuple[Layer, ...]) -> Defaults:
     ends in block b takes the first convolution of each block and its own last one for style, and the one before
     its last for content: conv3_3, and conv1_1, conv2_1, conv3_1 and conv3_4, where conv3_4 is the end.
     """
-    names = [layer.name for layer in layers if layer.kind == "conv"]
+    names = [layer.name for layer in layers if layer.rule.has_parameters]
     style = [name for name in names if name.endswith("_1")]
     content = "conv4_2" if "conv4_2" in names else names[-2:][0]
     if "conv5_1" not in names and names[-1] not in style:

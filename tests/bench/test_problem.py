@@ -9,7 +9,8 @@ from scratchnst.bench import limit, problem
 from scratchnst.engine import textbook
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.models.network import Layer, Network
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Network
 
 
 def test_the_same_problem_again():

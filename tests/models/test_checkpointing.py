@@ -13,7 +13,8 @@ from scratchnst import Objective
 from scratchnst.engine import cpu, textbook
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 
 LAYERS = {
     "content_layers": {"conv2_2": 0.5, "conv4_2": 1.0},

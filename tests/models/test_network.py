@@ -9,7 +9,8 @@ import pytest
 from numerical import central_differences, relative_error
 
 from scratchnst.errors import UserError
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
 
 BGR = Preprocessing("BGR", 1 / 64, (1.5, 1.75, 2.0), (1.0, 0.5, 2.0))

@@ -15,7 +15,8 @@ from networks import random_vgg19
 from scratchnst import Objective
 from scratchnst.engine import cpu, cuda
 from scratchnst.engine.cpu import threads
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 
 SETTINGS = {
     "content_layers": {"conv4_2": 1.0},

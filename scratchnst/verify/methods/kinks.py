@@ -40,10 +40,12 @@ def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:
     """
     pattern = {}
     for layer in network.layers:
-        if layer.name in cache and layer.kind == "conv":
+        if layer.name not in cache:
+            continue
+        if layer.is_rectified:
             *_, y = cache[layer.name]  # or, of an engine that keeps less, where it is more than 0
             pattern[f"{layer.name} relu"] = (y > 0).astype("int8")
-        elif layer.name in cache and layer.kind == "pool" and network.pooling == "max":
+        elif layer.rule.operation(network.pooling) == "max_pool":
             _, winner = cache[layer.name]
             pattern[f"{layer.name} max"] = winner
     return pattern

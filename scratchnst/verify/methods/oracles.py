@@ -93,7 +93,12 @@ def total_variation(x: Tensor) -> Tensor:
     return (torch.diff(x, dim=1) ** 2).sum() + (torch.diff(x, dim=2) ** 2).sum()
 
 
-POOLINGS = {"avg": average_pool, "max": max_pool}
+OPERATIONS: dict[str, Callable[..., Any]] = {
+    "conv2d": conv2d,
+    "relu": relu,
+    "average_pool": average_pool,
+    "max_pool": max_pool,
+}
 
 
 def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, Tensor]:
@@ -103,12 +108,12 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
     previous = IMAGE
     for layer in network.needed(taps):
         source = outputs[layer.source or previous]
-        if layer.kind == "pool":
-            outputs[layer.name] = POOLINGS[network.pooling](source)
-        else:
-            w, b = (x.new_tensor(asnumpy(array).astype("float64")) for array in network.parameters[layer.name])
-            y = conv2d(source, w, b)
-            outputs[layer.name] = relu(y) if layer.kind == "conv" else y
+        parameters = network.parameters.get(layer.name, ())
+        first, *others = layer.rule.steps(network.pooling)
+        y = OPERATIONS[first](source, *(x.new_tensor(asnumpy(array).astype("float64")) for array in parameters))
+        for step in others:
+            y = OPERATIONS[step](y)
+        outputs[layer.name] = y
         previous = layer.name
     return outputs
 

@@ -17,7 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify.catalogue import check_objective
 from scratchnst.verify.check import check_backward

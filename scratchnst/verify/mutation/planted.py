@@ -453,6 +453,6 @@ SOUND = (
     Mutant(
         "models.network",
         "network: ReLU left out in forward and backward",
-        (('"conv": "conv2d_relu"', '"conv": "conv2d"'),),
+        (("layer.rule.operation(self.pooling)", 'layer.rule.operation(self.pooling).removesuffix("_relu")'),),
     ),
 )

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from types import ModuleType
+from functools import partial
 from typing import Any
 
 from scratchnst import ops
-from scratchnst.models.network import IMAGE, Layer, Network
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import IMAGE, Network
 
 Array = Any
+
+WORDS = {"conv2d": "convolution"}  # what a step is called where it is not by the name of its operation
 
 
 @dataclass(frozen=True)
@@ -103,25 +106,26 @@ class Walk:
 
     def _row(self, row: Layer, source: Array):
         """Functions that make the row's operations of what reaches them."""
-        if row.kind == "pool":
-            pool = self._operations["poolings"][self.network.pooling]
-            kind = _name(pool)
-            return [lambda _: Step(f"{row.name} {kind}", kind, source, (), pool.forward, pool.backward)]
-        conv2d, relu = self._operations["conv2d"], self._operations["relu"]
-        w, b = self.network.parameters[row.name]
-        makers = [
-            lambda _: Step(
-                f"{row.name} convolution",
-                "conv2d",
-                source,
-                (w, b),
-                lambda x: conv2d.forward(x, w, b),
-                conv2d.backward_input,
-            )
-        ]
-        if row.kind == "conv":
-            makers.append(lambda y: Step(f"{row.name} relu", "relu", y, (), relu.forward, relu.backward))
-        return makers
+        first, *others = row.rule.steps(self.network.pooling)
+        operation, parameters = self._operation(first), self.network.parameters.get(row.name, ())
+        yield lambda _: Step(
+            f"{row.name} {WORDS.get(first, first)}",
+            first,
+            source,
+            tuple(parameters),
+            lambda x: operation.forward(x, *parameters),
+            operation.backward_input if row.rule.has_parameters else operation.backward,
+        )
+        for name in others:
+            yield partial(self._without_parameters, row, name)
+
+    def _without_parameters(self, row, name, y):
+        operation = self._operation(name)
+        return Step(f"{row.name} {name}", name, y, (), operation.forward, operation.backward)
+
+    def _operation(self, name):
+        """The module of an operation: in the ReLU's case what the engine's convolutions call."""
+        return self._operations.get(name) or getattr(self.network.engine, name)
 
 
 def sources(network: Network) -> dict[str, str]:
@@ -149,13 +153,5 @@ def default_taps(network: Network) -> list[str]:
 def operations_of(network: Network) -> dict[str, Any]:
     """The modules of operations that the network's engine has; for the ReLU in its convolutions, what they call."""
     engine = network.engine
-    return {
-        "preprocess": engine.preprocess,
-        "conv2d": engine.conv2d,
-        "relu": getattr(engine.conv2d_relu, "relu", ops.relu),
-        "poolings": {"avg": engine.average_pool, "max": engine.max_pool},
-    }
-
-
-def _name(module: ModuleType) -> str:
-    return module.__name__.rpartition(".")[2]
+    names = ("preprocess", "conv2d", "average_pool", "max_pool")
+    return {name: getattr(engine, name) for name in names} | {"relu": getattr(engine.conv2d_relu, "relu", ops.relu)}

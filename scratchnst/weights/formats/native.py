@@ -19,7 +19,8 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
-from scratchnst.models.network import Defaults, Layer, Network, Preprocessing
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.weights.assembly import check_layer
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 from scratchnst.weights.formats.untrusted import shown
@@ -57,7 +58,7 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
         arrays = {
             layer.name: [_read(file, f"{layer.name}/{part}") for part in ("kernel", "bias")]
             for layer in network.layers
-            if layer.kind != "pool"
+            if layer.rule.has_parameters
         }
     parameters: dict[str, Any] = {}
     for name, (kernel, bias) in arrays.items():
