@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import inspect
 import itertools
 import math
@@ -328,6 +329,7 @@ def test_addresses_are_those_of_the_numbers(cupy):
 def pool(cupy):
     """The account of the GPU's memory, without a limit afterwards."""
     pool = cupy.get_default_memory_pool()
+    gc.collect()  # arrays of other tests may wait in cycles of references
     pool.free_all_blocks()
     yield pool
     pool.set_limit(size=0)
