@@ -31,17 +31,15 @@ import operator
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import IMAGE, Network
 from scratchnst.models.receptive_field import Window, reach, unit
 from scratchnst.transfer.objective import Objective, as_image
-
-Array = Any
 
 COLOURS = 3
 TV = "tv"

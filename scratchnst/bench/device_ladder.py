@@ -15,17 +15,16 @@ caches and shared memory, or there are too few threads.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.bench.names import EMULATED, tf32
 from scratchnst.bench.on_device import OnDevice
 from scratchnst.engine import textbook
 from scratchnst.engine.cpu import winograd
 from scratchnst.engine.cuda import device as gpu
-
-Array = Any
 
 SIDE, CHANNELS = 512, 128  # VGG19's conv2_2 on an image of 1024 pixels
 TINY_SIDE, TINY_CHANNELS = 12, 32  # with an emulated device

@@ -9,14 +9,12 @@ winograd   a quarter of the multiplications: `engine.cpu.winograd`
 from __future__ import annotations
 
 import tracemalloc
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine import cpu
 from scratchnst.ops import conv2d as textbook
-
-Array = Any
 
 SIDE, CHANNELS = 128, 128  # VGG19's conv2_2 on an image of 256 pixels
 PIXELS = 8  # of a row, that the loops compute in place of all

@@ -7,12 +7,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine.cuda import device as gpu
 from scratchnst.engine.cuda import products
 from scratchnst.engine.devices import computing
-
-Array = Any
 
 
 class OnDevice:

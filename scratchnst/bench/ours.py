@@ -5,12 +5,11 @@ from __future__ import annotations
 from contextlib import ExitStack
 from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.bench import problem
 from scratchnst.bench.on_device import OnDevice
 from scratchnst.engine import cpu
 from scratchnst.transfer.stylize import stylize
-
-Array = Any
 
 
 class Ours:

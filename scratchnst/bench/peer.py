@@ -10,12 +10,12 @@ import importlib.util
 import time
 from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.bench import problem
 from scratchnst.bench.names import EMULATED
 from scratchnst.errors import UserError
 from scratchnst.optimize.scipy_lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
 
-Array = Any
 Tensor = Any
 
 

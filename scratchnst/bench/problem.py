@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from scratchnst import images
+from scratchnst.arrays import Array
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
@@ -22,8 +22,6 @@ from scratchnst.models import vgg
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD
-
-Array = Any
 
 CONVOLUTIONS = 13  # down to conv5_1
 DRAWN = 128  # pixels, the side of the sample pictures before they are resized: drawing large ones takes long

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
 from scratchnst import images
+from scratchnst.arrays import Array
 from scratchnst.engine import cpu
 from scratchnst.images import samples
 from scratchnst.models.network import Network
 from scratchnst.weights.load import load_network
 
-Array = Any
 Value = TypeVar("Value")
 
 SIZE_VARIABLE = "SCRATCHNST_LESSONS"  # "small" runs every lesson in seconds

@@ -21,11 +21,10 @@ from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.models.layers import Layer, Rows, strides
 from scratchnst.models.network import IMAGE, Network
-
-Array = Any
 
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 

@@ -19,7 +19,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Array = Any
+from scratchnst.arrays import Array
+
 Rows = tuple[int, int]  # the first, and the one after the last
 Parameters = Sequence[Array]  # of one layer: (w, b), or none
 

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine import Engine, textbook
 from scratchnst.errors import UserError
 from scratchnst.models.layers import KINDS, POOLINGS, Layer, strides
 from scratchnst.ops import preprocess
-
-Array = Any
 
 IMAGE = "image"  # the name of the source of the first row: the preprocessed image
 

@@ -21,11 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
 from scratchnst.models.network import Network
-
-Array = Any
 
 SMALLEST_SHARE = 0.05  # of the median of a layer's mean activations
 

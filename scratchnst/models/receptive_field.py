@@ -13,12 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
+from scratchnst.arrays import Array
 from scratchnst.models.layers import Parameters, Rows
 from scratchnst.models.network import IMAGE, Network
-
-Array = Any
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,15 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from scratchnst import images
+from scratchnst.arrays import Array
 from scratchnst.losses import gram
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import MARGIN, Stylized, stylize
-
-Array = Any
 
 
 @dataclass(frozen=True)

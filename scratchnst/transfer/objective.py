@@ -24,14 +24,13 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images
-from scratchnst.arrays import array_module, numbers
+from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
 from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
 
-Array = Any
 LayerWeights = Mapping[str, float] | Iterable[str]
 
 

@@ -14,11 +14,10 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from scratchnst import images
+from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.transfer.objective import Objective, as_image
 from scratchnst.transfer.stylize import Evaluation, Progress, Stylized, stylize
-
-Array = Any
 
 LARGEST_FIRST = 512  # pixels on the longer side of the first of automatic scales
 

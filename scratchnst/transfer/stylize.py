@@ -6,17 +6,14 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from scratchnst import images
-from scratchnst.arrays import asnumpy, is_finite
+from scratchnst.arrays import Array, asnumpy, is_finite
 from scratchnst.errors import UserError
 from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
 from scratchnst.transfer.objective import Objective, as_image
-
-Array = Any
 
 PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well

@@ -7,10 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
-
-Array = Any
 
 
 class Refusal(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import asnumpy
+from scratchnst.arrays import Array, asnumpy
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward, check_gradient
@@ -18,8 +18,6 @@ from scratchnst.verify.operations import OPERATIONS, Operation, Size, module_nam
 from scratchnst.verify.report import Report
 
 __all__ = ["OPERATIONS", "check_objective", "check_operation"]
-
-Array = Any
 
 
 def check_operation(

@@ -10,10 +10,10 @@ import time
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify import operations
 from scratchnst.verify.calls import (
     NotDeterministic,
@@ -34,8 +34,6 @@ from scratchnst.verify.methods.measurement import Function, numerical_gradient
 from scratchnst.verify.pair import Pair
 from scratchnst.verify.report import InputReport, Report
 from scratchnst.verify.verdict import Gradient, judge
-
-Array = Any
 
 
 def check_gradient(

@@ -14,9 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.engine import Engine
-
-Array = Any
 
 FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters", "distance", "distance_backward")
 

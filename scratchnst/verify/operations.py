@@ -9,16 +9,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
 from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import pool_winners, relu_signs
 
-Array = Any
 Size = int | tuple[int, int]  # of images: N for N x (N + 1) pixels, or height and width
 
 # Oxford's order and torchvision's kind of numbers, no two of which are alike.

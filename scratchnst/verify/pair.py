@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.calls import (
     Refusal,
     as_input,
@@ -21,8 +21,6 @@ from scratchnst.verify.calls import (
     kind_of,
 )
 from scratchnst.verify.methods.adjoint import Adjoint, adjoint_identity
-
-Array = Any
 
 
 class Pair:

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
+from scratchnst.arrays import Array
 
 VERDICTS = ("pass", "inconclusive", "fail", "error")  # from the best to the worst
 

@@ -23,18 +23,15 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64, on_host
 from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, Elements, Function, Measurement
 from scratchnst.verify.methods.steps import SAFETY, TELLING, Line, v_curve
 from scratchnst.verify.methods.taylor import order_of_convergence, remainders
 from scratchnst.verify.report import InputReport, Worst
-
-Array = Any
 
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
 TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against

@@ -16,7 +16,6 @@ from typing import Any
 
 import numpy as np
 
-Array = Any
 MOST_PRINTED = 2000  # characters of what a call prints that are kept
 MOST_FRAMES = 4  # of the learner's own lines that are shown
 LONGEST_MESSAGE = 600  # characters of an exception, which may hold whole arrays

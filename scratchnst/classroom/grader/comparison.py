@@ -8,9 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.classroom.grader.calls import Complaint
 
-Array = Any
 SINGLE_TOLERANCE = 2e-5  # of float32 results, over their largest
 LEAST = 1e-3  # taken for the largest where all are smaller, so that where 0 is expected rounding is no mistake
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.classroom.grader import comparison
 from scratchnst.classroom.grader.calls import Careful, Complaint, NotWritten
 from scratchnst.classroom.grader.exercise import Drawn, Function, Property, Test, Verified, Worked
@@ -17,7 +17,6 @@ from scratchnst.classroom.grader.shown import is_large, shown
 from scratchnst.verify.check import check_backward
 from scratchnst.verify.diagnosis.diagnosis import Diagnosis
 
-Array = Any
 PASSED, FAILED, NOT_WRITTEN = "passed", "failed", "not written"
 SAMPLES = 24  # elements that the gradient check compares one by one, besides all of them along random directions
 

@@ -10,8 +10,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-Array = Any
-
 
 @dataclass(frozen=True)
 class Worked:

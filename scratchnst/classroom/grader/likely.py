@@ -4,17 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.classroom.grader import comparison
 from scratchnst.classroom.grader.exercise import Derivative, Function, Mistake
 from scratchnst.verify.diagnosis import diagnosis
 from scratchnst.verify.diagnosis.deviation import DESCRIPTIONS
 from scratchnst.verify.diagnosis.diagnosis import Diagnosis
 
-Array = Any
 SAME = 1e-6  # of the largest number, up to which a mistake's results are the learner's
 
 

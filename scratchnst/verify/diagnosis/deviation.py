@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.factors import number
 from scratchnst.verify.diagnosis.mistakes import Case, Region, general
-
-Array = Any
 
 # A deviation is told from the noise of the numerical derivatives where it exceeds so many times the typical one, ...
 NOISE_MARGIN = 30

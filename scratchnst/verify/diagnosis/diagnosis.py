@@ -20,15 +20,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis import factors
 from scratchnst.verify.diagnosis.deviation import Deviation, describe
 from scratchnst.verify.diagnosis.mistakes import OPERATIONS, Case, Known, general
-
-Array = Any
 
 EXPLAINED = 1e-2  # a mistake must leave less of the deviation than this
 FINE, COARSE = 1e-6, 1e-3  # and agree with the gradient given to this part of its largest element; COARSE for float32

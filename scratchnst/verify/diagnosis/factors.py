@@ -6,13 +6,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations, product
-from typing import Any
 
 import numpy as np
 
 from scratchnst.verify.diagnosis.mistakes import Case, Known
-
-Array = Any
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
 POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are

@@ -17,14 +17,11 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
-
-Array = Any
 
 ROUNDINGS = 100  # that many times the working precision counts as rounding
 LARGER = 3  # times the size of x are the directions that linearity is tried on

@@ -29,9 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 
-Array = Any
 Direction = Any  # an array of x's shape or the flat index of one element
 
 COMPLEX_STEP = 1e-100  # its square vanishes beside any other number

@@ -12,12 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.models.network import Network
 from scratchnst.ops import max_pool
 from scratchnst.verify.methods.differences import Direction, moved
 
-Array = Any
 Pattern = Mapping[str, Array]
 
 

@@ -11,11 +11,10 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.adjoint import Adjoint
 from scratchnst.verify.methods.differences import on_host
 from scratchnst.verify.methods.kinks import Pattern, merged
@@ -30,8 +29,6 @@ from scratchnst.verify.methods.steps import (
     computational_noise,
 )
 from scratchnst.verify.report import Kinks
-
-Array = Any
 
 PILOTS = 6  # elements, of those sampled, with a whole sweep of steps each
 JUDGEABLE = {"fine": 1e-3, "coarse": 1e-2}  # largest tolerance, beside the largest element, in float64 and float32

@@ -14,11 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import asnumpy
+from scratchnst.arrays import Array, asnumpy
 from scratchnst.models.network import IMAGE, Network
 from scratchnst.transfer.objective import Objective
 
-Array = Any
 Tensor = Any
 
 

@@ -35,16 +35,13 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import array_module
+from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import Direction, Sides, as_float64, both_sides, moved
 from scratchnst.verify.methods.kinks import Pattern, crossed
 from scratchnst.verify.report import Curve
-
-Array = Any
 
 SAFETY = 20  # times the estimated error is the largest that a numerical derivative may have
 SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))

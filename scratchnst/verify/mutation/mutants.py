@@ -28,8 +28,6 @@ from scratchnst.verify.network.chain import check_chain
 from scratchnst.verify.operations import OPERATIONS, module_name
 from scratchnst.verify.report import Report
 
-Array = Any
-
 LARGE = 46  # pixels a side: more pixels than a convolution takes in one strip
 TARGETS_IN_FLOAT64 = ("content_loss", "style_loss")  # which make float64 of whatever they meet
 SAMPLES, LARGE_SAMPLES = 24, 12  # elements compared one by one; all are, where something is wrong

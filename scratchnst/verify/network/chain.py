@@ -19,6 +19,7 @@ from typing import Any, cast
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward
@@ -27,8 +28,6 @@ from scratchnst.verify.network import layer_checks
 from scratchnst.verify.network.walk import Step, Walk, default_taps
 from scratchnst.verify.operations import kinks_of
 from scratchnst.verify.report import VERDICTS, GradientError, Report
-
-Array = Any
 
 JITTER = 1e-3  # of an activation's largest element: moves ties apart, and zeros off their kink
 

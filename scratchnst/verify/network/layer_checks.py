@@ -16,10 +16,10 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_gradient
@@ -27,8 +27,6 @@ from scratchnst.verify.diagnosis.diagnosis import diagnose
 from scratchnst.verify.methods.kinks import network_pattern
 from scratchnst.verify.network.walk import Step, Walk
 from scratchnst.verify.report import InputReport, Report, Worst
-
-Array = Any
 
 AGREEMENT = 1e-9  # relative, of the same sums in another order
 FITTED = 1e-5  # relative, of what least squares find

@@ -12,10 +12,9 @@ from functools import partial
 from typing import Any
 
 from scratchnst import ops
+from scratchnst.arrays import Array
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import IMAGE, Network
-
-Array = Any
 
 WORDS = {"conv2d": "convolution"}  # what a step is called where it is not by the name of its operation
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
 from scratchnst.verify.diagnosis.mistakes.squares import (
     CORNERS,
@@ -17,8 +17,6 @@ from scratchnst.verify.diagnosis.mistakes.squares import (
     tiled,
     winner,
 )
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:

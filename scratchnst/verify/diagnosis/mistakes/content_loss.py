@@ -6,13 +6,11 @@ The target P may be an argument without a gradient; the right gradient, grad_y (
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:

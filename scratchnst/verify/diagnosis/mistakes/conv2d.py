@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
     ACTIVATION,
     Case,
@@ -20,8 +21,6 @@ from scratchnst.verify.diagnosis.mistakes.case import (
     upstream_mistakes,
     without_border,
 )
-
-Array = Any
 
 
 def right_input(case: Case) -> Array | None:

@@ -4,13 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from itertools import combinations
-from typing import Any
 
 import numpy as np
 
 from scratchnst.verify.diagnosis.mistakes.case import Case, Mistake, Region
-
-Array = Any
 
 
 def mistakes(case: Case, axes: Sequence[str]) -> Iterator[Mistake]:

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
     ACTIVATION,
     Case,
@@ -15,8 +15,6 @@ from scratchnst.verify.diagnosis.mistakes.case import (
     paper_quantities,
     upstream_mistakes,
 )
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:

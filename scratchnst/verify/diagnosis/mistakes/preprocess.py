@@ -7,10 +7,10 @@ scale / std[c] times channel c of grad_y.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
     ACTIVATION,
     Case,
@@ -19,8 +19,6 @@ from scratchnst.verify.diagnosis.mistakes.case import (
     image_quantities,
     upstream_mistakes,
 )
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import Case, Region
-
-Array = Any
 
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 

@@ -6,13 +6,11 @@ The Gram matrix A of the style may be an argument without a gradient; most mista
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:

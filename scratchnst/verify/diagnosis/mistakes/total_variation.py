@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
 
 import numpy as np
 
+from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities, without_border
-
-Array = Any
 
 
 def right(case: Case) -> Array | None:
