@@ -149,11 +149,11 @@ def test_no_kernel_touches_what_lies_outside_of_its_arrays(sanitized):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("suite", ["test_engine_operations.py", "test_engine_convolution.py"])
+@pytest.mark.parametrize("suite", ["test_operations.py", "test_convolution.py"])
 def test_nor_does_any_in_the_tests_of_the_engines(sanitized, suite):
     """Odd shapes, single pixels, batches, empty images, in either order; what checks gradients only repeats them."""
     chosen = ["-m", "not slow", "-k", "emulated and not checker"]
-    done = sanitized("-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, str(Path(__file__).with_name(suite)))
+    done = sanitized("-m", "pytest", "-q", "-p", "no:cacheprovider", *chosen, str(Path(__file__).parents[1] / suite))
     assert done.returncode == 0, done.stdout + done.stderr
     assert re.search(r"\d{3} passed", done.stdout)
 
