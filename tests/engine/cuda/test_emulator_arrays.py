@@ -325,13 +325,31 @@ def test_addresses_are_those_of_the_numbers(cupy):
     assert cupy.zeros((0, 5)).data.ptr == 0
 
 
+def taken_whole(cupy, pool):
+    """Arrays that fill what is free in blocks of which other tests' arrays, still alive, take a part."""
+    fillers, size = [], pool.free_bytes()
+    while size >= 512:
+        before = pool.total_bytes()
+        filler = cupy.empty(size // 512 * 512, "uint8")
+        if pool.total_bytes() == before:
+            fillers.append(filler)
+            size = min(size, pool.free_bytes())
+        else:
+            del filler
+            pool.free_all_blocks()
+            size //= 2
+    return fillers
+
+
 @pytest.fixture
 def pool(cupy):
     """The account of the GPU's memory, without a limit afterwards."""
     pool = cupy.get_default_memory_pool()
     gc.collect()  # arrays of other tests may wait in cycles of references
     pool.free_all_blocks()
+    fillers = taken_whole(cupy, pool)
     yield pool
+    del fillers
     pool.set_limit(size=0)
     pool.free_all_blocks()
 
