@@ -15,6 +15,7 @@ and columns likewise.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,15 +29,15 @@ POOLINGS = {"avg": "average_pool", "max": "max_pool"}  # as an engine names them
 
 
 @dataclass(frozen=True)
-class Kind:
-    """A layer without parameters that reads each position by itself; what differs is told by a subclass."""
+class Kind(ABC):
+    """A kind of layer; where a subclass says nothing else, it has no parameters and reads each position by itself."""
 
     stride: int = 1
     has_parameters: bool = False
 
+    @abstractmethod
     def operation(self, pooling: str) -> str:
         """Return what an engine calls the operation that computes the layer."""
-        raise NotImplementedError
 
     def steps(self, pooling: str) -> tuple[str, ...]:
         """Return the textbook's operations of which that one consists; parameters belong to the first."""
