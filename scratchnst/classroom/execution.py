@@ -122,7 +122,7 @@ class Execution:
         for number in new:
             self._saved += 1
             again = f"-{self._saved}" if self._saved > 1 else ""
-            path = self.figures / f"{self.script.path.stem}-cell-{self._cell + 1:02}{again}.png"
+            path = self.figures / f"{self.script.path.parent.name}-cell-{self._cell + 1:02}{again}.png"
             pyplot.figure(number).savefig(path, dpi=DOTS_PER_INCH)
             print(f"figure: {path}")
         for number in self._shown if self._has_windows else new:  # windows stay open until there are others

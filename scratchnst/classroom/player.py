@@ -75,7 +75,7 @@ def play(
     script = read(lesson.path)
     console = console or Console(file=sys.stdout, highlight=False)
     windows = pause and console.is_terminal and sys.stdin.isatty()
-    remembered = 0 if from_start or not pause else progress.lesson(lesson.number).cell
+    remembered = 0 if from_start or not pause else progress.lesson(lesson.topic).cell
     with Execution(script, figures, windows) as execution:
         player = _Player(lesson, script.cells, execution, console, progress if pause else None)
         try:
@@ -137,7 +137,7 @@ class _Player:
         cell, number = self.cells[self.place], self.place
         again = number < len(self.outputs)
         title = f"cell {number + 1} of {len(self.cells)}{', again' if again else ''}"
-        place = f" · {self.lesson.path.name}, line {cell.line}"
+        place = f" · {self.lesson.name}/{self.lesson.path.name}, line {cell.line}"
         parts: list[RenderableType] = ["", Rule(Text(title + place, "dim"), align="left", style="dim"), ""]
         if cell.prose:
             width = min(self.console.width, WIDEST_PROSE)
@@ -205,9 +205,9 @@ class _Player:
         """Say what comes next."""
         number = self.lesson.number
         if self.progress:
-            self.progress.set_place(number, 0, finished=True)
+            self.progress.set_place(self.lesson.topic, 0, finished=True)
         self.say(f"\nThat was lesson {number}.")
-        if self.lesson.exercise:
+        if self.lesson.has_exercise:
             self.say(f"Its exercise: write the functions in {self.lesson.exercise}, then scratchnst check {number}.")
         following = next((lesson for lesson in lessons() if lesson.number > number), None)
         if following:
@@ -216,7 +216,7 @@ class _Player:
     def remember(self) -> None:
         """Remember the place at once, since a window may be closed at any time."""
         if self.progress:
-            self.progress.set_place(self.lesson.number, self.place)
+            self.progress.set_place(self.lesson.topic, self.place)
 
     def print_pages(self, what: RenderableType) -> None:
         """Print, and wait where the screen is full."""

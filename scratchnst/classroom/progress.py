@@ -20,7 +20,11 @@ from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
 
 PROGRESS_VARIABLE = "SCRATCHNST_PROGRESS"  # names another file
-LESSONS, EXERCISES = "lessons", "exercises"  # the two parts of the file, each by the lesson's number
+LESSONS, EXERCISES = "lessons", "exercises"  # the two parts of the file, each by the lesson's topic
+NUMBERED = (  # the topics of lessons 1, 2 ... in older files, which have the number in the place of the topic
+    *("images", "finite_differences", "chain_rule", "relu", "pooling", "convolution", "convolution_backward"),
+    *("vgg19", "content", "style", "optimisers", "style_transfer", "winograd", "training"),
+)
 
 
 class LessonProgress(NamedTuple):
@@ -62,28 +66,28 @@ class Progress:
         """Return the progress in the file that SCRATCHNST_PROGRESS names, else in the user's data directory."""
         return cls(progress_path(), warn)
 
-    def lesson(self, number: int) -> LessonProgress:
-        """Return how far lesson `number` has been read."""
-        entry = self._read()[LESSONS].get(str(number), {})
+    def lesson(self, topic: str) -> LessonProgress:
+        """Return how far the lesson `topic` has been read."""
+        entry = self._read()[LESSONS].get(topic, {})
         cell = entry.get("cell", 0)
         return LessonProgress(cell if isinstance(cell, int) and cell > 0 else 0, entry.get("finished") is True)
 
-    def set_place(self, number: int, cell: int, finished: bool = False) -> None:
-        """Remember where to go on in lesson `number`; once finished, it stays finished."""
-        finished = finished or self.lesson(number).finished
-        self._set(LESSONS, number, {"cell": cell, "finished": finished})
+    def set_place(self, topic: str, cell: int, finished: bool = False) -> None:
+        """Remember where to go on in the lesson `topic`; once finished, it stays finished."""
+        finished = finished or self.lesson(topic).finished
+        self._set(LESSONS, topic, {"cell": cell, "finished": finished})
 
-    def exercise(self, number: int) -> dict[str, dict[str, Any]]:
-        """Return what `set_exercise` was last given for lesson `number`; an empty dict before that."""
-        return self._read()[EXERCISES].get(str(number), {})
+    def exercise(self, topic: str) -> dict[str, dict[str, Any]]:
+        """Return what `set_exercise` was last given for the lesson `topic`; an empty dict before that."""
+        return self._read()[EXERCISES].get(topic, {})
 
-    def set_exercise(self, number: int, states: Mapping[str, Mapping[str, Any]]) -> None:
-        """Remember the exercise of lesson `number`: function -> facts by name, as JSON knows them."""
-        self._set(EXERCISES, number, dict(states))
+    def set_exercise(self, topic: str, states: Mapping[str, Mapping[str, Any]]) -> None:
+        """Remember the exercise of the lesson `topic`: function -> facts by name, as JSON knows them."""
+        self._set(EXERCISES, topic, dict(states))
 
-    def _set(self, part: str, number: int, entry: dict[str, Any]) -> None:
+    def _set(self, part: str, topic: str, entry: dict[str, Any]) -> None:
         content = self._read()
-        content[part][str(number)] = entry
+        content[part][topic] = entry
         text = json.dumps(content, indent=2, sort_keys=True)  # a mistake of ours if it fails: not to be swallowed
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
@@ -100,7 +104,7 @@ class Progress:
         try:
             content = json.loads(self.path.read_bytes())
             _check(content)
-            return {LESSONS: {}, EXERCISES: {}, **content}
+            return {**content, **{part: _by_topic(content.get(part, {})) for part in (LESSONS, EXERCISES)}}
         except FileNotFoundError:
             pass
         except OSError as error:
@@ -122,6 +126,12 @@ def progress_path() -> Path:
     """The file named by SCRATCHNST_PROGRESS, else the one where this system keeps a user's data."""
     chosen = os.environ.get(PROGRESS_VARIABLE)
     return Path(os.path.expanduser(chosen or Path(platformdirs.user_data_dir("scratchnst")) / "progress.json"))
+
+
+def _by_topic(part: dict[str, Any]) -> dict[str, Any]:
+    """A part of the file, in which what is found under a number, as in older files, is under its topic too."""
+    older = {topic: part[str(number)] for number, topic in enumerate(NUMBERED, 1) if str(number) in part}
+    return {**older, **part}
 
 
 def _check(content: Any) -> None:

@@ -7,12 +7,11 @@ import io
 import sys
 from pathlib import Path
 
-from scratchnst.classroom.exercises import file_name, load_exercise, numbers
 from scratchnst.classroom.grader import source, tutor
 from scratchnst.classroom.grader.examination import PASSED
-from scratchnst.classroom.grader.exercise import Exercise
+from scratchnst.classroom.grader.exercise import Exercise, load_exercise
 from scratchnst.classroom.grader.supervision import Grade, grade
-from scratchnst.classroom.library import lessons_folder
+from scratchnst.classroom.library import Lesson, exercises, find_exercise
 from scratchnst.classroom.progress import Progress
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
@@ -28,7 +27,7 @@ def add(commands) -> None:
         "if everything is right, and 1 if not yet.",
     )
     parser.add_argument("number", nargs="?", type=positive_integer, metavar="NN", help="of the lesson")
-    parser.add_argument("--file", type=Path, metavar="FILE.py", help="your functions (lessons/exercises/NN_name.py)")
+    parser.add_argument("--file", type=Path, metavar="FILE.py", help="your functions (lessons/NN_name/exercise.py)")
     parser.add_argument("--function", metavar="NAME", help="only this one")
     parser.add_argument("--hint", action="store_true", help="the next of three hints for what does not pass yet")
     parser.set_defaults(run=run)
@@ -43,18 +42,20 @@ def run(arguments: argparse.Namespace) -> int:
         if arguments.file or arguments.function or arguments.hint:
             raise UserError("which exercise? Give the number of its lesson: scratchnst check NN.")
         return _list(progress)
-    exercise = load_exercise(arguments.number)
+    lesson = find_exercise(arguments.number)
+    exercise = load_exercise(lesson.specification)
     wanted = _wanted(exercise, arguments.function)
-    path = arguments.file or _stub(arguments.number)
+    path = arguments.file or _stub(lesson)
     source.read(path)  # before anything is printed
     if not arguments.hint:
-        print(f"Exercise {arguments.number}, {exercise.title}: {path}\n", flush=True)
-    found = grade(path, arguments.number, wanted)
+        print(f"Exercise {lesson.number}, {exercise.title}: {path}\n", flush=True)
+    found = grade(path, lesson.specification, wanted)
     if arguments.hint:
-        _print_hint(exercise, arguments.number, found, progress)
+        _print_hint(exercise, lesson, found, progress)
     else:
-        print(tutor.report(exercise, arguments.number, found))
-    _remember(arguments.number, found, progress)
+        print(tutor.report(exercise, lesson.number, found))
+    for finding in found.findings:
+        _remember(progress, lesson, finding.function, state=finding.state)
     return 0 if found.passed else 1
 
 
@@ -65,46 +66,40 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
     return names if name is None else [name]
 
 
-def _stub(number: int) -> Path:
+def _stub(lesson: Lesson) -> Path:
     """The learner's file: in the folder lessons, which may be here, or around us, or where the lessons are."""
-    name = file_name(number)
     for lessons in (Path("lessons"), Path(), Path("..")):
-        path = lessons / "exercises" / name
+        path = lessons / lesson.name / lesson.exercise.name
         if path.exists():
             return path
-    return lessons_folder() / "exercises" / name
+    return lesson.exercise
 
 
-def _print_hint(exercise: Exercise, number: int, found: Grade, progress: Progress) -> None:
+def _print_hint(exercise: Exercise, lesson: Lesson, found: Grade, progress: Progress) -> None:
     """Print the next hint for the first function that does not pass, and remember that it was given."""
     if found.problem is not None:
-        print(tutor.report(exercise, number, found))
+        print(tutor.report(exercise, lesson.number, found))
         return
     waiting = [finding.function for finding in found.findings if finding.state != PASSED]
     if not waiting:
         print("There is nothing to hint at: every test passes.")
         return
     function = next(function for function in exercise.functions if function.name == waiting[0])
-    given = progress.exercise(number).get(function.name, {}).get("hints", 0)
+    given = progress.exercise(lesson.topic).get(function.name, {}).get("hints", 0)
     given = given if isinstance(given, int) and given > 0 else 0  # whatever somebody has made of the file
     print(tutor.hint(function, given))
-    _set(progress, number, function.name, hints=min(given + 1, len(function.hints)))
+    _remember(progress, lesson, function.name, hints=min(given + 1, len(function.hints)))
 
 
-def _remember(number: int, found: Grade, progress: Progress) -> None:
-    for finding in found.findings:
-        _set(progress, number, finding.function, state=finding.state)
-
-
-def _set(progress: Progress, number: int, function: str, **facts) -> None:
-    states = progress.exercise(number)
+def _remember(progress: Progress, lesson: Lesson, function: str, **facts) -> None:
+    states = progress.exercise(lesson.topic)
     states[function] = {**states.get(function, {}), **facts}
-    progress.set_exercise(number, states)
+    progress.set_exercise(lesson.topic, states)
 
 
 def _list(progress: Progress) -> int:
-    for number in numbers():
-        exercise = load_exercise(number)
-        print(f"{number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(number))}")
+    for lesson in exercises():
+        exercise = load_exercise(lesson.specification)
+        print(f"{lesson.number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(lesson.topic))}")
     print("\nscratchnst check NN checks your functions for lesson NN; with --hint it gives a hint.")
     return 0

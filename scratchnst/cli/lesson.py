@@ -11,8 +11,8 @@ import textwrap
 from importlib.util import find_spec
 from pathlib import Path
 
-from scratchnst.classroom.exercises import load_exercise, numbers
 from scratchnst.classroom.grader.examination import PASSED
+from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.library import Lesson, find_lesson, lessons
 from scratchnst.classroom.progress import Progress
 from scratchnst.cli.arguments import positive_integer
@@ -123,16 +123,17 @@ def _list(progress: Progress) -> int:
 
 def _state(lesson: Lesson, progress: Progress) -> str:
     """The cell to go on with, or whether it has been read."""
-    cell, finished = progress.lesson(lesson.number)
+    cell, finished = progress.lesson(lesson.topic)
     return f"cell {cell + 1}" if cell else "yes" if finished else "-"
 
 
 def _exercise_state(lesson: Lesson, progress: Progress) -> str:
     """How many functions of the exercise are right, as the check has found."""
-    if lesson.number not in numbers():
+    if not lesson.has_exercise:
         return ""
-    states = progress.exercise(lesson.number)
-    passed = [states.get(each.name, {}).get("state") == PASSED for each in load_exercise(lesson.number).functions]
+    states = progress.exercise(lesson.topic)
+    functions = load_exercise(lesson.specification).functions
+    passed = [states.get(each.name, {}).get("state") == PASSED for each in functions]
     if all(passed):
         return "solved"
     return f"{sum(passed)} of {len(passed)}" if states else "-"

@@ -19,16 +19,21 @@ from scratchnst.classroom.formulas import displayed, in_line
 from scratchnst.classroom.script import read
 
 FOLDER = Path(__file__).parents[2] / "lessons"
-LESSONS = sorted(FOLDER.glob("[0-9]*.py"))
+LESSONS = sorted(FOLDER.glob("[0-9]*/lesson.py"))
 TIME_LIMIT = 300  # seconds, many times what a lesson takes: against one that hangs
 UNKNOWN = re.compile(r"\\[A-Za-z]+")  # a macro that the terminal cannot show
 CONF = """
 extensions = ["sphinx_gallery.gen_gallery"]
 exclude_patterns = ["lessons"]
-sphinx_gallery_conf = {"examples_dirs": "lessons", "gallery_dirs": "built", "plot_gallery": False}
+sphinx_gallery_conf = {
+    "examples_dirs": "lessons",
+    "gallery_dirs": "built",
+    "ignore_pattern": "exercise.py$",
+    "plot_gallery": False,
+}
 """
 
-each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+each_lesson = pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.parent.name)
 
 
 def environment(**variables):
@@ -73,13 +78,13 @@ def test_opens_with_aims_and_ends_with_exercises(path):
     titles = [title for cell in lesson.cells for title in _titles(cell.prose)]
     assert titles[0] == lesson.title
     assert titles[-1] == "Exercises"
-    assert f"scratchnst check {int(path.stem[:2])}" in lesson.cells[-1].prose
+    assert f"scratchnst check {int(path.parent.name[:2])}" in lesson.cells[-1].prose
 
 
 @each_lesson
 def test_is_in_the_readme(path):
-    title = read(path).title
-    assert f"[{title}](lessons/{path.name})" in (FOLDER.parent / "README.md").read_text(encoding="utf-8")
+    link = f"[{read(path).title}](lessons/{path.parent.name}/lesson.py)"
+    assert link in (FOLDER.parent / "README.md").read_text(encoding="utf-8")
 
 
 @each_lesson
@@ -123,9 +128,7 @@ def test_uses_nothing_but_what_every_reader_shows(path):
 @pytest.mark.slow
 def test_sphinx_gallery_builds_them_as_they_are(tmp_path):
     pytest.importorskip("sphinx_gallery")
-    shutil.copytree(
-        FOLDER, tmp_path / "lessons", ignore=shutil.ignore_patterns("exercises", "solutions", "__pycache__")
-    )
+    shutil.copytree(FOLDER, tmp_path / "lessons", ignore=shutil.ignore_patterns("__pycache__"))
     (tmp_path / "conf.py").write_text(CONF)
     (tmp_path / "index.rst").write_text("Lessons\n=======\n\n.. toctree::\n\n    built/index\n")
     done = subprocess.run(
@@ -136,8 +139,10 @@ def test_sphinx_gallery_builds_them_as_they_are(tmp_path):
         timeout=TIME_LIMIT,
     )
     assert done.returncode == 0, done.stderr[-2000:]
+    pages = tmp_path / "html" / "built"
+    assert {path.stem for path in pages.glob("*/*.html")} == {"index", "lesson", "sg_execution_times"}
     for path in LESSONS:
-        page = (tmp_path / "html" / "built" / f"{path.stem}.html").read_text(encoding="utf-8")
+        page = (pages / path.parent.name / "lesson.html").read_text(encoding="utf-8")
         assert "problematic" not in page
 
 

@@ -20,7 +20,8 @@ def lesson(tmp_path):
     """Return what makes an execution of cells, each a string of code."""
 
     def make(*cells, windows=False):
-        path = tmp_path / "01_lesson.py"
+        path = tmp_path / "01_slopes" / "lesson.py"
+        path.parent.mkdir()
         path.write_text(HEAD + "".join(f"\n# %%\n# text\n\n{cell}\n" for cell in cells))
         return Execution(read(path), tmp_path / "figures", windows)
 
@@ -118,10 +119,10 @@ def test_figures_are_saved_in_their_place(lesson, tmp_path):
         )
     )
     folder = tmp_path / "figures"
-    assert first == f"before\nfigure: {folder / '01_lesson-cell-02.png'}\nafter\n"
-    assert second == f"figure: {folder / '01_lesson-cell-03.png'}\nfigure: {folder / '01_lesson-cell-03-2.png'}\n"
-    assert third == f"figure: {folder / '01_lesson-cell-04.png'}\n"
-    assert (folder / "01_lesson-cell-02.png").read_bytes().startswith(b"\x89PNG")
+    assert first == f"before\nfigure: {folder / '01_slopes-cell-02.png'}\nafter\n"
+    assert second == f"figure: {folder / '01_slopes-cell-03.png'}\nfigure: {folder / '01_slopes-cell-03-2.png'}\n"
+    assert third == f"figure: {folder / '01_slopes-cell-04.png'}\n"
+    assert (folder / "01_slopes-cell-02.png").read_bytes().startswith(b"\x89PNG")
 
 
 def test_without_figures_no_folder(lesson, tmp_path):

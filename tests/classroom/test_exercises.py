@@ -1,7 +1,7 @@
 """Every exercise: its solution passes, its stub is not written yet, and each known mistake gets its own diagnosis.
 
-Mistakes are planted into the solutions as patches of their text: tests/planted/NAME.py holds them as tuples (what is
-done, old text, new text, key of the diagnosis), each old text being in the solution exactly once.
+Mistakes are planted into the solutions as patches of their text: answers/planted.py holds them as tuples (what is done,
+old text, new text, key of the diagnosis), each old text being in the solution exactly once.
 """
 
 from __future__ import annotations
@@ -9,83 +9,82 @@ from __future__ import annotations
 import ast
 import contextlib
 import re
-from importlib import import_module
-from pathlib import Path
+import runpy
 
 import pytest
 
-from scratchnst.classroom.exercises import NAMES, file_name, load_exercise, numbers
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Source
 from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, examine, parameters_of
+from scratchnst.classroom.grader.exercise import load_exercise
+from scratchnst.classroom.library import exercises
 
-LESSONS = Path(__file__).parents[2] / "lessons"
-PLANTED = [
-    pytest.param(number, *mistake[1:], id=f"{NAMES[number]}: {mistake[0]}")
-    for number in numbers()
-    for mistake in import_module(f"planted.{NAMES[number]}").PLANTED
-]
+LESSONS = exercises()
+PLANTED = {lesson.topic: runpy.run_path(str(lesson.folder / "answers" / "planted.py"))["PLANTED"] for lesson in LESSONS}
 
 
-def solution(number):
-    return files.read(LESSONS / "solutions" / file_name(number))
+def functions_of(lesson):
+    return load_exercise(lesson.specification).functions
 
 
-def findings(source, number):
+def findings(source, lesson):
     """Examine a file in this process."""
     module = files.load(source)
-    for function in load_exercise(number).functions:
+    for function in functions_of(lesson):
         found = files.find(module, function.name)
         yield examine(function, Careful(found, function.name, parameters_of(function), source, contextlib.nullcontext))
 
 
-@pytest.mark.parametrize("number", numbers())
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.topic)
 class TestExercise:
-    def test_solution_passes(self, number):
-        for finding in findings(solution(number), number):
+    def test_solution_passes(self, lesson):
+        for finding in findings(files.read(lesson.solution), lesson):
             assert finding.state == PASSED, finding
 
-    def test_stub_is_not_written(self, number):
-        stub = files.read(LESSONS / "exercises" / file_name(number))
-        assert {finding.state for finding in findings(stub, number)} == {NOT_WRITTEN}
+    def test_stub_is_not_written(self, lesson):
+        stub = files.read(lesson.exercise)
+        assert {finding.state for finding in findings(stub, lesson)} == {NOT_WRITTEN}
 
-    def test_stub_names_functions_and_arguments_as_the_specification_does(self, number):
-        tree = ast.parse(files.read(LESSONS / "exercises" / file_name(number)).text)
+    def test_stub_names_functions_and_arguments_as_the_specification_does(self, lesson):
+        tree = ast.parse(files.read(lesson.exercise).text)
         functions = {node.name: node for node in tree.body if isinstance(node, ast.FunctionDef)}
-        for function in load_exercise(number).functions:
+        for function in functions_of(lesson):
             node = functions[function.name]
             assert tuple(argument.arg for argument in node.args.args) == parameters_of(function)
             assert ast.get_docstring(node)
 
-    def test_names_sections_that_the_lesson_has(self, number):
-        lesson = LESSONS / file_name(number)
-        if not lesson.exists():
-            pytest.skip("the lesson is not written yet")
-        titles = re.findall(r"^# (.+)\n# -+$", lesson.read_text(), re.MULTILINE)
-        named = [title for each in load_exercise(number).functions for title in re.findall(r'"([^"]+)"', each.read)]
+    def test_names_sections_that_the_lesson_has(self, lesson):
+        titles = re.findall(r"^# (.+)\n# -+$", lesson.path.read_text(), re.MULTILINE)
+        named = [title for each in functions_of(lesson) for title in re.findall(r'"([^"]+)"', each.read)]
         assert named
         assert set(named) <= set(titles)
 
-    def test_every_known_mistake_is_planted(self, number):
-        known = {mistake.key for function in load_exercise(number).functions for mistake in function.mistakes}
-        planted = {mistake[3] for mistake in import_module(f"planted.{NAMES[number]}").PLANTED}
-        assert known <= planted
+    def test_every_known_mistake_is_planted(self, lesson):
+        known = {mistake.key for function in functions_of(lesson) for mistake in function.mistakes}
+        assert known <= {mistake[3] for mistake in PLANTED[lesson.topic]}
 
-    def test_hints_do_not_give_the_solution_away(self, number):
-        lines = [line.strip().removeprefix("return ") for line in solution(number).text.splitlines()]
-        for function in load_exercise(number).functions:
+    def test_hints_do_not_give_the_solution_away(self, lesson):
+        lines = [line.strip().removeprefix("return ") for line in files.read(lesson.solution).text.splitlines()]
+        for function in functions_of(lesson):
             assert len(set(function.hints)) == 3
             words = [*function.hints, *(mistake.words for mistake in function.mistakes)]
             assert not [line for line in lines for text in words if len(line) > 12 and line in text]
 
 
-@pytest.mark.parametrize(("number", "old", "new", "key"), PLANTED)
-def test_planted_mistake_gets_its_diagnosis(number, old, new, key):
-    source = solution(number)
+@pytest.mark.parametrize(
+    ("lesson", "old", "new", "key"),
+    [
+        pytest.param(lesson, *mistake[1:], id=f"{lesson.topic}: {mistake[0]}")
+        for lesson in LESSONS
+        for mistake in PLANTED[lesson.topic]
+    ],
+)
+def test_planted_mistake_gets_its_diagnosis(lesson, old, new, key):
+    source = files.read(lesson.solution)
     assert source.text.count(old) == 1, f"{old!r} is not in the solution once"
     found = [
         finding
-        for finding in findings(Source(source.name, source.text.replace(old, new)), number)
+        for finding in findings(Source(source.name, source.text.replace(old, new)), lesson)
         if finding.state == FAILED
     ]
     assert found
@@ -94,8 +93,9 @@ def test_planted_mistake_gets_its_diagnosis(number, old, new, key):
 
 
 def test_adams_epsilon_may_stand_before_the_correction():
-    source = solution(11)
+    lesson = next(lesson for lesson in LESSONS if "adam_step" in files.read(lesson.exercise).text)
+    source = files.read(lesson.solution)
     old, new = "(np.sqrt(mean_square) + 1e-8)", "((np.sqrt(v) + 1e-8) / (1 - 0.999**t) ** 0.5)"
     assert old in source.text
-    found = [each.state for each in findings(Source(source.name, source.text.replace(old, new)), 11)]
+    found = [each.state for each in findings(Source(source.name, source.text.replace(old, new)), lesson)]
     assert found == [PASSED, PASSED]

@@ -15,13 +15,14 @@ import numpy as np
 import psutil
 import pytest
 
-from scratchnst.classroom.exercises import arguments, load_exercise
 from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Verified, Worked, tutor
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint, Source
 from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, examine, parameters_of
+from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.grader.shown import shown
 from scratchnst.classroom.grader.supervision import Grade, grade
+from scratchnst.classroom.library import arguments, exercises
 from scratchnst.classroom.progress import Progress
 from scratchnst.cli import OUTPUT_CLOSED, main
 from scratchnst.errors import UserError
@@ -33,6 +34,8 @@ def relu_forward(x):
 def relu_backward(grad_y, x):
     return grad_y * (x > 0)
 """
+SPECIFICATIONS = {lesson.topic: lesson.specification for lesson in exercises()}
+RELU = SPECIFICATIONS["relu"]
 HALF = Function(  # a function that is easy to get right
     name="half",
     reference=lambda x: x / 2,
@@ -65,8 +68,8 @@ def written(tmp_path, text, name="mine.py"):
     return path
 
 
-def said(grade, number=4):
-    return tutor.report(load_exercise(number), number, grade)
+def said(grade):
+    return tutor.report(load_exercise(RELU), 4, grade)
 
 
 class TestFunction:
@@ -139,7 +142,7 @@ class TestFunction:
         assert words in examined(body, replace(HALF, tests=HALF.tests[1:])).diagnosis
 
     def test_a_diagnosis_speaks_of_the_test_that_is_shown(self):
-        backward = load_exercise(5).functions[0]
+        backward = load_exercise(SPECIFICATIONS["pooling"]).functions[0]
         body = "return np.repeat(np.repeat(grad_y, 2, 1), 2, 2) / 2"  # wrong in size everywhere, in shape for odd sides
         finding = examined(body, backward, "def average_pool_backward(grad_y, shape):")
         assert finding.number == 1
@@ -147,7 +150,7 @@ class TestFunction:
         assert finding.diagnosis == next(each.words for each in backward.mistakes if each.key == "average-factor")
 
     def test_a_place_is_told_only_if_it_is_the_same_in_every_call(self):
-        backward = load_exercise(10).functions[1]
+        backward = load_exercise(SPECIFICATIONS["style"]).functions[1]
         finding = examined("return F @ grad_G @ grad_G.T", backward, "def gram_backward(grad_G, F):")
         assert (finding.key, finding.diagnosis) == ("different", "")
 
@@ -239,7 +242,7 @@ class TestFunction:
         assert "is 0; expected 1" in examined("return x < 0", larger).problem
 
     def test_gradient_check_names_what_other_tests_let_pass(self):
-        backward = load_exercise(4).functions[1]
+        backward = load_exercise(RELU).functions[1]
         only = replace(backward, tests=[test for test in backward.tests if isinstance(test, Verified)])
         finding = examined("return grad_y * (x < 0)", only, "def relu_backward(grad_y, x):")
         assert finding.key == "mask-inverted"
@@ -334,7 +337,7 @@ class TestProcess:
     """Files that end, stop or fill the process they run in."""
 
     def test_right(self, tmp_path):
-        grade_ = grade(written(tmp_path, RIGHT), 4)
+        grade_ = grade(written(tmp_path, RIGHT), RELU)
         assert grade_.passed
         assert "Exercise 4 is solved" in said(grade_)
 
@@ -349,26 +352,26 @@ class TestProcess:
     )
     def test_a_process_that_ends(self, tmp_path, forward, key, words):
         path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", forward))
-        finding = grade(path, 4, ["relu_forward"]).findings[0]
+        finding = grade(path, RELU, ["relu_forward"]).findings[0]
         assert (finding.state, finding.key) == (FAILED, key)
         assert words in finding.problem
         assert finding.call[0] == "relu_forward(x)"
 
     def test_a_process_that_ends_costs_one_function_only(self, tmp_path):
         path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", "import os; os._exit(0)"))
-        assert [finding.state for finding in grade(path, 4).findings] == [FAILED, PASSED]
+        assert [finding.state for finding in grade(path, RELU).findings] == [FAILED, PASSED]
 
     def test_endless_loop(self, tmp_path):
         text = RIGHT.replace(
             "return np.maximum(x, 0)", "try:\n        while True:\n            x = x + 1\n    except: pass"
         )
-        finding = grade(written(tmp_path, text), 4, ["relu_forward"], seconds=2).findings[0]
+        finding = grade(written(tmp_path, text), RELU, ["relu_forward"], seconds=2).findings[0]
         assert finding.key == "endless"
         assert finding.problem == "A call takes longer than 2 seconds and was stopped."
         assert re.match("line [56], in relu_forward:  ", finding.lines[0])
 
     def test_endless_loop_while_it_is_loaded(self, tmp_path):
-        problem = grade(written(tmp_path, "while True:\n    pass", "é.py"), 4, seconds=0.5).problem
+        problem = grade(written(tmp_path, "while True:\n    pass", "é.py"), RELU, seconds=0.5).problem
         assert problem.key == "endless"
         assert problem.lines[0].startswith("line ")
         assert "could not be loaded" in said(Grade(problem=problem))
@@ -376,7 +379,7 @@ class TestProcess:
     def test_huge_memory(self, tmp_path):
         text = RIGHT.replace("return np.maximum(x, 0)", "return np.zeros((10**5, 10**5))")
         text = text.replace("return grad_y * (x > 0)", "kept = []\n    while True: kept.append(bytes(10**7))")
-        grade_ = grade(written(tmp_path, text), 4, memory=300 << 20)
+        grade_ = grade(written(tmp_path, text), RELU, memory=300 << 20)
         assert [finding.key for finding in grade_.findings] == ["memory", "memory"]
         assert "(100000, 100000)" in grade_.findings[0].advice
         assert grade_.findings[1].lines[-1].startswith("line 7, in relu_backward:  while True: kept.append")
@@ -385,7 +388,10 @@ class TestProcess:
         lifted = "import resource as r, time; r.setrlimit(r.RLIMIT_AS, r.getrlimit(r.RLIMIT_AS)[1:] * 2)"
         filled = f"{lifted}; kept = np.ones(6 * 10**7); time.sleep(60)"
         finding = grade(
-            written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", filled)), 4, ["relu_forward"], memory=300 << 20
+            written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", filled)),
+            RELU,
+            ["relu_forward"],
+            memory=300 << 20,
         ).findings[0]
         assert finding.key == "memory"
 
@@ -393,23 +399,23 @@ class TestProcess:
         noise = (
             "import os, sys; os.write(1, b'{\"end\": true}\\n'); print('{\"end\": true}', file=sys.__stdout__)\n    "
         )
-        assert grade(written(tmp_path, RIGHT.replace("return np", noise + "return np")), 4).passed
+        assert grade(written(tmp_path, RIGHT.replace("return np", noise + "return np")), RELU).passed
 
     def test_words_put_into_the_workers_mouth(self, tmp_path):
         forged = (
             "import os\nfor number in range(3, 20):\n    try: os.write(number, b'{%s}\\n')\n    except OSError: pass\n"
         )
         with pytest.raises(UserError, match="lost touch"):
-            grade(written(tmp_path, forged % '"end": 1' + RIGHT), 4)
-        assert grade(written(tmp_path, forged % "nonsense" + RIGHT), 4).passed
+            grade(written(tmp_path, forged % '"end": 1' + RIGHT), RELU)
+        assert grade(written(tmp_path, forged % "nonsense" + RIGHT), RELU).passed
 
     def test_what_the_grader_needs_is_taken_away(self, tmp_path):
         with pytest.raises(UserError, match="Unless your file changes what is not its own"):
-            grade(written(tmp_path, "import builtins\nbuiltins.zip = None" + RIGHT), 4)
+            grade(written(tmp_path, "import builtins\nbuiltins.zip = None" + RIGHT), RELU)
 
     def test_a_thread_left_behind_does_not_keep_it_alive(self, tmp_path):
         text = "import threading, time\nthreading.Thread(target=time.sleep, args=(600,)).start()" + RIGHT
-        assert grade(written(tmp_path, text), 4).passed
+        assert grade(written(tmp_path, text), RELU).passed
 
     def test_what_it_has_started_ends_with_it(self, tmp_path):
         started = f"""
@@ -417,7 +423,7 @@ import subprocess, sys
 with open({str(tmp_path / "id")!r}, "w") as file:
     print(subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid, file=file)
 """
-        assert grade(written(tmp_path, started + RIGHT), 4, ["relu_forward"]).passed
+        assert grade(written(tmp_path, started + RIGHT), RELU, ["relu_forward"]).passed
         with contextlib.suppress(psutil.NoSuchProcess):
             left = psutil.Process(int((tmp_path / "id").read_text()))
             until = time.monotonic() + 30  # for the system to do what it has been told
@@ -431,7 +437,7 @@ with open({str(tmp_path / "id")!r}, "w") as file:
         monkeypatch.chdir(tmp_path)
         written(tmp_path, "raise RuntimeError", "json.py")
         written(tmp_path, "raise RuntimeError", "numpy.py")
-        assert grade(written(tmp_path, RIGHT), 4).passed
+        assert grade(written(tmp_path, RIGHT), RELU).passed
 
 
 class TestTutor:
@@ -451,10 +457,10 @@ class TestTutor:
         exercise = Exercise("halves", (HALF,))
         found = Grade((examined("return x / 2"),), None, ("scratchnst.ops.relu",))
         assert "A word about scratchnst.ops.relu" in tutor.report(exercise, 4, found)
-        assert files.imported_answers(Source("", text), load_exercise(4).answers) == ["scratchnst.ops.relu"]
+        assert files.imported_answers(Source("", text), load_exercise(RELU).answers) == ["scratchnst.ops.relu"]
 
     def test_the_file_of_another_exercise(self, tmp_path):
-        assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), 4))
+        assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), RELU))
 
     def test_large_arguments_can_be_had(self):
         finding = examined("return x / 2 if x.ndim == 1 else x / 3")
@@ -528,18 +534,18 @@ class TestCommand:
         written(tmp_path, RIGHT)
         found = Grade((Finding("relu_forward", NOT_WRITTEN, 5),))
         monkeypatch.setattr("scratchnst.cli.check.grade", lambda *_: found)
-        Progress.load().set_exercise(4, {"relu_forward": {"hints": given}})
+        Progress.load().set_exercise("relu", {"relu_forward": {"hints": given}})
         main(["check", "4", "--file", "mine.py", "--hint"])
         assert "Hint 1 of 3" in capsys.readouterr().out
 
-    @pytest.mark.parametrize("here", [".", "lessons", "lessons/exercises"])
+    @pytest.mark.parametrize("here", [".", "lessons", "lessons/04_relu", "lessons/05_pooling"])
     def test_the_learners_file_lies_in_the_folder_lessons(self, here, tmp_path, capsys, monkeypatch):
-        (tmp_path / "lessons" / "exercises").mkdir(parents=True)
-        written(tmp_path / "lessons" / "exercises", RIGHT, "04_relu.py")
-        written(tmp_path / "lessons", "raise RuntimeError", "04_relu.py")  # the lesson, of the same name
+        for name, text in (("04_relu", RIGHT), ("05_pooling", "raise RuntimeError")):
+            (tmp_path / "lessons" / name).mkdir(parents=True)
+            written(tmp_path / "lessons" / name, text, "exercise.py")
         monkeypatch.chdir(tmp_path / here)
         assert main(["check", "4"]) == 0
-        assert os.path.join("exercises", "04_relu.py") in capsys.readouterr().out
+        assert os.path.join("04_relu", "exercise.py") in capsys.readouterr().out
 
     def test_nobody_reads_on(self):
         command = [sys.executable, "-m", "scratchnst", "check"]

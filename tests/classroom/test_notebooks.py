@@ -16,7 +16,7 @@ nbclient = pytest.importorskip("nbclient")
 nbformat = pytest.importorskip("nbformat")
 notebooks = pytest.importorskip("scratchnst.classroom.notebooks")
 
-LESSONS = sorted((Path(__file__).parents[2] / "lessons").glob("[0-9]*.py"))
+LESSONS = sorted((Path(__file__).parents[2] / "lessons").glob("[0-9]*/lesson.py"))
 LEFT = re.compile(r":math:|^\.\. |::$|^==|\w>`_", re.MULTILINE)  # of reStructuredText
 TEXT = r'''r"""
 Slopes
@@ -89,9 +89,10 @@ and on. See [the paper](https://example.org)."""
 
 @pytest.fixture
 def lesson(tmp_path):
-    path = tmp_path / "03_slopes.py"
-    path.write_text(TEXT)
-    return Lesson(3, "03_slopes", "Slopes", path, None, None)
+    lesson = Lesson(tmp_path / "03_slopes")
+    lesson.folder.mkdir()
+    lesson.path.write_text(TEXT)
+    return lesson
 
 
 def test_markdown(lesson):
@@ -139,7 +140,7 @@ def test_runs(lesson):
 @pytest.mark.skipif(not LESSONS, reason="there are no lessons here")
 def test_command(tmp_path, capsys):
     assert main(["lesson", "--notebooks", str(tmp_path)]) == 0
-    assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"{path.stem}.ipynb") for path in LESSONS]
+    assert capsys.readouterr().out.splitlines() == [str(tmp_path / f"{path.parent.name}.ipynb") for path in LESSONS]
 
 
 def test_command_with_options_for_reading(tmp_path, capsys):

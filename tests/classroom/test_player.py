@@ -14,6 +14,7 @@ import sys
 import termios
 import time
 from io import StringIO
+from pathlib import Path
 
 import pytest
 from rich.cells import cell_len
@@ -57,7 +58,7 @@ count
 WHOLE = """\
 Lesson 3, 4 cells. Enter goes on, b goes back, q quits, ? explains.
 
-cell 1 of 4 · 03_slopes.py, line 8 ───────────────────────────────────
+cell 1 of 4 · 03_slopes/lesson.py, line 8 ────────────────────────────
 
 Slopes
 ──────
@@ -67,7 +68,7 @@ After this lesson you can find ∂L/∂xᵢ.
     count = 0
 [1/4] Enter goes on
 
-cell 2 of 4 · 03_slopes.py, line 16 ──────────────────────────────────
+cell 2 of 4 · 03_slopes/lesson.py, line 16 ───────────────────────────
 
 Count
 ─────
@@ -80,7 +81,7 @@ One more.
 count: 1
 [2/4] Enter goes on
 
-cell 3 of 4 · 03_slopes.py, line 20 ──────────────────────────────────
+cell 3 of 4 · 03_slopes/lesson.py, line 20 ───────────────────────────
 
 Only prose, with a formula:
 
@@ -89,7 +90,7 @@ Only prose, with a formula:
         2
 [3/4] Enter goes on
 
-cell 4 of 4 · 03_slopes.py, line 29 ──────────────────────────────────
+cell 4 of 4 · 03_slopes/lesson.py, line 29 ───────────────────────────
 
 The end.
 
@@ -99,8 +100,8 @@ The end.
 [4/4] Enter ends the lesson
 
 That was lesson 3.
-Its exercise: write the functions in exercise.py, then scratchnst
-check 3.
+Its exercise: write the functions in 03_slopes/exercise.py, then
+scratchnst check 3.
 What comes next: scratchnst lesson 4, Kinks.
 """
 
@@ -111,9 +112,13 @@ class Learner:
     def __init__(self, folder, monkeypatch):
         self.folder, self.monkeypatch = folder, monkeypatch
         self.progress = Progress(folder / "progress.json")
-        self.lesson = Lesson(3, "03_slopes", "Slopes", folder / "03_slopes.py", "exercise.py", None)
-        following = Lesson(4, "04_kinks", "Kinks", folder / "04_kinks.py", None, None)
+        self.lesson, following = Lesson(Path("03_slopes")), Lesson(Path("04_kinks"))
         monkeypatch.setattr(player, "lessons", lambda: [self.lesson, following])
+        monkeypatch.chdir(folder)
+        for path in (self.lesson.specification, following.path):
+            path.parent.mkdir(parents=True)
+        self.lesson.specification.touch()
+        following.path.write_text(TEXT.replace("Slopes", "Kinks"))
         self.write(TEXT)
         self.status = None
 
@@ -131,7 +136,7 @@ class Learner:
 
     @property
     def place(self):
-        return self.progress.lesson(3)
+        return self.progress.lesson("slopes")
 
 
 @pytest.fixture
@@ -237,7 +242,7 @@ def test_mistake_in_a_cell_run_unseen(learner):
 
 
 def test_a_lesson_that_has_become_shorter(learner):
-    learner.progress.set_place(3, 40)
+    learner.progress.set_place("slopes", 40)
     assert "cell 4 of 4" in learner.press("-")
     assert learner.status == 0
 
@@ -290,8 +295,7 @@ def terminal(learner, tmp_path):
     code = (
         "import sys; from pathlib import Path\n"
         "from scratchnst.cli import lesson; from scratchnst.classroom.library import Lesson\n"
-        f"path = Path({str(learner.lesson.path)!r})\n"
-        "lesson.find_lesson = lambda number: Lesson(3, '03_slopes', 'Slopes', path, None, None)\n"
+        f"lesson.find_lesson = lambda number: Lesson(Path({str(learner.lesson.folder)!r}))\n"
         "from scratchnst.cli import main; sys.exit(main(['lesson', '3']))"
     )
     started = []

@@ -10,7 +10,7 @@ import pytest
 from scratchnst.classroom import script
 from scratchnst.errors import UserError
 
-LESSONS = sorted((Path(__file__).parents[2] / "lessons").glob("[0-9]*.py"))
+LESSONS = sorted((Path(__file__).parents[2] / "lessons").glob("[0-9]*/lesson.py"))
 LESSON = r'''r"""
 Slopes and :math:`h`
 ====================
@@ -87,7 +87,7 @@ def test_splits_as_sphinx_gallery_does(tmp_path, text):
     _compare_with_sphinx_gallery(written(tmp_path, text))
 
 
-@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", LESSONS, ids=lambda path: path.parent.name)
 def test_splits_the_lessons_as_sphinx_gallery_does(path):
     _compare_with_sphinx_gallery(path)
 

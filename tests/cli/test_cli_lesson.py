@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import io
 import os
+import shutil
 import subprocess
 import sys
 
 import pytest
 
 import scratchnst
-from scratchnst.classroom.exercises import load_exercise
+from scratchnst.classroom.grader.exercise import load_exercise
+from scratchnst.classroom.library import find_lesson
 from scratchnst.classroom.progress import Progress
 from scratchnst.cli import lesson, main
 
 TEXT = '"""\n{title}\n=====\n"""\n\n# %%\n# Text.\n\nprint("{title} runs")\n'
-FIRST, SECOND = (function.name for function in load_exercise(2).functions)
+SPECIFICATION = find_lesson(2).specification
+FIRST, SECOND = (function.name for function in load_exercise(SPECIFICATION).functions)
 
 
 @pytest.fixture
@@ -26,9 +29,11 @@ def checkout(tmp_path, monkeypatch):
     monkeypatch.setenv("SCRATCHNST_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("COLUMNS", "80")
     folder = tmp_path / "lessons"
-    folder.mkdir()
     for number, title in ((1, "Images"), (2, "Differences")):
-        (folder / f"0{number}_{title.lower()}.py").write_text(TEXT.format(title=title))
+        answers = folder / f"0{number}_{title.lower()}" / "answers"
+        answers.mkdir(parents=True)
+        shutil.copy(SPECIFICATION, answers)
+        (answers.parent / "lesson.py").write_text(TEXT.format(title=title))
     return folder
 
 
@@ -43,9 +48,8 @@ def test_list(checkout, capsys):
 
 
 def test_list_whatever_is_in_the_learners_file(checkout, capsys):
-    (checkout / "exercises").mkdir()
-    (checkout / "exercises" / "02_differences.py").write_text("def helper(x)\n    return x")
-    Progress.load().set_exercise(2, {FIRST: {"state": "passed"}})
+    (checkout / "02_differences" / "exercise.py").write_text("def helper(x)\n    return x")
+    Progress.load().set_exercise("differences", {FIRST: {"state": "passed"}})
     assert listed(capsys)[1] == ["2", "-", "1", "of", "2", "Differences"]
 
 
@@ -64,18 +68,18 @@ def test_input_that_is_no_text(checkout, capsys, monkeypatch):
 
 def test_list_with_progress(checkout, capsys):
     progress = Progress.load()
-    progress.set_place(1, 0, finished=True)
-    progress.set_place(2, 4)
-    progress.set_exercise(2, {FIRST: {"state": "passed"}, SECOND: {"state": "failed"}})
+    progress.set_place("images", 0, finished=True)
+    progress.set_place("differences", 4)
+    progress.set_exercise("differences", {FIRST: {"state": "passed"}, SECOND: {"state": "failed"}})
     assert listed(capsys) == [["1", "yes", "-", "Images"], ["2", "cell", "5", "1", "of", "2", "Differences"]]
-    progress.set_place(1, 2)
-    progress.set_exercise(2, {FIRST: {"state": "passed"}, SECOND: {"state": "passed", "hints": 1}})
+    progress.set_place("images", 2)
+    progress.set_exercise("differences", {FIRST: {"state": "passed"}, SECOND: {"state": "passed", "hints": 1}})
     assert listed(capsys) == [["1", "cell", "3", "-", "Images"], ["2", "cell", "5", "solved", "Differences"]]
 
 
 @pytest.mark.parametrize("width", [10, 50, 80])
 def test_list_wraps_titles(checkout, capsys, monkeypatch, width):
-    (checkout / "01_images.py").write_text(TEXT.format(title="Images and losses and slopes and so on"))
+    (checkout / "01_images" / "lesson.py").write_text(TEXT.format(title="Images and losses and slopes and so on"))
     monkeypatch.setenv("COLUMNS", str(width))
     main(["lesson"])
     lines = capsys.readouterr().out.splitlines()[:-2]
@@ -92,7 +96,7 @@ def test_run(checkout, capsys):
 
 
 def test_figures(checkout, capsys):
-    (checkout / "01_images.py").write_text(
+    (checkout / "01_images" / "lesson.py").write_text(
         TEXT.format(title="Images") + "import matplotlib.pyplot as plt\nplt.plot([1])\n"
     )
     folder = checkout.parent / "new" / "figures"
@@ -109,7 +113,7 @@ def test_figures(checkout, capsys):
         (["seven"], "a whole number of 1 or more"),
         (["--from-start"], "which lesson?"),
         (["--no-pause"], "which lesson?"),
-        (["1", "--figures", "{folder}/01_images.py"], "name another folder by --figures DIR"),
+        (["1", "--figures", "{folder}/01_images/lesson.py"], "name another folder by --figures DIR"),
     ],
 )
 def test_bad_input(checkout, capsys, arguments, said):
@@ -142,7 +146,7 @@ def test_missing_libraries(checkout, capsys, monkeypatch, extra, missing, argume
 @pytest.mark.parametrize("encoding", ["ascii", "utf-8"])
 def test_pipes(checkout, encoding):
     """A reader that quits, and one that knows no formulas, get what they can take, and nobody a traceback."""
-    (checkout / "01_images.py").write_text(
+    (checkout / "01_images" / "lesson.py").write_text(
         TEXT.format(title="Images") + "\n# %%\n# :math:`x_i`\n\nprint('x' * 10**6)\n"
     )
     code = (

@@ -6,8 +6,11 @@ which calls to try, from easy to hard; how a learner's function is called, compa
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
 from typing import Any
 
 
@@ -164,3 +167,14 @@ class Exercise:
     title: str
     functions: tuple[Function, ...]
     answers: tuple[str, ...] = ()
+
+
+@cache
+def load_exercise(path: Path) -> Exercise:
+    """Return the `EXERCISE` of a specification's file."""
+    specification = importlib.util.spec_from_file_location("specification", path)
+    assert specification is not None
+    assert specification.loader is not None
+    module = importlib.util.module_from_spec(specification)
+    specification.loader.exec_module(module)
+    return module.EXERCISE

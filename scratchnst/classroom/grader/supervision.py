@@ -19,10 +19,10 @@ from typing import Any
 
 import psutil
 
-from scratchnst.classroom.exercises import load_exercise
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Source, described
 from scratchnst.classroom.grader.examination import FAILED, PASSED, Finding
+from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.grader.worker import OUT_OF_MEMORY
 from scratchnst.errors import UserError
 
@@ -57,7 +57,7 @@ class Grade:
 
 def grade(
     path: Path,
-    number: int,
+    specification: Path,
     functions: Sequence[str] | None = None,
     seconds: float = SECONDS,
     memory: int = MEMORY,
@@ -67,7 +67,7 @@ def grade(
     Parameters
     ----------
     path : the file
-    number : of the exercise
+    specification : the file with the exercise
     functions : names of those to examine; all, if None
     seconds : that one call may take
     memory : bytes that the learner's code may take
@@ -77,14 +77,14 @@ def grade(
     UserError
         If the file cannot be read.
     """
-    source, exercise = files.read(path), load_exercise(number)
+    source, exercise = files.read(path), load_exercise(specification)
     names = [function.name for function in exercise.functions if functions is None or function.name in functions]
     answers = tuple(files.imported_answers(source, exercise.answers))
     findings: dict[str, Finding] = {}
     while len(findings) < len(names):  # a function that ends the process leaves the others to another process
         left = [name for name in names if name not in findings]
-        task = {"file": str(path), "number": number, "functions": left, "seconds": seconds, "memory": memory}
-        with _Worker(task) as worker:
+        paths = {"file": str(path), "specification": str(specification)}
+        with _Worker({**paths, "functions": left, "seconds": seconds, "memory": memory}) as worker:
             problem = worker.run(findings, source)
         if problem is not None:
             return Grade(problem=problem, answers=answers)

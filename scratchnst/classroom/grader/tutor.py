@@ -68,7 +68,7 @@ def _details(finding: Finding, function: Function | None = None, exercise: int =
     if finding.is_abridged:
         names = ", ".join(parameters) + ("," if len(parameters) == 1 else "")
         call = f'{names} = arguments({exercise}, "{finding.function}", {finding.number})'
-        yield from _labelled("To repeat it:", ["from scratchnst.classroom.exercises import arguments", call])
+        yield from _labelled("To repeat it:", ["from scratchnst.classroom.library import arguments", call])
     yield from _labelled("What happens:", _beside(finding.problem))
     yield from _labelled("Your code:", finding.lines)
     yield from _labelled("Compare:", finding.results)

@@ -19,21 +19,20 @@ from typing import Any, TextIO
 
 import psutil
 
-from scratchnst.classroom.exercises import load_exercise
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint
 from scratchnst.classroom.grader.examination import FAILED, Finding, examine, parameters_of
-from scratchnst.classroom.grader.exercise import Exercise, Function
+from scratchnst.classroom.grader.exercise import Exercise, Function, load_exercise
 
 OUT_OF_MEMORY = 73  # the status of a process whose memory ran out in the grader itself
 
 
 def main(task: str) -> None:
-    """Examine what the task asks for, JSON of {file, number, functions, seconds, memory}, and end the process."""
+    """Examine what the task, JSON of {file, specification, functions, seconds, memory}, asks for; end the process."""
     channel = _channel()
     try:
         settings = json.loads(task)
-        exercise = load_exercise(settings["number"])
+        exercise = load_exercise(Path(settings["specification"]))
         _send(channel, ready=True)
         os.dup2(1, 2)  # up to here, the supervisor wants to know of errors
         _limit_memory(settings["memory"])

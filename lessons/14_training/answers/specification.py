@@ -1,0 +1,292 @@
+"""The exercise: a smoothed cross-entropy, and the way back through a classifier that reads squares."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.special import log_softmax, softmax
+
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Property, Verified, Worked
+from scratchnst.verify import check_gradient
+
+
+def targets(labels, e, textures, others=False, truth=True):
+    """The target probabilities q; the last arguments make mistakes of them."""
+    one_hot = np.eye(textures)[labels]
+    rest = e * (1 - one_hot) / (textures - 1) if others else e / textures * np.ones_like(one_hot)
+    return (1 - e) * one_hot + (rest if truth else rest * (1 - one_hot))
+
+
+def cross_entropy(z, q, count=None):
+    """The loss and its gradient, divided by `count`, the number of pictures unless it is another."""
+    count = count or len(z)
+    return -np.sum(q * log_softmax(z, axis=1)) / count, (softmax(z, axis=1) * q.sum(axis=1, keepdims=True) - q) / count
+
+
+def smoothed_reference(z, labels, e):
+    """By the definition."""
+    return cross_entropy(z, targets(labels, e, z.shape[1]))
+
+
+def other_targets(**changes):
+    """A mistake in q; the gradient is that of q's loss."""
+    return lambda z, labels, e: cross_entropy(z, targets(labels, e, z.shape[1], **changes))
+
+
+def other_gradient(change):
+    """A mistake in the gradient alone: change(p, q, labels)."""
+
+    def wrong(z, labels, e):
+        loss, _ = smoothed_reference(z, labels, e)
+        return loss, change(softmax(z, axis=1), targets(labels, e, z.shape[1]), labels)
+
+    return wrong
+
+
+def other_count(number):
+    """Loss and gradient divided by another number than that of the pictures."""
+    return lambda z, labels, e: cross_entropy(z, targets(labels, e, z.shape[1]), number(z))
+
+
+def short_of_truth(z, labels, e):
+    """The share e / T is missing at the label; the gradient is written as p - q all the same."""
+    q = targets(labels, e, z.shape[1], truth=False)
+    return cross_entropy(z, q)[0], (softmax(z, axis=1) - q) / len(z)
+
+
+def over_pictures(z, labels, e):
+    """The softmax makes the probabilities of a texture sum to 1 over the pictures."""
+    q = targets(labels, e, z.shape[1])
+    return -np.sum(q * log_softmax(z, axis=0)) / len(z), (softmax(z, axis=0) - q) / len(z)
+
+
+def draw_logits(random, count, textures, size=2.0):
+    """Logits, labels, and a share of doubt."""
+    z = size * random.standard_normal((count, textures))
+    return z, random.integers(0, textures, count), float(random.uniform(0.1, 0.4))
+
+
+def draw_raised(random, count, textures):
+    """Logits whose exponentials are no numbers, and whose differences are small."""
+    z, labels, e = draw_logits(random, count, textures)
+    return z + 1000, labels, e
+
+
+def slopes_agree(function, random):
+    """The learner's gradient is that of the learner's loss, as far as differences can tell."""
+    z, labels, e = draw_logits(random, 3, 4)
+    report = check_gradient(lambda z: function(z, labels, e), z)
+    return None if report.passed else "Your gradient is not that of your loss: differences of the loss disagree."
+
+
+SMOOTHED = Function(
+    name="smoothed_cross_entropy",
+    reference=smoothed_reference,
+    returns=("loss", "grad_z"),
+    draw=draw_logits,
+    tests=(
+        Worked(
+            "the lesson's three logits, without doubt",
+            (np.log([[1.0, 2.0, 1.0]]), np.array([0]), 0.0),
+            (np.log(4), [[-0.75, 0.5, 0.25]]),
+        ),
+        Worked(
+            "equal logits of two textures, believed to one half",
+            ([[0.0, 0.0]], np.array([1]), 0.5),
+            (np.log(2), [[0.25, -0.25]]),
+        ),
+        Drawn("several pictures", (4, 5)),
+        Drawn("as many pictures as textures", (3, 3)),
+        Drawn("very large logits", (3, 4), draw=draw_raised),
+        Drawn("logits that are far apart", (3, 4), draw=lambda random, n, t: draw_logits(random, n, t, size=2000.0)),
+        Drawn("float32 stays float32", (3, 4), dtype="float32"),
+        Property("the gradient, checked numerically", slopes_agree),
+    ),
+    mistakes=(
+        Mistake(
+            "doubt-ignored",
+            "Your results are those for labels that are certain: which argument have you not used?",
+            lambda z, labels, e: smoothed_reference(z, labels, 0.0),
+        ),
+        Mistake(
+            "doubt-for-others-only",
+            "The rest e goes to the wrong textures alone. Does the label's own texture get a part of it?",
+            other_targets(others=True),
+        ),
+        Mistake(
+            "label-short",
+            "At the label q is 1 - e. Do your target probabilities sum to 1?",
+            short_of_truth,
+        ),
+        Mistake(
+            "gradient-of-certain-labels",
+            "The loss is right; the gradient is that for certain labels. Derive it anew with q in place of [k = t].",
+            other_gradient(lambda p, q, labels: (p - np.eye(p.shape[1])[labels]) / len(p)),
+        ),
+        Mistake(
+            "gradient-not-a-mean",
+            "The loss is right; your gradient is that of the sum over the pictures. What is the loss?",
+            other_gradient(lambda p, q, labels: p - q),
+        ),
+        Mistake(
+            "sum-over-pictures",
+            "You add up the pictures' losses; L is their mean.",
+            other_count(lambda z: 1),
+        ),
+        Mistake(
+            "mean-over-all",
+            "You divide by the number of all logits. Over which of the two indices is L a mean, over which a sum?",
+            other_count(lambda z: z.size),
+        ),
+        Mistake(
+            "uphill",
+            "The loss is right; the gradient has the wrong sign. Must the loss rise or fall with the label's logit?",
+            other_gradient(lambda p, q, labels: (q - p) / len(p)),
+        ),
+        Mistake(
+            "targets-missing",
+            "The loss is right; the gradient is p without what is true. Where does the first summand of L_n go?",
+            other_gradient(lambda p, q, labels: p / len(p)),
+        ),
+        Mistake(
+            "softmax-over-pictures",
+            "Your probabilities sum to 1 over the pictures: along which axis do those of one picture lie?",
+            over_pictures,
+        ),
+    ),
+    hints=(
+        "Make an array q first, (N, T), and check that its rows sum to 1. Then follow the lesson with q in the place "
+        "of the one-hot rows.",
+        "For the loss you need the logarithm of p. Written as z minus the logarithm of a sum, and with the largest "
+        "logit taken off before, it never overflows and never is the logarithm of zero.",
+        "In the derivative of L_n by z_k, the logarithm of the sum is counted with all of q, whose sum is 1; what "
+        "remains is what the lesson has, one-hot replaced by q, and the mean's 1/N.",
+    ),
+    read='the section "The loss: cross-entropy"',
+)
+
+
+def energies_to_logits(F, V, d):
+    """z of features, by its definition: sums over positions and channels."""
+    return np.einsum("nijc,nijc,ct->nt", F, F, V) / (F.shape[1] * F.shape[2]) + d
+
+
+def energy_gradients(grad_z, F, V, factor=2.0, positions=None, read=None, inner=None):
+    """The three gradients; the last arguments make mistakes of them."""
+    M = F.shape[1] * F.shape[2]
+    s = np.einsum("nijc,nijc->nc", F, F) / M if read is None else read(F)
+    outer = np.einsum("nt,ct->nc", grad_z, V)
+    grad_F = factor / (positions or M) * np.einsum("nijc,nc->nijc", F if inner is None else inner(F), outer)
+    return grad_F, np.einsum("nc,nt->ct", s, grad_z), np.einsum("nt->t", grad_z)
+
+
+def energy_reference(grad_z, F, V):
+    """Sums, index by index."""
+    return energy_gradients(grad_z, F, V)
+
+
+def changed(**changes):
+    """A mistake in the gradients."""
+    return lambda grad_z, F, V: energy_gradients(grad_z, F, V, **changes)
+
+
+def averaged_bias(grad_z, F, V):
+    """dL/dd as a mean over the pictures."""
+    grad_F, grad_V, _ = energy_gradients(grad_z, F, V)
+    return grad_F, grad_V, grad_z.mean(axis=0)
+
+
+def channel_means(F):
+    """Each picture's mean of each channel."""
+    return F.mean(axis=(1, 2))
+
+
+def spread_means(F):
+    """The means at every position."""
+    return np.zeros_like(F) + F.mean(axis=(1, 2), keepdims=True)
+
+
+def draw_classifier(random, count, height, width, channels, textures):
+    """An upstream gradient, features of both signs, and a matrix."""
+    F = random.standard_normal((count, height, width, channels)) + 0.5
+    return random.standard_normal((count, textures)), F, random.standard_normal((channels, textures))
+
+
+ENERGY = Function(
+    name="energy_backward",
+    reference=energy_reference,
+    returns=("grad_F", "grad_V", "grad_d"),
+    draw=draw_classifier,
+    derivative=Derivative(
+        energies_to_logits,
+        of=(0, 1, 2),
+        inputs=lambda F, V: (F, V, np.zeros(V.shape[1])),
+        arguments=lambda F, V, d: (F, V),
+    ),
+    tests=(
+        Worked(
+            "two positions, one channel, two textures",
+            ([[1.0, 10.0]], [[[[1.0], [3.0]]]], [[2.0, 1.0]]),
+            ([[[[12.0], [36.0]]]], [[5.0, 50.0]], [1.0, 10.0]),
+        ),
+        Drawn("one picture", (1, 3, 3, 2, 4)),
+        Drawn("several pictures that are not square", (3, 2, 5, 4, 3)),
+        Drawn("as many channels as textures", (2, 3, 4, 3, 3)),
+        Drawn("float32 stays float32", (2, 3, 4, 3, 2), dtype="float32"),
+        Verified("the gradients, checked numerically", (2, 2, 3, 3, 2)),
+    ),
+    mistakes=(
+        Mistake(
+            "means-read",
+            "These are the gradients of the lesson's classifier, which reads means. This one reads mean squares.",
+            changed(read=channel_means, inner=np.ones_like, factor=1.0),
+        ),
+        Mistake(
+            "square-not-reversed",
+            "grad_V and grad_d are right; grad_F is the same at every position. What is the derivative of a square?",
+            changed(inner=np.ones_like, factor=1.0),
+        ),
+        Mistake(
+            "square-half-reversed",
+            "grad_V and grad_d are right; grad_F is half of what it should be. What is the derivative of a square?",
+            changed(factor=1.0),
+        ),
+        Mistake(
+            "positions-missing",
+            "grad_V and grad_d are right; grad_F is too large by the number of positions. What is s a mean of?",
+            changed(positions=1),
+        ),
+        Mistake(
+            "sum-of-squares",
+            "grad_F and grad_d are right; grad_V belongs to the sum of the squares, not to their mean.",
+            changed(read=lambda F: (F**2).sum(axis=(1, 2))),
+        ),
+        Mistake(
+            "means-in-V",
+            "grad_F and grad_d are right; grad_V is made with the channels' means. What does V multiply here?",
+            changed(read=channel_means),
+        ),
+        Mistake(
+            "square-of-the-mean",
+            "These are the gradients for the square of the mean. Which comes first here, the mean or the square?",
+            changed(read=lambda F: channel_means(F) ** 2, inner=spread_means),
+        ),
+        Mistake(
+            "mean-in-d",
+            "grad_F and grad_V are right; grad_d is a mean over the pictures. grad_z holds a 1/N already.",
+            averaged_bias,
+        ),
+    ),
+    hints=(
+        "Three steps back: through the matrix, as in the lesson; through the mean; through the square. grad_V and "
+        "grad_d need no more than the first.",
+        "You need s once more for grad_V. For grad_F begin with dL/ds, (N, C): every position of a channel gets the "
+        "same share of it, and then it goes through a square.",
+        "Lift dL/ds to the shape (N, 1, 1, C), so that it multiplies features at each position; the derivative of a "
+        "mean of M squares by one of them has a 2, that feature, and an M below.",
+    ),
+    read='the section "The way back to all weights"',
+)
+
+EXERCISE = Exercise(
+    "a loss for labels in doubt, and a classifier that reads squares", (SMOOTHED, ENERGY), answers=("scipy.special",)
+)
