@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable
 from contextlib import AbstractContextManager, nullcontext
+from importlib import import_module
+from pkgutil import iter_modules
 from types import ModuleType
 from typing import Any
 
@@ -16,6 +19,13 @@ from scratchnst.engine import sessions, textbook
 def name_of(operation: ModuleType) -> str:
     """Return the name of an operation, that of its module."""
     return operation.__name__.rpartition(".")[2]
+
+
+def own_operations(package: str) -> list[ModuleType]:
+    """Return the modules of an engine's package that bear the name of one of the textbook's operations."""
+    names = {name_of(operation) for operation in textbook.OPERATIONS}
+    found = {module.name for module in iter_modules(sys.modules[package].__path__)}
+    return [import_module(f"{package}.{name}") for name in sorted(names & found)]
 
 
 class Engine:

@@ -20,6 +20,8 @@ from scratchnst.engine.cpu import conv2d, winograd
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products
 from scratchnst.engine.cuda import winograd as cuda_winograd
+from scratchnst.engine.engine import name_of
+from scratchnst.engine.textbook import OPERATIONS
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -125,6 +127,9 @@ class Cpu:
             distance_backward=lambda grad_y, difference: difference.like(),
         )
         self.total_variation = _Operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        for operation in OPERATIONS:  # of a loss on features that is not described here: as much as the content's
+            if hasattr(operation, "statistic") and not hasattr(self, name_of(operation)):
+                setattr(self, name_of(operation), self.content_loss)
 
     @contextmanager
     def session(self, keep_kernels: bool = False) -> Iterator[None]:

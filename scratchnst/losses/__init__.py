@@ -10,5 +10,30 @@ In the second case the loss is a distance of the sum S from the target, and it h
     loss, cache = distance(S, target, pixels)         pixels: positions that have entered S
     grad_S      = distance_backward(grad_loss, cache)
 
-So an image may come in strips: who adds S up need not know which loss it is for.
+So an image may come in strips: who adds S up need not know which loss it is for.  `of_statistic` makes the loss's
+forward and backward of these.
 """
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from types import ModuleType
+
+from scratchnst.arrays import Array
+
+
+def of_statistic(
+    statistic: ModuleType, distance: Callable, distance_backward: Callable
+) -> tuple[Callable[[Array, Array], tuple], Callable[[float, tuple], Array]]:
+    """Return ``forward`` and ``backward`` of the loss on features F (N, H, W, C) that is a distance of statistics."""
+
+    def forward(F: Array, target: Array) -> tuple:
+        S, statistic_cache = statistic.forward(F)
+        loss, distance_cache = distance(S, target, F.shape[1] * F.shape[2])
+        return loss, (statistic_cache, distance_cache)
+
+    def backward(grad_loss: float, cache: tuple) -> Array:
+        statistic_cache, distance_cache = cache
+        return statistic.backward(distance_backward(grad_loss, distance_cache), statistic_cache)
+
+    return forward, backward

@@ -225,31 +225,32 @@ class Objective:
         return normalize(network, photos, layers)
 
     def _content_terms(self):
-        """Equation 1 at each content layer, its target P computed once."""
-        weights = {name: self.content_weight * weight for name, weight in self.content_layers.items()}
-        if self.content is None or not any(weights.values()):
+        """Equation 1 at each content layer."""
+        if self.content is None:
             return []
-        names, loss = _with_weight(weights), self.network.engine.content_loss
-        P = self._targets(self.content, names, loss)
-        return [Term(f"content/{name}", name, weights[name], loss, P[name]) for name in names]
+        return self._terms("content", "content_loss", self.content, self.content_layers, self.content_weight)
 
     def _style_terms(self):
-        """Equation 4 at each style layer for each style, its target A computed once."""
-        terms, loss = [], self.network.engine.style_loss
+        """Equation 4 at each style layer for each style."""
+        terms = []
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
-            weights = {name: self.style_weight * share * weight for name, weight in self.style_layers.items()}
-            prefix, names = "style" if len(self.styles) == 1 else f"style{number}", _with_weight(weights)
-            A = self._targets(style, names, loss)
-            terms += [Term(f"{prefix}/{name}", name, weights[name], loss, A[name]) for name in names]
+            name = "style" if len(self.styles) == 1 else f"style{number}"
+            terms += self._terms(name, "style_loss", style, self.style_layers, self.style_weight * share)
         return terms
 
-    def _targets(self, image, layers, loss):
-        """What `loss` sees of `image` at layers."""
+    def _terms(self, name, loss_name, image, layers, weight):
+        """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once."""
         engine, (height, width, _) = self.network.engine, self.shape
-        sections = checkpointing.cut(self.network, layers, (height, width), checkpointing.LARGEST)
+        weights = {layer: weight * of_layer for layer, of_layer in layers.items() if weight * of_layer > 0}
+        if not weights:
+            return []
+        loss = getattr(engine, loss_name)
+        sections = checkpointing.cut(self.network, weights, (height, width), checkpointing.LARGEST)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)
-            return checkpointing.statistics(self.network, sections, image, dict.fromkeys(layers, loss.statistic))
+            wanted = dict.fromkeys(weights, loss.statistic)
+            targets = checkpointing.statistics(self.network, sections, image, wanted)
+        return [Term(f"{name}/{layer}", layer, weights[layer], loss, targets[layer]) for layer in weights]
 
 
 class _SumsWhenAsked(Mapping):
@@ -294,11 +295,6 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     if twice:
         raise UserError(f"the layer {twice} is named twice: name each layer once.")
     return {name: 1 / len(names) for name in names}
-
-
-def _with_weight(weights):
-    """Names whose weight is above zero."""
-    return [name for name, weight in weights.items() if weight > 0]
 
 
 def _blend(shares, count):

@@ -8,20 +8,9 @@ The same arrays give the same results to the last bit, whatever else runs in the
 threads is the same.  With another number they differ by rounding: BLAS multiplies pieces of other sizes.
 """
 
-from scratchnst.engine.cpu import (
-    add,
-    average_pool,
-    content_loss,
-    conv2d,
-    conv2d_relu,
-    gram,
-    max_pool,
-    sessions,
-    style_loss,
-    total_variation,
-)
-from scratchnst.engine.engine import Engine
-from scratchnst.ops import preprocess  # threads would save a hundredth part of an evaluation
+from scratchnst.engine.cpu import add, sessions
+from scratchnst.engine.engine import Engine, own_operations
+from scratchnst.ops import preprocess, relu  # threads would save a hundredth part of an evaluation
 
 
 class Cpu(Engine):
@@ -31,17 +20,4 @@ class Cpu(Engine):
     session = staticmethod(sessions.session)
 
 
-ENGINE = Cpu(
-    "cpu",
-    (
-        preprocess,
-        conv2d,
-        conv2d_relu,
-        average_pool,
-        max_pool,
-        gram,
-        content_loss,
-        style_loss,
-        total_variation,
-    ),
-)
+ENGINE = Cpu("cpu", (preprocess, relu, *own_operations(__name__)))

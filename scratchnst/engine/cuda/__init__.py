@@ -28,23 +28,8 @@ Importing this module asks for no GPU, and no CuPy.  With `scratchnst.engine.cud
 runs on the CPU.
 """
 
-from scratchnst.engine.cuda import (
-    add,
-    availability,
-    average_pool,
-    content_loss,
-    conv2d,
-    conv2d_relu,
-    device,
-    gram,
-    max_pool,
-    preprocess,
-    products,
-    relu,
-    style_loss,
-    total_variation,
-)
-from scratchnst.engine.engine import Engine
+from scratchnst.engine.cuda import add, availability, device, products
+from scratchnst.engine.engine import Engine, own_operations
 
 
 class Cuda(Engine):
@@ -71,18 +56,4 @@ class Cuda(Engine):
     describe = staticmethod(availability.describe)
 
 
-ENGINE = Cuda(
-    "cuda",
-    (
-        preprocess,
-        conv2d,
-        conv2d_relu,
-        average_pool,
-        max_pool,
-        gram,
-        content_loss,
-        style_loss,
-        total_variation,
-        relu,  # not asked of engines: here for study
-    ),
-)
+ENGINE = Cuda("cuda", own_operations(__name__))

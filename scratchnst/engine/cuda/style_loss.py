@@ -5,24 +5,10 @@ from __future__ import annotations
 from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import gram, squares
+from scratchnst.losses import of_statistic
 from scratchnst.losses.style_loss import distance_backward, norm_of
 
-__all__ = ["backward", "distance", "distance_backward", "forward", "statistic"]
-
 statistic = gram
-
-
-def forward(F: Array, A: Array) -> tuple[Array, tuple[Array, tuple]]:
-    """Return the style loss E, equation 4 of the paper, and the cache; one A may do for a whole batch."""
-    G, _ = gram.forward(F)
-    E, distance_cache = distance(G, A, F.shape[1] * F.shape[2])
-    return E, (F, distance_cache)
-
-
-def backward(grad_y: float, cache: tuple[Array, tuple]) -> Array:
-    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dE."""
-    F, distance_cache = cache
-    return gram.backward(distance_backward(grad_y, distance_cache), F)
 
 
 def distance(G: Array, A: Array, pixels: int) -> tuple[Array, tuple[Array, float]]:
@@ -35,3 +21,6 @@ def distance(G: Array, A: Array, pixels: int) -> tuple[Array, tuple[Array, float
     norm = norm_of(G, pixels)
     E, difference = squares.distance(G, A, 1 / (4 * norm))
     return E, (difference, norm)
+
+
+forward, backward = of_statistic(statistic, distance, distance_backward)

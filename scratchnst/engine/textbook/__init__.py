@@ -1,20 +1,19 @@
-"""The operations of the textbook, `scratchnst.ops` and `scratchnst.losses`, to which every engine falls back.
+"""The operations to which every engine falls back: all modules of `scratchnst.ops` and `scratchnst.losses`.
 
 They compute on NumPy's arrays and CuPy's alike.
 """
 
-from scratchnst.engine.textbook import conv2d_relu
-from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess
+from importlib import import_module
+from pkgutil import iter_modules
+from types import ModuleType
 
-OPERATIONS = (
-    preprocess,
-    conv2d,
-    conv2d_relu,
-    average_pool,
-    max_pool,
-    gram,
-    content_loss,
-    style_loss,
-    total_variation,
-)
+from scratchnst import losses, ops
+from scratchnst.engine.textbook import conv2d_relu
+
+
+def modules_of(package: ModuleType) -> list[ModuleType]:
+    """Return all modules of a package."""
+    return [import_module(f"{package.__name__}.{module.name}") for module in iter_modules(package.__path__)]
+
+
+OPERATIONS = (*modules_of(ops), *modules_of(losses), conv2d_relu)
