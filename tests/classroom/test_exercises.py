@@ -60,14 +60,14 @@ class TestExercise:
         assert set(named) <= set(titles)
 
     def test_every_known_mistake_is_planted(self, lesson):
-        known = {mistake.key for function in functions_of(lesson) for mistake in function.mistakes}
+        known = {key for function in functions_of(lesson) for key in function.mistakes}
         assert known <= {mistake[3] for mistake in PLANTED[lesson.topic]}
 
     def test_hints_do_not_give_the_solution_away(self, lesson):
         lines = [line.strip().removeprefix("return ") for line in files.read(lesson.solution).text.splitlines()]
         for function in functions_of(lesson):
             assert len(set(function.hints)) == 3
-            words = [*function.hints, *(mistake.words for mistake in function.mistakes)]
+            words = [*function.hints, *(mistake.words for mistake in function.mistakes.values())]
             assert not [line for line in lines for text in words if len(line) > 12 and line in text]
 
 

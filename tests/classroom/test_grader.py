@@ -46,7 +46,7 @@ HALF = Function(  # a function that is easy to get right
         Drawn("several images", (2, 3, 4)),
         Drawn("in float32", (2, 3), dtype="float32"),
     ),
-    mistakes=(Mistake("doubled", "Larger, not smaller?", lambda x: 2 * x),),
+    mistakes={"doubled": Mistake("Larger, not smaller?", lambda x: 2 * x)},
     hints=("one", "two", "three"),
 )
 
@@ -147,7 +147,7 @@ class TestFunction:
         finding = examined(body, backward, "def average_pool_backward(grad_y, shape):")
         assert finding.number == 1
         assert finding.key == "average-factor or accumulated-twice"
-        assert finding.diagnosis == next(each.words for each in backward.mistakes if each.key == "average-factor")
+        assert finding.diagnosis == backward.mistakes["average-factor"].words
 
     def test_a_place_is_told_only_if_it_is_the_same_in_every_call(self):
         backward = load_exercise(SPECIFICATIONS["style"]).functions[1]

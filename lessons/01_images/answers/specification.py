@@ -62,60 +62,51 @@ MEAN_COLOUR = Function(
         Drawn("float32 stays float32", (5, 4), dtype="float32"),
         Verified("the gradient, checked numerically", (4, 5)),
     ),
-    mistakes=(
-        Mistake(
-            "share-missing",
+    mistakes={
+        "share-missing": Mistake(
             "The loss is right, and so is the sign of each slope, but the slopes are too large. You found how fast the "
             "loss changes with the mean. When one pixel of many moves by h, by how much does the mean move?",
             wrong_gradient(lambda x, colour, grad_x: grad_x * x[:, :, 0].size),
         ),
-        Mistake(
-            "share-of-all-numbers",
+        "share-of-all-numbers": Mistake(
             "The loss is right and the slopes are a third of what they should be. How many numbers is the mean of one "
             "channel made of?",
             wrong_gradient(lambda x, colour, grad_x: grad_x / 3),
         ),
-        Mistake(
-            "sign",
+        "sign": Mistake(
             "The loss is right and every slope has the wrong sign. If the picture is too red, does a redder pixel "
             "raise the loss or lower it?",
             wrong_gradient(lambda x, colour, grad_x: -grad_x),
         ),
-        Mistake(
-            "one-slope-a-channel",
+        "one-slope-a-channel": Mistake(
             "grad_x has one slope for each channel, but it must have one for each number of the picture: each pixel "
             "has a slope of its own, even if they turn out alike.",
             wrong_gradient(lambda x, colour, grad_x: grad_x[0, 0] * x[:, :, 0].size),
         ),
-        Mistake(
-            "each-pixel",
+        "each-pixel": Mistake(
             "This compares every pixel with the colour, so that the end of the walk would be one flat colour. Only the "
             "mean of all pixels should have it: take the mean first, the difference afterwards.",
             each_pixel,
         ),
-        Mistake(
-            "one-mean",
+        "one-mean": Mistake(
             "It looks as if there were one mean for the whole array. Each channel has a mean of its own: over which "
             "axes must it be taken?",
             one_mean,
         ),
-        Mistake(
-            "half-in-gradient-only",
+        "half-in-gradient-only": Mistake(
             "The gradient is right, but the loss is twice as large: they belong to different functions. Which factor "
             "stands in front of the sum?",
             lambda x, colour: (2 * mean_colour(x, colour)[0], mean_colour(x, colour)[1]),
         ),
-        Mistake(
-            "results-exchanged",
+        "results-exchanged": Mistake(
             "The two results are right, but the gradient comes first: the loss is to be returned before it.",
             lambda x, colour: mean_colour(x, colour)[::-1],
         ),
-        Mistake(
-            "half-missing",
+        "half-missing": Mistake(
             "Loss and gradient are both twice as large as they should be: look at the factor in front of the sum.",
             lambda x, colour: tuple(2 * each for each in mean_colour(x, colour)),
         ),
-    ),
+    },
     hints=(
         "Two things are chained here: a pixel moves the mean of its channel, and the mean moves the loss. Find each "
         "slope by itself, for one pixel, on paper.",
@@ -175,39 +166,30 @@ DESCEND = Function(
         Drawn("another loss, on a picture", (6, 3, 4, 3)),
         Drawn("many steps", (40, 2, 3, 3)),
     ),
-    mistakes=(
-        Mistake(
-            "uphill",
-            "The losses grow: the walk goes uphill. In which direction does the gradient point?",
-            uphill,
-        ),
-        Mistake(
-            "gradient-not-renewed",
+    mistakes={
+        "uphill": Mistake("The losses grow: the walk goes uphill. In which direction does the gradient point?", uphill),
+        "gradient-not-renewed": Mistake(
             "The first step is right. Afterwards the walk goes on in its first direction, as if the slope were the "
             "same everywhere: when is the gradient to be computed?",
             standing_still,
         ),
-        Mistake(
-            "step-ignored",
+        "step-ignored": Mistake(
             "The walk takes steps as long as the gradient itself: which argument have you not used?",
             lambda loss_and_gradient, x, step, count: walk(loss_and_gradient, x, 1.0, count),
         ),
-        Mistake(
-            "last-loss-missing",
+        "last-loss-missing": Mistake(
             "The walk is right, but the loss where it ends is missing: there is one more place than there are steps.",
             without(-1),
         ),
-        Mistake(
-            "first-loss-missing",
+        "first-loss-missing": Mistake(
             "The walk is right, but the loss at the start is missing: there is one more place than there are steps.",
             without(0),
         ),
-        Mistake(
-            "one-step-short",
+        "one-step-short": Mistake(
             "The walk stops one step too early: count the steps for count = 1 by hand.",
             lambda loss_and_gradient, x, step, count: walk(loss_and_gradient, x, step, count - 1),
         ),
-    ),
+    },
     hints=(
         "Write down what happens for count = 2, line by line: what is computed where, and what is to be remembered?",
         "In each round: compute loss and gradient where you are, remember the loss, go on. After the last step one "

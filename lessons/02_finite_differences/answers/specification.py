@@ -73,47 +73,33 @@ GRADIENT = Function(
         Drawn("a small picture", (2, 3, 3)),
         Worked("a step of 1e-15, which the computer rounds", (total, [1.0], 1e-15), [1.0]),
     ),
-    mistakes=(
-        Mistake(
-            "one-sided",
-            ONE_SIDED,
-            by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / h),
+    mistakes={
+        "one-sided": Mistake(ONE_SIDED, by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / h)),
+        "one-sided-by-the-true-step": Mistake(
+            ONE_SIDED, by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / ((x + h * v) - x).sum())
         ),
-        Mistake(
-            "one-sided-by-the-true-step",
-            ONE_SIDED,
-            by_formula(lambda f, x, v, h: (f(x + h * v) - f(x)) / ((x + h * v) - x).sum()),
-        ),
-        Mistake(
-            "half-missing",
+        "half-missing": Mistake(
             "Every slope is twice as large as it should be. How far apart are the two places at which f is taken?",
             by_formula(lambda f, x, v, h: (f(x + h * v) - f(x - h * v)) / h),
         ),
-        Mistake(
-            "sign",
-            TURNED_ROUND,
-            by_formula(lambda f, x, v, h: (f(x - h * v) - f(x + h * v)) / (2 * h)),
-        ),
-        Mistake("sign-by-the-true-step", TURNED_ROUND, lambda f, x, h: -differences(f, x, h)),
-        Mistake(
-            "nudges-pile-up",
+        "sign": Mistake(TURNED_ROUND, by_formula(lambda f, x, v, h: (f(x - h * v) - f(x + h * v)) / (2 * h))),
+        "sign-by-the-true-step": Mistake(TURNED_ROUND, lambda f, x, h: -differences(f, x, h)),
+        "nudges-pile-up": Mistake(
             "The first slope is right, the others are not: an element that was nudged is not put back before the next "
             "one is. What does your array look like in the second round?",
             piling_up,
         ),
-        Mistake(
-            "all-at-once",
+        "all-at-once": Mistake(
             "All slopes come out alike: it looks as if the whole array moved. Which elements may move when the slope "
             "with respect to one of them is wanted?",
             all_at_once,
         ),
-        Mistake(
-            "planned-step",
+        "planned-step": Mistake(
             "All is right but for one thing: you divide by the step that was planned. With h = 1e-15 the element goes "
             "to the nearest number that the computer knows. How do you find out how far that is?",
             by_formula(lambda f, x, v, h: (f(x + h * v) - f(x - h * v)) / (2 * h)),
         ),
-    ),
+    },
     hints=(
         "Begin with a single element, x[0] say: which two arrays do you hand to f?",
         "np.ndindex(*x.shape) runs through the indices of an array of any shape. In each round make two arrays that "
@@ -180,44 +166,38 @@ SLOPE = Function(
         Drawn("a smaller step", (0.01,)),
         Property("the error is of order h**4", order_complaint),
     ),
-    mistakes=(
-        Mistake(
-            "weights-exchanged",
+    mistakes={
+        "weights-exchanged": Mistake(
             "The two differences have each other's weight. Which of them is nearer to the slope, and so counts more?",
             weighed(4 / 3, -1 / 3),
         ),
-        Mistake(
-            "weights-of-one-sided",
+        "weights-of-one-sided": Mistake(
             "These weights remove an error of order h, as a one-sided difference has it. By which factor does the "
             "error of a central difference fall when h is halved?",
             weighed(-1, 2),
         ),
-        Mistake(
-            "weights-not-one",
+        "weights-not-one": Mistake(
             "The error of order h**2 is gone, but so is the scale: for a straight line both differences are its slope. "
             "What must the two weights add up to?",
             weighed(-1, 4),
         ),
-        Mistake(
-            "mean",
+        "mean": Mistake(
             "This is the mean of the two differences. Both are off in the same direction, so what does a mean of them "
             "not remove?",
             weighed(1 / 2, 1 / 2),
         ),
-        Mistake(
-            "weights-added",
+        "weights-added": Mistake(
             "The two weights have the same sign, so that the errors of order h**2 are added. What must be done with "
             "two equal terms to be rid of them?",
             weighed(1 / 3, 4 / 3),
         ),
-        Mistake("one-difference", ONE_ALONE, weighed(0, 1)),
-        Mistake("larger-difference", ONE_ALONE, weighed(1, 0)),
-        Mistake(
-            "larger-steps",
+        "one-difference": Mistake(ONE_ALONE, weighed(0, 1)),
+        "larger-difference": Mistake(ONE_ALONE, weighed(1, 0)),
+        "larger-steps": Mistake(
             "This is right for the steps h and 2 h: look up which two steps are asked for.",
             lambda f, x, h: slope_by_differences(f, x, 2 * h),
         ),
-    ),
+    },
     hints=(
         "Write D(h) = f' + C h**2 and D(h/2) = f' + C h**2 / 4 below each other: two equations with two "
         "unknowns, f' and C.",

@@ -58,47 +58,39 @@ MATMUL = Function(
         Drawn("float32 stays float32", (4, 2, 3), dtype="float32"),
         Verified("the gradient, checked numerically", (4, 3, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "w-not-transposed",
+    mistakes={
+        "w-not-transposed": Mistake(
             "grad_w is right. In grad_x the entries of w are taken in the wrong order: write out the sum for one entry "
             "of grad_x and see whether k runs along a row or along a column of w.",
             wrong_factor(lambda g, x, w: g @ w, None),
         ),
-        Mistake(
-            "x-not-transposed",
+        "x-not-transposed": Mistake(
             "grad_x is right. In grad_w the entries of x are taken in the wrong order: write out the sum for one entry "
             "of grad_w and see along which axis of x it runs.",
             wrong_factor(None, lambda g, x, w: x @ g),
         ),
-        Mistake(
-            "factors-exchanged",
+        "factors-exchanged": Mistake(
             "grad_x is right. In grad_w the two factors stand in the wrong order, and a product of matrices minds. "
             "Which of them has the rows of w?",
             wrong_factor(None, lambda g, x, w: g @ x.T if g.shape[1] == x.shape[1] else g.T @ x),
         ),
-        Mistake(
-            "grad-w-transposed",
+        "grad-w-transposed": Mistake(
             "grad_x is right. grad_w has its rows and columns exchanged: it must have the shape of w.",
             wrong_factor(None, lambda g, x, w: g.T @ x),
         ),
-        Mistake(
-            "results-exchanged",
-            "Both gradients are there, but in the wrong order.",
-            lambda g, x, w: matmul_gradients(g, x, w)[::-1],
+        "results-exchanged": Mistake(
+            "Both gradients are there, but in the wrong order.", lambda g, x, w: matmul_gradients(g, x, w)[::-1]
         ),
-        Mistake(
-            "mean-over-rows",
+        "mean-over-rows": Mistake(
             "grad_x is right and grad_w is too small by the number of rows. Each row of x meets the same w; what comes "
             "in on several paths is added, not averaged.",
             wrong_factor(None, lambda g, x, w: x.T @ g / len(x)),
         ),
-        Mistake(
-            "upstream-ignored",
+        "upstream-ignored": Mistake(
             "This would be right if grad_y were all ones: the slopes alone, without what comes from above.",
             lambda g, x, w: matmul_gradients(np.ones_like(g), x, w),
         ),
-    ),
+    },
     hints=(
         "y[p, k] is the sum of x[p, c] w[c, k] over c. Which of the y does x[p, c] enter, and with which factor?",
         "x[p, c] enters the whole row p of y, y[p, k] with the factor w[c, k]. Paths add: grad_x[p, c] is a sum over "
@@ -255,35 +247,28 @@ CHAIN = Function(
         Drawn("the same operation twice", ([SQUARE, SINE, SQUARE, TOTAL], 5)),
         Drawn("shapes that change on the way", ([SINE, DIFFERENCE, SQUARE, DIFFERENCE, SQUARE, TOTAL], 7)),
     ),
-    mistakes=(
-        Mistake(
-            "not-reversed",
+    mistakes={
+        "not-reversed": Mistake(
             "The way back begins with the first operation. Which operation knows dL/dL = 1, and whom does it tell?",
             not_reversed,
         ),
-        Mistake(
-            "caches-not-reversed",
+        "caches-not-reversed": Mistake(
             "The operations are taken in reverse order, but the caches are not: an operation opens a parcel that "
             "another one has packed.",
             caches_not_reversed,
         ),
-        Mistake(
-            "begins-with-the-loss",
-            "The gradient is too large by the factor L: what is the slope of L with respect to L?",
-            begins_with_the_loss,
+        "begins-with-the-loss": Mistake(
+            "The gradient is too large by the factor L: what is the slope of L with respect to L?", begins_with_the_loss
         ),
-        Mistake(
-            "chain-sign",
-            "Every slope has the wrong sign. If L rises by a little, by how much does L rise?",
-            begins_with_minus_one,
+        "chain-sign": Mistake(
+            "Every slope has the wrong sign. If L rises by a little, by how much does L rise?", begins_with_minus_one
         ),
-        Mistake(
-            "nothing-handed-on",
+        "nothing-handed-on": Mistake(
             "It looks as if every backward were told 1, and only the last one's answer kept. What is each backward to "
             "be told?",
             nothing_handed_on,
         ),
-    ),
+    },
     hints=(
         "Look at `edge_loss` in the lesson, which does this for three operations: which lines become one line in a "
         "loop, and what has to be remembered between the two halves?",

@@ -36,29 +36,22 @@ FORWARD = Function(
         Drawn("any number of axes", (6,)),
         Drawn("float32 stays float32", (2, 3, 4, 2), dtype="float32"),
     ),
-    mistakes=(
-        Mistake(
-            "absolute-value",
-            "It looks like |x|: negative numbers lose their sign, but they are still there.",
-            np.abs,
+    mistakes={
+        "absolute-value": Mistake(
+            "It looks like |x|: negative numbers lose their sign, but they are still there.", np.abs
         ),
-        Mistake(
-            "negated",
+        "negated": Mistake(
             "The negative numbers pass and the positive ones do not: it is the other way round.",
             lambda x: np.minimum(x, 0),
         ),
-        Mistake(
-            "slope-for-value",
-            "It looks like the slope of a ReLU, 0 or 1, not like its value.",
-            lambda x: (x > 0) * 1.0,
+        "slope-for-value": Mistake(
+            "It looks like the slope of a ReLU, 0 or 1, not like its value.", lambda x: (x > 0) * 1.0
         ),
-        Mistake("identity", "It hands on x as it is: what becomes of the negative numbers?", lambda x: x),
-        Mistake(
-            "cut-at-one",
-            "Positive numbers are cut off at 1: a ReLU has no upper end.",
-            lambda x: np.clip(x, 0, 1),
+        "identity": Mistake("It hands on x as it is: what becomes of the negative numbers?", lambda x: x),
+        "cut-at-one": Mistake(
+            "Positive numbers are cut off at 1: a ReLU has no upper end.", lambda x: np.clip(x, 0, 1)
         ),
-    ),
+    },
     hints=(
         "Take each number by itself: what becomes of 3, of -2, of 0?",
         "There are two cases, x > 0 and the rest. NumPy can treat all numbers of an array at once: look up np.where "
@@ -86,43 +79,36 @@ BACKWARD = Function(
         Drawn("float32 stays float32", (2, 3, 4, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (2, 4, 5, 3)),
     ),
-    mistakes=(
-        Mistake(
-            "mask-missing",
-            "Your gradient is grad_y itself, unchanged. What does the loss feel of an x that the ReLU has set to 0?",
+    mistakes={
+        "mask-missing": Mistake(
+            "Your gradient is grad_y itself, unchanged. What does the loss feel of an x that the ReLU has set to 0?"
         ),
-        Mistake(
-            "mask-from-upstream",
+        "mask-from-upstream": Mistake(
             "Your gradient lets pass what is positive in grad_y. Whether a number passes is decided on the way "
             "forward: by which array?",
         ),
-        Mistake(
-            "mask-from-both",
+        "mask-from-both": Mistake(
             "Your gradient is right where grad_y is positive, and lost where it is negative. A gradient may well be "
             "negative; only one of the two arrays decides what passes.",
         ),
-        Mistake("mask-inverted", "Your gradient passes exactly where it must not: which side of 0 has the slope 1?"),
-        Mistake(
-            "mask-at-zero",
+        "mask-inverted": Mistake("Your gradient passes exactly where it must not: which side of 0 has the slope 1?"),
+        "mask-at-zero": Mistake(
             "Your gradient is right but at the kink: at x = 0 both slopes, 0 and 1, could be defended, and here 0 is "
             "agreed on. Does your comparison include 0?",
         ),
-        Mistake(
-            "value-for-slope",
+        "value-for-slope": Mistake(
             "Your gradient is grad_y times the ReLU's value. The chain rule wants its slope: how much does y change "
             "when a positive x changes by a little?",
         ),
-        Mistake(
-            "sign-for-mask",
-            "Your gradient is grad_y times the sign of x. What is the slope of a ReLU where x < 0?",
+        "sign-for-mask": Mistake(
+            "Your gradient is grad_y times the sign of x. What is the slope of a ReLU where x < 0?"
         ),
-        Mistake(
-            "upstream-ignored",
+        "upstream-ignored": Mistake(
             "Your gradient is the slope dy/dx alone. The chain rule multiplies it by what comes from above: which of "
             "the arguments have you not used?",
         ),
-        Mistake("leaky", "Where x < 0 a part of grad_y still passes, as in a 'leaky' ReLU. What is the slope there?"),
-    ),
+        "leaky": Mistake("Where x < 0 a part of grad_y still passes, as in a 'leaky' ReLU. What is the slope there?"),
+    },
     hints=(
         "Each y depends on its own x alone. So dL/dx = dL/dy times dy/dx, number by number. What can dy/dx be?",
         "Draw y over x and read off the slope left and right of 0. At 0 itself, take that of the left.",

@@ -113,25 +113,22 @@ AVERAGE_BACKWARD = Function(
         Drawn("float32 stays float32", (2, 4, 5, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (1, 4, 5, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "average-factor",
+    mistakes={
+        "average-factor": Mistake(
             "Every slope goes to the right pixels, but with the wrong factor. By how much does the mean of four "
             "numbers move when one of them moves by h?",
             lambda grad_y, shape: 4 * average_backward(grad_y, shape),
         ),
-        Mistake(
-            "one-corner-only",
+        "one-corner-only": Mistake(
             "Only one pixel of each square gets its share. All four have entered the mean.",
             lambda grad_y, shape: handed_out(grad_y, shape, lambda index, number: (number == 0) / 4),
         ),
-        Mistake(
-            "tiled",
+        "tiled": Mistake(
             "The whole of grad_y is laid out several times, side by side. Each of its numbers should fill one square: "
             "how do np.tile and np.repeat differ?",
         ),
-        Mistake("odd-forgotten", ODD_FORGOTTEN, even(average_backward)),
-    ),
+        "odd-forgotten": Mistake(ODD_FORGOTTEN, even(average_backward)),
+    },
     hints=(
         "Take one number of grad_y. Which pixels of x went into that output, and how much does each of them get?",
         "Begin with zeros of the given shape. The upper left pixels of all squares, grad_x[:, 0::2, 0::2], are as many "
@@ -157,38 +154,29 @@ MAX_FORWARD = Function(
         Drawn("odd sides", (2, 5, 7, 3)),
         Drawn("many ties", (2, 6, 6, 2), draw=draw_tied),
     ),
-    mistakes=(
-        Mistake(
-            "smallest-wins",
-            "The smallest number of each square has won.",
-            lambda x: (-maximum(-x)[0], maximum(-x)[1]),
+    mistakes={
+        "smallest-wins": Mistake(
+            "The smallest number of each square has won.", lambda x: (-maximum(-x)[0], maximum(-x)[1])
         ),
-        Mistake(
-            "largest-size-wins",
+        "largest-size-wins": Mistake(
             "The number that is largest without its sign has won. Is -4 larger than -1?",
             lambda x: (handed_in(x, maximum(np.abs(x))[1]), maximum(np.abs(x))[1]),
         ),
-        Mistake(
-            "last-of-ties",
+        "last-of-ties": Mistake(
             "All is right but for ties: of several that are equally large, the first one in reading order is to win.",
             lambda x: (maximum(x)[0], last_winner(x)),
         ),
-        Mistake(
-            "winner-transposed",
-            COUNTED_DOWN,
-            lambda x: (maximum(x)[0], maximum(x)[1] % 2 * 2 + maximum(x)[1] // 2),
+        "winner-transposed": Mistake(
+            COUNTED_DOWN, lambda x: (maximum(x)[0], maximum(x)[1] % 2 * 2 + maximum(x)[1] // 2)
         ),
-        Mistake(
-            "corners-down-the-columns",
-            COUNTED_DOWN,
-            lambda x: (maximum(x)[0], maximum(x.transpose(0, 2, 1, 3))[1].transpose(0, 2, 1, 3)),
+        "corners-down-the-columns": Mistake(
+            COUNTED_DOWN, lambda x: (maximum(x)[0], maximum(x.transpose(0, 2, 1, 3))[1].transpose(0, 2, 1, 3))
         ),
-        Mistake(
-            "counted-from-one",
+        "counted-from-one": Mistake(
             "y is right. The winners are counted from 1; the upper left one should be 0.",
             lambda x: (maximum(x)[0], maximum(x)[1] + 1),
         ),
-    ),
+    },
     hints=(
         "Take the four corners of all squares as four arrays with the help of slices. Then compare these four, number "
         "by number.",
@@ -247,31 +235,27 @@ MAX_BACKWARD = Function(
         Drawn("float32 stays float32", (2, 4, 5, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (1, 4, 5, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "all-take-it",
+    mistakes={
+        "all-take-it": Mistake(
             "All four pixels of a square get the slope. Three of them did not reach the output: what happens to y when "
             "one of these is nudged?",
             lambda grad_y, winner, shape: 4 * average_backward(grad_y, shape),
         ),
-        Mistake(
-            "shared-evenly",
+        "shared-evenly": Mistake(
             "This is the backward of average pooling. Who gets the slope of a maximum?",
             lambda grad_y, winner, shape: average_backward(grad_y, shape),
         ),
-        Mistake(
-            "winner-transposed",
+        "winner-transposed": Mistake(
             "The slopes arrive in the right squares, but upper right and lower left are exchanged: which number stands "
             "for which corner?",
             lambda grad_y, winner, shape: maximum_backward(grad_y, winner % 2 * 2 + winner // 2, shape),
         ),
-        Mistake(
-            "losers-take-it",
+        "losers-take-it": Mistake(
             "The three that have not won get the slope, and the winner does not: look at the comparison.",
             lambda grad_y, winner, shape: handed_out(grad_y, shape, lambda index, number: number != winner[index]),
         ),
-        Mistake("odd-forgotten", ODD_FORGOTTEN, even(maximum_backward)),
-    ),
+        "odd-forgotten": Mistake(ODD_FORGOTTEN, even(maximum_backward)),
+    },
     hints=(
         "Begin with zeros of the given shape and look at one corner of all squares, grad_x[:, 0::2, 0::2] say. Which "
         "numbers of grad_y belong there?",

@@ -84,81 +84,68 @@ DILATED = Function(
         Drawn("float32 stays float32", (1, 5, 5, 2, 3, 3, 3, 2), dtype="float32"),
         Property("64x64 pixels, 32 channels: quick with products of matrices, endless with loops", many_numbers),
     ),
-    mistakes=(
-        Mistake(
-            "kernel-flipped",
+    mistakes={
+        "kernel-flipped": Mistake(
             "Your kernel is counted from its other end, as in mathematics. In networks, which pixel does the weight "
             "w[0, 0] meet: the one above and to the left, or the one below and to the right?",
             lambda x, w, b, dilation: convolve(x, w[::-1, ::-1], b, dilation),
         ),
-        Mistake(
-            "kernel-transposed",
+        "kernel-transposed": Mistake(
             "Rows and columns of your kernel have changed places: which of i and j moves down, and which to the right?",
             lambda x, w, b, dilation: convolve(x, w.swapaxes(0, 1), b, dilation),
         ),
-        Mistake(
-            "not-dilated",
+        "not-dilated": Mistake(
             "That is the lesson's convolution, of dilation 1. Where does the dilation enter, when the kernel's place "
             "(i, j) is turned into a pixel?",
             lambda x, w, b, dilation: convolve(x, w, b, 1),
         ),
-        Mistake(
-            "rows-only-dilated",
+        "rows-only-dilated": Mistake(
             "The kernel's rows lie apart, its columns do not: both directions are dilated.",
             lambda x, w, b, dilation: one_way(x, w, b, dilation, True, False),
         ),
-        Mistake(
-            "columns-only-dilated",
+        "columns-only-dilated": Mistake(
             "The kernel's columns lie apart, its rows do not: both directions are dilated.",
             lambda x, w, b, dilation: one_way(x, w, b, dilation, False, True),
         ),
-        Mistake(
-            "dilation-off-by-one",
+        "dilation-off-by-one": Mistake(
             "The pixels looked at lie one too far apart: dilation is the step from one to the next, not the number of "
             "pixels between them.",
             lambda x, w, b, dilation: convolve(x, w, b, dilation + 1),
         ),
-        Mistake(
-            "corner-for-centre",
+        "corner-for-centre": Mistake(
             "Everything is shifted: you lay the kernel's upper left corner on the output pixel. Which place of the "
             "kernel belongs there, and how many zeros does that take on each of the four sides?",
             cornered,
         ),
-        Mistake(
-            "padded-wrap",
+        "padded-wrap": Mistake(
             "What leaves the image at one border comes in at the opposite one (np.roll does that). What is x outside "
             "of the image?",
             lambda x, w, b, dilation: repeated(x, w, b, dilation, "wrap"),
         ),
-        Mistake(
-            "padded-edge",
+        "padded-edge": Mistake(
             "The image goes on beyond its border with the border's pixels. What is x outside of the image?",
             lambda x, w, b, dilation: repeated(x, w, b, dilation, "edge"),
         ),
-        Mistake(
-            "bias-missing",
+        "bias-missing": Mistake(
             "All is right but for a constant in each output channel: one of the arguments is not used.",
             lambda x, w, b, dilation: convolve(x, w, 0 * b, dilation),
         ),
-        Mistake(
-            "bias-for-each-weight",
+        "bias-for-each-weight": Mistake(
             "All is right but for a constant in each output channel, which comes in once for each place of the kernel: "
             "how often is it to be added?",
             lambda x, w, b, dilation: convolve(x, w, w.shape[0] * w.shape[1] * b, dilation),
         ),
-        Mistake(
-            "window-order",
+        "window-order": Mistake(
             "The numbers of your windows do not meet their own weights once there are several channels. "
             "sliding_window_view puts the window's axes last, (C, kh, kw); in which order are those of w?",
             lambda x, w, b, dilation: convolve(x, windows_weights(w), b, dilation),
         ),
-        Mistake(
-            "last-weight-only",
+        "last-weight-only": Mistake(
             "It is the part of the kernel's last place alone. Does each round of your loop keep what the rounds before "
             "have added up?",
             lambda x, w, b, dilation: convolve(x, last_place(w), b, dilation),
         ),
-    ),
+    },
     hints=(
         "Begin with the lesson's convolution by shifted images. For the kernel's place (i, j), by how many rows and "
         "columns must the image be moved now?",

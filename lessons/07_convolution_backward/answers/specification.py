@@ -100,34 +100,29 @@ INPUT = Function(
         ),
         *TESTS,
     ),
-    mistakes=(
-        Mistake(
-            "kernel-not-flipped",
+    mistakes={
+        "kernel-not-flipped": Mistake(
             "Your gradient is the right one of a kernel turned by 180 degrees. Take the row of four pixels: through "
             "which weight has the first output seen the first pixel, and through which the last?",
             lambda grad_y, x, w: backward_input(grad_y, x, w[::-1, ::-1]),
         ),
-        Mistake(
-            "kernel-rows-not-flipped",
+        "kernel-rows-not-flipped": Mistake(
             "Your kernel is turned around from left to right, but not from top to bottom.",
             lambda grad_y, x, w: backward_input(grad_y, x, w[::-1]),
         ),
-        Mistake(
-            "kernel-columns-not-flipped",
+        "kernel-columns-not-flipped": Mistake(
             "Your kernel is turned around from top to bottom, but not from left to right.",
             lambda grad_y, x, w: backward_input(grad_y, x, w[:, ::-1]),
         ),
-        Mistake(
-            "last-place-only",
+        "last-place-only": Mistake(
             "Places of the kernel overwrite each other: a pixel that several outputs have seen gets what the last one "
             "says, not the sum.",
             last_place,
         ),
-        Mistake(
-            "upstream-ignored",
-            "Your gradient takes all of grad_y as 1. Which of the arguments have you not used?",
+        "upstream-ignored": Mistake(
+            "Your gradient takes all of grad_y as 1. Which of the arguments have you not used?"
         ),
-    ),
+    },
     hints=(
         "Write out y for a row of four pixels and a kernel of three weights, without zeros around: two equations. "
         "Which of them hold x[0], which x[1]? That is the list of paths to be added up.",
@@ -161,60 +156,50 @@ PARAMETERS = Function(
         ),
         *TESTS,
     ),
-    mistakes=(
-        Mistake(
-            "kernel-gradient-flipped",
+    mistakes={
+        "kernel-gradient-flipped": Mistake(
             "Your dL/dw is turned by 180 degrees. The kernel is flipped for dL/dx; here, which pixel does w[0, 0] meet "
             "in output (0, 0)?",
         ),
-        Mistake(
-            "last-image-only",
+        "last-image-only": Mistake(
             "Only the last image counts. All images share the kernel and the bias: what does the chain rule do with "
             "several paths?",
             lambda grad_y, x, w: backward_parameters(grad_y[-1:], x[-1:], w),
         ),
-        Mistake(
-            "mean-over-images",
+        "mean-over-images": Mistake(
             "You take the mean over the images. The loss is what it is: the chain rule has a sum.",
             lambda grad_y, x, w: tuple(gradient / len(x) for gradient in backward_parameters(grad_y, x, w)),
         ),
-        Mistake(
-            "mean-over-outputs",
+        "mean-over-outputs": Mistake(
             "You take the mean over the outputs. The chain rule has a sum.",
             lambda grad_y, x, w: tuple(
                 gradient / grad_y[..., 0].size for gradient in backward_parameters(grad_y, x, w)
             ),
         ),
-        Mistake(
-            "bias-mean",
+        "bias-mean": Mistake(
             "dL/dw is right. In dL/db you take a mean over images and pixels: the bias is added to each of them, and "
             "the chain rule has a sum.",
             lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.mean(axis=(0, 1, 2))),
         ),
-        Mistake(
-            "window-order",
+        "window-order": Mistake(
             "The numbers of your windows are taken for those of other places once there are several channels. "
             "sliding_window_view puts the window's axes last, (C, kh, kw); in which order are those of w?",
             lambda grad_y, x, w: (unmoved(backward_parameters(grad_y, x, w)[0]), grad_y.sum(axis=(0, 1, 2))),
         ),
-        Mistake(
-            "bias-over-channels",
+        "bias-over-channels": Mistake(
             "dL/dw is right. Your dL/db is one number for all output channels, but each of them has a bias of its own: "
             "over which axes of grad_y is to be summed?",
             lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.sum()),
         ),
-        Mistake(
-            "bias-for-each-image",
+        "bias-for-each-image": Mistake(
             "dL/dw is right. Your dL/db has a row for each image, but the images share one bias: what does the chain "
             "rule do with several paths?",
             lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.sum(axis=(1, 2))),
         ),
-        Mistake(
-            "order",
-            "dL/dw and dL/db come in the wrong order.",
-            lambda grad_y, x, w: backward_parameters(grad_y, x, w)[::-1],
+        "order": Mistake(
+            "dL/dw and dL/db come in the wrong order.", lambda grad_y, x, w: backward_parameters(grad_y, x, w)[::-1]
         ),
-    ),
+    },
     hints=(
         "w[i, j, c, k] multiplies one pixel for each output. Which pixel is it for output (p, q)? Add up that pixel "
         "times that output's gradient, over everything but i, j, c and k.",

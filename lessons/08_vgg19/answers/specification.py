@@ -53,46 +53,39 @@ SEES = Function(
             "VGG19 to its fourth block", (*["conv"] * 2, "pool", *["conv"] * 2, "pool", *["conv"] * 4, "pool", "conv")
         ),
     ),
-    mistakes=(
-        Mistake(
-            "from-the-wrong-end",
+    mistakes={
+        "from-the-wrong-end": Mistake(
             "It looks as if you walk through the rows from the image on. You know what the unit of the *last* row is; "
             "which row do you know next?",
             lambda rows, unit, length: followed(rows, unit, length),
         ),
-        Mistake(
-            "not-clipped",
+        "not-clipped": Mistake(
             "It is right in the middle of the image, but near its border you count pixels that are not there.",
             lambda rows, unit, length: followed(rows[::-1], unit, length, clip=False),
         ),
-        Mistake(
-            "convolution-one-sided",
+        "convolution-one-sided": Mistake(
             "A convolution 3 wide reads a unit more on either side; yours grows on one side only.",
             lambda rows, unit, length: followed(rows[::-1], unit, length, widen=(0, 1)),
         ),
-        Mistake(
-            "convolution-too-wide",
+        "convolution-too-wide": Mistake(
             "Your convolutions read three units on either side, as wide as the whole kernel. How far is it from the "
             "middle of a kernel to its end?",
             lambda rows, unit, length: followed(rows[::-1], unit, length, widen=(3, 3)),
         ),
-        Mistake(
-            "pool-without-its-second",
+        "pool-without-its-second": Mistake(
             "A pooling reads two units for each; you have the first of each pair, but of the last pair not the second.",
             lambda rows, unit, length: followed(rows[::-1], unit, length, pool=lambda a, b: (2 * a, 2 * b)),
         ),
-        Mistake(
-            "pool-halves",
+        "pool-halves": Mistake(
             "Your numbers get smaller at a pooling. Going *up* the table, to the image, do units become more or fewer?",
             lambda rows, unit, length: followed(rows[::-1], unit, length, pool=lambda a, b: (a // 2, b // 2)),
         ),
-        Mistake(
-            "last-excluded",
+        "last-excluded": Mistake(
             "Your last is one too far: the pixel behind the last one, as Python's ranges have it. Here the last pixel "
             "itself is asked for.",
             lambda rows, unit, length: (seen(rows, unit, length)[0], seen(rows, unit, length)[1] + 1),
         ),
-    ),
+    },
     hints=(
         "Begin with the unit itself: in the last row it sees the stretch from `unit` to `unit`. Which stretch of the "
         "row above does that stretch read?",
@@ -208,60 +201,49 @@ WALK = Function(
         Drawn("float32 stays float32", (1, 4, 6), dtype="float32"),
         Verified("the gradient, checked numerically", (1, 4, 4)),
     ),
-    mistakes=(
-        Mistake(
-            "first-loss-forgotten",
+    mistakes={
+        "first-loss-forgotten": Mistake(
             "Only the second loss has an effect. Who else reads F_1, and what does it hand back?",
             lambda *arguments: _walk(*arguments, meet=lambda deep, own: deep),
         ),
-        Mistake(
-            "second-loss-forgotten",
+        "second-loss-forgotten": Mistake(
             "Only the first loss has an effect: what comes back through the pooling is lost on the way.",
             lambda *arguments: _walk(*arguments, meet=lambda deep, own: own),
         ),
-        Mistake(
-            "meeting-subtracted",
+        "meeting-subtracted": Mistake(
             "Where the two gradients meet you subtract one. L is the sum of the two losses.",
             lambda *arguments: _walk(*arguments, meet=np.subtract),
         ),
-        Mistake(
-            "meeting-multiplied",
+        "meeting-multiplied": Mistake(
             "Where the two gradients meet you multiply them. If F_1 moves a little, how does a sum of two losses move?",
             lambda *arguments: _walk(*arguments, meet=np.multiply),
         ),
-        Mistake(
-            "meeting-averaged",
+        "meeting-averaged": Mistake(
             "Where the two gradients meet you take their mean. L is the sum of the losses, not their mean.",
             lambda *arguments: _walk(*arguments, meet=lambda deep, own: (deep + own) / 2),
         ),
-        Mistake(
-            "added-below-the-relu",
+        "added-below-the-relu": Mistake(
             "What the first loss hands back comes in one step too late. Is grad_1 the derivative with respect to F_1, "
             "or with respect to what the ReLU was given?",
             _below_the_relu,
         ),
-        Mistake(
-            "relu-1-forgotten",
+        "relu-1-forgotten": Mistake(
             "The first ReLU is missing on the way back: what does the loss feel of a unit that it has set to 0?",
             lambda *arguments: _walk(*arguments, relu_1=_unmasked),
         ),
-        Mistake(
-            "relu-2-forgotten",
-            "The second ReLU is missing on the way back.",
-            lambda *arguments: _walk(*arguments, relu_2=_unmasked),
+        "relu-2-forgotten": Mistake(
+            "The second ReLU is missing on the way back.", lambda *arguments: _walk(*arguments, relu_2=_unmasked)
         ),
-        Mistake(
-            "relus-forgotten",
+        "relus-forgotten": Mistake(
             "Both ReLUs are missing on the way back.",
             lambda *arguments: _walk(*arguments, relu_1=_unmasked, relu_2=_unmasked),
         ),
-        Mistake(
-            "pool-without-quarter",
+        "pool-without-quarter": Mistake(
             "On its way back through the pooling the gradient has become four times too large: what does each of the "
             "four pixels of a square contribute to their mean?",
             lambda *arguments: _walk(*arguments, pool=_repeated),
         ),
-    ),
+    },
     hints=(
         "First walk down, and keep the cache of every operation. Then go through the same operations from the last to "
         "the first; each backward turns the gradient with respect to its output into that with respect to its input.",

@@ -54,38 +54,32 @@ FORWARD = Function(
         Drawn("one image", (1, 4, 4, 2)),
         Drawn("several images of odd size", (3, 5, 7, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "relu-missing",
+    mistakes={
+        "relu-missing": Mistake(
             "You compare z itself with P. Equation 1 compares features: what stands between z and F?",
             lambda z, P: _halved(z - P),
         ),
-        Mistake(
-            "half-missing",
+        "half-missing": Mistake(
             "It is twice as large as it should be: read equation 1 once more, from its beginning.",
             lambda z, P: 2 * _halved(_relu(z) - P),
         ),
-        Mistake(
-            "mean-for-sum",
+        "mean-for-sum": Mistake(
             "It looks like a mean. Equation 1 adds the squares up, and divides by no number of units.",
             lambda z, P: _halved(_relu(z) - P) / z.size,
         ),
-        Mistake(
-            "mean-of-squares",
+        "mean-of-squares": Mistake(
             "It looks like a mean of squares without the half. What does equation 1 do in place of a mean?",
             lambda z, P: 2 * _halved(_relu(z) - P) / z.size,
         ),
-        Mistake(
-            "root",
+        "root": Mistake(
             "It looks like a length: a root of a sum of squares. Is there a root in equation 1?",
             lambda z, P: np.sqrt(np.sum((_relu(z) - P) ** 2)),
         ),
-        Mistake(
-            "absolute-values",
+        "absolute-values": Mistake(
             "You add up how far features are off, not the squares of that.",
             lambda z, P: 0.5 * np.sum(np.abs(_relu(z) - P)),
         ),
-    ),
+    },
     hints=(
         "Two things happen to z before it is compared with P: which operation makes features of it?",
         "Make F of z. Then follow equation 1 from the inside: difference, square, sum over everything, half.",
@@ -113,67 +107,55 @@ BACKWARD = Function(
         Drawn("float32 stays float32", (2, 3, 4, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (2, 4, 5, 3), draw=draw_off_the_kink),
     ),
-    mistakes=(
-        Mistake(
-            "mask-missing",
+    mistakes={
+        "mask-missing": Mistake(
             "Your gradient is that with respect to F. One step is left to z: through which operation?",
             lambda grad_y, z, P: grad_y * (_relu(z) - P),
         ),
-        Mistake(
-            "relu-missing-altogether",
-            "Your gradient is grad_y (z - P), as if there were no ReLU at all.",
-            lambda grad_y, z, P: grad_y * (z - P),
+        "relu-missing-altogether": Mistake(
+            "Your gradient is grad_y (z - P), as if there were no ReLU at all.", lambda grad_y, z, P: grad_y * (z - P)
         ),
-        Mistake(
-            "sign",
+        "sign": Mistake(
             "Your gradient has the wrong sign. A feature that is too large: does the loss grow or fall as it grows?",
             lambda grad_y, z, P: grad_y * (P - _relu(z)) * (z > 0),
         ),
-        Mistake(
-            "factor-two",
+        "factor-two": Mistake(
             "Your gradient is twice as large as it should be. The square brings a 2; what takes it away?",
             lambda grad_y, z, P: 2 * grad_y * (_relu(z) - P) * (z > 0),
         ),
-        Mistake(
-            "factor-half",
+        "factor-half": Mistake(
             "Your gradient is half as large as it should be. You have kept the half of equation 1; what does the "
             "derivative of the square bring?",
             lambda grad_y, z, P: 0.5 * grad_y * (_relu(z) - P) * (z > 0),
         ),
-        Mistake(
-            "mean-for-sum",
+        "mean-for-sum": Mistake(
             "Your gradient is divided by the number of units, as that of a mean would be.",
             lambda grad_y, z, P: grad_y * (_relu(z) - P) * (z > 0) / z.size,
         ),
-        Mistake(
-            "upstream-ignored",
+        "upstream-ignored": Mistake(
             "Your gradient is right for a weight of 1: which of the arguments have you not used?",
             lambda grad_y, z, P: 1.0 * (_relu(z) - P) * (z > 0),
         ),
-        Mistake(
-            "mask-from-content",
+        "mask-from-content": Mistake(
             "You let the gradient pass where the content's features are above 0. It has to pass another ReLU: "
             "that of the image which changes.",
             lambda grad_y, z, P: grad_y * (_relu(z) - P) * (P > 0),
         ),
-        Mistake(
-            "mask-from-difference",
+        "mask-from-difference": Mistake(
             "You let the gradient pass where F - P is positive. What decides whether a ReLU passes a gradient is what "
             "went *into* it.",
             lambda grad_y, z, P: grad_y * (_relu(z) - P) * (_relu(z) > P),
         ),
-        Mistake(
-            "mask-inverted",
+        "mask-inverted": Mistake(
             "Your gradient passes exactly where it must not: on which side of 0 does a ReLU pass?",
             lambda grad_y, z, P: grad_y * (_relu(z) - P) * (z <= 0),
         ),
-        Mistake(
-            "mask-at-zero",
+        "mask-at-zero": Mistake(
             "Your gradient is right but at the kink: where z is 0 the slope is taken as 0. Does your comparison "
             "include 0?",
             lambda grad_y, z, P: grad_y * (_relu(z) - P) * (z >= 0),
         ),
-    ),
+    },
     hints=(
         "There are two steps: from the loss back to F, and from F back to z. Write down each by itself.",
         "The first is the derivative of half a square. The second is the ReLU's backward, lesson 4: it needs to know "

@@ -73,42 +73,36 @@ GRAM = Function(
         Drawn("more channels than positions", (2, 2, 6)),
         Drawn("float32 stays float32", (3, 4, 2), dtype="float32"),
     ),
-    mistakes=(
-        Mistake(
-            "positions-by-positions",
+    mistakes={
+        "positions-by-positions": Mistake(
             "You multiply every position with every position. A Gram matrix has a row and a column for each *channel*; "
             "over what does equation 3 sum?",
             lambda F: _matrix(F) @ _matrix(F).T,
         ),
-        Mistake(
-            "mean-over-positions",
+        "mean-over-positions": Mistake(
             "It is the mean over positions. In equation 3 positions are added up; who divides by M, and where?",
             lambda F: _matrix(F).T @ _matrix(F) / len(_matrix(F)),
         ),
-        Mistake(
-            "normalised",
+        "normalised": Mistake(
             "It is divided by positions and channels. Equation 3 divides by nothing.",
             lambda F: _matrix(F).T @ _matrix(F) / F.size,
         ),
-        Mistake(
-            "centred",
+        "centred": Mistake(
             "It looks like a covariance: each channel's mean has been taken off first. Equation 3 leaves features as "
             "they are.",
             lambda F: (_matrix(F) - _matrix(F).mean(axis=0)).T @ (_matrix(F) - _matrix(F).mean(axis=0)),
         ),
-        Mistake(
-            "rows-mixed-up",
+        "rows-mixed-up": Mistake(
             "The numbers of a position have come apart. Reshaped to (N, -1), a row is no channel: an array keeps its "
             "numbers in the order of its last axis. Which shape keeps each position's channels together?",
             lambda F: F.reshape(F.shape[2], -1) @ F.reshape(F.shape[2], -1).T,
         ),
-        Mistake(
-            "sums-only",
+        "sums-only": Mistake(
             "It is the product of the channels' sums. Multiply at each position first, then add up: what is together "
             "must be together at the same place.",
             lambda F: np.outer(_matrix(F).sum(axis=0), _matrix(F).sum(axis=0)),
         ),
-    ),
+    },
     hints=(
         "First make a matrix of F, a row for each position and a column for each channel.",
         "reshape keeps the last axis together if you leave its length as it is, and -1 stands for whatever is left.",
@@ -132,40 +126,34 @@ GRAM_BACKWARD = Function(
         Drawn("float32 stays float32", (3, 4, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (3, 4, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "column-only",
+    mistakes={
+        "column-only": Mistake(
             "You have one of the two sums of step 3: where a feature stands in a *column* of G. Where else does it "
             "stand?",
             lambda grad_G, F: F @ grad_G,
         ),
-        Mistake(
-            "row-only",
+        "row-only": Mistake(
             "You have one of the two sums of step 3: where a feature stands in a *row* of G. Where else does it stand?",
             lambda grad_G, F: F @ grad_G.T,
         ),
-        Mistake(
-            "symmetry-assumed",
+        "symmetry-assumed": Mistake(
             "You take the two sums of step 3 for equal. They are, where grad_G is symmetric; it need not be.",
             lambda grad_G, F: 2 * F @ grad_G,
         ),
-        Mistake(
-            "symmetry-assumed-transposed",
+        "symmetry-assumed-transposed": Mistake(
             "You take the two sums of step 3 for equal, and double the one for rows. They are equal where grad_G is "
             "symmetric; it need not be.",
             lambda grad_G, F: 2 * F @ grad_G.T,
         ),
-        Mistake(
-            "halved",
+        "halved": Mistake(
             "You take the mean of the two sums of step 3. Both count in full.",
             lambda grad_G, F: F @ (grad_G + grad_G.T) / 2,
         ),
-        Mistake(
-            "doubled",
+        "doubled": Mistake(
             "Your gradient is twice the right one: you have both sums of step 3, and the 2 that was to stand for them.",
             lambda grad_G, F: 2 * F @ (grad_G + grad_G.T),
         ),
-    ),
+    },
     hints=(
         "Read step 3 with grad_G in the place of D: two sums, and nothing about symmetry yet.",
         "Look at the sum over i of D[i, b] F[a, i], and at that over j of D[b, j] F[a, j]: which is a matrix product "
@@ -216,97 +204,76 @@ STYLE = Function(
         Drawn("float32 stays float32", (3, 4, 2), dtype="float32"),
         Verified("the gradient, checked numerically", (3, 4, 2), draw=draw_off_the_kink),
     ),
-    mistakes=(
-        Mistake(
-            "mask-missing",
+    mistakes={
+        "mask-missing": Mistake(
             "Your gradient is that with respect to F. One step is left, to what enters the ReLU.",
             _variant(mask=lambda z: 1.0),
         ),
-        Mistake(
-            "relu-missing-altogether",
-            "You have taken z for the features. What makes F of z?",
-            _variant(features=lambda z: z, mask=lambda z: 1.0),
+        "relu-missing-altogether": Mistake(
+            "You have taken z for the features. What makes F of z?", _variant(features=lambda z: z, mask=lambda z: 1.0)
         ),
-        Mistake(
-            "relu-missing-forward",
+        "relu-missing-forward": Mistake(
             "You have the mask of the ReLU, but the features in front of it are z itself. What makes F of z?",
             _variant(features=lambda z: z),
         ),
-        Mistake(
-            "mask-inverted",
+        "mask-inverted": Mistake(
             "Your gradient passes exactly where it must not: on which side of 0 does a ReLU pass?",
             _variant(mask=lambda z: z <= 0),
         ),
-        Mistake(
-            "mask-at-zero",
+        "mask-at-zero": Mistake(
             "Your gradient is right but at the kink: where z is 0 the slope is taken as 0. Does your comparison "
             "include 0?",
             _variant(mask=lambda z: z >= 0),
         ),
-        Mistake(
-            "four-kept",
+        "four-kept": Mistake(
             "Your gradient is a quarter of the right one: equation 4's 4 is still there. The square and the product "
             "rule bring a 2 each.",
             _variant(norm=lambda M, N: 4 * N**2 * M**2),
         ),
-        Mistake(
-            "factor-half",
+        "factor-half": Mistake(
             "Your gradient is half the right one. There are two factors of 2, from the square and from the product "
             "rule: which have you counted?",
             _variant(norm=lambda M, N: 2 * N**2 * M**2),
         ),
-        Mistake(
-            "factor-two",
+        "factor-two": Mistake(
             "Your gradient is twice the right one. Which of its factors of 2 has equation 4's 4 already taken away?",
             _variant(norm=lambda M, N: 0.5 * N**2 * M**2),
         ),
-        Mistake(
-            "norm-not-squared",
-            "You divide by N M. What does equation 4 divide by?",
-            _variant(norm=lambda M, N: N * M),
+        "norm-not-squared": Mistake(
+            "You divide by N M. What does equation 4 divide by?", _variant(norm=lambda M, N: N * M)
         ),
-        Mistake(
-            "norm-missing",
+        "norm-missing": Mistake(
             "You do not divide by anything. What stands in front of the sum of equation 4?",
             _variant(norm=lambda M, N: 1.0),
         ),
-        Mistake(
-            "positions-missing",
-            "You divide by N^2 alone. What else does equation 4 divide by?",
-            _variant(norm=lambda M, N: N**2),
+        "positions-missing": Mistake(
+            "You divide by N^2 alone. What else does equation 4 divide by?", _variant(norm=lambda M, N: N**2)
         ),
-        Mistake(
-            "channels-missing",
-            "You divide by M^2 alone. What else does equation 4 divide by?",
-            _variant(norm=lambda M, N: M**2),
+        "channels-missing": Mistake(
+            "You divide by M^2 alone. What else does equation 4 divide by?", _variant(norm=lambda M, N: M**2)
         ),
-        Mistake(
-            "positions-not-squared",
+        "positions-not-squared": Mistake(
             "You divide by N^2 M. Equation 4 has M, the number of positions, squared as well.",
             _variant(norm=lambda M, N: N**2 * M),
         ),
-        Mistake(
-            "channels-not-squared",
+        "channels-not-squared": Mistake(
             "You divide by N M^2. Equation 4 has N, the number of channels, squared as well.",
             _variant(norm=lambda M, N: N * M**2),
         ),
-        Mistake(
-            "sign",
+        "sign": Mistake(
             "Your gradient has the wrong sign: is it G - A or A - G that equation 4 squares, and what is its "
             "derivative with respect to G?",
             _variant(sign=-1),
         ),
-        Mistake(
-            "style-forgotten",
+        "style-forgotten": Mistake(
             "The style plays no part in your gradient: you have G in the place of G - A.",
             _variant(matrix=lambda F, A: gram_reference(F)),
         ),
-        Mistake(
-            "upstream-ignored",
+        "upstream-ignored": Mistake(
             "Your gradient is right for a weight of 1: which of the arguments have you not used?",
             _variant(weighted=False),
         ),
-    ),
+    },
     hints=(
         "Three steps, one behind the other: make F of z; equation 6's first case; the ReLU's mask.",
         "N is the number of channels, M that of positions: which numbers of z.shape are they? G you have computed "

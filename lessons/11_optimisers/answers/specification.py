@@ -63,61 +63,45 @@ ADAM = Function(
         Drawn("a late step", (6,), draw=lambda random, n: draw_step(random, n, t=1000)),
         Drawn("float32 stays float32", (2, 3), dtype="float32"),
     ),
-    mistakes=(
-        Mistake(
-            "no-correction",
+    mistakes={
+        "no-correction": Mistake(
             "The means are not corrected: at first they are too small, since they begin at 0.",
             changed(corrected=(False, False)),
         ),
-        Mistake(
-            "m-not-corrected",
-            "The mean of the squares is corrected, that of the gradient is not.",
-            changed(corrected=(False, True)),
+        "m-not-corrected": Mistake(
+            "The mean of the squares is corrected, that of the gradient is not.", changed(corrected=(False, True))
         ),
-        Mistake(
-            "v-not-corrected",
-            "The mean of the gradient is corrected, that of the squares is not.",
-            changed(corrected=(True, False)),
+        "v-not-corrected": Mistake(
+            "The mean of the gradient is corrected, that of the squares is not.", changed(corrected=(True, False))
         ),
-        Mistake(
-            "corrected-handed-on",
+        "corrected-handed-on": Mistake(
             "x is right, but you hand on the corrected means, and the next step would correct them again: the "
             "recursion goes on with the plain ones.",
             hands_on_corrected,
         ),
-        Mistake(
-            "step-number-off-by-one",
+        "step-number-off-by-one": Mistake(
             "The correction is that of the step before or after: in the first step t is 1, and how much of the first "
             "gradient is in m then?",
             lambda x, g, m, v, t, rate: adam(x, g, m, v, t + 1, rate),
         ),
-        Mistake(
-            "betas-exchanged",
+        "betas-exchanged": Mistake(
             "beta_1 and beta_2 have changed places: which of the two means remembers longer?",
             changed(betas=BETAS[::-1]),
         ),
-        Mistake(
-            "root-missing",
+        "root-missing": Mistake(
             "The step is divided by the mean square: which unit does that have, and which is wanted?",
             changed(size=lambda square: square),
         ),
-        Mistake(
-            "square-missing",
-            "v is a mean of the gradient's size; it should be that of its square.",
-            changed(of=np.abs),
+        "square-missing": Mistake(
+            "v is a mean of the gradient's size; it should be that of its square.", changed(of=np.abs)
         ),
-        Mistake(
-            "uphill",
-            "The step goes uphill.",
-            lambda x, g, m, v, t, rate: adam(x, g, m, v, t, -rate),
-        ),
-        Mistake(
-            "means-of-before",
+        "uphill": Mistake("The step goes uphill.", lambda x, g, m, v, t, rate: adam(x, g, m, v, t, -rate)),
+        "means-of-before": Mistake(
             "The means that you return are right, but the step was taken with those of the step before: this step's "
             "gradient belongs into them first.",
             means_of_before,
         ),
-    ),
+    },
     hints=(
         "There are four lines: two means go on, two corrections, and the step. Write the equations of the lesson down "
         "for t = 1 and follow the numbers of the first test through them.",
@@ -207,75 +191,49 @@ TWO_LOOPS = Function(
         Drawn("more pairs than unknowns", (3, 8)),
         Property("the secant equation for the newest pair", secant),
     ),
-    mistakes=(
-        Mistake(
-            "first-loop-from-oldest",
+    mistakes={
+        "first-loop-from-oldest": Mistake(
             "The way in begins at the wrong end: which update is the outermost, the first one made or the last?",
             mistaken(inward=list),
         ),
-        Mistake(
-            "second-loop-from-newest",
-            "The way out has the order of the way in: it begins where the way in has ended.",
-            mistaken(outward=reversed),
+        "second-loop-from-newest": Mistake(
+            "The way out has the order of the way in: it begins where the way in has ended.", mistaken(outward=reversed)
         ),
-        Mistake(
-            "both-loops-turned-round",
+        "both-loops-turned-round": Mistake(
             "Both loops run the wrong way, as if the oldest pair were the newest. Which end of the list is which?",
             mistaken(inward=list, outward=reversed),
         ),
-        Mistake(
-            "gamma-missing",
+        "gamma-missing": Mistake(
             "Between the loops the first guess of H is missing: nothing is multiplied by gamma.",
             mistaken(gamma=lambda pairs: 1.0),
         ),
-        Mistake(
-            "gamma-of-oldest",
-            "gamma is that of the oldest pair.",
-            mistaken(gamma=lambda pairs: newest_gamma(pairs[:1])),
+        "gamma-of-oldest": Mistake(
+            "gamma is that of the oldest pair.", mistaken(gamma=lambda pairs: newest_gamma(pairs[:1]))
         ),
-        Mistake(
-            "gamma-inverted",
-            "gamma is upside down: H is to take a y to an s.",
-            mistaken(gamma=lambda pairs: 1 / newest_gamma(pairs)),
+        "gamma-inverted": Mistake(
+            "gamma is upside down: H is to take a y to an s.", mistaken(gamma=lambda pairs: 1 / newest_gamma(pairs))
         ),
-        Mistake(
-            "gamma-of-s",
+        "gamma-of-s": Mistake(
             "gamma looks like (s . s) / (s . y), which also has the right unit, but is another guess.",
             mistaken(gamma=lambda pairs: (pairs[-1][0] @ pairs[-1][0]) / (pairs[-1][0] @ pairs[-1][1])),
         ),
-        Mistake(
-            "subtracts-s",
-            "On the way in, multiples of s are subtracted; what does V do to q?",
-            mistaken(by="s"),
+        "subtracts-s": Mistake("On the way in, multiples of s are subtracted; what does V do to q?", mistaken(by="s")),
+        "alpha-from-y": Mistake(
+            "alpha is made with y: which of the two vectors stands beside q in V q?", mistaken(with_alpha="y")
         ),
-        Mistake(
-            "alpha-from-y",
-            "alpha is made with y: which of the two vectors stands beside q in V q?",
-            mistaken(with_alpha="y"),
-        ),
-        Mistake(
-            "beta-from-s",
+        "beta-from-s": Mistake(
             "beta is made with s: V is transposed on the way out, so its two vectors change places.",
             mistaken(with_beta="s"),
         ),
-        Mistake(
-            "alpha-subtracted",
-            "On the way out alpha has the wrong sign.",
-            mistaken(alpha_sign=-1),
-        ),
-        Mistake("alpha-forgotten", "On the way out alpha is forgotten: H has a second term.", mistaken(alpha_sign=0)),
-        Mistake(
-            "newest-pair-only",
-            "Only the newest pair counts.",
-            lambda q, pairs: loops(q, pairs[-1:]),
-        ),
-        Mistake(
-            "descent-direction",
+        "alpha-subtracted": Mistake("On the way out alpha has the wrong sign.", mistaken(alpha_sign=-1)),
+        "alpha-forgotten": Mistake("On the way out alpha is forgotten: H has a second term.", mistaken(alpha_sign=0)),
+        "newest-pair-only": Mistake("Only the newest pair counts.", lambda q, pairs: loops(q, pairs[-1:])),
+        "descent-direction": Mistake(
             "Your product has the opposite sign: it is the direction -H q that a search would take. Here H q itself is "
             "wanted.",
             lambda q, pairs: -loops(q, pairs) if pairs else q,
         ),
-    ),
+    },
     hints=(
         "Take the recursion of the lesson and write out, for two pairs, in which order its lines are carried out.",
         "The lines before the recursive call form one loop, those after it another, in the opposite order. What has to "

@@ -79,96 +79,79 @@ EQUATION_7 = Function(
         Drawn("float32 stays float32", (6, 3, 4, 5), dtype="float32"),
         Verified("the gradients, checked numerically", (5, 2, 4, 3)),
     ),
-    mistakes=(
-        Mistake(
-            "style-lost",
+    mistakes={
+        "style-lost": Mistake(
             "At F2 only the content's gradient arrives. Two losses are looking at F2: what does the chain rule do with "
             "two paths that meet?",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta * w1, 0)),
         ),
-        Mistake(
-            "content-lost",
+        "content-lost": Mistake(
             "At F2 only the style's gradient arrives. Two losses are looking at F2: what does the chain rule do with "
             "two paths that meet?",
             mistaken(lambda alpha, beta, w1, w2, *_: (0, beta * w1, beta * w2)),
         ),
-        Mistake(
-            "alpha-not-in-gradient",
+        "alpha-not-in-gradient": Mistake(
             "alpha is in the loss, but not in the gradient: the slope of alpha times something is alpha times its "
             "slope.",
             mistaken(lambda alpha, beta, w1, w2, *_: (1, beta * w1, beta * w2)),
         ),
-        Mistake(
-            "beta-not-in-gradient",
-            "beta is in the loss, but not in the gradients.",
-            mistaken(lambda alpha, beta, w1, w2, *_: (alpha, w1, w2)),
+        "beta-not-in-gradient": Mistake(
+            "beta is in the loss, but not in the gradients.", mistaken(lambda alpha, beta, w1, w2, *_: (alpha, w1, w2))
         ),
-        Mistake(
-            "layer-weights-not-in-gradient",
+        "layer-weights-not-in-gradient": Mistake(
             "The weights of the layers are in the loss, but not in the gradients.",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta, beta)),
         ),
-        Mistake(
-            "no-weights-in-gradient",
-            "All four weights are in the loss, and none is in the gradients.",
-            mistaken(lambda *_: (1, 1, 1)),
+        "no-weights-in-gradient": Mistake(
+            "All four weights are in the loss, and none is in the gradients.", mistaken(lambda *_: (1, 1, 1))
         ),
-        Mistake(
-            "alpha-and-beta-exchanged",
+        "alpha-and-beta-exchanged": Mistake(
             "alpha and beta have changed places: which one stands before the content?",
             mistaken(lambda alpha, beta, w1, w2, *_: (beta, alpha * w1, alpha * w2), in_loss=True),
         ),
-        Mistake(
-            "layers-exchanged",
+        "layers-exchanged": Mistake(
             "w1 and w2 have changed places.",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta * w2, beta * w1), in_loss=True),
         ),
-        Mistake(
-            "layer-weights-missing",
+        "layer-weights-missing": Mistake(
             "Both layers count alike: the weights of equation 5 are missing.",
             mistaken(lambda alpha, beta, *_: (alpha, beta, beta), in_loss=True),
         ),
-        Mistake(
-            "squares-missing",
+        "squares-missing": Mistake(
             "The style loss is divided by N and M; equation 4 divides by their squares.",
             mistaken(
                 lambda alpha, beta, w1, w2, size_1, size_2: (alpha, beta * w1 * size_1, beta * w2 * size_2),
                 in_loss=True,
             ),
         ),
-        Mistake(
-            "quarter-kept",
+        "quarter-kept": Mistake(
             "The gradients of the style are a quarter of what they should be: the 4 of equation 4 meets the 2 of the "
             "square, and another 2. Where does that come from?",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta * w1 / 4, beta * w2 / 4)),
         ),
-        Mistake(
-            "one-path-only",
+        "one-path-only": Mistake(
             "The gradients of the style are half of what they should be: each activation enters G twice, once in a row "
             "and once in a column.",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha, beta * w1 / 2, beta * w2 / 2)),
         ),
-        Mistake(
-            "half-kept",
+        "half-kept": Mistake(
             "The gradient of the content is half of what it should be: what becomes of the 1/2 of equation 1 when its "
             "square is differentiated?",
             mistaken(lambda alpha, beta, w1, w2, *_: (alpha / 2, beta * w1, beta * w2)),
         ),
-        Mistake(
-            "half-missing",
+        "half-missing": Mistake(
             "The gradients are right, but the content's part of the loss is twice as large: see equation 1.",
             mistaken(
                 lambda alpha, beta, w1, w2, *_: (2 * alpha, beta * w1, beta * w2), in_loss=True, in_gradient=False
             ),
         ),
-        Mistake(
-            "quarter-missing",
+        "quarter-missing": Mistake(
             "The gradients are right, but the style's part of the loss is four times as large: see equation 4.",
             mistaken(
                 lambda alpha, beta, w1, w2, *_: (alpha, 4 * beta * w1, 4 * beta * w2), in_loss=True, in_gradient=False
             ),
         ),
-    ),
+    },
     hints=(
         "Three losses: write down for each what it depends on and which factors stand before it. Its gradients have "
         "the same factors.",
@@ -256,57 +239,44 @@ VARIATION = Function(
         Drawn("float32 stays float32", (4, 5, 3), dtype="float32"),
         Verified("the gradient, checked numerically", (4, 3, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "end-only",
+    mistakes={
+        "end-only": Mistake(
             "Each difference hands something to the pixel at its end and nothing to the one at its start, which is "
             "in it as well.",
             factors(2, 0),
         ),
-        Mistake(
-            "start-only",
+        "start-only": Mistake(
             "Each difference hands something to the pixel at its start and nothing to the one at its end, which is "
             "in it as well.",
             factors(0, -2),
         ),
-        Mistake(
-            "same-sign",
+        "same-sign": Mistake(
             "Both ends of a difference get the same sign. If the one end is raised the difference grows; and if the "
             "other one is?",
             factors(2, 2),
         ),
-        Mistake("uphill", "Every slope has the wrong sign: is it the end minus the start?", factors(-2, 2)),
-        Mistake(
-            "square-factor-missing", "V is right, the gradient is half of it: what is the slope of d^2?", factors(1, -1)
+        "uphill": Mistake("Every slope has the wrong sign: is it the end minus the start?", factors(-2, 2)),
+        "square-factor-missing": Mistake(
+            "V is right, the gradient is half of it: what is the slope of d^2?", factors(1, -1)
         ),
-        Mistake(
-            "columns-missing-in-gradient",
-            "V is right, but in the gradient only pixels one below the other are neighbours.",
-            one_axis_in_gradient(0),
+        "columns-missing-in-gradient": Mistake(
+            "V is right, but in the gradient only pixels one below the other are neighbours.", one_axis_in_gradient(0)
         ),
-        Mistake(
-            "rows-missing-in-gradient",
-            "V is right, but in the gradient only pixels beside each other are neighbours.",
-            one_axis_in_gradient(1),
+        "rows-missing-in-gradient": Mistake(
+            "V is right, but in the gradient only pixels beside each other are neighbours.", one_axis_in_gradient(1)
         ),
-        Mistake(
-            "down-only",
-            "Only pixels one below the other count as neighbours.",
-            lambda x: along(x, 0),
-        ),
-        Mistake("right-only", "Only pixels beside each other count as neighbours.", lambda x: along(x, 1)),
-        Mistake(
-            "wrapped-around",
+        "down-only": Mistake("Only pixels one below the other count as neighbours.", lambda x: along(x, 0)),
+        "right-only": Mistake("Only pixels beside each other count as neighbours.", lambda x: along(x, 1)),
+        "wrapped-around": Mistake(
             "The pixels on one border are compared with those on the opposite one, as np.roll does it. They are no "
             "neighbours.",
             wrapped,
         ),
-        Mistake(
-            "absolute",
+        "absolute": Mistake(
             "This adds up the sizes of the differences, and its gradient holds their signs. Squares are wanted.",
             absolute,
         ),
-    ),
+    },
     hints=(
         "On paper: a row of three pixels, V = (x1 - x0)^2 + (x2 - x1)^2. What are its three slopes? Which pixel stands "
         "in two differences, and with which signs?",

@@ -154,36 +154,31 @@ FORWARD = Function(
         Drawn("many tiles", (22,)),
         counted(draw),
     ),
-    mistakes=(
-        Mistake(
-            "kernel-flipped",
+    mistakes={
+        "kernel-flipped": Mistake(
             "Your kernel is counted from its other end: the first weight belongs to the first of three pixels.",
             lambda x, w, multiply: plain(x, w[::-1]),
         ),
-        Mistake(
-            "outputs-exchanged",
+        "outputs-exchanged": Mistake(
             "The two outputs of each tile have changed places: in which order do the columns of A give them?",
             lambda x, w, multiply: pairs(plain(x, w), lambda y: y[:, ::-1]),
         ),
-        Mistake(
-            "points-not-transposed",
+        "points-not-transposed": Mistake(
             "You take the pixels to the points by B, not by its transpose. Where each row of an array is a tile, on "
             "which side does the matrix stand, and which of the two?",
             lambda x, w, multiply: not_transposed(x, w),
         ),
-        Mistake(
-            "halves-missing",
+        "halves-missing": Mistake(
             "The two products in the middle are twice as large as they should be. When a polynomial is found from its "
             "values at 1 and -1, what are their sum and their difference divided by?",
             lambda x, w, multiply: combined(products(x, w), 2, 1),
         ),
-        Mistake(
-            "last-product-negative",
+        "last-product-negative": Mistake(
             "The first output of each tile is right; in the second, the fourth product has the wrong sign, in the way "
             "there or in the way back, but not in both.",
             lambda x, w, multiply: combined(products(x, w), 1, -1),
         ),
-    ),
+    },
     hints=(
         "Treat one tile first: four pixels, two outputs. The lesson's first section has the four products; its third "
         "has the matrices.",
@@ -212,24 +207,21 @@ INPUT = Function(
         Verified("the gradient, checked numerically", (8,)),
         counted(draw_backward),
     ),
-    mistakes=(
-        Mistake(
-            "kernel-flipped",
+    mistakes={
+        "kernel-flipped": Mistake(
             "Your kernel is counted from its other end: through which weight has y[0] seen x[0]?",
             lambda grad_y, x, w, multiply: np.convolve(grad_y, w[::-1]),
         ),
-        Mistake(
-            "points-transposed",
+        "points-transposed": Mistake(
             "Back from the points you take the gradients by the transpose of B. On the way there it was the transpose "
             "that took a tile to the points: what is the transpose of a transpose?",
             lambda grad_y, x, w, multiply: transposed_too_much(grad_y, x, w),
         ),
-        Mistake(
-            "overlap-lost",
+        "overlap-lost": Mistake(
             "Pixels that two tiles look at get what one of them says. What does the chain rule do with two paths?",
             overlap_lost,
         ),
-    ),
+    },
     hints=(
         "For a given w, each step from x to y is linear: cutting into tiles, to the points, multiplying by numbers, "
         "back from the points. Transpose each, and take them from the last to the first.",
@@ -259,23 +251,20 @@ KERNEL = Function(
         Verified("the gradient, checked numerically", (8,)),
         counted(draw_backward),
     ),
-    mistakes=(
-        Mistake(
-            "kernel-gradient-flipped",
+    mistakes={
+        "kernel-gradient-flipped": Mistake(
             "Your gradient stands in the opposite order: w[0] meets the first of the three pixels of an output.",
             lambda grad_y, x, w, multiply: backward_kernel(grad_y, x, w, multiply)[::-1],
         ),
-        Mistake(
-            "last-tile-only",
+        "last-tile-only": Mistake(
             "Only the last tile counts. All tiles share the kernel: what does the chain rule do with many paths?",
             lambda grad_y, x, w, multiply: backward_kernel(grad_y[-2:], x[-4:], w, multiply),
         ),
-        Mistake(
-            "mean-over-tiles",
+        "mean-over-tiles": Mistake(
             "You take the mean over the tiles. The chain rule has a sum.",
             lambda grad_y, x, w, multiply: backward_kernel(grad_y, x, w, multiply) / (len(grad_y) // 2),
         ),
-    ),
+    },
     hints=(
         "For given pixels, each step from w to y is linear: to the points, multiplying by the pixels' values there, "
         "back from the points. Transpose each, and take them from the last to the first.",

@@ -101,58 +101,42 @@ SMOOTHED = Function(
         Drawn("float32 stays float32", (3, 4), dtype="float32"),
         Property("the gradient, checked numerically", slopes_agree),
     ),
-    mistakes=(
-        Mistake(
-            "doubt-ignored",
+    mistakes={
+        "doubt-ignored": Mistake(
             "Your results are those for labels that are certain: which argument have you not used?",
             lambda z, labels, e: smoothed_reference(z, labels, 0.0),
         ),
-        Mistake(
-            "doubt-for-others-only",
+        "doubt-for-others-only": Mistake(
             "The rest e goes to the wrong textures alone. Does the label's own texture get a part of it?",
             other_targets(others=True),
         ),
-        Mistake(
-            "label-short",
-            "At the label q is 1 - e. Do your target probabilities sum to 1?",
-            short_of_truth,
-        ),
-        Mistake(
-            "gradient-of-certain-labels",
+        "label-short": Mistake("At the label q is 1 - e. Do your target probabilities sum to 1?", short_of_truth),
+        "gradient-of-certain-labels": Mistake(
             "The loss is right; the gradient is that for certain labels. Derive it anew with q in place of [k = t].",
             other_gradient(lambda p, q, labels: (p - np.eye(p.shape[1])[labels]) / len(p)),
         ),
-        Mistake(
-            "gradient-not-a-mean",
+        "gradient-not-a-mean": Mistake(
             "The loss is right; your gradient is that of the sum over the pictures. What is the loss?",
             other_gradient(lambda p, q, labels: p - q),
         ),
-        Mistake(
-            "sum-over-pictures",
-            "You add up the pictures' losses; L is their mean.",
-            other_count(lambda z: 1),
-        ),
-        Mistake(
-            "mean-over-all",
+        "sum-over-pictures": Mistake("You add up the pictures' losses; L is their mean.", other_count(lambda z: 1)),
+        "mean-over-all": Mistake(
             "You divide by the number of all logits. Over which of the two indices is L a mean, over which a sum?",
             other_count(lambda z: z.size),
         ),
-        Mistake(
-            "uphill",
+        "uphill": Mistake(
             "The loss is right; the gradient has the wrong sign. Must the loss rise or fall with the label's logit?",
             other_gradient(lambda p, q, labels: (q - p) / len(p)),
         ),
-        Mistake(
-            "targets-missing",
+        "targets-missing": Mistake(
             "The loss is right; the gradient is p without what is true. Where does the first summand of L_n go?",
             other_gradient(lambda p, q, labels: p / len(p)),
         ),
-        Mistake(
-            "softmax-over-pictures",
+        "softmax-over-pictures": Mistake(
             "Your probabilities sum to 1 over the pictures: along which axis do those of one picture lie?",
             over_pictures,
         ),
-    ),
+    },
     hints=(
         "Make an array q first, (N, T), and check that its rows sum to 1. Then follow the lesson with q in the place "
         "of the one-hot rows.",
@@ -234,48 +218,40 @@ ENERGY = Function(
         Drawn("float32 stays float32", (2, 3, 4, 3, 2), dtype="float32"),
         Verified("the gradients, checked numerically", (2, 2, 3, 3, 2)),
     ),
-    mistakes=(
-        Mistake(
-            "means-read",
+    mistakes={
+        "means-read": Mistake(
             "These are the gradients of the lesson's classifier, which reads means. This one reads mean squares.",
             changed(read=channel_means, inner=np.ones_like, factor=1.0),
         ),
-        Mistake(
-            "square-not-reversed",
+        "square-not-reversed": Mistake(
             "grad_V and grad_d are right; grad_F is the same at every position. What is the derivative of a square?",
             changed(inner=np.ones_like, factor=1.0),
         ),
-        Mistake(
-            "square-half-reversed",
+        "square-half-reversed": Mistake(
             "grad_V and grad_d are right; grad_F is half of what it should be. What is the derivative of a square?",
             changed(factor=1.0),
         ),
-        Mistake(
-            "positions-missing",
+        "positions-missing": Mistake(
             "grad_V and grad_d are right; grad_F is too large by the number of positions. What is s a mean of?",
             changed(positions=1),
         ),
-        Mistake(
-            "sum-of-squares",
+        "sum-of-squares": Mistake(
             "grad_F and grad_d are right; grad_V belongs to the sum of the squares, not to their mean.",
             changed(read=lambda F: (F**2).sum(axis=(1, 2))),
         ),
-        Mistake(
-            "means-in-V",
+        "means-in-V": Mistake(
             "grad_F and grad_d are right; grad_V is made with the channels' means. What does V multiply here?",
             changed(read=channel_means),
         ),
-        Mistake(
-            "square-of-the-mean",
+        "square-of-the-mean": Mistake(
             "These are the gradients for the square of the mean. Which comes first here, the mean or the square?",
             changed(read=lambda F: channel_means(F) ** 2, inner=spread_means),
         ),
-        Mistake(
-            "mean-in-d",
+        "mean-in-d": Mistake(
             "grad_F and grad_V are right; grad_d is a mean over the pictures. grad_z holds a 1/N already.",
             averaged_bias,
         ),
-    ),
+    },
     hints=(
         "Three steps back: through the matrix, as in the lesson; through the mean; through the square. grad_V and "
         "grad_d need no more than the first.",

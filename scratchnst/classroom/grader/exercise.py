@@ -7,8 +7,8 @@ which calls to try, from easy to hard; how a learner's function is called, compa
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -88,12 +88,10 @@ class Mistake:
 
     Attributes
     ----------
-    key : "mask-inverted"; for a derivative it may be that of a mistake in `scratchnst.verify.diagnosis.mistakes`
     words : one or two sentences
-    wrong : arguments -> what the mistake returns; None for a mistake that `scratchnst.verify` knows by this key
+    wrong : arguments -> what the mistake returns; None for a mistake that `scratchnst.verify` knows by its key
     """
 
-    key: str
     words: str
     wrong: Callable | None = None
 
@@ -135,7 +133,8 @@ class Function:
     tests : from easy to hard; the first that fails is shown
     hints : three, each of which gives away more; the last does not yet give the line of code
     draw : (random generator, *size) -> arguments, for the tests that draw them
-    mistakes : known ones
+    mistakes : known ones by their keys, such as "mask-inverted"; for a derivative a key may be that of a mistake in
+        `scratchnst.verify.diagnosis.mistakes`
     derivative : what the result is the derivative of, if it is one
     tolerance : largest difference from the expected numbers, over the largest of these, in float64
     read : where the lesson explains it, such as 'the section "The kink"'
@@ -147,7 +146,7 @@ class Function:
     tests: Sequence[Test]
     hints: tuple[str, str, str]
     draw: Callable | None = None
-    mistakes: Sequence[Mistake] = ()
+    mistakes: Mapping[str, Mistake] = field(default_factory=dict)
     derivative: Derivative | None = None
     tolerance: float = 1e-9
     read: str = ""

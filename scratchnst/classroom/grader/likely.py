@@ -40,9 +40,9 @@ class Attempt:
 def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
     """Return the mistake that a function makes, as far as one is known that explains all that it returned."""
     with np.errstate(all="ignore"):
-        own = [mistake for mistake in function.mistakes if all(_explains(mistake, attempt) for attempt in attempts)]
+        own = [key for key, each in function.mistakes.items() if all(_explains(each, attempt) for attempt in attempts)]
         if own:
-            return Diagnosis(" or ".join(mistake.key for mistake in own), _either([each.words for each in own]))
+            return Diagnosis(" or ".join(own), _either([function.mistakes[key].words for key in own]))
         wrong = [attempt for attempt in attempts if not attempt.is_right]
         wrong = [attempt for attempt in wrong if attempt.has_right_shapes == wrong[0].has_right_shapes]
         wrong.sort(key=_size, reverse=True)
@@ -63,7 +63,7 @@ def names_of(function: Function) -> tuple[str, ...]:
 
 def reworded(function: Function, found: Diagnosis) -> Diagnosis:
     """Return a diagnosis in the words that the exercise has for any of its keys; others may give the answer away."""
-    words = [mistake.words for mistake in function.mistakes if mistake.key in found.keys]
+    words = [mistake.words for key, mistake in function.mistakes.items() if key in found.keys]
     if words:
         return Diagnosis(found.key, _either(words))
     return Diagnosis(found.key, found.sentence[:1].upper() + found.sentence[1:])
