@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Worked
@@ -9,21 +11,11 @@ from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Prop
 BETAS = 0.9, 0.999
 
 
-def adam(x, g, m, v, t, rate, betas=BETAS, corrected=(True, True), size=np.sqrt, of=np.square):
+def adam(x, g, m, v, t, rate, *, betas=BETAS, corrected=(True, True), size=np.sqrt, of=np.square):
     """The equations as they stand; the last arguments make mistakes of them."""
     means = [beta * mean + (1 - beta) * new for beta, mean, new in zip(betas, (m, v), (g, of(g)))]
     first, second = (mean / (1 - beta**t if on else 1) for beta, mean, on in zip(betas, means, corrected))
     return x - rate * first / (size(second) + 1e-8), *means
-
-
-def adam_reference(x, g, m, v, t, rate):
-    """One step."""
-    return adam(x, g, m, v, t, rate)
-
-
-def changed(**changes):
-    """A mistake in the equations."""
-    return lambda x, g, m, v, t, rate: adam(x, g, m, v, t, rate, **changes)
 
 
 def draw_step(random, *shape, t=7):
@@ -47,7 +39,7 @@ def means_of_before(x, g, m, v, t, rate):
 
 ADAM = Function(
     name="adam_step",
-    reference=adam_reference,
+    reference=adam,
     returns=("x_next", "m_next", "v_next"),
     draw=draw_step,
     tolerance=1e-6,  # whether epsilon is added before or after the correction is a matter of taste
@@ -66,13 +58,13 @@ ADAM = Function(
     mistakes={
         "no-correction": Mistake(
             "The means are not corrected: at first they are too small, since they begin at 0.",
-            changed(corrected=(False, False)),
+            partial(adam, corrected=(False, False)),
         ),
         "m-not-corrected": Mistake(
-            "The mean of the squares is corrected, that of the gradient is not.", changed(corrected=(False, True))
+            "The mean of the squares is corrected, that of the gradient is not.", partial(adam, corrected=(False, True))
         ),
         "v-not-corrected": Mistake(
-            "The mean of the gradient is corrected, that of the squares is not.", changed(corrected=(True, False))
+            "The mean of the gradient is corrected, that of the squares is not.", partial(adam, corrected=(True, False))
         ),
         "corrected-handed-on": Mistake(
             "x is right, but you hand on the corrected means, and the next step would correct them again: the "
@@ -86,14 +78,14 @@ ADAM = Function(
         ),
         "betas-exchanged": Mistake(
             "beta_1 and beta_2 have changed places: which of the two means remembers longer?",
-            changed(betas=BETAS[::-1]),
+            partial(adam, betas=BETAS[::-1]),
         ),
         "root-missing": Mistake(
             "The step is divided by the mean square: which unit does that have, and which is wanted?",
-            changed(size=lambda square: square),
+            partial(adam, size=lambda square: square),
         ),
         "square-missing": Mistake(
-            "v is a mean of the gradient's size; it should be that of its square.", changed(of=np.abs)
+            "v is a mean of the gradient's size; it should be that of its square.", partial(adam, of=np.abs)
         ),
         "uphill": Mistake("The step goes uphill.", lambda x, g, m, v, t, rate: adam(x, g, m, v, t, -rate)),
         "means-of-before": Mistake(
@@ -159,11 +151,6 @@ def loops(
     return r
 
 
-def mistaken(**changes):
-    """A mistake in the loops."""
-    return lambda q, pairs: loops(q, pairs, **changes)
-
-
 def secant(function, random):
     """H y = s for the newest pair, which is what BFGS is made for."""
     _, pairs = draw_pairs(random, 6, 4)
@@ -194,39 +181,45 @@ TWO_LOOPS = Function(
     mistakes={
         "first-loop-from-oldest": Mistake(
             "The way in begins at the wrong end: which update is the outermost, the first one made or the last?",
-            mistaken(inward=list),
+            partial(loops, inward=list),
         ),
         "second-loop-from-newest": Mistake(
-            "The way out has the order of the way in: it begins where the way in has ended.", mistaken(outward=reversed)
+            "The way out has the order of the way in: it begins where the way in has ended.",
+            partial(loops, outward=reversed),
         ),
         "both-loops-turned-round": Mistake(
             "Both loops run the wrong way, as if the oldest pair were the newest. Which end of the list is which?",
-            mistaken(inward=list, outward=reversed),
+            partial(loops, inward=list, outward=reversed),
         ),
         "gamma-missing": Mistake(
             "Between the loops the first guess of H is missing: nothing is multiplied by gamma.",
-            mistaken(gamma=lambda pairs: 1.0),
+            partial(loops, gamma=lambda pairs: 1.0),
         ),
         "gamma-of-oldest": Mistake(
-            "gamma is that of the oldest pair.", mistaken(gamma=lambda pairs: newest_gamma(pairs[:1]))
+            "gamma is that of the oldest pair.", partial(loops, gamma=lambda pairs: newest_gamma(pairs[:1]))
         ),
         "gamma-inverted": Mistake(
-            "gamma is upside down: H is to take a y to an s.", mistaken(gamma=lambda pairs: 1 / newest_gamma(pairs))
+            "gamma is upside down: H is to take a y to an s.",
+            partial(loops, gamma=lambda pairs: 1 / newest_gamma(pairs)),
         ),
         "gamma-of-s": Mistake(
             "gamma looks like (s . s) / (s . y), which also has the right unit, but is another guess.",
-            mistaken(gamma=lambda pairs: (pairs[-1][0] @ pairs[-1][0]) / (pairs[-1][0] @ pairs[-1][1])),
+            partial(loops, gamma=lambda pairs: (pairs[-1][0] @ pairs[-1][0]) / (pairs[-1][0] @ pairs[-1][1])),
         ),
-        "subtracts-s": Mistake("On the way in, multiples of s are subtracted; what does V do to q?", mistaken(by="s")),
+        "subtracts-s": Mistake(
+            "On the way in, multiples of s are subtracted; what does V do to q?", partial(loops, by="s")
+        ),
         "alpha-from-y": Mistake(
-            "alpha is made with y: which of the two vectors stands beside q in V q?", mistaken(with_alpha="y")
+            "alpha is made with y: which of the two vectors stands beside q in V q?", partial(loops, with_alpha="y")
         ),
         "beta-from-s": Mistake(
             "beta is made with s: V is transposed on the way out, so its two vectors change places.",
-            mistaken(with_beta="s"),
+            partial(loops, with_beta="s"),
         ),
-        "alpha-subtracted": Mistake("On the way out alpha has the wrong sign.", mistaken(alpha_sign=-1)),
-        "alpha-forgotten": Mistake("On the way out alpha is forgotten: H has a second term.", mistaken(alpha_sign=0)),
+        "alpha-subtracted": Mistake("On the way out alpha has the wrong sign.", partial(loops, alpha_sign=-1)),
+        "alpha-forgotten": Mistake(
+            "On the way out alpha is forgotten: H has a second term.", partial(loops, alpha_sign=0)
+        ),
         "newest-pair-only": Mistake("Only the newest pair counts.", lambda q, pairs: loops(q, pairs[-1:])),
         "descent-direction": Mistake(
             "Your product has the opposite sign: it is the direction -H q that a search would take. Here H q itself is "

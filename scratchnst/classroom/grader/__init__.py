@@ -13,6 +13,7 @@ from scratchnst.classroom.grader.exercise import (
     Property,
     Verified,
     Worked,
+    with_result,
 )
 
-__all__ = ["Derivative", "Drawn", "Exercise", "Function", "Mistake", "Property", "Verified", "Worked"]
+__all__ = ["Derivative", "Drawn", "Exercise", "Function", "Mistake", "Property", "Verified", "Worked", "with_result"]

@@ -275,5 +275,6 @@ def _side_by_side(name, got, expected):
 
 
 def parameters_of(function: Function) -> tuple[str, ...]:
-    """Return the names of the arguments of a function, which are those of its reference."""
-    return tuple(inspect.signature(function.reference).parameters)
+    """Return the names of the arguments of a function: those of its reference but for keyword-only ones."""
+    parameters = inspect.signature(function.reference).parameters.values()
+    return tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)

@@ -128,7 +128,7 @@ class Function:
     ----------
     name : as in the stub
     reference : what it must return, by the definition, written independently of the solution; the names of its
-        arguments are those of the function
+        arguments are those of the function; with keyword-only arguments besides it may make mistakes
     returns : name of the result, or names of several results
     tests : from easy to hard; the first that fails is shown
     hints : three, each of which gives away more; the last does not yet give the line of code
@@ -166,6 +166,17 @@ class Exercise:
     title: str
     functions: tuple[Function, ...]
     answers: tuple[str, ...] = ()
+
+
+def with_result(reference: Callable, position: int, change: Callable) -> Callable:
+    """Return a mistake in one of several results: `change` makes it of the right one and the arguments."""
+
+    def wrong(*arguments):
+        results = list(reference(*arguments))
+        results[position] = change(results[position], *arguments)
+        return tuple(results)
+
+    return wrong
 
 
 @cache
