@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 
 
 def mean_colour(x, colour):
@@ -21,16 +21,6 @@ def mean_colour(x, colour):
 def draw_picture(random, height, width):
     """A picture and the colour it should have."""
     return random.uniform(0, 255, (height, width, 3)), random.uniform(0, 255, 3)
-
-
-def wrong_gradient(change):
-    """A mistake whose loss is right: `change` makes its gradient of (x, colour, the right gradient)."""
-
-    def wrong(x, colour):
-        loss, grad_x = mean_colour(x, colour)
-        return loss, change(x, colour, grad_x)
-
-    return wrong
 
 
 def each_pixel(x, colour):
@@ -66,22 +56,22 @@ MEAN_COLOUR = Function(
         "share-missing": Mistake(
             "The loss is right, and so is the sign of each slope, but the slopes are too large. You found how fast the "
             "loss changes with the mean. When one pixel of many moves by h, by how much does the mean move?",
-            wrong_gradient(lambda x, colour, grad_x: grad_x * x[:, :, 0].size),
+            with_result(mean_colour, 1, lambda grad_x, x, colour: grad_x * x[:, :, 0].size),
         ),
         "share-of-all-numbers": Mistake(
             "The loss is right and the slopes are a third of what they should be. How many numbers is the mean of one "
             "channel made of?",
-            wrong_gradient(lambda x, colour, grad_x: grad_x / 3),
+            with_result(mean_colour, 1, lambda grad_x, *_: grad_x / 3),
         ),
         "sign": Mistake(
             "The loss is right and every slope has the wrong sign. If the picture is too red, does a redder pixel "
             "raise the loss or lower it?",
-            wrong_gradient(lambda x, colour, grad_x: -grad_x),
+            with_result(mean_colour, 1, lambda grad_x, *_: -grad_x),
         ),
         "one-slope-a-channel": Mistake(
             "grad_x has one slope for each channel, but it must have one for each number of the picture: each pixel "
             "has a slope of its own, even if they turn out alike.",
-            wrong_gradient(lambda x, colour, grad_x: grad_x[0, 0] * x[:, :, 0].size),
+            with_result(mean_colour, 1, lambda grad_x, x, colour: grad_x[0, 0] * x[:, :, 0].size),
         ),
         "each-pixel": Mistake(
             "This compares every pixel with the colour, so that the end of the walk would be one flat colour. Only the "
@@ -96,7 +86,7 @@ MEAN_COLOUR = Function(
         "half-in-gradient-only": Mistake(
             "The gradient is right, but the loss is twice as large: they belong to different functions. Which factor "
             "stands in front of the sum?",
-            lambda x, colour: (2 * mean_colour(x, colour)[0], mean_colour(x, colour)[1]),
+            with_result(mean_colour, 0, lambda loss, *_: 2 * loss),
         ),
         "results-exchanged": Mistake(
             "The two results are right, but the gradient comes first: the loss is to be returned before it.",
@@ -149,11 +139,6 @@ def uphill(loss_and_gradient, x, step, count):
     return walk(loss_and_gradient, x, -step, count)
 
 
-def without(place):
-    """All losses but one of them."""
-    return lambda *arguments: (walk(*arguments)[0], np.delete(walk(*arguments)[1], place))
-
-
 DESCEND = Function(
     name="descend",
     reference=walk,
@@ -179,11 +164,11 @@ DESCEND = Function(
         ),
         "last-loss-missing": Mistake(
             "The walk is right, but the loss where it ends is missing: there is one more place than there are steps.",
-            without(-1),
+            with_result(walk, 1, lambda losses, *_: losses[:-1]),
         ),
         "first-loss-missing": Mistake(
             "The walk is right, but the loss at the start is missing: there is one more place than there are steps.",
-            without(0),
+            with_result(walk, 1, lambda losses, *_: losses[1:]),
         ),
         "one-step-short": Mistake(
             "The walk stops one step too early: count the steps for count = 1 by hand.",

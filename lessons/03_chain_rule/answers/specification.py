@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 
 
 def matmul(x, w):
@@ -28,16 +28,6 @@ def matmul_gradients(grad_y, x, w):
 def draw_matrices(random, M, C, K):
     """grad_y, x and w."""
     return tuple(random.standard_normal(shape) for shape in ((M, K), (M, C), (C, K)))
-
-
-def wrong_factor(grad_x, grad_w):
-    """A mistake: both results by formulas of (g, x, w), or the right ones where None."""
-
-    def wrong(g, x, w):
-        right = matmul_gradients(g, x, w)
-        return tuple(each if change is None else change(g, x, w) for change, each in zip((grad_x, grad_w), right))
-
-    return wrong
 
 
 MATMUL = Function(
@@ -62,21 +52,21 @@ MATMUL = Function(
         "w-not-transposed": Mistake(
             "grad_w is right. In grad_x the entries of w are taken in the wrong order: write out the sum for one entry "
             "of grad_x and see whether k runs along a row or along a column of w.",
-            wrong_factor(lambda g, x, w: g @ w, None),
+            with_result(matmul_gradients, 0, lambda _, g, x, w: g @ w),
         ),
         "x-not-transposed": Mistake(
             "grad_x is right. In grad_w the entries of x are taken in the wrong order: write out the sum for one entry "
             "of grad_w and see along which axis of x it runs.",
-            wrong_factor(None, lambda g, x, w: x @ g),
+            with_result(matmul_gradients, 1, lambda _, g, x, w: x @ g),
         ),
         "factors-exchanged": Mistake(
             "grad_x is right. In grad_w the two factors stand in the wrong order, and a product of matrices minds. "
             "Which of them has the rows of w?",
-            wrong_factor(None, lambda g, x, w: g @ x.T if g.shape[1] == x.shape[1] else g.T @ x),
+            with_result(matmul_gradients, 1, lambda _, g, x, w: g @ x.T if g.shape[1] == x.shape[1] else g.T @ x),
         ),
         "grad-w-transposed": Mistake(
             "grad_x is right. grad_w has its rows and columns exchanged: it must have the shape of w.",
-            wrong_factor(None, lambda g, x, w: g.T @ x),
+            with_result(matmul_gradients, 1, lambda _, g, x, w: g.T @ x),
         ),
         "results-exchanged": Mistake(
             "Both gradients are there, but in the wrong order.", lambda g, x, w: matmul_gradients(g, x, w)[::-1]
@@ -84,7 +74,7 @@ MATMUL = Function(
         "mean-over-rows": Mistake(
             "grad_x is right and grad_w is too small by the number of rows. Each row of x meets the same w; what comes "
             "in on several paths is added, not averaged.",
-            wrong_factor(None, lambda g, x, w: x.T @ g / len(x)),
+            with_result(matmul_gradients, 1, lambda _, g, x, w: x.T @ g / len(x)),
         ),
         "upstream-ignored": Mistake(
             "This would be right if grad_y were all ones: the slopes alone, without what comes from above.",

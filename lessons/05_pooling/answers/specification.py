@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 
 ODD_FORGOTTEN = (
     "It is right where both sides are even. With an odd one, the last row or column belongs to no square: which shape "
@@ -164,17 +164,18 @@ MAX_FORWARD = Function(
         ),
         "last-of-ties": Mistake(
             "All is right but for ties: of several that are equally large, the first one in reading order is to win.",
-            lambda x: (maximum(x)[0], last_winner(x)),
+            with_result(maximum, 1, lambda winner, x: last_winner(x)),
         ),
         "winner-transposed": Mistake(
-            COUNTED_DOWN, lambda x: (maximum(x)[0], maximum(x)[1] % 2 * 2 + maximum(x)[1] // 2)
+            COUNTED_DOWN, with_result(maximum, 1, lambda winner, x: winner % 2 * 2 + winner // 2)
         ),
         "corners-down-the-columns": Mistake(
-            COUNTED_DOWN, lambda x: (maximum(x)[0], maximum(x.transpose(0, 2, 1, 3))[1].transpose(0, 2, 1, 3))
+            COUNTED_DOWN,
+            with_result(maximum, 1, lambda winner, x: maximum(x.transpose(0, 2, 1, 3))[1].transpose(0, 2, 1, 3)),
         ),
         "counted-from-one": Mistake(
             "y is right. The winners are counted from 1; the upper left one should be 0.",
-            lambda x: (maximum(x)[0], maximum(x)[1] + 1),
+            with_result(maximum, 1, lambda winner, x: winner + 1),
         ),
     },
     hints=(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 
 
 def products(x, w):
@@ -179,22 +179,22 @@ PARAMETERS = Function(
         "bias-mean": Mistake(
             "dL/dw is right. In dL/db you take a mean over images and pixels: the bias is added to each of them, and "
             "the chain rule has a sum.",
-            lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.mean(axis=(0, 1, 2))),
+            with_result(backward_parameters, 1, lambda grad_b, grad_y, x, w: grad_y.mean(axis=(0, 1, 2))),
         ),
         "window-order": Mistake(
             "The numbers of your windows are taken for those of other places once there are several channels. "
             "sliding_window_view puts the window's axes last, (C, kh, kw); in which order are those of w?",
-            lambda grad_y, x, w: (unmoved(backward_parameters(grad_y, x, w)[0]), grad_y.sum(axis=(0, 1, 2))),
+            with_result(backward_parameters, 0, lambda grad_w, *_: unmoved(grad_w)),
         ),
         "bias-over-channels": Mistake(
             "dL/dw is right. Your dL/db is one number for all output channels, but each of them has a bias of its own: "
             "over which axes of grad_y is to be summed?",
-            lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.sum()),
+            with_result(backward_parameters, 1, lambda grad_b, grad_y, x, w: grad_y.sum()),
         ),
         "bias-for-each-image": Mistake(
             "dL/dw is right. Your dL/db has a row for each image, but the images share one bias: what does the chain "
             "rule do with several paths?",
-            lambda grad_y, x, w: (backward_parameters(grad_y, x, w)[0], grad_y.sum(axis=(1, 2))),
+            with_result(backward_parameters, 1, lambda grad_b, grad_y, x, w: grad_y.sum(axis=(1, 2))),
         ),
         "order": Mistake(
             "dL/dw and dL/db come in the wrong order.", lambda grad_y, x, w: backward_parameters(grad_y, x, w)[::-1]

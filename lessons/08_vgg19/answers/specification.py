@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
@@ -204,23 +206,23 @@ WALK = Function(
     mistakes={
         "first-loss-forgotten": Mistake(
             "Only the second loss has an effect. Who else reads F_1, and what does it hand back?",
-            lambda *arguments: _walk(*arguments, meet=lambda deep, own: deep),
+            partial(_walk, meet=lambda deep, own: deep),
         ),
         "second-loss-forgotten": Mistake(
             "Only the first loss has an effect: what comes back through the pooling is lost on the way.",
-            lambda *arguments: _walk(*arguments, meet=lambda deep, own: own),
+            partial(_walk, meet=lambda deep, own: own),
         ),
         "meeting-subtracted": Mistake(
             "Where the two gradients meet you subtract one. L is the sum of the two losses.",
-            lambda *arguments: _walk(*arguments, meet=np.subtract),
+            partial(_walk, meet=np.subtract),
         ),
         "meeting-multiplied": Mistake(
             "Where the two gradients meet you multiply them. If F_1 moves a little, how does a sum of two losses move?",
-            lambda *arguments: _walk(*arguments, meet=np.multiply),
+            partial(_walk, meet=np.multiply),
         ),
         "meeting-averaged": Mistake(
             "Where the two gradients meet you take their mean. L is the sum of the losses, not their mean.",
-            lambda *arguments: _walk(*arguments, meet=lambda deep, own: (deep + own) / 2),
+            partial(_walk, meet=lambda deep, own: (deep + own) / 2),
         ),
         "added-below-the-relu": Mistake(
             "What the first loss hands back comes in one step too late. Is grad_1 the derivative with respect to F_1, "
@@ -229,19 +231,17 @@ WALK = Function(
         ),
         "relu-1-forgotten": Mistake(
             "The first ReLU is missing on the way back: what does the loss feel of a unit that it has set to 0?",
-            lambda *arguments: _walk(*arguments, relu_1=_unmasked),
+            partial(_walk, relu_1=_unmasked),
         ),
-        "relu-2-forgotten": Mistake(
-            "The second ReLU is missing on the way back.", lambda *arguments: _walk(*arguments, relu_2=_unmasked)
-        ),
+        "relu-2-forgotten": Mistake("The second ReLU is missing on the way back.", partial(_walk, relu_2=_unmasked)),
         "relus-forgotten": Mistake(
             "Both ReLUs are missing on the way back.",
-            lambda *arguments: _walk(*arguments, relu_1=_unmasked, relu_2=_unmasked),
+            partial(_walk, relu_1=_unmasked, relu_2=_unmasked),
         ),
         "pool-without-quarter": Mistake(
             "On its way back through the pooling the gradient has become four times too large: what does each of the "
             "four pixels of a square contribute to their mean?",
-            lambda *arguments: _walk(*arguments, pool=_repeated),
+            partial(_walk, pool=_repeated),
         ),
     },
     hints=(

@@ -2,10 +2,22 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 from scipy.special import log_softmax, softmax
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Property, Verified, Worked
+from scratchnst.classroom.grader import (
+    Derivative,
+    Drawn,
+    Exercise,
+    Function,
+    Mistake,
+    Property,
+    Verified,
+    Worked,
+    with_result,
+)
 from scratchnst.verify import check_gradient
 
 
@@ -22,21 +34,16 @@ def cross_entropy(z, q, count=None):
     return -np.sum(q * log_softmax(z, axis=1)) / count, (softmax(z, axis=1) * q.sum(axis=1, keepdims=True) - q) / count
 
 
-def smoothed_reference(z, labels, e):
-    """By the definition."""
-    return cross_entropy(z, targets(labels, e, z.shape[1]))
-
-
-def other_targets(**changes):
-    """A mistake in q; the gradient is that of q's loss."""
-    return lambda z, labels, e: cross_entropy(z, targets(labels, e, z.shape[1], **changes))
+def smoothed(z, labels, e, *, others=False):
+    """By the definition, or with the rest e for the wrong textures alone."""
+    return cross_entropy(z, targets(labels, e, z.shape[1], others=others))
 
 
 def other_gradient(change):
     """A mistake in the gradient alone: change(p, q, labels)."""
 
     def wrong(z, labels, e):
-        loss, _ = smoothed_reference(z, labels, e)
+        loss, _ = smoothed(z, labels, e)
         return loss, change(softmax(z, axis=1), targets(labels, e, z.shape[1]), labels)
 
     return wrong
@@ -80,7 +87,7 @@ def slopes_agree(function, random):
 
 SMOOTHED = Function(
     name="smoothed_cross_entropy",
-    reference=smoothed_reference,
+    reference=smoothed,
     returns=("loss", "grad_z"),
     draw=draw_logits,
     tests=(
@@ -104,11 +111,11 @@ SMOOTHED = Function(
     mistakes={
         "doubt-ignored": Mistake(
             "Your results are those for labels that are certain: which argument have you not used?",
-            lambda z, labels, e: smoothed_reference(z, labels, 0.0),
+            lambda z, labels, e: smoothed(z, labels, 0.0),
         ),
         "doubt-for-others-only": Mistake(
             "The rest e goes to the wrong textures alone. Does the label's own texture get a part of it?",
-            other_targets(others=True),
+            partial(smoothed, others=True),
         ),
         "label-short": Mistake("At the label q is 1 - e. Do your target probabilities sum to 1?", short_of_truth),
         "gradient-of-certain-labels": Mistake(
@@ -154,29 +161,13 @@ def energies_to_logits(F, V, d):
     return np.einsum("nijc,nijc,ct->nt", F, F, V) / (F.shape[1] * F.shape[2]) + d
 
 
-def energy_gradients(grad_z, F, V, factor=2.0, positions=None, read=None, inner=None):
+def energy_gradients(grad_z, F, V, *, factor=2.0, positions=None, read=None, inner=None):
     """The three gradients; the last arguments make mistakes of them."""
     M = F.shape[1] * F.shape[2]
     s = np.einsum("nijc,nijc->nc", F, F) / M if read is None else read(F)
     outer = np.einsum("nt,ct->nc", grad_z, V)
     grad_F = factor / (positions or M) * np.einsum("nijc,nc->nijc", F if inner is None else inner(F), outer)
     return grad_F, np.einsum("nc,nt->ct", s, grad_z), np.einsum("nt->t", grad_z)
-
-
-def energy_reference(grad_z, F, V):
-    """Sums, index by index."""
-    return energy_gradients(grad_z, F, V)
-
-
-def changed(**changes):
-    """A mistake in the gradients."""
-    return lambda grad_z, F, V: energy_gradients(grad_z, F, V, **changes)
-
-
-def averaged_bias(grad_z, F, V):
-    """dL/dd as a mean over the pictures."""
-    grad_F, grad_V, _ = energy_gradients(grad_z, F, V)
-    return grad_F, grad_V, grad_z.mean(axis=0)
 
 
 def channel_means(F):
@@ -197,7 +188,7 @@ def draw_classifier(random, count, height, width, channels, textures):
 
 ENERGY = Function(
     name="energy_backward",
-    reference=energy_reference,
+    reference=energy_gradients,
     returns=("grad_F", "grad_V", "grad_d"),
     draw=draw_classifier,
     derivative=Derivative(
@@ -221,35 +212,35 @@ ENERGY = Function(
     mistakes={
         "means-read": Mistake(
             "These are the gradients of the lesson's classifier, which reads means. This one reads mean squares.",
-            changed(read=channel_means, inner=np.ones_like, factor=1.0),
+            partial(energy_gradients, read=channel_means, inner=np.ones_like, factor=1.0),
         ),
         "square-not-reversed": Mistake(
             "grad_V and grad_d are right; grad_F is the same at every position. What is the derivative of a square?",
-            changed(inner=np.ones_like, factor=1.0),
+            partial(energy_gradients, inner=np.ones_like, factor=1.0),
         ),
         "square-half-reversed": Mistake(
             "grad_V and grad_d are right; grad_F is half of what it should be. What is the derivative of a square?",
-            changed(factor=1.0),
+            partial(energy_gradients, factor=1.0),
         ),
         "positions-missing": Mistake(
             "grad_V and grad_d are right; grad_F is too large by the number of positions. What is s a mean of?",
-            changed(positions=1),
+            partial(energy_gradients, positions=1),
         ),
         "sum-of-squares": Mistake(
             "grad_F and grad_d are right; grad_V belongs to the sum of the squares, not to their mean.",
-            changed(read=lambda F: (F**2).sum(axis=(1, 2))),
+            partial(energy_gradients, read=lambda F: (F**2).sum(axis=(1, 2))),
         ),
         "means-in-V": Mistake(
             "grad_F and grad_d are right; grad_V is made with the channels' means. What does V multiply here?",
-            changed(read=channel_means),
+            partial(energy_gradients, read=channel_means),
         ),
         "square-of-the-mean": Mistake(
             "These are the gradients for the square of the mean. Which comes first here, the mean or the square?",
-            changed(read=lambda F: channel_means(F) ** 2, inner=spread_means),
+            partial(energy_gradients, read=lambda F: channel_means(F) ** 2, inner=spread_means),
         ),
         "mean-in-d": Mistake(
             "grad_F and grad_V are right; grad_d is a mean over the pictures. grad_z holds a 1/N already.",
-            averaged_bias,
+            with_result(energy_gradients, 2, lambda _, grad_z, F, V: grad_z.mean(axis=0)),
         ),
     },
     hints=(

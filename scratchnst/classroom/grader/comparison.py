@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,26 +12,6 @@ from scratchnst.classroom.grader.calls import Complaint
 
 SINGLE_TOLERANCE = 2e-5  # of float32 results, over their largest
 LEAST = 1e-3  # taken for the largest where all are smaller, so that where 0 is expected rounding is no mistake
-
-
-@dataclass(frozen=True)
-class Difference:
-    """Where a result differs from what is expected.
-
-    Attributes
-    ----------
-    result : its name
-    index : of the element that differs most
-    got, expected : there
-    wrong, total : numbers of elements
-    """
-
-    result: str
-    index: tuple[int, ...]
-    got: float
-    expected: float
-    wrong: int
-    total: int
 
 
 def results(values: Any, names: Sequence[str], expected: Sequence[Any]) -> list[Array]:
@@ -82,20 +61,29 @@ def check(array: Array, name: str, expected: Any, dtype: str | None = None) -> N
         )
 
 
-def difference(got: Array, expected: Array, name: str, tolerance: float) -> Difference | None:
-    """Return where a result differs most from what is expected, or None if it agrees."""
+def difference(got: Array, expected: Array, name: str, tolerance: float) -> str | None:
+    """Return a sentence on where a result differs most from what is expected, or None if it agrees."""
     expected = np.asarray(expected, float)
     apart = np.abs(got.astype(float) - expected)
     wrong = apart > tolerance * np.abs(expected).max(initial=LEAST)
     if not wrong.any():
         return None
     index = tuple(int(place) for place in np.unravel_index(np.argmax(apart), apart.shape))
-    return Difference(name, index, float(got[index]), float(expected[index]), int(wrong.sum()), apart.size)
+    where = f" at index {index}" if index else ""
+    count = "" if apart.size == 1 else f" Wrong: {wrong.sum()} of {apart.size} elements."
+    number, right = _distinct(float(got[index]), float(expected[index]))
+    return f"Your {name}{where} is {number}; expected {right}.{count}"
 
 
 def agrees(got: Sequence[Array], other: Sequence[Any], tolerance: float) -> bool:
     """Whether all results have the shapes and numbers of others, NaN where they have NaN."""
     return len(got) == len(other) and all(_equal(each, np.asarray(right), tolerance) for each, right in zip(got, other))
+
+
+def _distinct(*numbers: float) -> list[str]:
+    """Different numbers, with as many digits as it takes to see that."""
+    texts = [f"{number:.8g}" for number in numbers]
+    return texts if len(set(texts)) > 1 else [repr(number) for number in numbers]
 
 
 def _equal(got, right, tolerance):

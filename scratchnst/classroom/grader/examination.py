@@ -81,12 +81,27 @@ def examine(function: Function, call: Careful, on_call: Callable[[Finding], None
     except NotWritten:
         return Finding(function.name, NOT_WRITTEN, len(function.tests))
     except Complaint as complaint:
-        finding = _failed(finding, complaint, call.printed)
+        finding = failed(finding, complaint, call.printed)
         if call.arguments and not finding.call:
             finding = replace(_with_call(finding, function, call.arguments), is_abridged=False)
         on_call(finding)
         return _explained(finding, function, call)
     return Finding(function.name, PASSED, len(function.tests), finding.passed)
+
+
+def failed(finding: Finding, complaint: Complaint, printed: str = "") -> Finding:
+    """Return a finding with what a Complaint says."""
+    found = complaint.diagnosis if isinstance(complaint, _Wrong) else None
+    return replace(
+        finding,
+        problem=complaint.problem,
+        key=found.key if found else complaint.key,
+        diagnosis=found.sentence if found else "",
+        lines=complaint.lines,
+        advice=complaint.advice,
+        results=complaint.results if isinstance(complaint, _Wrong) else (),
+        printed=printed,
+    )
 
 
 def arguments_of(function: Function, number: int) -> tuple:
@@ -127,9 +142,9 @@ def _try(function: Function, call: Careful, test: Test, number: int) -> None:
         dtype = test.dtype if isinstance(test, Drawn) and test.dtype != "float64" else None
         for got, expected, name in zip(attempt.got, attempt.expected, names_of(function)):
             comparison.check(got, name, expected, dtype)
-            difference = comparison.difference(got, expected, name, attempt.tolerance)
-            if difference:
-                raise _Wrong(_told(difference), _side_by_side(name, got, expected))
+            sentence = comparison.difference(got, expected, name, attempt.tolerance)
+            if sentence:
+                raise _Wrong(sentence, _side_by_side(name, got, expected))
 
 
 def _attempt(function: Function, call: Callable, test: Worked | Drawn, number: int) -> Attempt:
@@ -187,20 +202,6 @@ def _with_call(finding: Finding, function: Function, arguments: tuple) -> Findin
     return replace(finding, call=tuple(lines), is_abridged=any(map(is_large, arguments)))
 
 
-def _failed(finding: Finding, complaint: Complaint, printed: str) -> Finding:
-    found = complaint.diagnosis if isinstance(complaint, _Wrong) else None
-    return replace(
-        finding,
-        problem=complaint.problem,
-        key=found.key if found else complaint.key,
-        diagnosis=found.sentence if found else "",
-        lines=complaint.lines,
-        advice=complaint.advice,
-        results=complaint.results if isinstance(complaint, _Wrong) else (),
-        printed=printed,
-    )
-
-
 def _explained(finding: Finding, function: Function, call: Careful) -> Finding:
     """The finding with the likely mistake, if results are wrong in a way that may tell it."""
     if finding.diagnosis or finding.key not in ("different", "wrong-shape", "not-finite"):
@@ -251,19 +252,6 @@ def _cast(value, dtype):
     if isinstance(value, dict):
         return {key: _cast(each, dtype) for key, each in value.items()}
     return value
-
-
-def _told(difference):
-    where = f" at index {difference.index}" if difference.index else ""
-    count = "" if difference.total == 1 else f" Wrong: {difference.wrong} of {difference.total} elements."
-    got, expected = _distinct(difference.got, difference.expected)
-    return f"Your {difference.result}{where} is {got}; expected {expected}.{count}"
-
-
-def _distinct(*numbers: float) -> list[str]:
-    """Different numbers, with as many digits as it takes to see that."""
-    texts = [f"{number:.8g}" for number in numbers]
-    return texts if len(set(texts)) > 1 else [repr(number) for number in numbers]
 
 
 def _side_by_side(name, got, expected):

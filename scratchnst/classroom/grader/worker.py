@@ -21,7 +21,7 @@ import psutil
 
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint
-from scratchnst.classroom.grader.examination import FAILED, Finding, examine, parameters_of
+from scratchnst.classroom.grader.examination import FAILED, Finding, examine, failed, parameters_of
 from scratchnst.classroom.grader.exercise import Exercise, Function, load_exercise
 
 OUT_OF_MEMORY = 73  # the status of a process whose memory ran out in the grader itself
@@ -61,7 +61,7 @@ def _examine(channel: TextIO, exercise: Exercise, file: str, functions: list[str
         source = files.read(Path(file))
         module = files.load(source, watch)
     except Complaint as complaint:
-        _send(channel, problem=dataclasses.asdict(of_complaint("", 0, complaint)))
+        _send(channel, problem=dataclasses.asdict(failed(Finding("", FAILED, 0), complaint)))
         return
     for function in exercise.functions:
         if function.name in functions:
@@ -73,22 +73,9 @@ def _one(channel, function: Function, module, source, watch, names) -> Finding:
     try:
         found = files.find(module, function.name, names)
     except Complaint as complaint:
-        return of_complaint(function.name, len(function.tests), complaint)
+        return failed(Finding(function.name, FAILED, len(function.tests)), complaint)
     call = Careful(found, function.name, parameters_of(function), source, watch)
     return examine(function, call, lambda finding: _send(channel, trying=dataclasses.asdict(finding)))
-
-
-def of_complaint(function: str, total: int, complaint: Complaint) -> Finding:
-    """Return a complaint about what came before any test."""
-    return Finding(
-        function,
-        FAILED,
-        total,
-        problem=complaint.problem,
-        lines=complaint.lines,
-        key=complaint.key,
-        advice=complaint.advice,
-    )
 
 
 def _channel() -> TextIO:
