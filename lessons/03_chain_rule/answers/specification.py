@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
@@ -92,66 +93,6 @@ MATMUL = Function(
 )
 
 
-def square_forward(x):
-    """x -> (x**2, x)"""
-    return x**2, x
-
-
-def square_backward(grad_y, cache):
-    """grad_y * 2 * cache"""
-    return grad_y * 2 * cache
-
-
-def triple_forward(x):
-    """x -> (3 * x, None)"""
-    return 3 * x, None
-
-
-def triple_backward(grad_y, cache):
-    """3 * grad_y"""
-    return 3 * grad_y
-
-
-def sine_forward(x):
-    """x -> (sin(x), x)"""
-    return np.sin(x), x
-
-
-def sine_backward(grad_y, cache):
-    """grad_y * cos(cache)"""
-    return grad_y * np.cos(cache)
-
-
-def difference_forward(x):
-    """x -> (x[1:] - x[:-1], None)"""
-    return x[1:] - x[:-1], None
-
-
-def difference_backward(grad_y, cache):
-    """the adjoint of the difference"""
-    return np.concatenate([-grad_y[:1], grad_y[:-1] - grad_y[1:], grad_y[-1:]])
-
-
-def running_forward(x):
-    """x -> (its running sum, x)"""
-    return np.cumsum(x), x
-
-
-def running_backward(grad_y, cache):
-    """the running sum of grad_y, from its end"""
-    return np.cumsum((np.zeros_like(cache) + grad_y)[::-1])[::-1]
-
-
-def total_forward(x):
-    """x -> (sum of x, x)"""
-    return float(np.sum(x)), x
-
-
-def total_backward(grad_y, cache):
-    """grad_y for every element of cache"""
-    return np.zeros_like(cache) + grad_y
-
-
 class Operation(NamedTuple):
     """A pair as the learner is told of, with a name to show."""
 
@@ -162,9 +103,26 @@ class Operation(NamedTuple):
         return f"({self.forward.__name__}, {self.backward.__name__})"
 
 
-SQUARE, TRIPLE = Operation(square_forward, square_backward), Operation(triple_forward, triple_backward)
-SINE, DIFFERENCE = Operation(sine_forward, sine_backward), Operation(difference_forward, difference_backward)
-RUNNING, TOTAL = Operation(running_forward, running_backward), Operation(total_forward, total_backward)
+def operation(name, forward, backward):
+    """A pair under its name."""
+    forward.__name__, backward.__name__ = f"{name}_forward", f"{name}_backward"
+    return Operation(forward, backward)
+
+
+SQUARE = operation("square", lambda x: (x**2, x), lambda grad_y, cache: grad_y * 2 * cache)
+TRIPLE = operation("triple", lambda x: (3 * x, None), lambda grad_y, cache: 3 * grad_y)
+SINE = operation("sine", lambda x: (np.sin(x), x), lambda grad_y, cache: grad_y * np.cos(cache))
+DIFFERENCE = operation(
+    "difference",
+    lambda x: (x[1:] - x[:-1], None),
+    lambda grad_y, cache: np.concatenate([-grad_y[:1], grad_y[:-1] - grad_y[1:], grad_y[-1:]]),
+)
+RUNNING = operation(  # the running sum; backward, that of grad_y from its end
+    "running",
+    lambda x: (np.cumsum(x), x),
+    lambda grad_y, cache: np.cumsum((np.zeros_like(cache) + grad_y)[::-1])[::-1],
+)
+TOTAL = operation("total", lambda x: (float(np.sum(x)), x), lambda grad_y, cache: np.zeros_like(cache) + grad_y)
 
 
 def by_recursion(operations, x):
@@ -177,51 +135,22 @@ def by_recursion(operations, x):
     return L, backward(grad_y, cache)
 
 
-def walk_through(operations, x):
-    """What each forward makes, and the caches."""
-    ys, caches = [x], []
+def there_and_back(operations, x, *, backwards=reversed, caches_backwards=reversed, begin=lambda L: 1.0):
+    """The chain in two loops; the keyword-only arguments make mistakes of the way back."""
+    y, caches = x, []
     for forward, _ in operations:
-        y, cache = forward(ys[-1])
-        ys.append(y)
+        y, cache = forward(y)
         caches.append(cache)
-    return ys, caches
-
-
-def back_through(operations, caches, grad=1.0):
-    """The gradient, handed from one backward to the next, in the order given."""
-    for (_, backward), cache in zip(operations, caches):
+    grad = begin(y)
+    for (_, backward), cache in zip(backwards(operations), caches_backwards(caches)):
         grad = backward(grad, cache)
-    return grad
+    return y, grad
 
 
-def not_reversed(operations, x):
-    """The way back begins with the first operation."""
-    ys, caches = walk_through(operations, x)
-    return ys[-1], back_through(operations, caches)
-
-
-def caches_not_reversed(operations, x):
-    """The operations are reversed, their caches are not."""
-    ys, caches = walk_through(operations, x)
-    return ys[-1], back_through(operations[::-1], caches)
-
-
-def begins_with_the_loss(operations, x):
-    """The loss in the place of dL/dL."""
-    ys, caches = walk_through(operations, x)
-    return ys[-1], back_through(operations[::-1], caches[::-1], ys[-1])
-
-
-def begins_with_minus_one(operations, x):
-    """The wrong sign from the beginning of the way back."""
-    ys, caches = walk_through(operations, x)
-    return ys[-1], back_through(operations[::-1], caches[::-1], -1.0)
-
-
-def nothing_handed_on(operations, x):
+def nothing_handed_on(grad_x, operations, x):
     """Every backward is told 1."""
-    ys, caches = walk_through(operations, x)
-    return ys[-1], operations[0][1](1.0, caches[0])
+    forward, backward = operations[0]
+    return backward(1.0, forward(x)[1])
 
 
 CHAIN = Function(
@@ -240,23 +169,25 @@ CHAIN = Function(
     mistakes={
         "not-reversed": Mistake(
             "The way back begins with the first operation. Which operation knows dL/dL = 1, and whom does it tell?",
-            not_reversed,
+            partial(there_and_back, backwards=list, caches_backwards=list),
         ),
         "caches-not-reversed": Mistake(
             "The operations are taken in reverse order, but the caches are not: an operation opens a parcel that "
             "another one has packed.",
-            caches_not_reversed,
+            partial(there_and_back, caches_backwards=list),
         ),
         "begins-with-the-loss": Mistake(
-            "The gradient is too large by the factor L: what is the slope of L with respect to L?", begins_with_the_loss
+            "The gradient is too large by the factor L: what is the slope of L with respect to L?",
+            partial(there_and_back, begin=lambda L: L),
         ),
         "chain-sign": Mistake(
-            "Every slope has the wrong sign. If L rises by a little, by how much does L rise?", begins_with_minus_one
+            "Every slope has the wrong sign. If L rises by a little, by how much does L rise?",
+            partial(there_and_back, begin=lambda L: -1.0),
         ),
         "nothing-handed-on": Mistake(
             "It looks as if every backward were told 1, and only the last one's answer kept. What is each backward to "
             "be told?",
-            nothing_handed_on,
+            with_result(by_recursion, 1, nothing_handed_on),
         ),
     },
     hints=(

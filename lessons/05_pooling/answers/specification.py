@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
@@ -31,12 +33,12 @@ def average(x):
     return y
 
 
-def maximum(x):
-    """One square at a time."""
+def maximum(x, *, size=float, order=(0, 1, 2, 3)):
+    """One square at a time; the keyword-only arguments make mistakes of it."""
     y, winner = np.zeros(pooled_shape(x.shape)), np.zeros(pooled_shape(x.shape), int)
     for index, pixels in squares(x.shape):
-        values = [x[pixel] for pixel in pixels]
-        y[index], winner[index] = max(values), values.index(max(values))
+        winner[index] = max(order, key=lambda number: size(x[pixels[number]]))
+        y[index] = x[pixels[winner[index]]]
     return y, winner
 
 
@@ -156,15 +158,15 @@ MAX_FORWARD = Function(
     ),
     mistakes={
         "smallest-wins": Mistake(
-            "The smallest number of each square has won.", lambda x: (-maximum(-x)[0], maximum(-x)[1])
+            "The smallest number of each square has won.", partial(maximum, size=lambda number: -number)
         ),
         "largest-size-wins": Mistake(
             "The number that is largest without its sign has won. Is -4 larger than -1?",
-            lambda x: (handed_in(x, maximum(np.abs(x))[1]), maximum(np.abs(x))[1]),
+            partial(maximum, size=abs),
         ),
         "last-of-ties": Mistake(
             "All is right but for ties: of several that are equally large, the first one in reading order is to win.",
-            with_result(maximum, 1, lambda winner, x: last_winner(x)),
+            partial(maximum, order=(3, 2, 1, 0)),
         ),
         "winner-transposed": Mistake(
             COUNTED_DOWN, with_result(maximum, 1, lambda winner, x: winner % 2 * 2 + winner // 2)
@@ -188,23 +190,6 @@ MAX_FORWARD = Function(
     ),
     read='the sections "Max pooling", "Ties" and "Odd sizes"',
 )
-
-
-def handed_in(x, winner):
-    """The pixels of x that have the winners' numbers."""
-    y = np.zeros(winner.shape)
-    for index, pixels in squares(x.shape):
-        y[index] = x[pixels[winner[index]]]
-    return y
-
-
-def last_winner(x):
-    """The last of several largest."""
-    winner = np.zeros(pooled_shape(x.shape), int)
-    for index, pixels in squares(x.shape):
-        values = [x[pixel] for pixel in pixels]
-        winner[index] = 3 - values[::-1].index(max(values))
-    return winner
 
 
 MAX_BACKWARD = Function(

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Worked
@@ -25,7 +27,7 @@ def draw(random, count, height, width, channels, kh, kw, outputs, dilation):
     return x, random.standard_normal((kh, kw, channels, outputs)), random.standard_normal(outputs), dilation
 
 
-def repeated(x, w, b, dilation, mode):
+def repeated(x, w, b, dilation, *, mode):
     """With the image continued in one of NumPy's ways, not by zeros."""
     rows, columns = (side // 2 * dilation for side in w.shape[:2])
     padded = np.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)), mode=mode)
@@ -39,7 +41,7 @@ def cornered(x, w, b, dilation):
     return convolve(padded, w, b, dilation)[:, rows:, columns:]
 
 
-def one_way(x, w, b, dilation, rows, columns):
+def one_way(x, w, b, dilation, *, rows, columns):
     """Dilated along one side of the kernel only: its weights spread out among zeros."""
     if dilation == 1:
         return convolve(x, w, b, 1)
@@ -101,11 +103,11 @@ DILATED = Function(
         ),
         "rows-only-dilated": Mistake(
             "The kernel's rows lie apart, its columns do not: both directions are dilated.",
-            lambda x, w, b, dilation: one_way(x, w, b, dilation, True, False),
+            partial(one_way, rows=True, columns=False),
         ),
         "columns-only-dilated": Mistake(
             "The kernel's columns lie apart, its rows do not: both directions are dilated.",
-            lambda x, w, b, dilation: one_way(x, w, b, dilation, False, True),
+            partial(one_way, rows=False, columns=True),
         ),
         "dilation-off-by-one": Mistake(
             "The pixels looked at lie one too far apart: dilation is the step from one to the next, not the number of "
@@ -120,11 +122,11 @@ DILATED = Function(
         "padded-wrap": Mistake(
             "What leaves the image at one border comes in at the opposite one (np.roll does that). What is x outside "
             "of the image?",
-            lambda x, w, b, dilation: repeated(x, w, b, dilation, "wrap"),
+            partial(repeated, mode="wrap"),
         ),
         "padded-edge": Mistake(
             "The image goes on beyond its border with the border's pixels. What is x outside of the image?",
-            lambda x, w, b, dilation: repeated(x, w, b, dilation, "edge"),
+            partial(repeated, mode="edge"),
         ),
         "bias-missing": Mistake(
             "All is right but for a constant in each output channel: one of the arguments is not used.",

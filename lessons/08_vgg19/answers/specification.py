@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 from scratchnst.ops import average_pool, conv2d, relu
 
 
@@ -25,15 +25,18 @@ def seen(rows, unit, length):
 
 def draw_unit(random, *rows):
     """A unit in the middle of an image that is large enough."""
-    pools = rows.count("pool")
-    length = 20 << pools
-    return list(rows), int(random.integers(9, 11)), length
+    return list(rows), int(random.integers(9, 11)), 20 << rows.count("pool")
 
 
-def followed(rows, unit, length, widen=(1, 1), pool=lambda first, last: (2 * first, 2 * last + 1), clip=True):
-    """The solution's way, with one thing done otherwise."""
+def read_by(first, last):
+    """What a pooling reads."""
+    return 2 * first, 2 * last + 1
+
+
+def followed(rows, unit, length, *, order=reversed, widen=(1, 1), pool=read_by, clip=True):
+    """From the unit to the image; the keyword-only arguments make mistakes of it."""
     first = last = unit
-    for row in rows:
+    for row in order(rows):
         first, last = pool(first, last) if row == "pool" else (first - widen[0], last + widen[1])
     return (max(first, 0), min(last, length - 1)) if clip else (first, last)
 
@@ -59,33 +62,33 @@ SEES = Function(
         "from-the-wrong-end": Mistake(
             "It looks as if you walk through the rows from the image on. You know what the unit of the *last* row is; "
             "which row do you know next?",
-            lambda rows, unit, length: followed(rows, unit, length),
+            partial(followed, order=list),
         ),
         "not-clipped": Mistake(
             "It is right in the middle of the image, but near its border you count pixels that are not there.",
-            lambda rows, unit, length: followed(rows[::-1], unit, length, clip=False),
+            partial(followed, clip=False),
         ),
         "convolution-one-sided": Mistake(
             "A convolution 3 wide reads a unit more on either side; yours grows on one side only.",
-            lambda rows, unit, length: followed(rows[::-1], unit, length, widen=(0, 1)),
+            partial(followed, widen=(0, 1)),
         ),
         "convolution-too-wide": Mistake(
             "Your convolutions read three units on either side, as wide as the whole kernel. How far is it from the "
             "middle of a kernel to its end?",
-            lambda rows, unit, length: followed(rows[::-1], unit, length, widen=(3, 3)),
+            partial(followed, widen=(3, 3)),
         ),
         "pool-without-its-second": Mistake(
             "A pooling reads two units for each; you have the first of each pair, but of the last pair not the second.",
-            lambda rows, unit, length: followed(rows[::-1], unit, length, pool=lambda a, b: (2 * a, 2 * b)),
+            partial(followed, pool=lambda a, b: (2 * a, 2 * b)),
         ),
         "pool-halves": Mistake(
             "Your numbers get smaller at a pooling. Going *up* the table, to the image, do units become more or fewer?",
-            lambda rows, unit, length: followed(rows[::-1], unit, length, pool=lambda a, b: (a // 2, b // 2)),
+            partial(followed, pool=lambda a, b: (a // 2, b // 2)),
         ),
         "last-excluded": Mistake(
             "Your last is one too far: the pixel behind the last one, as Python's ranges have it. Here the last pixel "
             "itself is asked for.",
-            lambda rows, unit, length: (seen(rows, unit, length)[0], seen(rows, unit, length)[1] + 1),
+            with_result(seen, 1, lambda last, *_: last + 1),
         ),
     },
     hints=(
@@ -137,26 +140,14 @@ def losses(x, w_1, b_1, w_2, b_2, grad_1, grad_2):
     return np.sum(grad_1 * F_1) + np.sum(grad_2 * F_2)
 
 
-def _walk(
-    grad_1,
-    grad_2,
-    x,
-    w_1,
-    b_1,
-    w_2,
-    b_2,
-    *,
-    meet=np.add,
-    relu_1=relu.backward,
-    relu_2=relu.backward,
-    pool=average_pool.backward,
-):
+def _walk(grad_1, grad_2, x, *parameters, meet=np.add, relus=(relu.backward,) * 2, pool=average_pool.backward):
     """The walk with one operation exchanged for a wrong one."""
-    (z_1, cache_1), F_1 = conv2d.forward(x, w_1, b_1), network(x, w_1, b_1, w_2, b_2)[0]
-    pooled, shape = average_pool.forward(F_1)
+    w_1, b_1, w_2, b_2 = parameters
+    z_1, cache_1 = conv2d.forward(x, w_1, b_1)
+    pooled, shape = average_pool.forward(np.maximum(z_1, 0))
     z_2, cache_2 = conv2d.forward(pooled, w_2, b_2)
-    deep = pool(conv2d.backward_input(relu_2(grad_2, np.maximum(z_2, 0)), cache_2), shape)
-    return conv2d.backward_input(relu_1(meet(deep, grad_1), np.maximum(z_1, 0)), cache_1)
+    deep = pool(conv2d.backward_input(relus[1](grad_2, np.maximum(z_2, 0)), cache_2), shape)
+    return conv2d.backward_input(relus[0](meet(deep, grad_1), np.maximum(z_1, 0)), cache_1)
 
 
 def _unmasked(grad_y, cache):
@@ -231,12 +222,14 @@ WALK = Function(
         ),
         "relu-1-forgotten": Mistake(
             "The first ReLU is missing on the way back: what does the loss feel of a unit that it has set to 0?",
-            partial(_walk, relu_1=_unmasked),
+            partial(_walk, relus=(_unmasked, relu.backward)),
         ),
-        "relu-2-forgotten": Mistake("The second ReLU is missing on the way back.", partial(_walk, relu_2=_unmasked)),
+        "relu-2-forgotten": Mistake(
+            "The second ReLU is missing on the way back.", partial(_walk, relus=(relu.backward, _unmasked))
+        ),
         "relus-forgotten": Mistake(
             "Both ReLUs are missing on the way back.",
-            partial(_walk, relu_1=_unmasked, relu_2=_unmasked),
+            partial(_walk, relus=(_unmasked, _unmasked)),
         ),
         "pool-without-quarter": Mistake(
             "On its way back through the pooling the gradient has become four times too large: what does each of the "

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
 from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
@@ -164,19 +166,13 @@ GRAM_BACKWARD = Function(
 )
 
 
-def _variant(features=None, matrix=None, norm=lambda M, N: N**2 * M**2, sign=1, weighted=True, mask=None):
-    """Equation 6 with one thing done otherwise."""
-
-    def wrong(grad_y, z, A):
-        F = np.maximum(z, 0)
-        taken = F if features is None else features(z)
-        D = gram_reference(taken) - A if matrix is None else matrix(F, A)
-        passes = z > 0 if mask is None else mask(z)
-        _, _, N = z.shape
-        M = z.shape[0] * z.shape[1]
-        return sign * (grad_y if weighted else 1.0) / norm(M, N) * (taken @ D) * passes
-
-    return wrong
+def equation_6(
+    grad_y, z, A, *, features=lambda z: np.maximum(z, 0), passes=np.greater, style=1, factor=1, powers=(2, 2)
+):
+    """Equation 6, divided by N and M to these powers; the keyword-only arguments make mistakes of it."""
+    F, N, M = features(z), z.shape[2], z.shape[0] * z.shape[1]
+    norm = N ** powers[0] * M ** powers[1]
+    return factor * grad_y / norm * (F @ (gram_reference(F) - style * A)) * passes(z, 0)
 
 
 STYLE = Function(
@@ -207,71 +203,72 @@ STYLE = Function(
     mistakes={
         "mask-missing": Mistake(
             "Your gradient is that with respect to F. One step is left, to what enters the ReLU.",
-            _variant(mask=lambda z: 1.0),
+            partial(equation_6, passes=lambda z, _: 1),
         ),
         "relu-missing-altogether": Mistake(
-            "You have taken z for the features. What makes F of z?", _variant(features=lambda z: z, mask=lambda z: 1.0)
+            "You have taken z for the features. What makes F of z?",
+            partial(equation_6, features=np.copy, passes=lambda z, _: 1),
         ),
         "relu-missing-forward": Mistake(
             "You have the mask of the ReLU, but the features in front of it are z itself. What makes F of z?",
-            _variant(features=lambda z: z),
+            partial(equation_6, features=np.copy),
         ),
         "mask-inverted": Mistake(
             "Your gradient passes exactly where it must not: on which side of 0 does a ReLU pass?",
-            _variant(mask=lambda z: z <= 0),
+            partial(equation_6, passes=np.less_equal),
         ),
         "mask-at-zero": Mistake(
             "Your gradient is right but at the kink: where z is 0 the slope is taken as 0. Does your comparison "
             "include 0?",
-            _variant(mask=lambda z: z >= 0),
+            partial(equation_6, passes=np.greater_equal),
         ),
         "four-kept": Mistake(
             "Your gradient is a quarter of the right one: equation 4's 4 is still there. The square and the product "
             "rule bring a 2 each.",
-            _variant(norm=lambda M, N: 4 * N**2 * M**2),
+            partial(equation_6, factor=1 / 4),
         ),
         "factor-half": Mistake(
             "Your gradient is half the right one. There are two factors of 2, from the square and from the product "
             "rule: which have you counted?",
-            _variant(norm=lambda M, N: 2 * N**2 * M**2),
+            partial(equation_6, factor=1 / 2),
         ),
         "factor-two": Mistake(
             "Your gradient is twice the right one. Which of its factors of 2 has equation 4's 4 already taken away?",
-            _variant(norm=lambda M, N: 0.5 * N**2 * M**2),
+            partial(equation_6, factor=2),
         ),
         "norm-not-squared": Mistake(
-            "You divide by N M. What does equation 4 divide by?", _variant(norm=lambda M, N: N * M)
+            "You divide by N M. What does equation 4 divide by?", partial(equation_6, powers=(1, 1))
         ),
         "norm-missing": Mistake(
             "You do not divide by anything. What stands in front of the sum of equation 4?",
-            _variant(norm=lambda M, N: 1.0),
+            partial(equation_6, powers=(0, 0)),
         ),
         "positions-missing": Mistake(
-            "You divide by N^2 alone. What else does equation 4 divide by?", _variant(norm=lambda M, N: N**2)
+            "You divide by N^2 alone. What else does equation 4 divide by?", partial(equation_6, powers=(2, 0))
         ),
         "channels-missing": Mistake(
-            "You divide by M^2 alone. What else does equation 4 divide by?", _variant(norm=lambda M, N: M**2)
+            "You divide by M^2 alone. What else does equation 4 divide by?", partial(equation_6, powers=(0, 2))
         ),
         "positions-not-squared": Mistake(
             "You divide by N^2 M. Equation 4 has M, the number of positions, squared as well.",
-            _variant(norm=lambda M, N: N**2 * M),
+            partial(equation_6, powers=(2, 1)),
         ),
         "channels-not-squared": Mistake(
             "You divide by N M^2. Equation 4 has N, the number of channels, squared as well.",
-            _variant(norm=lambda M, N: N * M**2),
+            partial(equation_6, powers=(1, 2)),
         ),
         "sign": Mistake(
             "Your gradient has the wrong sign: is it G - A or A - G that equation 4 squares, and what is its "
             "derivative with respect to G?",
-            _variant(sign=-1),
+            partial(equation_6, factor=-1),
         ),
         "style-forgotten": Mistake(
             "The style plays no part in your gradient: you have G in the place of G - A.",
-            _variant(matrix=lambda F, A: gram_reference(F)),
+            partial(equation_6, style=0),
         ),
         "upstream-ignored": Mistake(
             "Your gradient is right for a weight of 1: which of the arguments have you not used?",
-            _variant(weighted=False),
+            lambda grad_y, z, A: equation_6(1.0, z, A),
         ),
     },
     hints=(

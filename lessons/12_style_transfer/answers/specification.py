@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 
-from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Verified, Worked, with_result
 
 
 def style(F, A):
@@ -164,44 +166,24 @@ EQUATION_7 = Function(
 )
 
 
-def neighbours(shape):
-    """(start, end) of every difference, indices of (H, W, C)."""
-    for p, q, c in np.ndindex(*shape):
-        if p + 1 < shape[0]:
-            yield (p, q, c), (p + 1, q, c)
-        if q + 1 < shape[1]:
-            yield (p, q, c), (p, q + 1, c)
+def neighbours(shape, axes=(0, 1)):
+    """(start, end) of every difference along these axes, indices of (H, W, C)."""
+    for start in np.ndindex(*shape):
+        for axis in axes:
+            end = (*start[:axis], start[axis] + 1, *start[axis + 1 :])
+            if end[axis] < shape[axis]:
+                yield start, end
 
 
-def total_variation(x):
-    """One difference after the other."""
-    return variation(x, neighbours(x.shape))
-
-
-def variation(x, pairs, at_end=2.0, at_start=-2.0):
-    """With factors before what a difference hands to its end and to its start."""
+def total_variation(x, *, at_end=2.0, at_start=-2.0, axes=(0, 1)):
+    """One difference after the other, with what it hands to its two ends; the last arguments make mistakes of it."""
     V, grad_x = 0.0, np.zeros_like(x)
-    for start, end in pairs:
+    for start, end in neighbours(x.shape, axes):
         difference = x[end] - x[start]
         V += difference**2
         grad_x[end] += at_end * difference
         grad_x[start] += at_start * difference
     return V, grad_x
-
-
-def along(x, axis):
-    """The differences along one axis only."""
-    return variation(x, ((start, end) for start, end in neighbours(x.shape) if start[axis] != end[axis]))
-
-
-def one_axis_in_gradient(axis):
-    """A mistake with V of both axes and the gradient of one."""
-    return lambda x: (total_variation(x)[0], along(x, axis)[1])
-
-
-def factors(at_end, at_start):
-    """A mistake in what a difference hands back."""
-    return lambda x: (total_variation(x)[0], variation(x, neighbours(x.shape), at_end, at_start)[1])
 
 
 def wrapped(x):
@@ -243,30 +225,38 @@ VARIATION = Function(
         "end-only": Mistake(
             "Each difference hands something to the pixel at its end and nothing to the one at its start, which is "
             "in it as well.",
-            factors(2, 0),
+            partial(total_variation, at_start=0),
         ),
         "start-only": Mistake(
             "Each difference hands something to the pixel at its start and nothing to the one at its end, which is "
             "in it as well.",
-            factors(0, -2),
+            partial(total_variation, at_end=0),
         ),
         "same-sign": Mistake(
             "Both ends of a difference get the same sign. If the one end is raised the difference grows; and if the "
             "other one is?",
-            factors(2, 2),
+            partial(total_variation, at_start=2),
         ),
-        "uphill": Mistake("Every slope has the wrong sign: is it the end minus the start?", factors(-2, 2)),
+        "uphill": Mistake(
+            "Every slope has the wrong sign: is it the end minus the start?",
+            partial(total_variation, at_end=-2, at_start=2),
+        ),
         "square-factor-missing": Mistake(
-            "V is right, the gradient is half of it: what is the slope of d^2?", factors(1, -1)
+            "V is right, the gradient is half of it: what is the slope of d^2?",
+            partial(total_variation, at_end=1, at_start=-1),
         ),
         "columns-missing-in-gradient": Mistake(
-            "V is right, but in the gradient only pixels one below the other are neighbours.", one_axis_in_gradient(0)
+            "V is right, but in the gradient only pixels one below the other are neighbours.",
+            with_result(total_variation, 1, lambda _, x: total_variation(x, axes=[0])[1]),
         ),
         "rows-missing-in-gradient": Mistake(
-            "V is right, but in the gradient only pixels beside each other are neighbours.", one_axis_in_gradient(1)
+            "V is right, but in the gradient only pixels beside each other are neighbours.",
+            with_result(total_variation, 1, lambda _, x: total_variation(x, axes=[1])[1]),
         ),
-        "down-only": Mistake("Only pixels one below the other count as neighbours.", lambda x: along(x, 0)),
-        "right-only": Mistake("Only pixels beside each other count as neighbours.", lambda x: along(x, 1)),
+        "down-only": Mistake(
+            "Only pixels one below the other count as neighbours.", partial(total_variation, axes=[0])
+        ),
+        "right-only": Mistake("Only pixels beside each other count as neighbours.", partial(total_variation, axes=[1])),
         "wrapped-around": Mistake(
             "The pixels on one border are compared with those on the opposite one, as np.roll does it. They are no "
             "neighbours.",

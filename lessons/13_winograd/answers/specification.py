@@ -62,24 +62,14 @@ def counted(arguments_of):
         tiles = (length - 2) // 2
         if not count:
             return "multiply was never called: every product of pixels, weights or gradients goes through it."
+        if count <= 4 * tiles:
+            return None
+        advice = "Which numbers do you multiply before they have been taken to the points?"
         if count == 4 * (tiles + 1):
-            return (
-                f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. You seem "
-                "to cut a row into tiles that is longer than y: transpose the steps from x to y instead."
-            )
-        if count > 4 * tiles:
-            return (
-                f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. "
-                "Which numbers do you multiply before they have been taken to the points?"
-            )
-        return None
+            advice = "You seem to cut a row into tiles that is longer than y: transpose the steps from x to y instead."
+        return f"It takes {count} multiplications for {tiles} tiles of two outputs; {4 * tiles} are enough. {advice}"
 
     return Property("four multiplications a tile", complaint)
-
-
-def pairs(y, change):
-    """Two outputs of each tile, (tiles, 2), changed and in a row again."""
-    return change(y.reshape(-1, 2)).ravel()
 
 
 def products(x, w):
@@ -111,13 +101,13 @@ def at_points(w):
     return np.array([w[0], w.sum(), w[0] - w[1] + w[2], w[2]])
 
 
-def not_transposed(x, w):
+def not_transposed(x, w, multiply):
     """With B d in the place of B^T d."""
     pieces = np.stack([x[start : start + 4] for start in range(0, len(x) - 2, 2)])
     return ((pieces @ B.T * at_points(w)) @ A).ravel()
 
 
-def transposed_too_much(grad_y, x, w):
+def transposed_too_much(grad_y, x, w, multiply):
     """With B^T in the place of B on the way back."""
     grad_x = np.zeros(len(x))
     for start in range(0, len(grad_y), 2):
@@ -161,12 +151,12 @@ FORWARD = Function(
         ),
         "outputs-exchanged": Mistake(
             "The two outputs of each tile have changed places: in which order do the columns of A give them?",
-            lambda x, w, multiply: pairs(plain(x, w), lambda y: y[:, ::-1]),
+            lambda x, w, multiply: plain(x, w).reshape(-1, 2)[:, ::-1].ravel(),
         ),
         "points-not-transposed": Mistake(
             "You take the pixels to the points by B, not by its transpose. Where each row of an array is a tile, on "
             "which side does the matrix stand, and which of the two?",
-            lambda x, w, multiply: not_transposed(x, w),
+            not_transposed,
         ),
         "halves-missing": Mistake(
             "The two products in the middle are twice as large as they should be. When a polynomial is found from its "
@@ -215,7 +205,7 @@ INPUT = Function(
         "points-transposed": Mistake(
             "Back from the points you take the gradients by the transpose of B. On the way there it was the transpose "
             "that took a tile to the points: what is the transpose of a transpose?",
-            lambda grad_y, x, w, multiply: transposed_too_much(grad_y, x, w),
+            transposed_too_much,
         ),
         "overlap-lost": Mistake(
             "Pixels that two tiles look at get what one of them says. What does the chain rule do with two paths?",

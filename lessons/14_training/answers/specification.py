@@ -21,49 +21,12 @@ from scratchnst.classroom.grader import (
 from scratchnst.verify import check_gradient
 
 
-def targets(labels, e, textures, others=False, truth=True):
-    """The target probabilities q; the last arguments make mistakes of them."""
-    one_hot = np.eye(textures)[labels]
-    rest = e * (1 - one_hot) / (textures - 1) if others else e / textures * np.ones_like(one_hot)
-    return (1 - e) * one_hot + (rest if truth else rest * (1 - one_hot))
-
-
-def cross_entropy(z, q, count=None):
-    """The loss and its gradient, divided by `count`, the number of pictures unless it is another."""
-    count = count or len(z)
-    return -np.sum(q * log_softmax(z, axis=1)) / count, (softmax(z, axis=1) * q.sum(axis=1, keepdims=True) - q) / count
-
-
-def smoothed(z, labels, e, *, others=False):
-    """By the definition, or with the rest e for the wrong textures alone."""
-    return cross_entropy(z, targets(labels, e, z.shape[1], others=others))
-
-
-def other_gradient(change):
-    """A mistake in the gradient alone: change(p, q, labels)."""
-
-    def wrong(z, labels, e):
-        loss, _ = smoothed(z, labels, e)
-        return loss, change(softmax(z, axis=1), targets(labels, e, z.shape[1]), labels)
-
-    return wrong
-
-
-def other_count(number):
-    """Loss and gradient divided by another number than that of the pictures."""
-    return lambda z, labels, e: cross_entropy(z, targets(labels, e, z.shape[1]), number(z))
-
-
-def short_of_truth(z, labels, e):
-    """The share e / T is missing at the label; the gradient is written as p - q all the same."""
-    q = targets(labels, e, z.shape[1], truth=False)
-    return cross_entropy(z, q)[0], (softmax(z, axis=1) - q) / len(z)
-
-
-def over_pictures(z, labels, e):
-    """The softmax makes the probabilities of a texture sum to 1 over the pictures."""
-    q = targets(labels, e, z.shape[1])
-    return -np.sum(q * log_softmax(z, axis=0)) / len(z), (softmax(z, axis=0) - q) / len(z)
+def smoothed(z, labels, e, *, others=False, truth=True, axis=1, number=len):
+    """By the definition; the keyword-only arguments make mistakes of it."""
+    one_hot = np.eye(z.shape[1])[labels]
+    rest = e * (1 - one_hot) / (z.shape[1] - 1) if others else e / z.shape[1] * np.ones_like(one_hot)
+    q = (1 - e) * one_hot + (rest if truth else rest * (1 - one_hot))
+    return -np.sum(q * log_softmax(z, axis)) / number(z), (softmax(z, axis) - q) / number(z)
 
 
 def draw_logits(random, count, textures, size=2.0):
@@ -117,31 +80,35 @@ SMOOTHED = Function(
             "The rest e goes to the wrong textures alone. Does the label's own texture get a part of it?",
             partial(smoothed, others=True),
         ),
-        "label-short": Mistake("At the label q is 1 - e. Do your target probabilities sum to 1?", short_of_truth),
+        "label-short": Mistake(
+            "At the label q is 1 - e. Do your target probabilities sum to 1?", partial(smoothed, truth=False)
+        ),
         "gradient-of-certain-labels": Mistake(
             "The loss is right; the gradient is that for certain labels. Derive it anew with q in place of [k = t].",
-            other_gradient(lambda p, q, labels: (p - np.eye(p.shape[1])[labels]) / len(p)),
+            with_result(smoothed, 1, lambda _, z, labels, e: smoothed(z, labels, 0.0)[1]),
         ),
         "gradient-not-a-mean": Mistake(
             "The loss is right; your gradient is that of the sum over the pictures. What is the loss?",
-            other_gradient(lambda p, q, labels: p - q),
+            with_result(smoothed, 1, lambda grad_z, *_: grad_z * len(grad_z)),
         ),
-        "sum-over-pictures": Mistake("You add up the pictures' losses; L is their mean.", other_count(lambda z: 1)),
+        "sum-over-pictures": Mistake(
+            "You add up the pictures' losses; L is their mean.", partial(smoothed, number=lambda z: 1)
+        ),
         "mean-over-all": Mistake(
             "You divide by the number of all logits. Over which of the two indices is L a mean, over which a sum?",
-            other_count(lambda z: z.size),
+            partial(smoothed, number=np.size),
         ),
         "uphill": Mistake(
             "The loss is right; the gradient has the wrong sign. Must the loss rise or fall with the label's logit?",
-            other_gradient(lambda p, q, labels: (q - p) / len(p)),
+            with_result(smoothed, 1, lambda grad_z, *_: -grad_z),
         ),
         "targets-missing": Mistake(
             "The loss is right; the gradient is p without what is true. Where does the first summand of L_n go?",
-            other_gradient(lambda p, q, labels: p / len(p)),
+            with_result(smoothed, 1, lambda _, z, labels, e: softmax(z, axis=1) / len(z)),
         ),
         "softmax-over-pictures": Mistake(
             "Your probabilities sum to 1 over the pictures: along which axis do those of one picture lie?",
-            over_pictures,
+            partial(smoothed, axis=0),
         ),
     },
     hints=(
