@@ -175,14 +175,14 @@ def neighbours(shape, axes=(0, 1)):
                 yield start, end
 
 
-def total_variation(x, *, at_end=2.0, at_start=-2.0, axes=(0, 1)):
+def total_variation(x, *, at_end=2.0, at_start=-2.0, axes=(0, 1), size=np.square, slope=float):
     """One difference after the other, with what it hands to its two ends; the last arguments make mistakes of it."""
     V, grad_x = 0.0, np.zeros_like(x)
     for start, end in neighbours(x.shape, axes):
         difference = x[end] - x[start]
-        V += difference**2
-        grad_x[end] += at_end * difference
-        grad_x[start] += at_start * difference
+        V += size(difference)
+        grad_x[end] += at_end * slope(difference)
+        grad_x[start] += at_start * slope(difference)
     return V, grad_x
 
 
@@ -191,16 +191,6 @@ def wrapped(x):
     down, right = np.roll(x, -1, 0) - x, np.roll(x, -1, 1) - x
     grad_x = 2 * (np.roll(down, 1, 0) - down + np.roll(right, 1, 1) - right)
     return np.sum(down**2) + np.sum(right**2), grad_x
-
-
-def absolute(x):
-    """The sum of |d|."""
-    signs = [(start, end, np.sign(x[end] - x[start])) for start, end in neighbours(x.shape)]
-    grad_x = np.zeros_like(x)
-    for start, end, sign in signs:
-        grad_x[end] += sign
-        grad_x[start] -= sign
-    return sum(abs(x[end] - x[start]) for start, end, _ in signs), grad_x
 
 
 VARIATION = Function(
@@ -264,7 +254,7 @@ VARIATION = Function(
         ),
         "absolute": Mistake(
             "This adds up the sizes of the differences, and its gradient holds their signs. Squares are wanted.",
-            absolute,
+            partial(total_variation, size=np.abs, slope=np.sign, at_end=1, at_start=-1),
         ),
     },
     hints=(
