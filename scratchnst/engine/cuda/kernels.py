@@ -35,7 +35,7 @@ _INCLUDE = re.compile(r'#include "(\w+\.cuh)"$')
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
-class Parameter(NamedTuple):
+class KernelParameter(NamedTuple):
     """One parameter of a kernel: its type without const and *, and whether it is a pointer."""
 
     name: str
@@ -102,16 +102,16 @@ def _named(name: str, line: int = 0) -> str:
 
 
 @cache
-def signatures(file: str) -> dict[str, list[Parameter]]:
+def signatures(file: str) -> dict[str, list[KernelParameter]]:
     """Return name of each kernel in a file -> its parameters."""
     text = re.sub(r"//[^\n]*", "", source(file))
     return {name: [_parameter(part) for part in inside.split(",")] for name, inside in _KERNEL.findall(text)}
 
 
-def _parameter(declaration: str) -> Parameter:
+def _parameter(declaration: str) -> KernelParameter:
     words = declaration.replace("*", " * ").split()
     kind = " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__"))
-    return Parameter(words[-1], kind, "*" in words)
+    return KernelParameter(words[-1], kind, "*" in words)
 
 
 class _Kernel(NamedTuple):
@@ -144,7 +144,7 @@ def _module(library: ModuleType, file: str, real: str, macros: tuple[tuple[str, 
     return library.RawModule(code=source(file), options=("-std=c++17", f"-DREAL={real}", *defines))
 
 
-def _fitting(kernel: str, parameter: Parameter, dtype: np.dtype) -> Callable[[Any], Any]:
+def _fitting(kernel: str, parameter: KernelParameter, dtype: np.dtype) -> Callable[[Any], Any]:
     """Return what makes of an argument the one that CuPy passes on, or raises a ValueError."""
     if parameter.is_pointer:
         wanted = (dtype,) if parameter.type == "real" else ELEMENTS[parameter.type]

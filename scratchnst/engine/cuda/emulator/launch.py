@@ -42,7 +42,7 @@ class KernelFault(UserError):
     """What no kernel may do, or no caller with a kernel, although a GPU might let it pass."""
 
 
-class Function:
+class RawKernel:
     """Stands for ``cupy.RawKernel``, and is called like it."""
 
     def __init__(self, kernel: Kernel):
@@ -149,8 +149,8 @@ class RawModule:
     def compile(self, log_stream: Any = None) -> None:
         compile(self.code, self.options)
 
-    def get_function(self, name: str) -> Function:
+    def get_function(self, name: str) -> RawKernel:
         kernels = compile(self.code, self.options)
         if name not in kernels:
             raise CUDADriverError(500)
-        return Function(kernels[name])
+        return RawKernel(kernels[name])
