@@ -7,13 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability, device, emulator
-from scratchnst.engine.cuda.availability import NotInstalled, Unavailable
+from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
 from scratchnst.errors import UserError
 
 ENGINES: Mapping[str, Engine] = {"cpu": cpu, "textbook": textbook, "cuda": cuda}
@@ -87,6 +88,32 @@ def parse(where: str) -> int:
     if not found and where not in (AUTO, CPU, "cuda", EMULATED):
         raise UserError(f"there is no device {where!r}; choose auto, cpu, cuda, cuda:N (N = 0, 1 ...) or emulated.")
     return int(found[1]) if found else 0
+
+
+class GpuState(NamedTuple):
+    """A GPU that was found, why it cannot compute, or None, and the bytes of its memory that are free if it can."""
+
+    gpu: Gpu
+    problem: Unavailable | None
+    free: int = 0
+
+
+def gpus() -> list[GpuState]:
+    """Let each GPU that this process may use compute, and return them; raise `Unavailable` if there is none."""
+    return [_tried(gpu) for gpu in availability.find()]
+
+
+def _tried(gpu):
+    try:
+        availability.check(gpu.number)
+    except Unavailable as problem:
+        return GpuState(gpu, problem)
+    return GpuState(gpu, None, availability.free_memory(gpu.number))
+
+
+def gpu_versions() -> dict[str, str]:
+    """Return the versions of CuPy, of the CUDA that it brings, and of the newest one that the driver can run."""
+    return availability.versions()
 
 
 def full_gpu(error: MemoryError) -> Engine | None:

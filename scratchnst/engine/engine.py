@@ -113,6 +113,13 @@ class Engine:
         """Return where it computes now: the device's name, and of a GPU what there is to say of it."""
         return {"device": "cpu"}
 
+    def hardware(self) -> dict[str, int]:
+        """Return what there is to say of the device in numbers: of a GPU its multiprocessors, bytes, and cuBLAS."""
+        return {}
+
+    def synchronize(self) -> None:
+        """Return when the device has done all that it was told to do."""
+
     def precision(self, name: str) -> AbstractContextManager[None]:
         """Return what to enter to multiply float32 matrices in this precision, one of `precisions`."""
         if name not in self.precisions:
@@ -133,6 +140,10 @@ class Engine:
 
     def memory_in_use(self) -> int:
         """Return the bytes that arrays take in the engine's own memory."""
+        return 0
+
+    def reserved_memory(self) -> int:
+        """Return the bytes that arrays take in the engine's own memory, and those that are kept for arrays to come."""
         return 0
 
     def free_memory(self) -> int:

@@ -23,10 +23,9 @@ import scipy.linalg  # noqa: F401 brings SciPy's BLAS, so that it is seen
 from threadpoolctl import threadpool_info
 
 from scratchnst import __version__
+from scratchnst.engine import devices
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability
-from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
-from scratchnst.engine.devices import ENGINES
+from scratchnst.engine.devices import ENGINES, GpuState, NotInstalled, Unavailable
 from scratchnst.system import startup
 from scratchnst.weights.download import VGG19, cache_directory
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, source_file
@@ -224,16 +223,15 @@ def _startup() -> ProbeResult:
 def _gpu() -> ProbeResult:
     """Look for GPUs, and let each of them compute."""
     try:
-        gpus = availability.find()
+        found = devices.gpus()
     except Unavailable as problem:
         return _without_gpu(problem)
-    problems = [_problem(gpu) for gpu in gpus]
-    versions = availability.versions()
-    devices = [{**vars(gpu), "problem": problem and str(problem)} for gpu, problem in zip(gpus, problems)]
-    facts = {"devices": devices, "reason": None, **versions}
-    text = "; ".join(map(_describe_gpu, gpus, problems))
+    versions = devices.gpu_versions()
+    facts = [{**vars(state.gpu), "problem": state.problem and str(state.problem)} for state in found]
+    text = "; ".join(map(_describe_gpu, found))
     text += ". CuPy {cupy}, CUDA {cuda}, driver for CUDA {driver}".format(**versions)
-    return ProbeResult(text, facts, [_sentence(problem.advice) for problem in problems if problem])
+    advice = [_sentence(state.problem.advice) for state in found if state.problem]
+    return ProbeResult(text, {"devices": facts, "reason": None, **versions}, advice)
 
 
 def _without_gpu(problem: Unavailable) -> ProbeResult:
@@ -243,19 +241,10 @@ def _without_gpu(problem: Unavailable) -> ProbeResult:
     return ProbeResult(f"{_sentence(problem.reason)} Computation is on the CPU.", facts, faster)
 
 
-def _describe_gpu(gpu: Gpu, problem: Unavailable | None) -> str:
+def _describe_gpu(state: GpuState) -> str:
+    gpu, problem, free = state
     text = f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
-    return text + (
-        f"cannot be used: {problem.reason}" if problem else f"{_gigabytes(availability.free_memory(gpu.number))} free"
-    )
-
-
-def _problem(gpu: Gpu) -> Unavailable | None:
-    try:
-        availability.check(gpu.number)
-    except Unavailable as problem:
-        return problem
-    return None
+    return text + (f"cannot be used: {problem.reason}" if problem else f"{_gigabytes(free)} free")
 
 
 def _sentence(clause: str) -> str:

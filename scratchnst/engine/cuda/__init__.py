@@ -51,9 +51,12 @@ class Cuda(Engine):
     memory_limit = staticmethod(device.memory_limit)
     has_memory_limit = staticmethod(device.has_memory_limit)
     memory_in_use = staticmethod(device.memory_in_use)
+    reserved_memory = staticmethod(device.reserved_memory)
     free_memory = staticmethod(device.free_memory)
     release_memory = staticmethod(device.release_memory)
+    synchronize = staticmethod(device.synchronize)
     describe = staticmethod(availability.describe)
+    hardware = staticmethod(availability.hardware)
 
 
 ENGINE = Cuda("cuda", own_operations(__name__))

@@ -104,6 +104,17 @@ def describe() -> dict[str, str]:
     return {"device": f"cuda:{gpu.number}", **capability, **versions()}
 
 
+def hardware() -> dict[str, int]:
+    """Return how many multiprocessors the GPU has that the engine computes on, its bytes, and the version of cuBLAS."""
+    cuda = device.library().cuda
+    gpu = cuda.Device()
+    return {
+        "multiprocessors": cuda.runtime.getDeviceProperties(gpu.id)["multiProcessorCount"],
+        "bytes": gpu.mem_info[1],
+        "cublas": cuda.cublas.getVersion(gpu.cublas_handle),
+    }
+
+
 def _load() -> ModuleType:
     if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
         raise NotInstalled("CuPy is not installed", INSTALL)

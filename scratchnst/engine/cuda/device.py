@@ -86,9 +86,19 @@ def observed(observer: Observer) -> Iterator[None]:
         _observer.reset(token)
 
 
+def synchronize() -> None:
+    """Wait until the GPU has done all that it was told to do."""
+    library().cuda.Device().synchronize()
+
+
 def memory_in_use() -> int:
     """Return the bytes of the GPU's memory that arrays of this process take."""
     return library().get_default_memory_pool().used_bytes()
+
+
+def reserved_memory() -> int:
+    """Return the bytes that arrays take and those that CuPy keeps of arrays that are gone."""
+    return library().get_default_memory_pool().total_bytes()
 
 
 def free_memory() -> int:
