@@ -28,7 +28,7 @@ Importing this module asks for no GPU, and no CuPy.  With `scratchnst.engine.cud
 runs on the CPU.
 """
 
-from scratchnst.engine.cuda import add, availability, device, products
+from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
 
@@ -45,7 +45,6 @@ class Cuda(Engine):
     asarray = staticmethod(device.asarray)
     asnumpy = staticmethod(device.asnumpy)
     zeros = staticmethod(device.zeros)
-    add = staticmethod(add.add)
     precision = staticmethod(products.precision)
     current_precision = staticmethod(products.current_precision)
     memory_limit = staticmethod(device.memory_limit)

@@ -141,13 +141,10 @@ def _check_type(place: str, parameter: Parameter, value: Any) -> None:
 class RawModule:
     """Stands for ``cupy.RawModule``: the kernels of a source."""
 
-    def __init__(self, code: str, *, options: tuple[str, ...] = (), backend: str = "nvrtc"):
+    def __init__(self, code: str, *, options: tuple[str, ...] = ()):
         if not isinstance(options, tuple):
             raise TypeError("options must be a tuple")
         self.code, self.options = code, options
-
-    def compile(self, log_stream: Any = None) -> None:
-        compile(self.code, self.options)
 
     def get_function(self, name: str) -> RawKernel:
         kernels = compile(self.code, self.options)
