@@ -34,8 +34,8 @@ def computing(
     engine : a name of `ENGINES`; None is the device's own, "cpu" or "cuda"
     where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine
         needs, and without an engine a GPU that computes, if there is one, else the CPU
-    tell : called with a sentence that people should see: why "auto" falls back to the CPU although CuPy is installed,
-        and that the emulator is slow
+    tell : called with a sentence for the user: why "auto" falls back to the CPU although CuPy is installed, or that
+        the emulator is slow
 
     Raises
     ------
@@ -69,7 +69,7 @@ def _check(engine: str | None, where: str) -> None:
 def _gpu_computes(number: int, is_optional: bool, tell: Callable[[str], None]) -> bool:
     """Return True if the GPU can be used; if not, raise `Unavailable` or, if it is optional, tell why and return False.
 
-    That CuPy is not installed is not worth telling: most people have no GPU.
+    That CuPy is not installed is not told: most machines have no GPU.
     """
     try:
         availability.check(number)

@@ -153,4 +153,4 @@ class Engine:
         return 0
 
     def release_memory(self) -> None:
-        """Give back what is kept of the memory of arrays that are gone."""
+        """Give back the memory that is kept of deleted arrays."""

@@ -1,6 +1,6 @@
 """What this machine and this installation offer to the program, and what would make it faster.
 
-Each probe looks at one thing and returns a `ProbeResult`.  A probe that fails spoils nothing but its own line.
+Each probe looks at one thing and returns a `ProbeResult`.  If a probe fails, only its own line says so.
 """
 
 from __future__ import annotations

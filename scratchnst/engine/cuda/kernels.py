@@ -1,8 +1,7 @@
 """Kernels: compiled once, launched with arguments that fit.
 
 A ``.cu`` file beside this one holds the kernels of an operation as plain CUDA C.  It is written for a type ``real``,
-and compiled for float or double, by NVRTC through CuPy, the first time that somebody needs it; CuPy keeps what comes
-out on disk.
+and compiled for float or double by NVRTC through CuPy when it is first needed; CuPy keeps the result on disk.
 
 A GPU takes whatever bytes it is given as a kernel's arguments, and a wrong type there ends in wrong numbers or in a
 crash later on.  So each launch compares its arguments with the kernel's parameters, as the source declares them.
@@ -62,7 +61,7 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     ValueError
         If arguments do not fit the kernel's parameters, or grid or block is larger than a GPU takes.
     UserError
-        If the file has no such kernel, or does not compile: somebody is about to change it.
+        If the file has no such kernel, or does not compile.
     """
     if 0 in grid:
         return
@@ -85,7 +84,7 @@ def blocks(count: int, threads: int) -> int:
 def source(file: str) -> str:
     """Return the text of a ``.cu`` file, with the text of what it includes in its place.
 
-    CuPy would let NVRTC include it, but tells what it has compiled before by this text alone.
+    NVRTC could include it, but CuPy looks up what it has compiled before by this text alone.
     """
     lines = (FOLDER / f"{file}.cu").read_text().splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -97,7 +96,7 @@ def source(file: str) -> str:
 
 
 def _named(name: str, line: int = 0) -> str:
-    """Return what tells compilers of which file the next line is, and which line comes before it."""
+    """Return the directive that tells compilers the file of the next line, and the number of the line before it."""
     return f'#line {line + 1} "{name}"\n'
 
 
@@ -115,7 +114,7 @@ def _parameter(declaration: str) -> KernelParameter:
 
 
 class _Kernel(NamedTuple):
-    """A kernel as it is launched again and again, hence in no time: for each parameter what makes an argument fit."""
+    """A compiled kernel, prepared for fast launches: for each parameter the function that converts an argument."""
 
     step: str
     fitting: list[Callable[[Any], Any]]

@@ -1,8 +1,7 @@
 """Arrays of the emulator: as strict as CuPy's, so that what works here works there.
 
-They hold an array of NumPy's and do what it does.  But they never become one by themselves, and they refuse to be mixed
-with one: on a GPU that would be a copy from one memory to another, and CuPy refuses it.  Nor do they take an argument
-that CuPy's do not know.
+Each holds an array of NumPy's and computes with it.  Like CuPy's they are never converted to NumPy's implicitly, nor
+mixed with them, which would copy between the GPU's memory and the CPU's; and they take no argument that CuPy's do not.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from scratchnst.engine.cuda.emulator import memory
 
 DTYPES = "?bhilqBHILQefdFD"  # that CuPy has
-library: Any = None  # the module that stands for cupy: it is made of these arrays, and puts itself here
+library: Any = None  # the module that stands for cupy, which sets this when it is imported
 _at: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # address -> the array there
 
 # As CuPy declares them.
@@ -54,7 +53,7 @@ class MemoryPointer:
 
 
 def at(address: int) -> np.ndarray:
-    """Return the array at an address, if it still exists and somebody has asked where it is."""
+    """Return the array at an address, if it still exists and its address has been asked for."""
     if address not in _at:
         raise RuntimeError(f"there is no array at the address {address}")
     return _at[address]
@@ -65,7 +64,7 @@ class ndarray(NDArrayOperatorsMixin):
 
     Attributes
     ----------
-    host : the array of NumPy's that holds the numbers; the emulator's own business
+    host : the array of NumPy's that holds the numbers; CuPy's have no such attribute
     """
 
     host: np.ndarray
@@ -169,7 +168,7 @@ class ndarray(NDArrayOperatorsMixin):
 
 
 def unusable(dtype: Any) -> Any:
-    """Return what unwritten arrays hold, NaN or the largest integer: whoever forgets to write will be seen."""
+    """Return what unwritten arrays hold, NaN or the largest integer, so that a missing write shows."""
     dtype = np.dtype(dtype)
     return np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
 

@@ -1,4 +1,4 @@
-"""A launch: a kernel runs on guarded copies of its arguments, and afterwards they are looked through.
+"""A launch: a kernel runs on guarded copies of its arguments, and afterwards these are checked.
 
 On a GPU most of these mistakes would go unnoticed, or come out as an error long afterwards.
 """
@@ -39,7 +39,7 @@ class CUDADriverError(RuntimeError):
 
 
 class KernelFault(UserError):
-    """What no kernel may do, or no caller with a kernel, although a GPU might let it pass."""
+    """A mistake in a kernel or its launch, which a GPU might not report."""
 
 
 class RawKernel:
@@ -88,7 +88,7 @@ class RawKernel:
         return f"{self.name}, argument {position} ({self.kernel.parameters[position].name})"
 
     def _check_overlap(self, buffers):
-        """An array given twice is one array to the kernel as well; two that overlap otherwise have no place here."""
+        """An array given twice is one array to the kernel as well; others that overlap are refused."""
         for (first, one), (second, other) in combinations(enumerate(buffers), 2):
             if one is None or other is None or not one.overlaps(other):
                 continue
