@@ -20,8 +20,7 @@ CuPy has no stubs for type checkers and is installed on few machines, so a check
 def array_module(array: Any) -> ModuleType:
     """Return the module, ``numpy`` or ``cupy``, whose functions accept `array`.
 
-    CuPy is looked up among the modules that are already loaded: an array of CuPy's cannot exist
-    before somebody has imported CuPy, so nobody without a GPU pays for the import.
+    CuPy is not imported here, which would take time: before it is, there are no arrays of its kind.
     """
     cupy = sys.modules.get("cupy")
     return cupy if cupy is not None and isinstance(array, cupy.ndarray) else numpy
@@ -36,7 +35,7 @@ def asnumpy(array: Any) -> numpy.ndarray:
 def numbers(values: Sequence[Any]) -> list[float]:
     """Return numbers, and arrays without dimensions, as floats.
 
-    Whoever asks a GPU for a number waits until it has computed it, so ask for all of them at once.
+    Reading a number from a GPU waits until it is computed, so all are read at once.
     """
     module = array_module(values[0]) if values else numpy
     return [float(value) for value in values] if module is numpy else asnumpy(module.stack(values)).tolist()
@@ -45,7 +44,7 @@ def numbers(values: Sequence[Any]) -> list[float]:
 def is_finite(array: Any) -> bool:
     """Return whether no number of an array is NaN or infinite, nor so large that their sum would be.
 
-    It asks a GPU for the sum, one number, which is NaN or infinite as soon as one that enters it is.
+    Only the sum is read from a GPU: it is NaN or infinite if any element is.
     """
     with numpy.errstate(over="ignore", invalid="ignore"):
         return math.isfinite(float(array.sum()))

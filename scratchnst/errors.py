@@ -1,5 +1,5 @@
-"""The one exception of this package that is meant for the user's eyes."""
+"""The one exception of this package whose message is written for users."""
 
 
 class UserError(Exception):
-    """A mistake that the user can mend: one sentence that says what is wrong and what to do."""
+    """Something that the user can correct; the message says in one sentence what is wrong and what to do."""

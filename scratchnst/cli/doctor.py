@@ -7,7 +7,7 @@ import json
 import shutil
 import textwrap
 
-from scratchnst.system.doctor import Finding, examine
+from scratchnst.system.doctor import ProbeResult, examine
 
 COLUMN = 12  # characters for the names
 
@@ -31,14 +31,14 @@ def run(arguments: argparse.Namespace) -> int:
     return 0
 
 
-def _as_dict(findings: dict[str, Finding]) -> dict:
+def _as_dict(findings: dict[str, ProbeResult]) -> dict:
     return {
         "findings": {name: {"text": finding.text, **finding.facts} for name, finding in findings.items()},
         **_advice(findings),
     }
 
 
-def _as_text(findings: dict[str, Finding]) -> str:
+def _as_text(findings: dict[str, ProbeResult]) -> str:
     width = max(shutil.get_terminal_size((120, 24)).columns, 4 * COLUMN)
     lines = [_wrap(name, finding.text, width) for name, finding in findings.items()]
     for title, sentences in zip(("What would be faster", "What is missing"), _advice(findings).values()):
@@ -46,7 +46,7 @@ def _as_text(findings: dict[str, Finding]) -> str:
     return "\n".join(lines)
 
 
-def _advice(findings: dict[str, Finding]) -> dict[str, list[str]]:
+def _advice(findings: dict[str, ProbeResult]) -> dict[str, list[str]]:
     return {
         kind: [sentence for finding in findings.values() for sentence in getattr(finding, kind)]
         for kind in ("faster", "missing")

@@ -1,8 +1,8 @@
 """Engines: the operations of `scratchnst.ops` under the same names, each engine in its own way.
 
-`textbook` has the operations as they stand in the textbook, the judge of all others; `cpu` has them fast; `cuda` has
-them on a GPU.  An engine falls back to the textbook for what it lacks.  `scratchnst.engine.meta` tells how much memory
-they would take.
+`textbook` has the operations as they stand in `scratchnst.ops` and `scratchnst.losses`, with which tests compare the
+others; `cpu` is fast; `cuda` computes on a GPU.  An engine falls back to the textbook for what it lacks.
+`scratchnst.engine.meta` tells how much memory they would take.
 """
 
 from scratchnst.engine.cpu import ENGINE as cpu

@@ -1,7 +1,6 @@
-"""What the fast engines ask of the arrays they are given.
+"""Checks of the arrays that the fast engines are given.
 
-They write into memory piece by piece, where nobody would notice that an array is too large, or leave what it is too
-small for unwritten; and they know no other dtypes than these two.
+These write results piece by piece, where NumPy would not notice a wrong shape, and compute in two dtypes only.
 """
 
 from __future__ import annotations

@@ -1,7 +1,14 @@
 """The convolution of a fast engine: the contract of `scratchnst.ops.conv2d`, computed in one of several ways.
 
-A way is a module with ``convolve``, ``convolve_back`` and ``kernel_gradient``.  An engine says which ways it has, which
-of them can convolve a shape, and which it prefers; what is the same whatever the engine stands here.
+A way is a module with these functions; an engine has several, and says which it prefers for which shapes::
+
+    y, positive = convolve(x, w, b=None, relu=False, mask=None)
+        the convolution of x (N, H, W, C) with w (kh, kw, C, K), plus b (K,) unless it is None: y (N, H, W, K)
+        relu : whether y becomes max(y, 0); positive is then y > 0, else None
+        mask : boolean array of x's shape, or None; x is taken as zero where it is False
+    grad_x = convolve_back(grad_y, w, mask=None)             the convolution of grad_y with the flipped kernel
+    grad_w = kernel_gradient(x, grad_y, mask, (kh, kw))      grad_y is taken as zero where the mask is False
+    sizes = workspace(shape of x, shape of w)                name -> how many numbers it needs besides, while it runs
 """
 
 from __future__ import annotations
@@ -22,7 +29,7 @@ def flipped(w: Array) -> Array:
     return w[::-1, ::-1].swapaxes(2, 3)
 
 
-class Convolution:
+class Conv2d:
     """The convolution of an engine.
 
     The functions whose names begin with ``backward`` take the cache of `forward` or of `forward_relu`.

@@ -7,13 +7,14 @@ import shutil
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import NamedTuple
 
 from threadpoolctl import threadpool_limits
 
 from scratchnst.engine import Engine, cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability, device, emulator
-from scratchnst.engine.cuda.availability import NotInstalled, Unavailable
+from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
 from scratchnst.errors import UserError
 
 ENGINES: Mapping[str, Engine] = {"cpu": cpu, "textbook": textbook, "cuda": cuda}
@@ -33,8 +34,8 @@ def computing(
     engine : a name of `ENGINES`; None is the device's own, "cpu" or "cuda"
     where : "cpu", "cuda" (GPU 0), "cuda:N", or "emulated", the engine cuda on the CPU.  "auto" is what the engine
         needs, and without an engine a GPU that computes, if there is one, else the CPU
-    tell : called with a sentence that people should see: why "auto" falls back to the CPU although CuPy is installed,
-        and that the emulator is slow
+    tell : called with a sentence for the user: why "auto" falls back to the CPU although CuPy is installed, or that
+        the emulator is slow
 
     Raises
     ------
@@ -68,7 +69,7 @@ def _check(engine: str | None, where: str) -> None:
 def _gpu_computes(number: int, is_optional: bool, tell: Callable[[str], None]) -> bool:
     """Return True if the GPU can be used; if not, raise `Unavailable` or, if it is optional, tell why and return False.
 
-    That CuPy is not installed is not worth telling: most people have no GPU.
+    That CuPy is not installed is not told: most machines have no GPU.
     """
     try:
         availability.check(number)
@@ -87,6 +88,32 @@ def parse(where: str) -> int:
     if not found and where not in (AUTO, CPU, "cuda", EMULATED):
         raise UserError(f"there is no device {where!r}; choose auto, cpu, cuda, cuda:N (N = 0, 1 ...) or emulated.")
     return int(found[1]) if found else 0
+
+
+class GpuState(NamedTuple):
+    """A GPU that was found, why it cannot compute, or None, and the bytes of its memory that are free if it can."""
+
+    gpu: Gpu
+    problem: Unavailable | None
+    free: int = 0
+
+
+def gpus() -> list[GpuState]:
+    """Let each GPU that this process may use compute, and return them; raise `Unavailable` if there is none."""
+    return [_tried(gpu) for gpu in availability.find()]
+
+
+def _tried(gpu):
+    try:
+        availability.check(gpu.number)
+    except Unavailable as problem:
+        return GpuState(gpu, problem)
+    return GpuState(gpu, None, availability.free_memory(gpu.number))
+
+
+def gpu_versions() -> dict[str, str]:
+    """Return the versions of CuPy, of the CUDA that it brings, and of the newest one that the driver can run."""
+    return availability.versions()
 
 
 def full_gpu(error: MemoryError) -> Engine | None:

@@ -14,6 +14,7 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.engine import sessions, textbook
+from scratchnst.engine.checks import check_shape
 
 
 def name_of(operation: ModuleType) -> str:
@@ -105,13 +106,21 @@ class Engine:
         return np.zeros(shape, dtype)
 
     def add(self, total: Array, part: Array) -> Array:
-        """Add `part` to `total`, in place, and return it."""
+        """Add `part` to `total`, of one shape, in place, and return it; both may be views."""
+        check_shape("gradient", part, total.shape)
         total += part
         return total
 
     def describe(self) -> dict[str, str]:
         """Return where it computes now: the device's name, and of a GPU what there is to say of it."""
         return {"device": "cpu"}
+
+    def hardware(self) -> dict[str, int]:
+        """Return what there is to say of the device in numbers: of a GPU its multiprocessors, bytes, and cuBLAS."""
+        return {}
+
+    def synchronize(self) -> None:
+        """Return when the device has done all that it was told to do."""
 
     def precision(self, name: str) -> AbstractContextManager[None]:
         """Return what to enter to multiply float32 matrices in this precision, one of `precisions`."""
@@ -135,9 +144,13 @@ class Engine:
         """Return the bytes that arrays take in the engine's own memory."""
         return 0
 
+    def reserved_memory(self) -> int:
+        """Return the bytes that arrays take in the engine's own memory, and those that are kept for arrays to come."""
+        return 0
+
     def free_memory(self) -> int:
         """Return the bytes of the engine's own memory that are left, within the limit."""
         return 0
 
     def release_memory(self) -> None:
-        """Give back what is kept of the memory of arrays that are gone."""
+        """Give back the memory that is kept of deleted arrays."""

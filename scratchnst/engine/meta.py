@@ -1,15 +1,15 @@
-"""Engines that compute nothing: their arrays have shapes but no numbers, and a ledger knows how much memory they hold.
+"""Engines that compute nothing: their arrays have a shape but no numbers, and a ledger counts the bytes of all of them.
 
-The network and the objective run with such an engine as with any other, so what they keep, and when they let it go, is
-not told a second time here.  Only what an operation allocates is: its result, its cache, and the workspace that it has
-while it runs.  `Cpu` sketches `scratchnst.engine.cpu`, `Textbook` `scratchnst.engine.textbook`, and `Cuda`
-`scratchnst.engine.cuda`, of which it tells the GPU's memory.
+The network and the objective run with such an engine as with any other: which arrays they keep, and how long, need not
+be written down a second time.  Each operation here allocates what the real one does: its result, its cache, and the
+workspace that it has while it runs.  `MetaCpu` stands for `scratchnst.engine.cpu`, `MetaTextbook` for the textbook, and
+`MetaCuda` for `scratchnst.engine.cuda`, whose bytes are those of the GPU's memory.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -17,6 +17,7 @@ import numpy as np
 
 from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cpu import conv2d, winograd
+from scratchnst.engine.cpu.average_pool import pooled
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products
 from scratchnst.engine.cuda import winograd as cuda_winograd
@@ -26,7 +27,7 @@ from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
 class Ledger:
-    """How many bytes there are now, and how many there were at most."""
+    """How many bytes are taken now, and how many were taken at most."""
 
     def __init__(self):
         self.now = self.peak = 0
@@ -41,7 +42,7 @@ class Ledger:
         self.peak = max(self.peak, self.now + size)
 
     def keep(self, buffers: dict[str, int]) -> None:
-        """Have buffers of these sizes: `scratchnst.engine.cpu.threads.buffer` says which are still there, and good."""
+        """Take buffers of these sizes, unless they are there: as `scratchnst.engine.cpu.threads.buffer` decides."""
         for name, size in buffers.items():
             kept = self.buffers.get(name, 0)
             if not size <= kept <= 4 * size:
@@ -50,7 +51,7 @@ class Ledger:
 
 
 class _Memory:
-    """A piece of memory, which goes back to the ledger with its last array."""
+    """A piece of memory, which is given back to the ledger when no array refers to it any more."""
 
     def __init__(self, ledger, size):
         self.ledger, self.size = ledger, size
@@ -60,8 +61,8 @@ class _Memory:
         self.ledger.now -= self.size
 
 
-class Sketch:
-    """An array without numbers; what is cut out of it, or reshaped, shares its memory."""
+class MetaArray:
+    """An array without numbers; its slices and reshaped views share its memory."""
 
     def __init__(self, ledger: Ledger, shape: tuple[int, ...], dtype: Any, memory: _Memory | None = None):
         self.ledger, self.shape, self.dtype = ledger, tuple(shape), np.dtype(dtype)
@@ -71,63 +72,67 @@ class Sketch:
     def nbytes(self) -> int:
         return math.prod(self.shape) * self.dtype.itemsize
 
-    def like(self, shape: tuple[int, ...] | None = None, dtype: Any = None) -> Sketch:
+    def like(self, shape: tuple[int, ...] | None = None, dtype: Any = None) -> MetaArray:
         """Return a new array, of this one's shape and dtype unless others are given."""
-        return Sketch(self.ledger, self.shape if shape is None else shape, dtype or self.dtype)
+        return MetaArray(self.ledger, self.shape if shape is None else shape, dtype or self.dtype)
 
-    def __getitem__(self, key: Any) -> Sketch:
+    def __getitem__(self, key: Any) -> MetaArray:
         keys = key if isinstance(key, tuple) else (key,)
         lengths = [len(range(*one.indices(length))) for one, length in zip(keys, self.shape)]
-        return Sketch(self.ledger, (*lengths, *self.shape[len(keys) :]), self.dtype, self.memory)
+        return MetaArray(self.ledger, (*lengths, *self.shape[len(keys) :]), self.dtype, self.memory)
 
     def __setitem__(self, key: Any, value: Any) -> None:
         pass
 
-    def reshape(self, *shape: Any) -> Sketch:
+    def reshape(self, *shape: Any) -> MetaArray:
         wanted = shape[0] if isinstance(shape[0], tuple) else shape
-        return Sketch(self.ledger, wanted, self.dtype, self.memory)
+        return MetaArray(self.ledger, wanted, self.dtype, self.memory)
 
-    def astype(self, dtype: Any) -> Sketch:
+    def astype(self, dtype: Any) -> MetaArray:
         return self.like(dtype=dtype)
 
     def sum(self) -> float:
         return 0.0
 
-    def __iadd__(self, other: Any) -> Sketch:
+    def __iadd__(self, other: Any) -> MetaArray:
         return self
 
-    def _new(self, other: Any) -> Sketch:
-        return self.like()
 
-    __sub__ = __mul__ = __pow__ = _new
+class _MetaOperation:
+    """What stands for an operation's module: its functions and, of a loss, its statistic."""
+
+    def __init__(self, **names: Any):
+        vars(self).update(names)
 
 
-class Cpu:
+class MetaCpu:
     """The operations of `scratchnst.engine.cpu`, without numbers."""
 
     name = "cpu"
 
     def __init__(self):
         self.ledger = Ledger()
-        self.kept: dict[Any, Sketch] | None = None  # what a session keeps of kernels, by the id of the kernel
-        self.preprocess = _Operation(self._preprocess, backward=lambda grad_y, cache: grad_y.like())
-        self.conv2d = _Operation(self._conv2d, backward_input=self._conv2d_back)
-        self.conv2d_relu = _Operation(self._conv2d_relu, backward_input=self._conv2d_relu_back)
-        self.average_pool = _Operation(self._average_pool, backward=self._average_pool_back)
-        self.max_pool = _Operation(self._max_pool, backward=self._max_pool_back)
-        self.gram = _Operation(self._gram, backward=lambda grad_y, x: x.like())
-        self.content_loss = _Operation(
-            lambda F, P: (0.0, F.like()), backward=lambda grad_y, cache: cache.like(), statistic=None
+        self.kept: dict[Any, MetaArray] | None = None  # what a session keeps of kernels, by the id of the kernel
+        self.preprocess = _MetaOperation(forward=self._preprocess, backward=lambda grad_y, cache: grad_y.like())
+        self.conv2d = _MetaOperation(forward=self._conv2d, backward_input=self._conv2d_back)
+        self.conv2d_relu = _MetaOperation(forward=self._conv2d_relu, backward_input=self._conv2d_relu_back)
+        self.average_pool = _MetaOperation(
+            forward=lambda x: (x.like(pooled(x.shape)), x.shape), backward=lambda grad_y, shape: grad_y.like(shape)
         )
-        self.style_loss = _Operation(
-            self._style_loss,
+        self.max_pool = _MetaOperation(forward=self._max_pool, backward=lambda grad_y, cache: grad_y.like(cache[0]))
+        self.gram = _MetaOperation(forward=self._gram, backward=lambda grad_y, x: x.like())
+        self.content_loss = _MetaOperation(
+            forward=lambda F, P: (0.0, F.like()), backward=lambda grad_y, difference: difference.like(), statistic=None
+        )
+        self.style_loss = _MetaOperation(
+            forward=self._style_loss,
             backward=lambda grad_y, cache: cache[0].like(),
             statistic=self.gram,
             distance=lambda G, A, pixels: (0.0, G.like()),
             distance_backward=lambda grad_y, difference: difference.like(),
         )
-        self.total_variation = _Operation(lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
-        for operation in OPERATIONS:  # of a loss on features that is not described here: as much as the content's
+        self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        for operation in OPERATIONS:  # a loss on features that is not described here: as much as the content's
             if hasattr(operation, "statistic") and not hasattr(self, name_of(operation)):
                 setattr(self, name_of(operation), self.content_loss)
 
@@ -138,18 +143,22 @@ class Cpu:
         yield
         self.kept = None
 
-    def asarray(self, array: Any, dtype: Any = None) -> Sketch:
-        """Return a sketch of an array, real or not, that takes memory unless it is there already."""
+    def asarray(self, array: Any, dtype: Any = None) -> MetaArray:
+        """Return a meta array of the shape of `array`, or `array` itself if it is one of this dtype."""
         dtype = np.dtype(dtype or array.dtype)
-        return array if isinstance(array, Sketch) and array.dtype == dtype else Sketch(self.ledger, array.shape, dtype)
+        return (
+            array
+            if isinstance(array, MetaArray) and array.dtype == dtype
+            else MetaArray(self.ledger, array.shape, dtype)
+        )
 
-    def asnumpy(self, array: Sketch) -> Sketch:
+    def asnumpy(self, array: MetaArray) -> MetaArray:
         return array
 
-    def zeros(self, shape: tuple[int, ...], dtype: Any) -> Sketch:
-        return Sketch(self.ledger, shape, dtype)
+    def zeros(self, shape: tuple[int, ...], dtype: Any) -> MetaArray:
+        return MetaArray(self.ledger, shape, dtype)
 
-    def add(self, total: Sketch, part: Sketch) -> Sketch:
+    def add(self, total: MetaArray, part: MetaArray) -> MetaArray:
         return total
 
     def _preprocess(self, x, *_):
@@ -181,19 +190,9 @@ class Cpu:
     def _conv2d_relu_back(self, grad_y, cache):
         return self._conv2d_back(grad_y, cache)
 
-    def _average_pool(self, x):
-        count, height, width, channels = x.shape
-        return x.like((count, height // 2, width // 2, channels)), x.shape
-
-    def _average_pool_back(self, grad_y, shape):
-        return grad_y.like(shape)
-
     def _max_pool(self, x):
-        y, shape = self._average_pool(x)
-        return y, (shape, y.like(dtype=np.uint8))
-
-    def _max_pool_back(self, grad_y, cache):
-        return grad_y.like(cache[0])
+        y = x.like(pooled(x.shape))
+        return y, (x.shape, y.like(dtype=np.uint8))
 
     def _gram(self, x):
         return x.like((x.shape[0], x.shape[3], x.shape[3])), x
@@ -202,8 +201,8 @@ class Cpu:
         return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
 
 
-class Textbook(Cpu):
-    """The operations of the textbook, which has copies of its arrays where they make it shorter."""
+class MetaTextbook(MetaCpu):
+    """The operations of the textbook, which copies arrays where that makes it shorter."""
 
     name = "textbook"
 
@@ -229,12 +228,12 @@ class Textbook(Cpu):
         return grad_x
 
 
-class Cuda(Cpu):
-    """The operations of `scratchnst.engine.cuda`, whose workspaces go back to CuPy's pool with the end of each.
+class MetaCuda(MetaCpu):
+    """The operations of `scratchnst.engine.cuda`, each of which gives its workspace back to CuPy's pool at its end.
 
     For VGG19 down to conv5_1 at 4096x4096 pixels, float32, with our own L-BFGS, this adds up to 23 GB,
-    the weights, targets and vectors of the optimiser included, or to 12 GB in strips of 512 MB: an estimate, which the
-    emulator's account of small images confirms, and a GPU's of 512x640 pixels.
+    the weights, targets and vectors of the optimiser included, or to 12 GB in strips of 512 MB: an estimate, confirmed
+    by what the emulator counts for small images, and a GPU for one of 512x640 pixels.
     """
 
     name = "cuda"
@@ -269,14 +268,6 @@ class Cuda(Cpu):
         return 0.0, (F, G.like())
 
 
-def of(name: str) -> Cpu:
-    """Return the sketch of the engine called `name`."""
-    return {"cpu": Cpu, "textbook": Textbook, "cuda": Cuda}[name]()
-
-
-class _Operation:
-    """What stands for an operation's module: its functions and, of a loss, its statistic."""
-
-    def __init__(self, forward: Callable, **others: Any):
-        self.forward = forward
-        vars(self).update(others)
+def of(name: str) -> MetaCpu:
+    """Return the meta engine that stands for the engine called `name`."""
+    return {kind.name: kind for kind in (MetaCpu, MetaTextbook, MetaCuda)}[name]()

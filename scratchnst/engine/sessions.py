@@ -45,5 +45,5 @@ def kept(name: str, w: Array, dtype: Any, make: Callable[[], Array]) -> Array:
         return make()
     key = name, id(w), np.dtype(dtype)
     if key not in arrays:
-        arrays[key] = w, make()  # w is kept, so that its id stays its own
+        arrays[key] = w, make()  # w stays referenced, so that no other array gets its id
     return arrays[key][1]

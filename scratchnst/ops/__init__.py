@@ -15,6 +15,6 @@ Networks", CVPR 2016.  Its feature matrix F of a layer is N_l x M_l (channels by
 transpose: an activation of one image, reshaped to (H W, C) without a copy, is (M_l, N_l).  So the paper's
 Gram matrix G = F F^T reads F^T F here, and equation 6 reads F (G - A) / (N_l^2 M_l^2).
 
-``forward_loops`` and ``backward_loops`` are what one writes first, straight from the equation, element by
-element: slow, obvious, and the judge of the fast form in the tests.
+``forward_loops`` and ``backward_loops`` follow the equation element by element: slow and obvious.  The tests
+compare the fast form with them.
 """

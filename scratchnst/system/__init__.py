@@ -1,4 +1,4 @@
 """The machine: what is set up at the start of a program, and what there is: processor, BLAS, memory, GPU.
 
-Nothing is imported here: the start of the program comes through this package before NumPy may be imported.
+Nothing is imported here, because the program imports this package before NumPy may be imported.
 """

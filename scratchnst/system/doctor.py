@@ -1,6 +1,6 @@
 """What this machine and this installation offer to the program, and what would make it faster.
 
-Each probe looks at one thing and returns a `Finding`.  A probe that fails spoils nothing but its own line.
+Each probe looks at one thing and returns a `ProbeResult`.  If a probe fails, only its own line says so.
 """
 
 from __future__ import annotations
@@ -23,10 +23,9 @@ import scipy.linalg  # noqa: F401 brings SciPy's BLAS, so that it is seen
 from threadpoolctl import threadpool_info
 
 from scratchnst import __version__
+from scratchnst.engine import devices
 from scratchnst.engine.cpu import threads
-from scratchnst.engine.cuda import availability
-from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
-from scratchnst.engine.devices import ENGINES
+from scratchnst.engine.devices import ENGINES, GpuState, NotInstalled, Unavailable
 from scratchnst.system import startup
 from scratchnst.weights.download import VGG19, cache_directory
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, source_file
@@ -45,7 +44,7 @@ DRIVER = Path("/proc/driver/nvidia")  # there while NVIDIA's driver is loaded, o
 
 
 @dataclass(frozen=True)
-class Finding:
+class ProbeResult:
     """What a probe found.
 
     Attributes
@@ -62,31 +61,31 @@ class Finding:
     missing: list[str] = field(default_factory=list)
 
 
-def examine() -> dict[str, Finding]:
+def examine() -> dict[str, ProbeResult]:
     """Return what each of `PROBES` finds, and, if there are any, which operations engines take from the textbook."""
     findings = {name: _try(probe) for name, probe in PROBES.items()}
     return findings | ({"engines": _engines()} if any(engine.fallbacks for engine in ENGINES.values()) else {})
 
 
-def _try(probe: Callable[[], Finding]) -> Finding:
+def _try(probe: Callable[[], ProbeResult]) -> ProbeResult:
     try:
         return probe()
     except Exception as error:  # whatever it is, the other lines may tell why
         problem = f"{type(error).__name__}: {error}"
-        return Finding(f"cannot be told ({problem})", {"problem": problem})
+        return ProbeResult(f"cannot be told ({problem})", {"problem": problem})
 
 
-def _python() -> Finding:
+def _python() -> ProbeResult:
     facts = {
         "scratchnst": __version__,
         "python": platform.python_version(),
         "implementation": platform.python_implementation(),
         "platform": platform.platform(),
     }
-    return Finding("scratchnst {scratchnst}, {implementation} {python} on {platform}".format(**facts), facts)
+    return ProbeResult("scratchnst {scratchnst}, {implementation} {python} on {platform}".format(**facts), facts)
 
 
-def _processor() -> Finding:
+def _processor() -> ProbeResult:
     fields = startup.read_processor()
     name = fields.get("model name") or platform.processor() or platform.machine()
     cores, usable = os.cpu_count(), threads.usable_cores()
@@ -104,18 +103,18 @@ def _processor() -> Finding:
         faster.append(
             f"This process may use {usable} of {cores} cores: allow it more (taskset, or whatever started it)."
         )
-    return Finding(text, facts, faster)
+    return ProbeResult(text, facts, faster)
 
 
-def _engines() -> Finding:
+def _engines() -> ProbeResult:
     fallbacks = {name: list(engine.fallbacks) for name, engine in ENGINES.items() if engine.fallbacks}
     text = "; ".join(
         f"{name} computes {', '.join(missing)} as the textbook does" for name, missing in fallbacks.items()
     )
-    return Finding(text, {"fallbacks": fallbacks})
+    return ProbeResult(text, {"fallbacks": fallbacks})
 
 
-def _threads() -> Finding:
+def _threads() -> ProbeResult:
     number, usable, quota = threads.count(), threads.usable_cores(), _processor_quota()
     wanted = os.environ.get("OMP_NUM_THREADS")
     facts = {"threads": number, "OMP_NUM_THREADS": wanted, "quota": quota}
@@ -129,26 +128,26 @@ def _threads() -> Finding:
             f"The container has the time of {quota:g} cores for {number} threads, which get into each other's way: "
             f"give it more, or set OMP_NUM_THREADS={math.ceil(quota)}."
         )
-    return Finding(text, facts, faster)
+    return ProbeResult(text, facts, faster)
 
 
-def _memory() -> Finding:
+def _memory() -> ProbeResult:
     total, available = _read_memory()
     facts = {"total": total, "available": available}
     if available is None:
-        return Finding(f"{_gigabytes(total)}; how much of it is available cannot be told on this system", facts)
+        return ProbeResult(f"{_gigabytes(total)}; how much of it is available cannot be told on this system", facts)
     missing = []
     if available < AMPLE_MEMORY:
         missing.append(f"Only {_gigabytes(available)} of memory are available: choose a small --size.")
-    return Finding(f"{_gigabytes(total)}, {_gigabytes(available)} available", facts, missing=missing)
+    return ProbeResult(f"{_gigabytes(total)}, {_gigabytes(available)} available", facts, missing=missing)
 
 
-def _libraries() -> Finding:
+def _libraries() -> ProbeResult:
     facts = {name: version(name) for name in ("numpy", "scipy", "threadpoolctl", "pillow", "h5py")}
-    return Finding(", ".join(f"{name} {number}" for name, number in facts.items()), facts)
+    return ProbeResult(", ".join(f"{name} {number}" for name, number in facts.items()), facts)
 
 
-def _blas() -> Finding:
+def _blas() -> ProbeResult:
     libraries = [
         {
             "of": _owner(library["filepath"]),
@@ -163,14 +162,14 @@ def _blas() -> Finding:
     libraries.sort(key=lambda library: library["of"])
     if not libraries:
         name = np.show_config(mode="dicts")["Build Dependencies"]["blas"]["name"]
-        return Finding(f"{name}, whose threads cannot be set from here", {"libraries": [{"name": name}]})
+        return ProbeResult(f"{name}, whose threads cannot be set from here", {"libraries": [{"name": name}]})
     text = "; ".join(
         "{of}: {name} {version}, {kernels}{threads} threads".format(
             kernels=f"{library['core_type']} kernels, " if library["core_type"] else "", **library
         )
         for library in libraries
     )
-    return Finding(text, {"libraries": libraries}, list(_about_kernels(libraries)))
+    return ProbeResult(text, {"libraries": libraries}, list(_about_kernels(libraries)))
 
 
 def _about_kernels(libraries: list[dict]) -> Iterator[str]:
@@ -192,7 +191,7 @@ def _about_kernels(libraries: list[dict]) -> Iterator[str]:
             yield f"{what}: set {startup.CORE_TYPE_VARIABLE}={startup.CORE_TYPE}, and see if SGEMM is faster."
 
 
-def _sgemm() -> Finding:
+def _sgemm() -> ProbeResult:
     """Measure how fast matrices are multiplied, as the engine does: each thread its own, BLAS on one thread."""
     a = np.ones((SGEMM_SIDE, SGEMM_SIDE), np.float32)
     number = threads.count()
@@ -208,59 +207,51 @@ def _sgemm() -> Finding:
     start = time.perf_counter()
     products = threads.total(multiply, [(SGEMM_SECONDS,)] * number)
     rate = products * 2 * SGEMM_SIDE**3 / (time.perf_counter() - start) / 1e9
-    return Finding(f"{rate:.0f} GFLOP/s in float32 on {_count(number, 'thread')}", {"gflops": rate, "threads": number})
-
-
-def _startup() -> Finding:
-    record = startup.record()
-    if record is None:
-        return Finding("nothing was set: this is no process of the command line's", {"prepared": False})
-    facts: dict[str, Any] = {name: setting._asdict() for name, setting in record._asdict().items()}
-    return Finding(f"BLAS: {record.kernels.what}; memory: {record.memory.what}", {"prepared": True, **facts})
-
-
-def _gpu() -> Finding:
-    """Look for GPUs, and let each of them compute."""
-    try:
-        gpus = availability.find()
-    except Unavailable as problem:
-        return _without_gpu(problem)
-    problems = [_problem(gpu) for gpu in gpus]
-    versions = availability.versions()
-    devices = [{**vars(gpu), "problem": problem and str(problem)} for gpu, problem in zip(gpus, problems)]
-    facts = {"devices": devices, "reason": None, **versions}
-    text = "; ".join(map(_describe_gpu, gpus, problems))
-    text += ". CuPy {cupy}, CUDA {cuda}, driver for CUDA {driver}".format(**versions)
-    return Finding(text, facts, [_sentence(problem.advice) for problem in problems if problem])
-
-
-def _without_gpu(problem: Unavailable) -> Finding:
-    facts = {"devices": [], "reason": problem.reason}
-    wanted = not isinstance(problem, NotInstalled) or DRIVER.exists()  # who has a driver has a GPU, as a rule
-    faster = [f"For a GPU: {problem.advice}."] if wanted else []
-    return Finding(f"{_sentence(problem.reason)} Computation is on the CPU.", facts, faster)
-
-
-def _describe_gpu(gpu: Gpu, problem: Unavailable | None) -> str:
-    text = f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
-    return text + (
-        f"cannot be used: {problem.reason}" if problem else f"{_gigabytes(availability.free_memory(gpu.number))} free"
+    return ProbeResult(
+        f"{rate:.0f} GFLOP/s in float32 on {_count(number, 'thread')}", {"gflops": rate, "threads": number}
     )
 
 
-def _problem(gpu: Gpu) -> Unavailable | None:
+def _startup() -> ProbeResult:
+    record = startup.record()
+    if record is None:
+        return ProbeResult("nothing was set: this is no process of the command line's", {"prepared": False})
+    facts: dict[str, Any] = {name: setting._asdict() for name, setting in record._asdict().items()}
+    return ProbeResult(f"BLAS: {record.kernels.what}; memory: {record.memory.what}", {"prepared": True, **facts})
+
+
+def _gpu() -> ProbeResult:
+    """Look for GPUs, and let each of them compute."""
     try:
-        availability.check(gpu.number)
+        found = devices.gpus()
     except Unavailable as problem:
-        return problem
-    return None
+        return _without_gpu(problem)
+    versions = devices.gpu_versions()
+    facts = [{**vars(state.gpu), "problem": state.problem and str(state.problem)} for state in found]
+    text = "; ".join(map(_describe_gpu, found))
+    text += ". CuPy {cupy}, CUDA {cuda}, driver for CUDA {driver}".format(**versions)
+    advice = [_sentence(state.problem.advice) for state in found if state.problem]
+    return ProbeResult(text, {"devices": facts, "reason": None, **versions}, advice)
+
+
+def _without_gpu(problem: Unavailable) -> ProbeResult:
+    facts = {"devices": [], "reason": problem.reason}
+    wanted = not isinstance(problem, NotInstalled) or DRIVER.exists()  # who has a driver has a GPU, as a rule
+    faster = [f"For a GPU: {problem.advice}."] if wanted else []
+    return ProbeResult(f"{_sentence(problem.reason)} Computation is on the CPU.", facts, faster)
+
+
+def _describe_gpu(state: GpuState) -> str:
+    gpu, problem, free = state
+    text = f"cuda:{gpu.number} {gpu.name}, compute capability {gpu.compute_capability}, {_gigabytes(gpu.memory)}, "
+    return text + (f"cannot be used: {problem.reason}" if problem else f"{_gigabytes(free)} free")
 
 
 def _sentence(clause: str) -> str:
     return f"{clause[0].upper()}{clause[1:]}."
 
 
-def _network() -> Finding:
+def _network() -> ProbeResult:
     source, reason = choose_source()
     file = source_file(source)
     there = file is None or file.is_file()
@@ -268,10 +259,10 @@ def _network() -> Finding:
     missing = []
     if not there:
         missing.append(f"{file}, which {ENVIRONMENT_VARIABLE} names, is not there: correct the variable or unset it.")
-    return Finding(f"{source}, {reason}" + ("" if there else "; it is not there"), facts, missing=missing)
+    return ProbeResult(f"{source}, {reason}" + ("" if there else "; it is not there"), facts, missing=missing)
 
 
-def _vgg19() -> Finding:
+def _vgg19() -> ProbeResult:
     path = cache_directory() / VGG19.name
     state = _state(path)
     facts = {"path": str(path), "state": state}
@@ -280,7 +271,7 @@ def _vgg19() -> Finding:
         missing.append(f"VGG19 in the cache is damaged: {GET_VGG19} gets it again.")
     elif state != "whole" and choose_source()[0] == "distilled":
         missing.append(f"The paper's pictures need VGG19: {GET_VGG19} downloads it ({VGG19.size / 1e6:.0f} MB).")
-    return Finding(f"{path}: {state}", facts, missing=missing)
+    return ProbeResult(f"{path}: {state}", facts, missing=missing)
 
 
 def _state(path: Path) -> str:
@@ -289,17 +280,17 @@ def _state(path: Path) -> str:
     return "downloaded in part" if path.with_name(f"{path.name}.part").is_file() else "not there"
 
 
-def _optional(package: str) -> Callable[[], Finding]:
-    def probe() -> Finding:
+def _optional(package: str) -> Callable[[], ProbeResult]:
+    def probe() -> ProbeResult:
         there = importlib.util.find_spec(package) is not None
         number, purpose = version(package) if there else None, OPTIONAL[package]
         text = f"{number or f'not installed (pip install {package})'}; it {purpose}"
-        return Finding(text, {"version": number, "purpose": purpose})
+        return ProbeResult(text, {"version": number, "purpose": purpose})
 
     return probe
 
 
-PROBES: dict[str, Callable[[], Finding]] = {
+PROBES: dict[str, Callable[[], ProbeResult]] = {
     "Python": _python,
     "processor": _processor,
     "threads": _threads,

@@ -1,7 +1,7 @@
 """What the command line sets for its process before NumPy is imported: the kernels of BLAS, and how memory is kept.
 
-It is for a program to settle, not for a library: whoever imports the package has these things as they were.  Nothing
-but the standard library is imported here.
+Only the program sets them; importing the package as a library changes nothing.  Only the standard library is imported
+here.
 """
 
 from __future__ import annotations

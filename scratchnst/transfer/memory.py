@@ -56,7 +56,7 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     engine: Any = meta.of(objective.network.engine.name)
     dry = objective.with_engine(engine)
     dry.largest_strip = largest_strip
-    x = engine.asarray(meta.Sketch(engine.ledger, objective.shape, "float64"))
+    x = engine.asarray(meta.MetaArray(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
     dry.evaluate(x)
     return engine.ledger.peak - before

@@ -334,3 +334,11 @@ def test_the_gradient_checker_finds_nothing_wrong(name, platform):
     module = getattr(hosted(platform.engine), module_name(name))
     report = check_operation(name, module=module, samples=20, with_torch=False)
     report.raise_if_wrong()
+
+
+def test_what_an_engine_tells_of_its_device(platform):
+    engine = platform.engine
+    x = engine.zeros((1000,), "float32")
+    engine.synchronize()
+    assert engine.reserved_memory() >= engine.memory_in_use() >= engine.has_own_memory * x.nbytes
+    assert set(engine.hardware()) == ({"multiprocessors", "bytes", "cublas"} if engine.has_own_memory else set())

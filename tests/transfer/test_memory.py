@@ -55,7 +55,7 @@ def test_an_evaluation_of_a_network_that_branches():
 
 @pytest.mark.parametrize(("largest", "gigabytes"), [(math.inf, 23), (512 * MB, 12)])
 def test_4096_pixels_on_a_gpu(largest, gigabytes):
-    """What `scratchnst.engine.meta.Cuda` tells: without numbers, an image may as well be larger."""
+    """What `scratchnst.engine.meta.MetaCuda` tells: without numbers, an image may as well be larger."""
     side, task = 4096, problem.make(64)
     one = problem.objective(task)
     one.shape, one.network = (side, side, 3), replace(one.network, engine=cuda)

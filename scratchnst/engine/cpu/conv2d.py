@@ -13,7 +13,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.engine.convolution import Convolution
+from scratchnst.engine.convolution import Conv2d
 from scratchnst.engine.cpu import empty, shifted, threads, windows, winograd
 
 WAYS = {"winograd": winograd, "windows": windows, "shifted": shifted}
@@ -47,7 +47,7 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
     return threads.total(strip, threads.strips(grad_y.shape, -(-grad_y.shape[1] // 8)))
 
 
-SHARED = Convolution(WAYS, preferred, takes, bias_gradient, empty)
+SHARED = Conv2d(WAYS, preferred, takes, bias_gradient, empty)
 choose, using = SHARED.choose, SHARED.using
 forward, forward_relu, backward = SHARED.forward, SHARED.forward_relu, SHARED.backward
 backward_input, backward_parameters = SHARED.backward_input, SHARED.backward_parameters

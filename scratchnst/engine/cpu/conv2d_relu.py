@@ -1,4 +1,4 @@
-"""A convolution and its ReLU in one, `scratchnst.engine.convolution.Convolution.forward_relu`."""
+"""A convolution and its ReLU in one, `scratchnst.engine.convolution.Conv2d.forward_relu`."""
 
 from scratchnst.engine.cpu.conv2d import backward, backward_input, backward_parameters
 from scratchnst.engine.cpu.conv2d import forward_relu as forward

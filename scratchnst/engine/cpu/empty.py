@@ -1,4 +1,4 @@
-"""Convolution of images or kernels of no numbers, which leaves the bias, or nothing."""
+"""Convolution of images or kernels without elements: the result is the bias, or empty."""
 
 from __future__ import annotations
 

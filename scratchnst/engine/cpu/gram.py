@@ -49,7 +49,7 @@ def _matrix(x):
 
 
 def _pieces(F, fewest):
-    """Cut the pixels into few pieces, because each sum over one is a matrix, and as many whatever the threads are."""
+    """Cut the pixels into at most 16 pieces, since the sum over each is a matrix, however many threads there are."""
     return threads.pieces(len(F), max(fewest, -(-len(F) // 16)))
 
 

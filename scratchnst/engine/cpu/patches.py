@@ -1,8 +1,8 @@
 """Pieces of images, in and out: what the convolutions of this engine have in common.
 
-A job reads a patch of its input, works on it in the processor's cache, and writes a patch of its output.  On the way
-in and out, and so without a trip to memory of their own, happen the zeros around the image and both directions of the
-ReLU.
+A job reads a patch of its input, works on it in the processor's cache, and writes a patch of its output.  The zeros
+around the image, the ReLU and its backward are applied as a patch is read or written, so none of them passes over the
+image on its own.
 """
 
 from __future__ import annotations

@@ -31,14 +31,7 @@ NUMBERS_PER_STRIP = 131072  # of pixels times channels: few enough for the cache
 def convolve(
     x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
 ) -> tuple[Array, Array | None]:
-    """Return y, the convolution of `x` (N, H, W, C) with `w` (kh, kw, C, K), and where it is positive.
-
-    Parameters
-    ----------
-    b : (K,) array or None, added to y
-    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
-    mask : boolean array of x's shape or None: x is taken as zero where it is False
-    """
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (kh, kw, C, K), and where it is positive."""
     kh, kw, _, channels = w.shape
     count, height, width, _ = x.shape
     y = np.empty((count, height, width, channels), x.dtype)

@@ -1,11 +1,11 @@
 """One setting for the number of threads, and the one pool that all operations of this engine share.
 
-An operation cuts its work into jobs; `run` hands them to the pool's threads, each taking the next job when it is
-done with its last.  Two transfers in two threads of a process share the pool, and do not get in each other's way.
+An operation cuts its work into jobs; `run` hands them to the pool's threads, each of which takes the next job when it
+has done its last.  Several threads of a process may use the pool at once.
 
-While any operation runs, BLAS is held to one thread, since ours are busy already.  That is a setting of the whole
-process, so the last one to leave gives BLAS its threads back.  (OpenBLAS built on OpenMP has a setting for every
-thread; there the pool's threads have theirs, for good.)
+While any operation runs, BLAS is limited to one thread, since ours are busy already.  That is a setting of the whole
+process, so it is undone when the last operation ends.  (OpenBLAS built on OpenMP has a setting for every thread; there
+it is set once for each of the pool's threads.)
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class _State:
         self.chosen = chosen
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0  # threads of the executor
-        self.inside: set[int] = set()  # the threads that hold BLAS to one thread
+        self.inside: set[int] = set()  # the threads that limit BLAS to one thread
         self.limit: Any = None  # gives BLAS its threads back
 
 
@@ -95,8 +95,8 @@ def default_count() -> int:
 def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     """Call ``job(*a)`` for every a of `arguments`, on as many threads as are set, and return when all are done.
 
-    Jobs start in the order given.  An exception ends the rest and is raised here.  Where there is nothing to share out,
-    the caller does the work itself; so does a job that calls `run`, whom the pool might keep waiting for itself.
+    Jobs start in the order given.  An exception ends the rest and is raised here.  A single job is done by the caller,
+    and so are those of a job that calls `run`: it would wait for threads of the pool that wait for it.
     """
     waiting = deque(arguments)
     workers = 1 if _own.in_pool else min(count(), len(waiting))
@@ -107,7 +107,7 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     try:
         _submit(workers, job, waiting, futures)
         wait(futures)
-    finally:  # Ctrl-C leaves no job behind that still writes somewhere
+    finally:  # after Ctrl-C no job is left that still writes
         waiting.clear()
         wait(futures)
     while futures:  # an exception refers to this frame: if this to its future, they would keep each other alive
@@ -117,7 +117,7 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
 def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
     """Return the sum of ``job(*a)``, numbers or new arrays, over `arguments`.
 
-    It is added up in their order, whoever is done first, so that it is the same at every run.
+    It is added up in their order, whichever is done first, so that it is the same at every run.
     """
     done: dict[int, Any] = {}
     lock, added, result = threading.Lock(), 0, None
@@ -138,7 +138,7 @@ def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
 
 @contextmanager
 def blas_on_one_thread() -> Iterator[None]:
-    """Hold BLAS to one thread; when the last thread has left, BLAS has as many as before."""
+    """Limit BLAS to one thread; when the last block of any thread ends, it has as many as before."""
     thread = threading.get_ident()
     if thread in _state.inside:
         yield
@@ -157,8 +157,8 @@ def blas_on_one_thread() -> Iterator[None]:
 def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     """Return an uninitialised array that belongs to the calling thread, in memory that this name had before.
 
-    It is good until the thread asks for the same name again.  Memory of which less than a quarter is asked for is
-    given back: deep layers need a lot of it, but it is the shallow ones that need all there is for their activations.
+    It is valid until the thread asks for the same name again.  Memory of which less than a quarter is asked for is
+    given back: deep layers need large buffers, shallow layers need the memory for activations.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = _own.buffers.get(name)
@@ -193,7 +193,7 @@ def strips(shape: tuple[int, ...], rows: int) -> list[tuple[int, int, int]]:
 def _work(job, waiting):
     """Do jobs until none is left.
 
-    It is the pool's threads that enter `blas_on_one_thread`, not their caller: Ctrl-C interrupts the main thread alone.
+    The pool's threads enter `blas_on_one_thread`, not their caller: Ctrl-C interrupts the main thread alone.
     """
     with blas_on_one_thread():
         while True:
@@ -209,7 +209,7 @@ def _work(job, waiting):
 
 
 def _submit(workers, job, waiting, futures):
-    """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one)).
+    """Let `workers` threads of the pool work, in the caller's context (its np.errstate, for one).
 
     Their futures are added to `futures` one by one, so that all are there if Ctrl-C comes.
     """
@@ -269,11 +269,11 @@ def _take_control():
 def _restore(limit):
     _take_control()
     limit.restore_original_limits()
-    _take_control()  # and leave it to whoever comes next
+    _take_control()  # so that any thread may set it next
 
 
 def _after_fork():
-    """A forked child has one thread, the one that forked: no pool, and nobody else holds BLAS."""
+    """A forked child has one thread, the one that forked: no pool, and no other thread limits BLAS."""
     global _state
     old, _state = _state, _State(_state.chosen)
     _state.limit, _state.inside = old.limit, old.inside & {threading.get_ident()}

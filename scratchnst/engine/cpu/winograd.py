@@ -121,14 +121,7 @@ def _evaluation(n, negated=False):
 def convolve(
     x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
 ) -> tuple[Array, Array | None]:
-    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e).
-
-    Parameters
-    ----------
-    b : (K,) array or None, added to y
-    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
-    mask : boolean array of x's shape or None: x is taken as zero where it is False
-    """
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e)."""
     return _convolve(x, _kernel_at_points(w, x), matrices(x.dtype), b, relu, mask)
 
 
@@ -186,7 +179,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: 
 
 
 @dataclass(frozen=True)
-class Block:
+class TileBlock:
     """A rectangle of an image's tiles; its sides count tiles."""
 
     image: int
@@ -204,7 +197,7 @@ class Block:
         return self.right - self.left
 
 
-def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
+def cut(shape: tuple[int, ...], channels: int) -> list[TileBlock]:
     """Cut images (N, H, W, ...) into blocks; wide ones, since what is written row by row is written fast."""
     count, down, across = shape[0], -(-shape[1] // TILE), -(-shape[2] // TILE)
     fewest, most = TILES_PER_BLOCK
@@ -212,7 +205,10 @@ def cut(shape: tuple[int, ...], channels: int) -> list[Block]:
     columns = threads.pieces(across, 32)
     rows = threads.pieces(down, most // min(across, 32))
     return [
-        Block(image, *vertical, *horizontal) for image in range(count) for vertical in rows for horizontal in columns
+        TileBlock(image, *vertical, *horizontal)
+        for image in range(count)
+        for vertical in rows
+        for horizontal in columns
     ]
 
 

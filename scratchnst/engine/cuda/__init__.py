@@ -1,6 +1,6 @@
 """The engine for GPUs by NVIDIA: kernels of our own, in CUDA C, and products of matrices by cuBLAS, both through CuPy.
 
-Each module here keeps the contract of its namesake in `scratchnst.ops`, and is held to it by the tests.  What runs on
+Each module here keeps the contract of its namesake in `scratchnst.ops`, and tests compare the two.  What runs on
 the GPU stands in the ``.cu`` file beside it, one idea a file, for readers who have not seen CUDA.  In this order each
 file needs only those above it, and the words on the right are explained where they are first needed::
 
@@ -24,11 +24,11 @@ CuPy, `products` multiplies matrices, `conv2d` says which convolution is taken w
 Arrays are CuPy's and stay on the GPU, the values of losses too, as float64 arrays without dimensions.  No kernel uses
 atomic additions: the same arrays give the same results to the last bit.
 
-Importing this module asks for no GPU, and no CuPy.  With `scratchnst.engine.cuda.emulator` in CuPy's place all of it
+Importing this module needs no GPU and no CuPy.  With `scratchnst.engine.cuda.emulator` in CuPy's place all of it
 runs on the CPU.
 """
 
-from scratchnst.engine.cuda import add, availability, device, products
+from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
 
@@ -45,15 +45,17 @@ class Cuda(Engine):
     asarray = staticmethod(device.asarray)
     asnumpy = staticmethod(device.asnumpy)
     zeros = staticmethod(device.zeros)
-    add = staticmethod(add.add)
     precision = staticmethod(products.precision)
     current_precision = staticmethod(products.current_precision)
     memory_limit = staticmethod(device.memory_limit)
     has_memory_limit = staticmethod(device.has_memory_limit)
     memory_in_use = staticmethod(device.memory_in_use)
+    reserved_memory = staticmethod(device.reserved_memory)
     free_memory = staticmethod(device.free_memory)
     release_memory = staticmethod(device.release_memory)
+    synchronize = staticmethod(device.synchronize)
     describe = staticmethod(availability.describe)
+    hardware = staticmethod(availability.hardware)
 
 
 ENGINE = Cuda("cuda", own_operations(__name__))

@@ -1,7 +1,7 @@
 """Whether a GPU can be used, and if not, why, and what to do about it.
 
-What is asked for is not believed but tried: kernels of ours and of CuPy's are compiled and run, cuBLAS multiplies two
-matrices, and the numbers are compared.
+A GPU is tried out: kernels of ours and of CuPy's are compiled and run, cuBLAS multiplies two matrices, and the results
+are compared with NumPy's.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ class Unavailable(UserError):
 
 
 class NotInstalled(Unavailable):
-    """CuPy is not there, and most people do not want it."""
+    """CuPy is not installed, as on most machines."""
 
 
 @dataclass(frozen=True)
@@ -104,6 +104,17 @@ def describe() -> dict[str, str]:
     return {"device": f"cuda:{gpu.number}", **capability, **versions()}
 
 
+def hardware() -> dict[str, int]:
+    """Return how many multiprocessors the GPU has that the engine computes on, its bytes, and the version of cuBLAS."""
+    cuda = device.library().cuda
+    gpu = cuda.Device()
+    return {
+        "multiprocessors": cuda.runtime.getDeviceProperties(gpu.id)["multiProcessorCount"],
+        "bytes": gpu.mem_info[1],
+        "cublas": cuda.cublas.getVersion(gpu.cublas_handle),
+    }
+
+
 def _load() -> ModuleType:
     if "cupy" not in sys.modules and importlib.util.find_spec("cupy") is None:
         raise NotInstalled("CuPy is not installed", INSTALL)
@@ -118,7 +129,7 @@ def _load() -> ModuleType:
 
 
 def _describe(cupy, number):
-    """Read what is known without using the GPU: who uses one takes some of its memory until the process ends."""
+    """Read the properties without using the GPU, which would take some of its memory until the process ends."""
     properties = cupy.cuda.runtime.getDeviceProperties(number)
     capability = f"{properties['major']}.{properties['minor']}"
     return Gpu(number, properties["name"].decode(), properties["totalGlobalMem"], capability)

@@ -10,8 +10,8 @@
 
 typedef REAL real;  // float or double
 
-// y (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  A last odd row or column is
-// nobody's.
+// y (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  A last odd row or column
+// belongs to no square.
 extern "C" __global__ void average_pool_forward(const real* x, real* y, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;

@@ -13,16 +13,8 @@ def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
     """Average the 2x2 squares of `x`: (N, H, W, C) -> (N, H//2, W//2, C), and the cache, x's shape."""
     check_images(x)
     y = device.empty(pooled(x.shape), x.dtype)
-    kernels.launch(
-        "average_pool",
-        "average_pool_forward",
-        rows_and_pieces(y.shape),
-        (THREADS,),
-        x.dtype,
-        device.contiguous(x),
-        y,
-        *x.shape[1:],
-    )
+    grid, arguments = rows_and_pieces(y.shape), (device.contiguous(x), y, *x.shape[1:])
+    kernels.launch("average_pool", "average_pool_forward", grid, (THREADS,), x.dtype, *arguments)
     return y, x.shape
 
 
@@ -31,16 +23,8 @@ def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
     shape = cache
     check_shape("gradient", grad_y, pooled(shape))
     grad_x = device.empty(shape, grad_y.dtype)
-    kernels.launch(
-        "average_pool",
-        "average_pool_backward",
-        rows_and_pieces(shape),
-        (THREADS,),
-        grad_y.dtype,
-        device.contiguous(grad_y),
-        grad_x,
-        *shape[1:],
-    )
+    grid, arguments = rows_and_pieces(shape), (device.contiguous(grad_y), grad_x, *shape[1:])
+    kernels.launch("average_pool", "average_pool_backward", grid, (THREADS,), grad_y.dtype, *arguments)
     return grad_x
 
 

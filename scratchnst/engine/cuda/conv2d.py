@@ -16,7 +16,7 @@ from __future__ import annotations
 import math
 
 from scratchnst.arrays import Array
-from scratchnst.engine.convolution import Convolution
+from scratchnst.engine.convolution import Conv2d
 from scratchnst.engine.cuda import naive, tiled, winograd
 from scratchnst.engine.cuda.column_sums import column_sums
 
@@ -47,7 +47,7 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
     return column_sums(grad_y.reshape(matrix), None if mask is None else mask.reshape(matrix))
 
 
-SHARED = Convolution(WAYS, preferred, takes, bias_gradient)
+SHARED = Conv2d(WAYS, preferred, takes, bias_gradient)
 choose, using = SHARED.choose, SHARED.using
 forward, forward_relu, backward = SHARED.forward, SHARED.forward_relu, SHARED.backward
 backward_input, backward_parameters = SHARED.backward_input, SHARED.backward_parameters

@@ -24,7 +24,7 @@ _observer: ContextVar[Observer] = ContextVar("observer of the GPU's steps", defa
 
 
 def library() -> ModuleType:
-    """Return the module ``cupy``, and soon: an evaluation asks for it hundreds of times.
+    """Return the module ``cupy``, fast: an evaluation asks for it hundreds of times.
 
     Raises
     ------
@@ -86,25 +86,35 @@ def observed(observer: Observer) -> Iterator[None]:
         _observer.reset(token)
 
 
+def synchronize() -> None:
+    """Wait until the GPU has done all that it was told to do."""
+    library().cuda.Device().synchronize()
+
+
 def memory_in_use() -> int:
     """Return the bytes of the GPU's memory that arrays of this process take."""
     return library().get_default_memory_pool().used_bytes()
 
 
+def reserved_memory() -> int:
+    """Return the bytes that arrays take and those that CuPy keeps of deleted arrays."""
+    return library().get_default_memory_pool().total_bytes()
+
+
 def free_memory() -> int:
-    """Return the bytes left, within the limit: what the GPU has free, and what CuPy keeps of arrays that are gone."""
+    """Return the bytes left, within the limit: what the GPU has free, and what CuPy keeps of deleted arrays."""
     pool, (free, _) = library().get_default_memory_pool(), library().cuda.runtime.memGetInfo()
     free += pool.free_bytes()
     return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
 
 
 def has_memory_limit() -> bool:
-    """Return whether somebody has limited the memory that arrays may take."""
+    """Return whether the memory that arrays may take is limited."""
     return bool(library().get_default_memory_pool().get_limit())
 
 
 def release_memory() -> None:
-    """Give back what CuPy keeps of arrays that are gone."""
+    """Give back the memory that CuPy keeps of deleted arrays."""
     library().get_default_memory_pool().free_all_blocks()
 
 

@@ -1,8 +1,7 @@
 """Kernels: compiled once, launched with arguments that fit.
 
 A ``.cu`` file beside this one holds the kernels of an operation as plain CUDA C.  It is written for a type ``real``,
-and compiled for float or double, by NVRTC through CuPy, the first time that somebody needs it; CuPy keeps what comes
-out on disk.
+and compiled for float or double by NVRTC through CuPy when it is first needed; CuPy keeps the result on disk.
 
 A GPU takes whatever bytes it is given as a kernel's arguments, and a wrong type there ends in wrong numbers or in a
 crash later on.  So each launch compares its arguments with the kernel's parameters, as the source declares them.
@@ -35,7 +34,7 @@ _INCLUDE = re.compile(r'#include "(\w+\.cuh)"$')
 _KERNEL = re.compile(r'extern\s+"C"\s+__global__\s+void\s+(?:__launch_bounds__\([^)]*\)\s*)?(\w+)\s*\(([^)]*)\)')
 
 
-class Parameter(NamedTuple):
+class KernelParameter(NamedTuple):
     """One parameter of a kernel: its type without const and *, and whether it is a pointer."""
 
     name: str
@@ -62,7 +61,7 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     ValueError
         If arguments do not fit the kernel's parameters, or grid or block is larger than a GPU takes.
     UserError
-        If the file has no such kernel, or does not compile: somebody is about to change it.
+        If the file has no such kernel, or does not compile.
     """
     if 0 in grid:
         return
@@ -85,7 +84,7 @@ def blocks(count: int, threads: int) -> int:
 def source(file: str) -> str:
     """Return the text of a ``.cu`` file, with the text of what it includes in its place.
 
-    CuPy would let NVRTC include it, but tells what it has compiled before by this text alone.
+    NVRTC could include it, but CuPy looks up what it has compiled before by this text alone.
     """
     lines = (FOLDER / f"{file}.cu").read_text().splitlines(keepends=True)
     for number, line in enumerate(lines, 1):
@@ -97,25 +96,25 @@ def source(file: str) -> str:
 
 
 def _named(name: str, line: int = 0) -> str:
-    """Return what tells compilers of which file the next line is, and which line comes before it."""
+    """Return the directive that tells compilers the file of the next line, and the number of the line before it."""
     return f'#line {line + 1} "{name}"\n'
 
 
 @cache
-def signatures(file: str) -> dict[str, list[Parameter]]:
+def signatures(file: str) -> dict[str, list[KernelParameter]]:
     """Return name of each kernel in a file -> its parameters."""
     text = re.sub(r"//[^\n]*", "", source(file))
     return {name: [_parameter(part) for part in inside.split(",")] for name, inside in _KERNEL.findall(text)}
 
 
-def _parameter(declaration: str) -> Parameter:
+def _parameter(declaration: str) -> KernelParameter:
     words = declaration.replace("*", " * ").split()
     kind = " ".join(word for word in words[:-1] if word not in ("const", "*", "__restrict__"))
-    return Parameter(words[-1], kind, "*" in words)
+    return KernelParameter(words[-1], kind, "*" in words)
 
 
 class _Kernel(NamedTuple):
-    """A kernel as it is launched again and again, hence in no time: for each parameter what makes an argument fit."""
+    """A compiled kernel, prepared for fast launches: for each parameter the function that converts an argument."""
 
     step: str
     fitting: list[Callable[[Any], Any]]
@@ -144,7 +143,7 @@ def _module(library: ModuleType, file: str, real: str, macros: tuple[tuple[str, 
     return library.RawModule(code=source(file), options=("-std=c++17", f"-DREAL={real}", *defines))
 
 
-def _fitting(kernel: str, parameter: Parameter, dtype: np.dtype) -> Callable[[Any], Any]:
+def _fitting(kernel: str, parameter: KernelParameter, dtype: np.dtype) -> Callable[[Any], Any]:
     """Return what makes of an argument the one that CuPy passes on, or raises a ValueError."""
     if parameter.is_pointer:
         wanted = (dtype,) if parameter.type == "real" else ELEMENTS[parameter.type]

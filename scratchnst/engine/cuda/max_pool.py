@@ -13,17 +13,8 @@ def forward(x: Array) -> tuple[Array, tuple[tuple[int, ...], Array]]:
     check_images(x)
     y = device.empty(pooled(x.shape), x.dtype)
     winner = device.empty(y.shape, "uint8")
-    kernels.launch(
-        "max_pool",
-        "max_pool_forward",
-        rows_and_pieces(y.shape),
-        (THREADS,),
-        x.dtype,
-        device.contiguous(x),
-        y,
-        winner,
-        *x.shape[1:],
-    )
+    grid, arguments = rows_and_pieces(y.shape), (device.contiguous(x), y, winner, *x.shape[1:])
+    kernels.launch("max_pool", "max_pool_forward", grid, (THREADS,), x.dtype, *arguments)
     return y, (x.shape, winner)
 
 
@@ -32,15 +23,6 @@ def backward(grad_y: Array, cache: tuple[tuple[int, ...], Array]) -> Array:
     shape, winner = cache
     check_shape("gradient", grad_y, winner.shape)
     grad_x = device.empty(shape, grad_y.dtype)
-    kernels.launch(
-        "max_pool",
-        "max_pool_backward",
-        rows_and_pieces(shape),
-        (THREADS,),
-        grad_y.dtype,
-        device.contiguous(grad_y),
-        winner,
-        grad_x,
-        *shape[1:],
-    )
+    grid, arguments = rows_and_pieces(shape), (device.contiguous(grad_y), winner, grad_x, *shape[1:])
+    kernels.launch("max_pool", "max_pool_backward", grid, (THREADS,), grad_y.dtype, *arguments)
     return grad_x

@@ -1,16 +1,16 @@
 // Convolution, rung 1: the definition.  scratchnst/ops/conv2d.py has the equations and their letters.
 //
-// Each number of the result is the business of one thread, which computes its whole sum.  That is all there is to it,
-// and it is what the other rungs are compared with.
+// Each number of the result is computed by one thread, which adds up its whole sum.  The other rungs are compared with
+// this one.
 //
 // Arrays lie in memory as (images, height, width, channels), the channel running fastest.  So do the numbers of the
 // threads: where there are 32 output channels or more, the threads of a warp look at neighbouring ones of the same
 // pixel.  Their weights lie side by side, and the GPU fetches them at once; they all want the same number of x, which
-// is fetched once.  What limits this kernel: for each multiplication it fetches two numbers, from a cache if all goes
-// well, while the arithmetic waits.  tiled.cu keeps them closer.
+// is fetched once.  What limits this kernel: for each multiplication it fetches two numbers, mostly from a
+// cache, while the arithmetic waits.  tiled.cu keeps them closer.
 //
-// __restrict__ is a promise to the compiler that no two of these arrays overlap: what has been read from one is still
-// true after something was written to another.  A mask is an array of bools, a byte each.
+// __restrict__ promises the compiler that no two of these arrays overlap: what has been read from one is still valid
+// after something was written to another.  A mask is an array of bools, a byte each.
 
 typedef REAL real;  // float or double
 

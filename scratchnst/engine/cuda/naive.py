@@ -23,14 +23,7 @@ THREADS = 256  # of a block
 def convolve(
     x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
 ) -> tuple[Array, Array | None]:
-    """Return y, the convolution of `x` (N, H, W, C) with `w` (kh, kw, C, K), and where it is positive: equation (a).
-
-    Parameters
-    ----------
-    b : (K,) array or None, added to y
-    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
-    mask : boolean array of x's shape or None: x is taken as zero where it is False
-    """
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (kh, kw, C, K), and where it is positive: equation (a)."""
     kh, kw, channels, outputs = w.shape
     y = device.empty((*x.shape[:3], outputs), x.dtype)
     positive = device.empty(y.shape, bool) if relu else None

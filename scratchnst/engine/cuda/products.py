@@ -5,7 +5,7 @@ cuBLAS counts down columns, we count along rows: what lies in memory as our (m, 
 writes column by column is A B, row by row.
 
 TF32.  Tensor cores multiply float32 numbers many times as fast, if they may round each factor to 10 of its 23 bits, an
-error of 2^-11 at most; sums are float32's.  Nobody gets that without having asked for it.  What it costs: with factors
+error of 2^-11 at most; sums are float32's.  It is off unless asked for.  What it costs: with factors
 rounded by the emulator the gradient is off by 1.0e-2 of its length, in float32 by 1.2e-6 (VGG19 with random weights,
 64x64 pixels, median of five starts from white noise); after 20 iterations at 32x32 the loss is 0.8 % from the
 textbook's with either (``scratchnst bench --device emulated --parts accuracy``, some minutes).  On an H100 one
@@ -171,7 +171,7 @@ def _call_cublas(a, b, out, transpose_a, transpose_b, accumulate):
             *_operand(out, kind),
             len(out),
             of_single if single else cublas.CUBLAS_COMPUTE_64F,
-            cublas.CUBLAS_GEMM_DEFAULT,  # let it choose; the precision is settled by the argument before
+            cublas.CUBLAS_GEMM_DEFAULT,  # cuBLAS chooses; the argument before sets the precision
         )
 
 

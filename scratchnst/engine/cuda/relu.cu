@@ -2,13 +2,13 @@
 //
 // The simplest CUDA there is.  A function marked __global__ is a kernel: the CPU launches it (relu.py does), and the
 // GPU runs it many times over, in as many threads as were asked for, all with the same arguments.  Each element of the
-// array is the business of one thread; where NumPy's programmer sees a loop over elements, there is only its body here.
+// array is computed by one thread: of what would be a loop over elements in Python, only the body is here.
 //
 // Threads come in blocks, here of 256, and all blocks of a launch are its grid.  A thread finds out which one it is:
 // blockIdx is the number of its block in the grid, blockDim the number of threads in a block, threadIdx its own number
 // within the block.  The last block may have more threads than there are elements left, hence the test against `count`.
 //
-// Nobody says in which order threads run, or how many at the same time; so here none depends on what another does.
+// The order in which threads run is not defined, nor how many run at a time; so none depends on what another does.
 //
 // Pointers are addresses in the GPU's memory, which the CPU cannot read.  Arrays may have more than 2^31 elements, so
 // an index into them is a `long long`, of 64 bits.  extern "C" lets Python find the kernel by its name.

@@ -1,4 +1,4 @@
-"""Sums over whole arrays, in double: each block of a kernel adds up a part, and `total` what they have (sums.cu)."""
+"""Sums over whole arrays, in double: each block of a kernel adds up a part, and `total` adds up the parts (sums.cu)."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ BLOCKS = 1024  # at most: enough to keep any GPU busy, and few enough for one bl
 
 
 def parts(count: int) -> Array:
-    """Return room for the sums of as many blocks as a kernel takes to add up something of `count` elements."""
+    """Return an array for the sums of the blocks of a kernel that adds up `count` elements."""
     return device.empty((min(kernels.blocks(count, THREADS), BLOCKS),), "float64")
 
 
 def total(sums: Array, factor: float = 1.0) -> Array:
     """Return `factor` times the sum of the blocks' sums: an array without dimensions, float64.
 
-    It stays on the GPU: to make a number of it, the CPU would have to wait until the GPU has done all it was told to.
+    It stays on the GPU: to make a number of it, the CPU would have to wait until the GPU has computed it.
     """
     result = device.empty((), "float64")
     kernels.launch("sums", "sums_total", (1,), (THREADS,), "float64", sums, result, sums.size, factor)

@@ -7,16 +7,16 @@
 //
 //   1. All threads together fetch what the tile needs into shared memory (see block_sum.cuh): a patch of x, the tile
 //      with a border around it, and a slab of weights.
-//   2. A barrier: nobody goes on before all have put their numbers there.
+//   2. A barrier: no thread goes on before all have put their numbers there.
 //   3. Each thread multiplies.  It keeps PIXELS x OUTPUTS sums in registers, its own memory and the fastest there is:
 //      eight pixels in a row times four output channels.  For a channel and a row of the kernel, PIXELS + KW - 1
 //      numbers of the patch and KW x OUTPUTS weights, fetched from shared memory, make PIXELS x KW x OUTPUTS
 //      multiplications: 10 and 12 make 96 for a 3x3 kernel.
-//   4. Another barrier: nobody fetches the next chunk before all are done with this one.
+//   4. Another barrier: no thread fetches the next chunk before all are done with this one.
 //
 // A GPU consists of multiprocessors, an H200 of 132.  A block runs on one of them, which has room for a few blocks at a
-// time, as far as its registers and its shared memory go.  While one block waits for memory, another one multiplies; so
-// nothing is said here about waiting.
+// time, as far as its registers and its shared memory go.  While one block waits for memory, another one
+// multiplies.
 //
 // Two things about memory, where the 32 threads of a warp read together.
 // - Global memory, where arrays are, comes in pieces of 32 bytes.  When neighbouring threads read neighbouring numbers,

@@ -14,16 +14,8 @@ def forward(x: Array) -> tuple[Array, Array]:
     check_images(x)
     x = device.contiguous(x)
     parts = sums.parts(x.size)
-    kernels.launch(
-        "total_variation",
-        "total_variation_forward",
-        parts.shape,
-        (sums.THREADS,),
-        x.dtype,
-        x,
-        parts,
-        *x.shape,
-    )
+    block = (sums.THREADS,)
+    kernels.launch("total_variation", "total_variation_forward", parts.shape, block, x.dtype, x, parts, *x.shape)
     return sums.total(parts), x
 
 
@@ -31,15 +23,6 @@ def backward(grad_y: float, cache: Array) -> Array:
     """Return dL/dx, of x's shape and dtype, from `grad_y` = dL/dV."""
     x = cache
     grad_x = device.empty(x.shape, x.dtype)
-    kernels.launch(
-        "total_variation",
-        "total_variation_backward",
-        (kernels.blocks(x.size, THREADS),),
-        (THREADS,),
-        x.dtype,
-        x,
-        grad_x,
-        2 * float(grad_y),
-        *x.shape,
-    )
+    grid, arguments = (kernels.blocks(x.size, THREADS),), (x, grad_x, 2 * float(grad_y), *x.shape)
+    kernels.launch("total_variation", "total_variation_backward", grid, (THREADS,), x.dtype, *arguments)
     return grad_x

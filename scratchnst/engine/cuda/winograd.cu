@@ -9,7 +9,7 @@
 // __forceinline__ demands.
 //
 // D and M lie in memory as (36, tiles, channels).  Threads side by side have channels side by side, in images as in D
-// and M, so that a warp's 32 threads read and write 32 numbers side by side each time, and no byte is fetched in vain.
+// and M, so that a warp's 32 threads read and write 32 numbers side by side, and use all bytes that are fetched.
 //
 // blockDim is (channels, tiles) of a block, and so is the grid, counted in blocks.  Tiles are counted from `first`, row
 // by row, image by image; `down` and `across` say how many an image has.
@@ -104,7 +104,7 @@ __device__ __forceinline__ int nearest(int index, int count)
 
 // Read side x side pixels of a channel into the upper left of a thread's 6x6 numbers.  They begin at a row and column
 // that may lie outside of the image: there, and where `mask`, if there is one, is 0, pixels are 0.  Instead of a pixel
-// outside, its nearest neighbour inside is read, and forgotten: without branches, all reads are under way at once.
+// outside, its nearest neighbour inside is read, and not used: without branches, all reads are under way at once.
 __device__ __forceinline__ void read_pixels(
     const real* __restrict__ x, const unsigned char* __restrict__ mask, int side, Place from, int channel, int height,
     int width, int channels, real* numbers)

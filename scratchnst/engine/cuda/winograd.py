@@ -68,14 +68,7 @@ KERNEL = "kernel at points"  # U
 def convolve(
     x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
 ) -> tuple[Array, Array | None]:
-    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e).
-
-    Parameters
-    ----------
-    b : (K,) array or None, added to y
-    relu : whether y becomes max(y, 0); the second array returned is then y > 0, else None
-    mask : boolean array of x's shape or None: x is taken as zero where it is False
-    """
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e)."""
     U = _kernel_at_points(w, x.dtype)
     return _convolve(x, U, False, w.shape[3], device.readable(b, x.dtype), relu, mask)
 

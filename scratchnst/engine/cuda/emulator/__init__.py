@@ -1,8 +1,8 @@
-"""A GPU for those who have none: CUDA kernels run on the CPU, behind CuPy's own names.
+"""An emulated GPU: CUDA kernels run on the CPU, under CuPy's own names.
 
-Within `installed`, ``import cupy`` gives `scratchnst.engine.cuda.emulator.library`, and whoever computes with CuPy
-computes here: on arrays in ordinary memory, with kernels that g++ has compiled.  It is slow, and it watches: around
-each buffer lie guard zones, new arrays hold no usable numbers, threads may run in either order.
+Within `installed`, ``import cupy`` gives `scratchnst.engine.cuda.emulator.library`: arrays lie in ordinary memory, and
+kernels are compiled by g++.  It is slow, and made to find mistakes: each buffer lies between guard zones, new arrays
+hold NaN or the like, and threads can run in either order.
 
 A kernel's way through it: `compiler` hands its source, with cuda_on_cpu.h in front, to g++; `launch` checks its
 arguments, copies them between guard zones (`buffers`), runs it, and looks for damage; cuda_on_cpu.h runs its threads.
@@ -59,5 +59,5 @@ def installed(order: str = "forward") -> Iterator[None]:
 
 
 def _take_out():
-    """Take CuPy, real or emulated, out of the modules that are imported; return them by name."""
+    """Remove CuPy, real or emulated, from ``sys.modules``; return its modules by name."""
     return {name: sys.modules.pop(name) for name in list(sys.modules) if name.split(".")[0] == "cupy"}

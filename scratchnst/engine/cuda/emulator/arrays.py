@@ -1,8 +1,7 @@
 """Arrays of the emulator: as strict as CuPy's, so that what works here works there.
 
-They hold an array of NumPy's and do what it does.  But they never become one by themselves, and they refuse to be mixed
-with one: on a GPU that would be a copy from one memory to another, and CuPy refuses it.  Nor do they take an argument
-that CuPy's do not know.
+Each holds an array of NumPy's and computes with it.  Like CuPy's they are never converted to NumPy's implicitly, nor
+mixed with them, which would copy between the GPU's memory and the CPU's; and they take no argument that CuPy's do not.
 """
 
 from __future__ import annotations
@@ -19,7 +18,7 @@ from numpy.lib.mixins import NDArrayOperatorsMixin
 from scratchnst.engine.cuda.emulator import memory
 
 DTYPES = "?bhilqBHILQefdFD"  # that CuPy has
-library: Any = None  # the module that stands for cupy: it is made of these arrays, and puts itself here
+library: Any = None  # the module that stands for cupy, which sets this when it is imported
 _at: WeakValueDictionary[int, np.ndarray] = WeakValueDictionary()  # address -> the array there
 
 # As CuPy declares them.
@@ -27,41 +26,25 @@ METHODS = """
     all(axis=None, out=None, keepdims=False)
     any(axis=None, out=None, keepdims=False)
     argmax(axis=None, out=None, dtype=None, keepdims=False)
-    argmin(axis=None, out=None, dtype=None, keepdims=False)
     astype(dtype, order='K', casting=None, subok=None, copy=True)
     clip(min=None, max=None, out=None)
-    conj()
     copy(order='C')
-    cumsum(axis=None, dtype=None, out=None)
-    diagonal(offset=0, axis1=0, axis2=1)
     dot(b, out=None)
     fill(value)
-    flatten(order='C')
     max(axis=None, out=None, keepdims=False)
     mean(axis=None, dtype=None, out=None, keepdims=False)
     min(axis=None, out=None, keepdims=False)
-    nonzero()
-    prod(axis=None, dtype=None, out=None, keepdims=None)
     ravel(order='C')
     repeat(repeats, axis=None)
     reshape(*shape, order='C', copy=None)
-    round(decimals=0, out=None)
-    squeeze(axis=None)
-    std(axis=None, dtype=None, out=None, ddof=0, keepdims=False)
     sum(axis=None, dtype=None, out=None, keepdims=False)
     swapaxes(axis1, axis2)
-    take(indices, axis=None, out=None)
-    trace(offset=0, axis1=0, axis2=1, dtype=None, out=None)
     transpose(*axes)
-    var(axis=None, dtype=None, out=None, ddof=0, keepdims=False)
-    view(dtype=None, type=None)
 """
 
 
 class MemoryPointer:
     """Stands for ``cupy.cuda.MemoryPointer``: where the numbers of an array begin."""
-
-    device_id = 0
 
     def __init__(self, host: np.ndarray):
         self.ptr = host.ctypes.data if memory.owner(host).nbytes else 0
@@ -70,7 +53,7 @@ class MemoryPointer:
 
 
 def at(address: int) -> np.ndarray:
-    """Return the array at an address, if it still exists and somebody has asked where it is."""
+    """Return the array at an address, if it still exists and its address has been asked for."""
     if address not in _at:
         raise RuntimeError(f"there is no array at the address {address}")
     return _at[address]
@@ -81,12 +64,11 @@ class ndarray(NDArrayOperatorsMixin):
 
     Attributes
     ----------
-    host : the array of NumPy's that holds the numbers; the emulator's own business
+    host : the array of NumPy's that holds the numbers; CuPy's have no such attribute
     """
 
     host: np.ndarray
-    nonzero: Callable[..., tuple]  # and all the others of METHODS
-    reshape: Callable[..., ndarray]
+    reshape: Callable[..., ndarray]  # and all the others of METHODS
     __array_priority__ = 100
     __hash__ = None  # type: ignore[assignment]  # == compares the elements
 
@@ -109,38 +91,17 @@ class ndarray(NDArrayOperatorsMixin):
     strides = property(lambda self: self.host.strides)
     data = property(lambda self: MemoryPointer(self.host))
     T = property(lambda self: outside(self.host.T))
-    real = property(lambda self: outside(self.host.real))
-    imag = property(lambda self: outside(self.host.imag))
 
     @property
     def flags(self) -> SimpleNamespace:
-        flags = self.host.flags
-        return SimpleNamespace(c_contiguous=flags.c_contiguous, f_contiguous=flags.f_contiguous, owndata=flags.owndata)
+        return SimpleNamespace(c_contiguous=self.host.flags.c_contiguous)
 
-    def get(self, stream: Any = None, order: str = "C", out: np.ndarray | None = None, blocking: bool = True) -> Any:
+    def get(self, *, out: np.ndarray | None = None) -> np.ndarray:
         """Return a copy in the CPU's memory, in `out` if it is given."""
-        if out is None:
-            out = np.empty(self.shape, self.dtype, "F" if order == "F" else "C")
-        elif not isinstance(out, np.ndarray) or out.dtype != self.dtype:
-            raise TypeError(f"{type(out)} array cannot be obtained from {self.dtype} array")
-        elif out.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Expected shape: {self.shape}, actual shape: {out.shape}")
+        out = np.empty(self.shape, self.dtype) if out is None else out
         memory.copied_to_host(self.nbytes)
         out[...] = self.host
         return out
-
-    def set(self, arr: np.ndarray, stream: Any = None) -> None:
-        """Copy an array from the CPU's memory."""
-        if not isinstance(arr, np.ndarray):
-            raise TypeError("Only numpy.ndarray can be set to cupy.ndarray")
-        if arr.dtype != self.dtype:
-            raise TypeError(f"{arr.dtype} array cannot be set to {self.dtype} array")
-        if arr.shape != self.shape:
-            raise ValueError(f"Shape mismatch. Old shape: {self.shape}, new shape: {arr.shape}")
-        if not (self.flags.c_contiguous or self.flags.f_contiguous):
-            raise RuntimeError("Cannot set to non-contiguous array")
-        memory.copied_to_device(self.nbytes)
-        self.host[...] = arr
 
     def item(self) -> Any:
         if self.size != 1:
@@ -149,9 +110,6 @@ class ndarray(NDArrayOperatorsMixin):
 
     def tolist(self) -> Any:
         return self.get().tolist()
-
-    def tobytes(self, order: str = "C") -> bytes:
-        return self.get().tobytes(order)
 
     def __array__(self, *_: Any, **__: Any) -> np.ndarray:
         raise TypeError(
@@ -210,7 +168,7 @@ class ndarray(NDArrayOperatorsMixin):
 
 
 def unusable(dtype: Any) -> Any:
-    """Return what unwritten arrays hold, NaN or the largest integer: whoever forgets to write will be seen."""
+    """Return what unwritten arrays hold, NaN or the largest integer, so that a missing write shows."""
     dtype = np.dtype(dtype)
     return np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else np.iinfo(dtype).max
 

@@ -1,4 +1,4 @@
-"""CUDA kernels into machine code of this computer, by g++."""
+"""Compiles CUDA kernels for the CPU, by g++."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def _run(command: Sequence[str], text: str) -> subprocess.CompletedProcess:
 
 @cache
 def _folder() -> Path:
-    """Return this user's folder for what is compiled: nobody else may write there, since we execute it."""
+    """Return this user's folder for what is compiled: no other user may write there, since we execute it."""
     folder = Path(tempfile.gettempdir()) / f"scratchnst-emulator-{os.getuid()}"
     with suppress(FileExistsError):
         folder.mkdir(mode=0o700)

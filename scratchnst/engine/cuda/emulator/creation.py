@@ -10,16 +10,12 @@ from scratchnst.engine.cuda.emulator import memory
 from scratchnst.engine.cuda.emulator.arrays import inside, ndarray, operand, our_array, outside, unusable
 
 
-def where(condition: Any, x: Any = None, y: Any = None) -> Any:
+def where(condition: Any, x: Any, y: Any) -> ndarray:
     """Return x where `condition` holds, else y; each of the two an array or a number."""
-    if x is None and y is None:
-        return our_array(condition).nonzero()
     return outside(np.where(our_array(condition).host, operand(x), operand(y)))
 
 
-def asarray(
-    a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None, blocking: bool = False
-) -> ndarray:
+def asarray(a: Any, dtype: Any = None, order: Any = None, *, copy: bool | None = None) -> ndarray:
     """Return an array of ours: of numbers, of a list of our arrays, a copy of one of NumPy's, or itself."""
     if isinstance(a, ndarray):
         host = np.array(a.host, dtype, order=order or "K", copy=copy)
@@ -31,10 +27,9 @@ def asarray(
     return outside(host)
 
 
-def array(obj: Any, dtype: Any = None, copy: bool = True, order: str = "K", ndmin: int = 0) -> ndarray:
+def array(obj: Any, dtype: Any = None, copy: bool = True) -> ndarray:
     """Return a copy."""
-    result = asarray(obj, dtype, order, copy=True if copy else None)
-    return result if result.ndim >= ndmin else result.reshape((1,) * (ndmin - result.ndim) + result.shape)
+    return asarray(obj, dtype, copy=True if copy else None)
 
 
 def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
@@ -45,9 +40,9 @@ def ascontiguousarray(a: Any, dtype: Any = None) -> ndarray:
     return result if result.ndim else result.reshape(1)
 
 
-def asnumpy(a: Any, stream: Any = None, order: str = "C", out: Any = None, *, blocking: bool = True) -> np.ndarray:
+def asnumpy(a: Any) -> np.ndarray:
     """Return a copy in the CPU's memory."""
-    return a.get(stream, order, out, blocking) if isinstance(a, ndarray) else np.asarray(a)
+    return a.get() if isinstance(a, ndarray) else np.asarray(a)
 
 
 def empty(shape: Any, dtype: Any = float, order: Any = "C") -> ndarray:
@@ -66,14 +61,6 @@ def copyto(dst: ndarray, src: Any, casting: Any = "same_kind", where: Any = None
     np.copyto(our_array(dst).host, operand(src), casting, True if where is None else inside(where))
 
 
-def shape(a: Any) -> tuple[int, ...]:
-    """Return the shape of an array or a number."""
-    return a.shape if isinstance(a, ndarray) else np.shape(a)
-
-
-def shares_memory(a: ndarray, b: ndarray, max_work: Any = None) -> bool:
+def shares_memory(a: ndarray, b: ndarray) -> bool:
     """Tell whether two arrays have numbers in common."""
     return np.shares_memory(our_array(a).host, our_array(b).host)
-
-
-may_share_memory = shares_memory

@@ -1,7 +1,6 @@
 """Stands for ``cupy.cuda.cublas``: products of column-major matrices, given by their addresses.
 
-It is as blind as cuBLAS to what the caller means by an array, but it checks what cuBLAS checks, and besides that every
-matrix lies within an array whose address somebody has asked for.
+It gets addresses, as cuBLAS does, and checks what cuBLAS checks, and that every matrix lies within an array.
 """
 
 from __future__ import annotations

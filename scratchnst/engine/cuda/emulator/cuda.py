@@ -12,8 +12,8 @@ from scratchnst.engine.cuda.emulator.compiler import CompileException
 from scratchnst.engine.cuda.emulator.memory import CAPACITY, MemoryPool, OutOfMemoryError, pool
 
 __all__ = [  # what CuPy has as well
-    *("Device", "Event", "MemoryPointer", "MemoryPool", "Stream", "compiler", "cublas", "device", "driver"),
-    *("get_current_stream", "get_elapsed_time", "is_available", "memory", "runtime", "stream"),
+    *("Device", "Event", "MemoryPointer", "MemoryPool", "compiler", "cublas", "device", "driver"),
+    *("get_elapsed_time", "is_available", "memory", "runtime"),
 ]
 
 VERSION = 13000  # of driver and runtime
@@ -43,19 +43,10 @@ class runtime:
 
     CUDARuntimeError = CUDARuntimeError
     CUDA_R_32F, CUDA_R_64F = cublas.CUDA_R_32F, cublas.CUDA_R_64F
-    memcpyHostToHost, memcpyHostToDevice, memcpyDeviceToHost, memcpyDeviceToDevice = range(4)
 
     @staticmethod
     def getDeviceCount() -> int:
         return 1
-
-    @staticmethod
-    def getDevice() -> int:
-        return 0
-
-    @staticmethod
-    def setDevice(device: int) -> None:
-        _check_device(device)
 
     @staticmethod
     def getDeviceProperties(device: int) -> dict[str, Any]:
@@ -64,16 +55,9 @@ class runtime:
         return {
             "name": b"emulated GPU",
             "totalGlobalMem": CAPACITY,
-            "sharedMemPerBlock": 48 << 10,
-            "maxThreadsPerBlock": launch.LARGEST_BLOCK[0],
-            "warpSize": 32,
             "multiProcessorCount": 1,
             "major": major,
             "minor": minor,
-            "clockRate": 0,
-            "memoryClockRate": 0,
-            "memoryBusWidth": 0,
-            "l2CacheSize": 0,
         }
 
     @staticmethod
@@ -89,10 +73,6 @@ class runtime:
     def runtimeGetVersion() -> int:
         return VERSION
 
-    @staticmethod
-    def deviceSynchronize() -> None:
-        pass
-
 
 def _check_device(device: int) -> None:
     if device != 0:
@@ -107,15 +87,6 @@ class Device:
 
     def __int__(self) -> int:
         return self.id
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Device) and other.id == self.id
-
-    def __hash__(self) -> int:
-        return self.id
-
-    def __repr__(self) -> str:
-        return f"<CUDA Device {self.id}>"
 
     def __enter__(self) -> Device:
         self.use()
@@ -148,54 +119,14 @@ class Device:
 class Event:
     """Stands for ``cupy.cuda.Event``: a moment."""
 
-    done = True
-
-    def __init__(self, block: bool = False, disable_timing: bool = False, interprocess: bool = False):
+    def __init__(self) -> None:
         self.seconds: float | None = None
 
-    def record(self, stream: Any = None) -> None:
+    def record(self) -> None:
         self.seconds = time.perf_counter()
 
     def synchronize(self) -> None:
         pass
-
-
-class Stream:
-    """Stands for ``cupy.cuda.Stream``."""
-
-    null: Stream
-    done = True
-
-    def __init__(self, null: bool = False, non_blocking: bool = False, ptds: bool = False):
-        self.ptr = 0
-
-    def __enter__(self) -> Stream:
-        return self
-
-    def __exit__(self, *_: Any) -> None:
-        pass
-
-    def use(self) -> Stream:
-        return self
-
-    def synchronize(self) -> None:
-        pass
-
-    def record(self, event: Event | None = None) -> Event:
-        event = event or Event()
-        event.record(self)
-        return event
-
-    def wait_event(self, event: Event) -> None:
-        pass
-
-
-Stream.null = Stream(null=True)
-
-
-def get_current_stream() -> Stream:
-    """Return the only stream there is."""
-    return Stream.null
 
 
 def get_elapsed_time(start_event: Event, end_event: Event) -> float:
@@ -208,5 +139,4 @@ def get_elapsed_time(start_event: Event, end_event: Event) -> float:
 device = SimpleNamespace(Device=Device, get_cublas_handle=cublas.get_cublas_handle)
 driver = SimpleNamespace(CUDADriverError=launch.CUDADriverError)
 compiler = SimpleNamespace(CompileException=CompileException)
-stream = SimpleNamespace(Stream=Stream, Event=Event, get_elapsed_time=get_elapsed_time)
 memory = SimpleNamespace(OutOfMemoryError=OutOfMemoryError, MemoryPointer=MemoryPointer, MemoryPool=MemoryPool)

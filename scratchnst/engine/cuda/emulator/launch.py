@@ -1,4 +1,4 @@
-"""A launch: a kernel runs on guarded copies of its arguments, and afterwards they are looked through.
+"""A launch: a kernel runs on guarded copies of its arguments, and afterwards these are checked.
 
 On a GPU most of these mistakes would go unnoticed, or come out as an error long afterwards.
 """
@@ -39,10 +39,10 @@ class CUDADriverError(RuntimeError):
 
 
 class KernelFault(UserError):
-    """What no kernel may do, or no caller with a kernel, although a GPU might let it pass."""
+    """A mistake in a kernel or its launch, which a GPU might not report."""
 
 
-class Function:
+class RawKernel:
     """Stands for ``cupy.RawKernel``, and is called like it."""
 
     def __init__(self, kernel: Kernel):
@@ -88,7 +88,7 @@ class Function:
         return f"{self.name}, argument {position} ({self.kernel.parameters[position].name})"
 
     def _check_overlap(self, buffers):
-        """An array given twice is one array to the kernel as well; two that overlap otherwise have no place here."""
+        """An array given twice is one array to the kernel as well; others that overlap are refused."""
         for (first, one), (second, other) in combinations(enumerate(buffers), 2):
             if one is None or other is None or not one.overlaps(other):
                 continue
@@ -141,16 +141,13 @@ def _check_type(place: str, parameter: Parameter, value: Any) -> None:
 class RawModule:
     """Stands for ``cupy.RawModule``: the kernels of a source."""
 
-    def __init__(self, code: str, *, options: tuple[str, ...] = (), backend: str = "nvrtc"):
+    def __init__(self, code: str, *, options: tuple[str, ...] = ()):
         if not isinstance(options, tuple):
             raise TypeError("options must be a tuple")
         self.code, self.options = code, options
 
-    def compile(self, log_stream: Any = None) -> None:
-        compile(self.code, self.options)
-
-    def get_function(self, name: str) -> Function:
+    def get_function(self, name: str) -> RawKernel:
         kernels = compile(self.code, self.options)
         if name not in kernels:
             raise CUDADriverError(500)
-        return Function(kernels[name])
+        return RawKernel(kernels[name])

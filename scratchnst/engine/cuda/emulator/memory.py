@@ -1,7 +1,7 @@
-"""The memory of the emulated GPU: how much of it arrays take, and what travels between it and the CPU's.
+"""The memory of the emulated GPU: how much of it arrays take, and what is copied between it and the CPU's.
 
-The numbers lie in ordinary memory, in arrays of NumPy's.  Here is only the account: each array that owns its numbers is
-entered when it comes up and struck off when it dies.
+The numbers lie in ordinary memory, in arrays of NumPy's.  Here they are only counted: each array that owns its numbers
+is entered when it is made and removed when it is deleted.
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ class MemoryPool:
 
     Attributes
     ----------
-    peak : the most bytes that arrays have taken at once, since somebody set it; CuPy has no such number
+    peak : the most bytes that arrays have taken at once, since this was last set; CuPy has no such number
     """
 
     def __init__(self) -> None:
@@ -75,10 +75,12 @@ class MemoryPool:
         self._used = self._total = self._limit = 0
         self._owners: set[int] = set()
         self._free: list[_Chunk] = []  # from the smallest to the largest
-        self._dead: deque[tuple[int, _Chunk]] = deque()  # arrays die at any moment, also while the account is changed
+        self._deleted: deque[tuple[int, _Chunk]] = (
+            deque()
+        )  # arrays are deleted at any moment, also within these methods
 
     def used_bytes(self) -> int:
-        self._strike_off()
+        self._remove_deleted()
         return self._used
 
     def total_bytes(self) -> int:
@@ -88,7 +90,7 @@ class MemoryPool:
         return self._total - self.used_bytes()
 
     def free_all_blocks(self) -> None:
-        self._strike_off()
+        self._remove_deleted()
         self._total -= sum(chunk.size for chunk in self._free if chunk.is_whole)
         self._free = [chunk for chunk in self._free if not chunk.is_whole]
 
@@ -104,7 +106,7 @@ class MemoryPool:
         return self._limit
 
     def enter(self, array: np.ndarray) -> None:
-        """Account for the array that owns the numbers of this one, until it dies.
+        """Count the array that owns the numbers of this one, until it is deleted.
 
         Raises
         ------
@@ -112,14 +114,14 @@ class MemoryPool:
             If there is no room for it.
         """
         array = owner(array)
-        self._strike_off()
+        self._remove_deleted()
         if id(array) in self._owners or not array.nbytes:
             return
         chunk = self._take(-(-array.nbytes // UNIT) * UNIT)
         self._owners.add(id(array))
         self._used += chunk.size
         self.peak = max(self.peak, self._used)
-        weakref.finalize(array, self._dead.append, (id(array), chunk)).atexit = False
+        weakref.finalize(array, self._deleted.append, (id(array), chunk)).atexit = False
 
     def _take(self, size: int) -> _Chunk:
         place = bisect_left(self._free, size, key=_size)
@@ -139,9 +141,9 @@ class MemoryPool:
         self._total += size
         return _Chunk(size)
 
-    def _strike_off(self) -> None:
-        while self._dead:
-            identity, chunk = self._dead.popleft()
+    def _remove_deleted(self) -> None:
+        while self._deleted:
+            identity, chunk = self._deleted.popleft()
             self._owners.remove(identity)
             self._used -= chunk.size
             while chunk.after in self._free:
@@ -182,13 +184,13 @@ def transfers() -> Iterator[Transfers]:
 
 
 def copied_to_device(size: int) -> None:
-    """Let those who watch know of `size` bytes on their way to the device."""
+    """Record `size` bytes copied to the device."""
     for record in _observers:
         record.to_device.append(size)
 
 
 def copied_to_host(size: int) -> None:
-    """Let those who watch know of `size` bytes on their way to the host."""
+    """Record `size` bytes copied to the host."""
     for record in _observers:
         record.to_host.append(size)
 
