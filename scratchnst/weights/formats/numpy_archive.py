@@ -37,7 +37,7 @@ from scratchnst.weights.formats.torch_names import (
     meaningful,
     unwrapped,
 )
-from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import Global, Span, Unpickler, ordered_dict
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 
 NAME = "NumPy archive"
@@ -195,18 +195,20 @@ def _bytes(file, data, length):
         case Span(start=start, length=found) if found == length:
             file.seek(start)
             return read_exactly(file, length)
+        case bytes(found) if len(found) == length:
+            return found
         case str(text) if len(text) == length:
-            return text.encode("latin-1")  # the unpickler took it for a name
+            return text.encode("latin-1")  # Python 2's str
     raise UserError("an array in it has a shape that does not fit its numbers: the file is damaged.")
 
 
-class _Type(Stateful):
+class _Type:
     """numpy.dtype: made of a code such as "f4", its byte order follows as a state."""
 
     def __init__(self, code: Any, *_flags: Any):
         self.code, self.order = code if isinstance(code, str) else "", "="
 
-    def set_state(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         """Take the byte order out of (version, order, ...)."""
         match state:
             case (int(), "<" | ">" | "=" | "|" as order, *_):
@@ -215,7 +217,7 @@ class _Type(Stateful):
                 raise UserError("the type of an array in it is damaged: get it again.")
 
 
-class _Array(Stateful):
+class _Array:
     """numpy.ndarray: made empty, all else follows as a state."""
 
     shape: tuple[int, ...] = ()
@@ -223,7 +225,7 @@ class _Array(Stateful):
     is_fortran = False
     data: Any = None
 
-    def set_state(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         """Take over (version, shape, type, whether columns come first, numbers)."""
         match state:
             case (int(), tuple(shape), _Type() as dtype, bool(is_fortran), data) if all(
