@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Integral, Real
@@ -25,7 +25,8 @@ DTYPES = ("float32", "float64")
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
-Rule = Callable[[Any], Any]  # value -> the value in its own type, or a ValueError that says what it must be
+# Each field of `Settings` is annotated with a rule: value -> the value in its own type, or a ValueError that says what
+# it must be.
 
 
 def _whole(lowest: int, highest: int | None, value: Any) -> int:
@@ -161,13 +162,13 @@ class Settings:
     log: Annotated[Path | None, _path] = None
 
     def __post_init__(self):
-        rules = get_type_hints(type(self), include_extras=True)
+        annotations = get_type_hints(type(self), include_extras=True)
         for one in fields(self):
             value = getattr(self, one.name)
             if value is None and one.default is None:
                 continue
+            (rule,) = annotations[one.name].__metadata__
             try:
-                (rule,) = rules[one.name].__metadata__
                 object.__setattr__(self, one.name, rule(value))
             except ValueError as error:
                 raise UserError(f"the setting {one.name} must be {error}, not {value!r}.") from None
