@@ -14,19 +14,12 @@ from scratchnst.errors import UserError
 
 
 def write_atomically(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file so that at any moment `path` holds either its old content or all of the new.
-
-    Parameters
-    ----------
-    path : path-like
-        The file to create or replace; if it is a symbolic link, the file it points to.
-    data : bytes
-        The whole content.
+    """Write `data` so that at any moment `path`, or the file that it links to, holds the old content or all of the new.
 
     Raises
     ------
     UserError
-        The file cannot be written; what was there before is intact.
+        If the file cannot be written; what was there before is intact.
     """
     with _temporary_file_for(path) as (file, target):
         file.write(data)
@@ -37,20 +30,15 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
 
 
 def check_writable(path: str | os.PathLike, suffixes: Collection[str] | None = None) -> None:
-    """Make sure, before a long computation, that its result can be written to `path`.
+    """Make sure, before a long computation, that its result can be written to `path`; a file there stays as it is.
 
-    Parameters
-    ----------
-    path : path-like
-        Where the result shall go; a file there stays as it is.
-    suffixes : collection of str or None
-        The lower-case suffixes allowed, with their dots; None allows any.
+    `suffixes` are those allowed, in lower case and with their dots; None allows any.
 
     Raises
     ------
     UserError
-        The suffix is not allowed, the directory does not exist or takes no file, or `path` is there
-        already and not an ordinary file.
+        If the suffix is not allowed, the directory does not exist or takes no file, or `path` exists and is not an
+        ordinary file.
     """
     if suffixes is not None:
         check_suffix(path, suffixes)

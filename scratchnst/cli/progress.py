@@ -9,7 +9,7 @@ from contextlib import suppress
 
 from tqdm import tqdm
 
-from scratchnst.transfer.stylize import Progress
+from scratchnst.transfer.stylize import Iterate
 
 LINES = 20  # plain lines a run
 BAR = "{l_bar}{bar}| {n_fmt}/{total_fmt} [{elapsed}<{left}, {rate_fmt}{postfix}]"
@@ -53,7 +53,7 @@ class Reporter:
         if len(self.scales) > 1:
             self.say(f"scale {self.scale} of {len(self.scales)}: {width}x{height} pixels, {iterations} iterations")
 
-    def step(self, progress: Progress) -> None:
+    def step(self, progress: Iterate) -> None:
         """Show that one more step is done."""
         self.steps += 1
         self.pixels += math.prod(progress.canvas.shape[:2])

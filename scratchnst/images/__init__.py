@@ -39,23 +39,21 @@ _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 def load(path: str | os.PathLike) -> np.ndarray:
     """Read a picture, upright, in sRGB and without transparency.
 
-    The EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparent
-    parts show white paper, and of several frames the first is taken. 16-bit grey keeps its depth.
+    The EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparent parts are blended with
+    white, and of several frames the first is taken.  16-bit grey keeps its depth.
 
     Parameters
     ----------
-    path : path-like
-        A JPEG, PNG, TIFF or WebP file, or another kind that Pillow reads.
+    path : a JPEG, PNG, TIFF or WebP file, or another kind that Pillow reads
 
     Returns
     -------
-    ndarray, shape (H, W, 3), float32
-        RGB, 0 to 255.
+    (H, W, 3) float32 array, RGB, 0 to 255
 
     Raises
     ------
     UserError
-        The file is missing, empty, unreadable, damaged, too large or no picture.
+        If the file is missing, empty, unreadable, damaged, too large or no picture.
     """
     if os.path.isdir(path):
         raise UserError(f"{path} is a directory: name a picture file instead.")
@@ -75,18 +73,16 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
 
     Parameters
     ----------
-    path : path-like
-        Ends in one of `PICTURE_SUFFIXES`. JPEG is written at quality 95 with full colour resolution,
-        all else losslessly.
-    image : ndarray, shape (H, W, 3), floating
-        RGB in sRGB; clipped to 0 to 255 and rounded to whole numbers.
+    path : ends in one of `PICTURE_SUFFIXES`; JPEG is written at quality 95 with full colour resolution, all else
+        losslessly
+    image : (H, W, 3) array, RGB in sRGB; clipped to 0-255 and rounded to whole numbers
 
     Raises
     ------
     ValueError
-        The shape is wrong or a value is not finite.
+        If the shape is wrong or a value is not finite.
     UserError
-        The suffix is unknown, the format does not take the size, or the file cannot be written.
+        If the suffix is unknown, the format does not take the size, or the file cannot be written.
     """
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
@@ -106,19 +102,9 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Scale a picture with an antialiasing Lanczos filter, without rounding to whole numbers.
+    """Return `image` (H, W, 3) scaled to (height, width, 3), in its dtype and clipped to 0-255; it is never a view.
 
-    Parameters
-    ----------
-    image : ndarray, shape (H, W, 3), floating
-        RGB, 0 to 255.
-    height, width : int
-        The new size in pixels, each at least 1.
-
-    Returns
-    -------
-    ndarray, shape (height, width, 3), dtype of `image`
-        A new array, clipped to 0 to 255; a mere copy if the size is the same.
+    An antialiasing Lanczos filter is used, and nothing is rounded to whole numbers.
     """
     if image.shape[:2] == (height, width):
         return image.copy()
@@ -129,40 +115,24 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Scale a picture, keeping its proportions, so that its longer side has `size` pixels.
-
-    Parameters
-    ----------
-    image : ndarray, shape (H, W, 3), floating
-        RGB, 0 to 255.
-    size : int
-        The longer side in pixels, at least 1.
-
-    Returns
-    -------
-    ndarray, shape (H', W', 3), dtype of `image`
-        max(H', W') is `size`, and neither side is below 1.
-    """
+    """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels."""
     return resize(image, *fitted_shape(image, size))
 
 
 def fitted_shape(image: np.ndarray, size: int) -> tuple[int, int]:
-    """Return the height and width that `fit` scales a picture to."""
+    """Return the height and width, at least 1 each, that `fit` scales a picture to."""
     height, width, _ = image.shape
     longer = max(height, width)
     return max(1, round(height * size / longer)), max(1, round(width * size / longer))
 
 
 def extend(image: np.ndarray, margin: int) -> np.ndarray:
-    """Continue a picture beyond its border as in a mirror, by `margin` pixels on every side.
-
-    (H, W, 3) becomes (H + 2 margin, W + 2 margin, 3); `crop` undoes it.
-    """
+    """Return a picture (H, W, 3) with `margin` reflected pixels added on every side; `crop` undoes it."""
     return np.pad(image, ((margin, margin), (margin, margin), (0, 0)), mode="reflect")
 
 
 def crop(image: np.ndarray, margin: int) -> np.ndarray:
-    """Cut `margin` pixels off every side of a picture; the result is a view."""
+    """Return a view of a picture without `margin` pixels on every side."""
     height, width = image.shape[:2]
     return image[margin : height - margin, margin : width - margin]
 

@@ -1,8 +1,8 @@
-"""Two sample pictures drawn by code: a lakeside village to repaint, and whirling brush strokes to learn from.
+"""Two sample pictures drawn by code: a lakeside village as content, and curved brush strokes as style.
 
-Both are designed on a board 4 wide and 3 high (x to the right, y down) that is stretched over the canvas, so
-the motif does not depend on the number of pixels.  They are drawn with twice the pixels and shrunk for smooth
-edges.
+Coordinates are those of a board 4 wide and 3 high (x to the right, y down) that is stretched over the canvas, so the
+motif does not depend on the number of pixels.  The pictures are drawn at twice their size and scaled down, which
+smooths edges.
 """
 
 from __future__ import annotations
@@ -13,10 +13,10 @@ import numpy as np
 from PIL import Image, ImageDraw
 
 BOARD_WIDTH, BOARD_HEIGHT = 4.0, 3.0
-SMALLEST_SIDE = 16  # pixels; below this there is nothing left to recognise
+SMALLEST_SIDE = 16  # pixels; the motif cannot be recognised in fewer
 OVERSAMPLING = 2
 
-SHORE = 1.93  # y of the far shore, below which the picture turns into its own reflection
+SHORE = 1.93  # y of the far shore, below which the picture is reflected
 SUN = (3.3, 1.12)
 SKY_STOPS = (0.0, 0.6, 1.05, 1.4)  # y of each colour
 SKY_COLOURS = ((40, 84, 148), (104, 154, 196), (244, 208, 158), (252, 178, 104))
@@ -39,7 +39,7 @@ WARMTH_COLOURS = (
     *((28, 30, 82), (14, 62, 104), (12, 122, 132), (128, 190, 172)),
     *((248, 230, 188), (246, 172, 62), (226, 82, 42), (116, 18, 52)),
 )
-WHIRLS = np.array(  # x, y, reach, spin (positive: clockwise) and heat
+VORTICES = np.array(  # x, y, reach, spin (positive: clockwise) and heat
     (
         (2.75, 1.15, 0.95, 1.0, 1.0),
         (0.85, 2.15, 0.75, -1.0, 0.85),
@@ -85,19 +85,9 @@ class Board:
 
 
 def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:
-    """Draw a village by a mountain lake in the light of the late afternoon.
+    """Return a village by a mountain lake in the late afternoon, (height, width, 3) uint8, RGB in sRGB.
 
-    Parameters
-    ----------
-    height, width : int
-        Size of the picture in pixels, at least 16 each.
-    seed : int
-        Chooses clouds, mountains, leaves and ripples; the composition stays.
-
-    Returns
-    -------
-    ndarray, shape (height, width, 3), uint8
-        The picture: RGB in sRGB, 0 (black) to 255 (white).
+    Both sides have 16 pixels or more.  `seed` chooses clouds, mountains, leaves and ripples; the composition stays.
     """
     rng = np.random.default_rng(seed)
     scenery = _mountains(_sky(_canvas_size(height, width), rng), rng)
@@ -111,32 +101,22 @@ def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarr
 
 
 def draw_style(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:
-    """Draw brush strokes, from broad to fine, along the stream lines of a few hot and cold whirls.
+    """Return brush strokes along the stream lines of some hot and cold vortices, (height, width, 3) uint8, RGB in sRGB.
 
-    Parameters
-    ----------
-    height, width : int
-        Size of the picture in pixels, at least 16 each.
-    seed : int
-        Chooses the strokes and shifts the whirls a little.
-
-    Returns
-    -------
-    ndarray, shape (height, width, 3), uint8
-        The picture: RGB in sRGB, 0 (black) to 255 (white).
+    Both sides have 16 pixels or more.  `seed` chooses the strokes and shifts the vortices a little.
     """
     rng = np.random.default_rng(seed)
     canvas = _canvas_size(height, width)
-    whirls = WHIRLS + rng.normal(0, 0.05, WHIRLS.shape) * (1, 1, 1, 0, 0)
-    ground = 0.6 * _warmth_colour(np.stack(_coordinates(canvas), axis=-1), whirls)
-    # The fourth channel is no transparency: it keeps how thick the paint lies, for the light to play on.
+    vortices = VORTICES + rng.normal(0, 0.05, VORTICES.shape) * (1, 1, 1, 0, 0)
+    ground = 0.6 * _warmth_colour(np.stack(_coordinates(canvas), axis=-1), vortices)
+    # The fourth channel is not transparency but the thickness of the paint, by which `_lit_from_above` shades it.
     paint = _image(np.concatenate([ground, np.zeros((*canvas, 1))], axis=-1))
     for count, stroke_width, length in BRUSHES:
-        _strokes(Board(paint), rng, whirls, count, stroke_width, length)
+        _strokes(Board(paint), rng, vortices, count, stroke_width, length)
     return _finished(_lit_from_above(paint), height, width, rng, grain=1.0)
 
 
-# What both pictures need.
+# Used by both
 
 
 def _canvas_size(height, width):
@@ -165,7 +145,7 @@ def _finished(image, height, width, rng, grain):
 
 
 def _noise(rng, shape, rows, columns, octaves=6, roughness=0.55):
-    """Smooth random bumps of deviation 1: `rows` x `columns` large ones, and each octave half the size."""
+    """Smooth noise of standard deviation 1: a random grid of `rows` x `columns`, and each octave half as coarse."""
     total = np.zeros(shape)
     for octave in range(octaves):
         bumps = rng.standard_normal((rows * 2**octave, columns * 2**octave)).astype(np.float32)
@@ -183,7 +163,7 @@ def _mix(first, second, share):
     return (1 - share) * first + share * np.array(second)
 
 
-# The village by the lake.
+# The village by the lake
 
 
 def _sky(canvas, rng):
@@ -226,9 +206,7 @@ def _ground_colour(altitude, rng):
 
 
 def _seen_from_the_lake(colour, altitude, sky):
-    """Paint the terrain (slices from near to far, columns) before the sky: at each pixel the nearest
-    slice that is high enough.
-    """
+    """Draw the terrain (slices from near to far, columns) over the sky: at each pixel the nearest that is visible."""
     picture = sky.copy()
     skyline = np.maximum.accumulate(altitude, axis=0)
     rows = np.arange(int(SHORE / BOARD_HEIGHT * len(sky)) + 1)
@@ -295,7 +273,7 @@ def _tree(board, rng, x, size, slender):
 
 
 def _foliage(board, rng, centre, radii, leaves, leaf_size, brightness=1.0):
-    """A crown of round lobes: each lobe is lit from the upper right, and so is the crown as a whole."""
+    """A crown of round lobes, each of them and the whole crown lit from the upper right."""
     lobes = rng.normal(0, 0.42, (max(5, leaves // 60), 2))
     lobe = lobes[rng.integers(0, len(lobes), leaves)]
     turn, radius = rng.uniform(0, 2 * np.pi, leaves), 0.42 * np.sqrt(rng.random(leaves))
@@ -304,7 +282,7 @@ def _foliage(board, rng, centre, radii, leaves, leaf_size, brightness=1.0):
     colours = brightness * _gradient(facing_sun, LEAF_STOPS, LEAF_COLOURS) * rng.uniform(0.86, 1.04, 3)
     places = np.array(centre) + (lobe + within) * radii
     sizes = leaf_size * rng.uniform(0.6, 1.4, (leaves, 1)) * (1.3, 0.8)
-    order = np.argsort(facing_sun)  # the leaves in the sun hide those in the shade
+    order = np.argsort(facing_sun)  # leaves in the sun are drawn over those in the shade
     board.ellipses(places[order], sizes[order], colours[order])
 
 
@@ -323,7 +301,7 @@ def _lake(land, rng):
     mirrored = _image(mirrored)
     _boat(Board(mirrored), upright=-1)
 
-    # Perspective: the rows of the swell are crowded under the far shore and stretched towards the near one.
+    # Perspective: rows of the swell lie close together at the far shore and further apart at the near one.
     nearness = rows[:, None] / len(rows)
     swell = _noise(rng, canvas, 60, 9, octaves=4, roughness=0.6)
     waves = swell[((canvas[0] - 1) * (1 - 0.12 / (0.12 + nearness[:, 0]))).astype(int)]
@@ -379,13 +357,13 @@ def _near_tree(board, rng):
         _foliage(board, rng, centre, (0.4, 0.32), 2400, 0.014, brightness=0.75)
 
 
-# The brush strokes.
+# The brush strokes
 
 
-def _flow(points, whirls):
-    """Unit vectors along the stream: the whirls on top of a drift to the right that rises and falls."""
-    reach, spin = whirls[:, 2:3], whirls[:, 3:4]
-    away = (points[..., None, :] - whirls[:, :2]) / reach
+def _flow(points, vortices):
+    """Unit vectors of the flow: the vortices added to a drift to the right that rises and falls."""
+    reach, spin = vortices[:, 2:3], vortices[:, 3:4]
+    away = (points[..., None, :] - vortices[:, :2]) / reach
     strength = spin * np.exp(-np.sum(away**2, axis=-1, keepdims=True))
     inwards = -0.12 * np.abs(strength) * away  # turns the circles into spirals
     flow = np.sum(strength * away[..., ::-1] * (-1, 1) + inwards, axis=-2)
@@ -393,38 +371,38 @@ def _flow(points, whirls):
     return flow / (np.linalg.norm(flow, axis=-1, keepdims=True) + 1e-9)
 
 
-def _warmth_colour(points, whirls, deviation=0.0):
-    away = (points[..., None, :] - whirls[:, :2]) / whirls[:, 2:3]
-    heat = np.exp(-0.8 * np.sum(away**2, axis=-1)) @ whirls[:, 4]
+def _warmth_colour(points, vortices, deviation=0.0):
+    away = (points[..., None, :] - vortices[:, :2]) / vortices[:, 2:3]
+    heat = np.exp(-0.8 * np.sum(away**2, axis=-1)) @ vortices[:, 4]
     bands = 0.08 * np.sin(points @ (3.0, 4.0))
     return _gradient(0.14 + 0.78 * heat + bands + deviation, WARMTH_STOPS, WARMTH_COLOURS)
 
 
-def _strokes(board, rng, whirls, count, width, length):
+def _strokes(board, rng, vortices, count, width, length):
     start = rng.uniform((-0.4, -0.4), (BOARD_WIDTH + 0.4, BOARD_HEIGHT + 0.4), (count, 2))
     bristles = round(width / BRISTLE)
     offsets = np.linspace(-0.5, 0.5, bristles)
-    lines = _bristle_lines(rng, start, whirls, width * offsets, length)
+    lines = _bristle_lines(rng, start, vortices, width * offsets, length)
     middle = lines[:, bristles // 2, lines.shape[2] // 2]
-    # Most strokes keep to the colour of their place; a few bring one from far away, as a painter's would.
+    # Most strokes have the colour of their place, a few a warmer or colder one.
     astray = rng.choice((-0.3, 0.0, 0.3), count, p=(0.012, 0.976, 0.012))
-    colours = _warmth_colour(middle, whirls, astray + rng.normal(0, 0.05, count))
+    colours = _warmth_colour(middle, vortices, astray + rng.normal(0, 0.05, count))
     tones = rng.normal(1, 0.1, (count, bristles)) + rng.normal(0, 0.06, (count, 1))
     thickness = 150 + 300 * (tones - 1) - 60 * np.abs(offsets)
     paint = np.concatenate([tones[..., None] * colours[:, None], thickness[..., None]], axis=-1)
     board.lines(lines.reshape(-1, *lines.shape[2:]), paint.reshape(-1, 4), 1.4 * BRISTLE)
 
 
-def _bristle_lines(rng, start, whirls, offsets, length, steps=14):
-    """Points, shape (strokes, bristles, steps, 2), of lines beside one another along the stream."""
+def _bristle_lines(rng, start, vortices, offsets, length, steps=14):
+    """Points, shape (strokes, bristles, steps, 2), of parallel lines along the flow."""
     points = [start]
     for _ in range(steps):
-        midway = points[-1] + 0.5 * length / steps * _flow(points[-1], whirls)
-        points.append(points[-1] + length / steps * _flow(midway, whirls))
+        midway = points[-1] + 0.5 * length / steps * _flow(points[-1], vortices)
+        points.append(points[-1] + length / steps * _flow(midway, vortices))
     path = np.stack(points, axis=1)
-    normal = _flow(path, whirls)[..., ::-1] * (-1, 1)
+    normal = _flow(path, vortices)[..., ::-1] * (-1, 1)
     rails = path[:, None] + offsets[:, None, None] * normal[:, None]
-    # A round brush: the outer bristles touch the canvas later and leave it earlier than the middle ones.
+    # A round brush: the outer bristles begin later and end earlier than the middle ones.
     outward = (offsets / np.ptp(offsets)) ** 2
     ragged = rng.random((2, len(start), len(offsets)))
     first, last = 0.8 * outward + 0.1 * ragged[0], 1 - 1.2 * outward - 0.2 * ragged[1]

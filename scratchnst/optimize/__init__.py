@@ -13,7 +13,7 @@ callback : called after each step with (x, loss); x, where f was called last, mu
 
 from scratchnst.optimize.adam import adam
 from scratchnst.optimize.lbfgs import lbfgs
-from scratchnst.optimize.result import Result
+from scratchnst.optimize.result import OptimizeResult
 from scratchnst.optimize.scipy_lbfgs import scipy_lbfgs
 
 OPTIMIZERS = {"lbfgs": lbfgs, "scipy-lbfgs": scipy_lbfgs, "adam": adam}
@@ -30,7 +30,7 @@ __all__ = [
     "BYTES_PER_UNKNOWN",
     "ON_THE_CPU",
     "OPTIMIZERS",
-    "Result",
+    "OptimizeResult",
     "adam",
     "lbfgs",
     "scipy_lbfgs",

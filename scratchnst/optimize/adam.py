@@ -17,7 +17,7 @@ from collections.abc import Callable
 import numpy as np
 
 from scratchnst.arrays import Array, array_module
-from scratchnst.optimize.result import Result
+from scratchnst.optimize.result import OptimizeResult
 
 RATE = 5.0  # in units of pixel values, 0-255
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
@@ -30,12 +30,12 @@ def adam(
     bounds: tuple[float, float] | None = None,
     callback: Callable[[Array, float], None] | None = None,
     rate: float | Callable[[int], float] = RATE,
-) -> Result:
+) -> OptimizeResult:
     """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
     `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `rate` is about the size of a step, one number
     or a function of the step's number t.
-    The loss of a Result is that at its x: one evaluation more than iterations.  Adam has no line search, so
+    The loss of a OptimizeResult is that at its x: one evaluation more than iterations.  Adam has no line search, so
     single steps may go up.
     """
     xp = array_module(x)
@@ -53,4 +53,4 @@ def adam(
         loss, g = f(x)
         if callback:
             callback(x, loss)
-    return Result(x, loss, iterations, iterations + 1, f"all {iterations} iterations done")
+    return OptimizeResult(x, loss, iterations, iterations + 1, f"all {iterations} iterations done")

@@ -70,7 +70,7 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module, is_finite, numbers
 from scratchnst.optimize.line_search import line_search
-from scratchnst.optimize.result import Result
+from scratchnst.optimize.result import OptimizeResult
 
 Bounds = tuple[float, float] | None
 
@@ -78,7 +78,7 @@ HISTORY = 10  # pairs
 FIRST_MOVE = 4.0  # of the unknowns on average, in pixel values; with less the line search has to go on
 
 
-class Pair(NamedTuple):
+class CurvaturePair(NamedTuple):
     """A step s, the change y of the gradient along it, and rho = 1 / (y^T s)."""
 
     s: Array
@@ -94,7 +94,7 @@ def lbfgs(
     callback: Callable[[Array, float], None] | None = None,
     history: int = HISTORY,
     dtype: str = "float32",
-) -> Result:
+) -> OptimizeResult:
     """Minimise `f` from `x` by L-BFGS, algorithm 7.5; see the package for the other arguments.
 
     `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `history` is the number of pairs, and `dtype`,
@@ -108,11 +108,11 @@ def lbfgs(
         x = xp.clip(x, *bounds)
     evaluate = _Scaled(f, dtype)
     loss, gradient = evaluate(x)
-    pairs: deque[Pair] = deque(maxlen=history)
+    pairs: deque[CurvaturePair] = deque(maxlen=history)
     done = 0
 
     def end(reason):
-        return Result(x, loss * evaluate.unit, done, evaluate.calls, reason)
+        return OptimizeResult(x, loss * evaluate.unit, done, evaluate.calls, reason)
 
     if not math.isfinite(loss) or not is_finite(gradient):
         return end("failed: the loss or its gradient is not finite at the start")
@@ -141,7 +141,7 @@ def lbfgs(
     return end(f"all {iterations} iterations done")
 
 
-def search_direction(x: Array, gradient: Array, pairs: Sequence[Pair], bounds: Bounds = None) -> Array:
+def search_direction(x: Array, gradient: Array, pairs: Sequence[CurvaturePair], bounds: Bounds = None) -> Array:
     """Return -H g.
 
     With bounds, unknowns that the gradient presses against theirs stay there: H is that of the others, its rows and
@@ -154,7 +154,7 @@ def search_direction(x: Array, gradient: Array, pairs: Sequence[Pair], bounds: B
     return -(free * inverse_hessian_times(free * gradient, pairs))
 
 
-def inverse_hessian_times(q: Array, pairs: Sequence[Pair]) -> Array:
+def inverse_hessian_times(q: Array, pairs: Sequence[CurvaturePair]) -> Array:
     """Return H q, H made of `pairs`, the oldest first; without any it is I.  The two loops, algorithm 7.4."""
     q, alphas = q.copy(), []
     for s, y, rho in reversed(pairs):
@@ -170,14 +170,14 @@ def inverse_hessian_times(q: Array, pairs: Sequence[Pair]) -> Array:
     return q
 
 
-def remember(pairs: deque[Pair], s: Array, y: Array) -> None:
+def remember(pairs: deque[CurvaturePair], s: Array, y: Array) -> None:
     """Add a pair to `pairs`, which then drops the oldest of too many, unless H could lose its positive definiteness.
 
     That needs y^T s > 0, clearly above its own rounding error.
     """
     curvature, s_squared, y_squared = numbers([y @ s, s @ s, y @ y])
     if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(s_squared * y_squared):
-        pairs.append(Pair(s, y, 1 / curvature))
+        pairs.append(CurvaturePair(s, y, 1 / curvature))
 
 
 class _Scaled:

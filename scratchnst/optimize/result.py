@@ -8,7 +8,7 @@ from scratchnst.arrays import Array
 
 
 @dataclass(frozen=True)
-class Result:
+class OptimizeResult:
     """The end of an optimisation.
 
     Attributes

@@ -11,7 +11,7 @@ from collections.abc import Callable
 import numpy as np
 from scipy.optimize import Bounds, minimize
 
-from scratchnst.optimize.result import Result
+from scratchnst.optimize.result import OptimizeResult
 
 STEPS_REMEMBERED = 10
 EVALUATIONS_PER_ITERATION = 20  # the line search needs one as a rule; a bound for the rare long ones
@@ -23,7 +23,7 @@ def scipy_lbfgs(
     iterations: int,
     bounds: tuple[float, float] | None = None,
     callback: Callable[[np.ndarray, float], None] | None = None,
-) -> Result:
+) -> OptimizeResult:
     """Minimise `f` from `x` by L-BFGS; see the package for the arguments.
 
     It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower: SciPy's
@@ -58,7 +58,7 @@ def scipy_lbfgs(
             "gtol": 0.0,
         },
     )
-    return Result(end.x * scale, float(end.fun), end.nit, end.nfev, _stop_reason(end, iterations))
+    return OptimizeResult(end.x * scale, float(end.fun), end.nit, end.nfev, _stop_reason(end, iterations))
 
 
 def _stop_reason(end, iterations):

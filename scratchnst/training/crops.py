@@ -1,7 +1,7 @@
-"""Pictures for training without end: pieces of photographs and paintings, varied, and noise.
+"""Random crops of photographs and paintings, augmented, and noise, to train on.
 
-A style transfer starts from noise and passes through images that nobody would photograph, so a network that guides
-it has to see such images when it learns: pieces with noise on them, in false colours, pale, dark, and mere noise.
+A style transfer starts from noise and passes through images unlike photographs, so a network has to be trained on such
+images too: crops with added noise, permuted colour channels, other contrast and brightness, and pure noise.
 """
 
 from __future__ import annotations
@@ -13,19 +13,19 @@ import numpy as np
 from scratchnst import images
 
 SHARE_OF_NOISE = 0.08
-LARGEST_SIDE = 420  # pixels: no picture is looked at larger than this, as most are painted at 256 or 512
+LARGEST_SIDE = 420  # pixels of a picture's shorter side at most; most transfers are at 256 or 512
 
 
 def draw(random: np.random.Generator, pictures: Sequence[np.ndarray], side: int) -> np.ndarray:
     """Return a (side, side, 3) float32 image, RGB about 0-255, from one of `pictures` (H, W, 3) or from noise."""
     if random.random() < SHARE_OF_NOISE:
         return _noise(random, side)
-    piece = _piece(random, pictures[int(random.integers(len(pictures)))], side)
-    return np.ascontiguousarray(_varied(random, piece), np.float32)
+    crop = _crop(random, pictures[int(random.integers(len(pictures)))], side)
+    return np.ascontiguousarray(_augmented(random, crop), np.float32)
 
 
 def _noise(random, side):
-    """White noise about mid-grey, on smooth blotches in half of the cases."""
+    """White noise about mid-grey, added to smooth noise in half of the cases."""
     noise = random.normal(128, random.uniform(10, 70), (side, side, 3))
     if random.random() < 0.5:
         few = max(2, side // 8)
@@ -33,7 +33,7 @@ def _noise(random, side):
     return noise.astype(np.float32)
 
 
-def _piece(random, picture, side):
+def _crop(random, picture, side):
     """A square of the picture, scaled so that the picture's shorter side would be a random number of pixels."""
     shorter = min(picture.shape[:2])
     scale = min(1.0, random.uniform(1.3 * side, max(LARGEST_SIDE, 1.3 * side)) / shorter)
@@ -42,16 +42,16 @@ def _piece(random, picture, side):
     return images.resize(picture[top : top + square, left : left + square], side, side)
 
 
-def _varied(random, piece):
-    """Mirrored, turned, in other colours, paler or darker, or with noise on it, each now and then."""
+def _augmented(random, crop):
+    """Mirrored, rotated, in other colours, of other contrast and brightness, and with noise, each at random."""
     if random.random() < 0.5:
-        piece = piece[:, ::-1]
+        crop = crop[:, ::-1]
     if random.random() < 0.3:
-        piece = np.rot90(piece, random.integers(4))
+        crop = np.rot90(crop, random.integers(4))
     if random.random() < 0.4:
-        piece = piece[:, :, random.permutation(3)]
+        crop = crop[:, :, random.permutation(3)]
     if random.random() < 0.5:
-        piece = (piece - 128) * random.uniform(0.5, 1.4) + 128 + random.uniform(-40, 40, 3)
+        crop = (crop - 128) * random.uniform(0.5, 1.4) + 128 + random.uniform(-40, 40, 3)
     if random.random() < 0.35:
-        piece = piece + random.normal(0, random.uniform(3, 40), piece.shape)
-    return piece
+        crop = crop + random.normal(0, random.uniform(3, 40), crop.shape)
+    return crop

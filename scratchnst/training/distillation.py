@@ -1,24 +1,24 @@
-r"""The student learns what the teacher sees (G. Hinton, O. Vinyals, J. Dean, "Distilling the knowledge in a neural
-network", 2015; A. Romero et al., "FitNets", ICLR 2015).
+r"""Distillation: a student, a small network, is trained to reproduce a teacher's features (G. Hinton, O. Vinyals,
+J. Dean, "Distilling the knowledge in a neural network", 2015; A. Romero et al., "FitNets", ICLR 2015).
 
-Let f be the C numbers that the teacher sees at a pixel of one of its layers, and U (C, k) the k principal axes of f
-over many pictures: the eigenvectors of sum f f^T with the largest eigenvalues, orthonormal.  The student is to say
-the k numbers U^T f, a smaller task than f.  Little is lost: for Gram matrices G and A of features that lie in the
-span of U, |U^T G U - U^T A U| = |G - A|, and |U^T F - U^T P| = |F - P|, so the losses of the student are the
-teacher's, but for what lies outside the axes and what it has not learned.
+Let f be the teacher's C features at a pixel of one of its layers, and U (C, k) the k principal axes of f over many
+pictures: the orthonormal eigenvectors of sum f f^T with the largest eigenvalues.  The student is to output the k
+numbers U^T f, an easier task than f.  Little is lost: for Gram matrices G and A of features that lie in the span of U,
+|U^T G U - U^T A U| = |G - A|, and |U^T F - U^T P| = |F - P|.  So the losses of the student are the teacher's, except
+for features outside that span and for the student's own errors.
 
-With s_l what the student says at layer l, t_l = U_l^T f_l and the mean taken over pixels and axes::
+With s_l the student's output at layer l, t_l = U_l^T f_l and the mean taken over pixels and axes::
 
     L = sum_l mean((s_l - t_l)^2) / m_l,            m_l = mean(t_l^2) over the first pictures         (a)
     dL/ds_l = 2 (s_l - t_l) / (size of s_l  m_l)                                                        (b)
 
-and from there `Network.backward_parameters` carries it to every kernel and bias, and Adam moves them.
+`Network.backward_parameters` carries this to every kernel and bias, and Adam updates them.
 
 The teacher is normalised on the pictures first, as it is before a transfer.
 
-A transfer looks for an image that lowers the student's loss, and so finds what the student misjudges.  Therefore it
-paints while it learns, and its pictures, half-done ones too, are lessons like any others: the teacher says what it
-sees there (S. Ross, G. Gordon, J. A. Bagnell, "A reduction of imitation learning ... to no-regret online learning",
+A transfer optimises an image for the student's loss, and so finds images on which the student errs.  Therefore images
+from transfers with the student, intermediate ones too, are added to the training examples, with the teacher's features
+as targets (S. Ross, G. Gordon, J. A. Bagnell, "A reduction of imitation learning ... to no-regret online learning",
 AISTATS 2011).
 """
 
@@ -40,21 +40,21 @@ from scratchnst.training import crops
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
-SIDE = 128  # pixels of a piece
-BATCH = 4  # pieces a step
-POOL = 256  # lessons at hand, of which a few are replaced now and then: the teacher is the slower of the two
-FRESH_EVERY = 2  # steps between lessons from pictures
-PAINT_EVERY, PAINT_FROM = 12, 300  # steps between paintings of the student's own, and the first of them
-PAINTED_AT = (4, 15, 50)  # iterations after which a painting becomes a lesson
-RATE, WARM_UP = 3e-3, 100  # Adam's rate at its height, and the steps that lead up to it
-GENTLE_RATE = 1e-3  # the height for a student that has learned before
+SIDE = 128  # pixels of a crop
+BATCH = 4  # crops a step
+POOL = 256  # examples in memory, replaced one by one, since the teacher is slower than the student
+CROP_EVERY = 2  # steps between new examples from pictures
+TRANSFER_EVERY, TRANSFER_FROM = 12, 300  # steps between transfers with the student, and the first of them
+TRANSFER_STAGES = (4, 15, 50)  # iterations of a transfer after which its image becomes an example
+RATE, WARM_UP = 3e-3, 100  # Adam's highest rate, and the steps until it is reached
+FURTHER_RATE = 1e-3  # the highest rate for a student that has been trained before
 
 
 @dataclass(frozen=True)
-class Lesson:
-    """A piece and what the teacher sees on it: layer -> (H_l, W_l, k)."""
+class Example:
+    """A crop (H, W, 3) and the teacher's features on it: layer -> (H_l, W_l, k)."""
 
-    piece: np.ndarray
+    image: np.ndarray
     targets: Mapping[str, np.ndarray]
 
 
@@ -68,24 +68,22 @@ class Teacher:
     """
 
     def __init__(self, network: Network, pictures: Sequence[np.ndarray]):
-        random = np.random.default_rng(0)  # the same axes whenever a student of these pictures goes on
-        shown = [images.fit(picture, 256) for picture in pictures]
-        self.network = normalize(network, shown, student.AXES)
-        pieces = [crops.draw(random, pictures, SIDE) for _ in range(POOL // 2)]
-        moments = second_moments(self.network, pieces)
+        random = np.random.default_rng(0)  # the same axes when a student of these pictures is trained further
+        self.network = normalize(network, [images.fit(picture, 256) for picture in pictures], student.AXES)
+        moments = second_moments(self.network, [crops.draw(random, pictures, SIDE) for _ in range(POOL // 2)])
         self.axes = {name: principal_axes(moments[name], k) for name, k in student.AXES.items()}
 
-    def lesson(self, piece: np.ndarray) -> Lesson:
-        """Return `piece` (H, W, 3) with the teacher's features on its axes."""
-        features, _ = self.network.forward(piece[np.newaxis], self.axes)
-        return Lesson(piece, {name: features[name][0] @ U for name, U in self.axes.items()})
+    def example(self, image: np.ndarray) -> Example:
+        """Return `image` (H, W, 3) with its features on the axes."""
+        features, _ = self.network.forward(image[np.newaxis], self.axes)
+        return Example(image, {name: features[name][0] @ U for name, U in self.axes.items()})
 
 
-def second_moments(network: Network, pieces: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
-    """Return layer -> sum f f^T (C, C), float64, over all pixels of `pieces`, for the layers to be learned."""
+def second_moments(network: Network, pictures: Sequence[np.ndarray]) -> dict[str, np.ndarray]:
+    """Return layer -> sum f f^T (C, C), float64, over all pixels of `pictures`, for the layers to be reproduced."""
     moments: dict[str, np.ndarray] = {}
-    for piece in pieces:
-        features, _ = network.forward(piece[np.newaxis], student.AXES)
+    for picture in pictures:
+        features, _ = network.forward(picture[np.newaxis], student.AXES)
         for name, feature in features.items():
             G, _ = gram.forward(feature.astype(np.float64))
             moments[name] = moments.get(name, 0) + G[0]
@@ -106,16 +104,16 @@ def distil(
     start: Network | None = None,
     on_step: Callable[[int, float], None] | None = None,
 ) -> Network:
-    """Return a student of `network`.
+    """Return a student trained to reproduce the features of `network`.
 
     Parameters
     ----------
     network : VGG19, at least as far as conv3_4
     pictures : images (H, W, 3), RGB 0-255, of any sizes
-    steps : of Adam, each on `BATCH` pieces of pictures
-    seed : of the pieces and of the first weights
-    start : a student that has learned before, from the same pictures, and goes on, more gently; None is a new one
-    on_step : called with the number of the step and the loss, equation (a), over the layers' number
+    steps : of Adam, each on `BATCH` crops
+    seed : of the crops and of the first weights
+    start : a student that was trained on the same pictures, to be trained further at a lower rate; None is a new one
+    on_step : called with the number of the step and the loss, equation (a), divided by the number of layers
 
     Raises
     ------
@@ -126,35 +124,35 @@ def distil(
     random = np.random.default_rng(seed)
     if start is not None and start.layers != student.build(np.random.default_rng(0), defaults(network)).layers:
         raise UserError(f"{start.name} is no student of this kind: give a file that was distilled, or none.")
-    highest_rate = RATE if start is None else GENTLE_RATE
+    highest_rate = RATE if start is None else FURTHER_RATE
     teacher = Teacher(network, pictures)
-    course = Course(teacher, pictures, start or student.build(random, defaults(network)), random)
+    loss = DistillationLoss(teacher, pictures, start or student.build(random, defaults(network)), random)
 
-    def report(parameters, loss):
+    def report(_, value):
         if on_step:
-            on_step(course.step, loss)
+            on_step(loss.step, value)
 
-    final = adam(course, course.flat(), steps, callback=report, rate=lambda t: highest_rate * share_of_rate(t, steps))
-    return course.network_with(final.x)
+    final = adam(loss, loss.flat(), steps, callback=report, rate=lambda t: highest_rate * rate_factor(t, steps))
+    return loss.network_with(final.x)
 
 
-class Course:
-    """Equation (a) on fresh pieces at every call, as a function of all parameters in one vector, and its gradient."""
+class DistillationLoss:
+    """Equation (a) on another batch at every call, and its gradient, as a function of all parameters in one vector."""
 
     def __init__(self, teacher: Teacher, pictures: Sequence[np.ndarray], network: Network, random: np.random.Generator):
         self.teacher, self.pictures, self.network, self.random = teacher, pictures, network, random
         self.step = 0
-        self.lessons = [teacher.lesson(self._piece()) for _ in range(POOL)]
+        self.examples = [teacher.example(self._crop()) for _ in range(POOL)]
         self.energy = {
-            name: float(np.mean([np.mean(lesson.targets[name] ** 2) for lesson in self.lessons]))
+            name: float(np.mean([np.mean(example.targets[name] ** 2) for example in self.examples]))
             for name in student.AXES
         }
 
     def __call__(self, flat: np.ndarray) -> tuple[float, np.ndarray]:
-        """Return the loss over the number of layers, and its gradient, at parameters `flat`."""
+        """Return the loss, divided by the number of layers, and its gradient at parameters `flat`."""
         network = self.network_with(flat)
-        self._refresh(network)
-        batch = [self.lessons[number] for number in self.random.choice(POOL, BATCH, replace=False)]
+        self._replace_examples(network)
+        batch = [self.examples[number] for number in self.random.choice(POOL, BATCH, replace=False)]
         loss, grad_parameters = loss_and_gradient(network, batch, self.energy)
         return loss, flatten(grad_parameters[name] for name in network.parameters)
 
@@ -171,51 +169,51 @@ class Course:
             start = end
         return replace(self.network, parameters=parameters).astype("float32")
 
-    def _refresh(self, network):
-        """Put new lessons in the place of old ones."""
+    def _replace_examples(self, network):
+        """Replace some of the examples by new ones."""
         self.step += 1
-        if self.step % FRESH_EVERY == 0:
-            self._replace_one(self._piece())
-        if self.step % PAINT_EVERY == 0 and self.step >= PAINT_FROM:
-            for painting in self._paint(network):
-                self._replace_one(painting)
+        if self.step % CROP_EVERY == 0:
+            self._replace_one(self._crop())
+        if self.step % TRANSFER_EVERY == 0 and self.step >= TRANSFER_FROM:
+            for image in self._transfer(network):
+                self._replace_one(image)
 
-    def _replace_one(self, piece):
-        self.lessons[self.random.integers(POOL)] = self.teacher.lesson(piece)
+    def _replace_one(self, image):
+        self.examples[self.random.integers(POOL)] = self.teacher.example(image)
 
-    def _piece(self):
+    def _crop(self):
         return crops.draw(self.random, self.pictures, SIDE)
 
-    def _paint(self, network):
-        """Return a painting of the student's, one piece in the style of another, at some of its stages."""
-        objective = Objective(network, self._piece(), [self._piece()])
+    def _transfer(self, network):
+        """Return the images after TRANSFER_STAGES of a transfer with the student, one crop in the style of another."""
+        objective = Objective(network, self._crop(), [self._crop()])
         stages = []
 
-        def keep(progress):
-            if progress.iteration in PAINTED_AT:
-                stages.append(np.float32(progress.image))
+        def keep(iterate):
+            if iterate.iteration in TRANSFER_STAGES:
+                stages.append(np.float32(iterate.image))
 
-        result = stylize(objective, iterations=PAINTED_AT[-1], seed=int(self.random.integers(2**31)), on_step=keep)
+        seed = int(self.random.integers(2**31))
+        result = stylize(objective, iterations=TRANSFER_STAGES[-1], seed=seed, on_step=keep)
         if result.stop_reason == "interrupted":
-            raise KeyboardInterrupt  # which `stylize` takes as the end of the painting, not of the training
+            raise KeyboardInterrupt  # `stylize` has ended only the transfer
         return stages
 
 
 def loss_and_gradient(
-    network: Network, lessons: Sequence[Lesson], energy: Mapping[str, float]
+    network: Network, examples: Sequence[Example], energy: Mapping[str, float]
 ) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
-    """Return equation (a) over the number of layers, with m_l = energy[l], and its gradient for all parameters."""
-    said, cache = network.forward(
-        np.stack([lesson.piece for lesson in lessons]), [student.likeness(name) for name in energy]
-    )
-    loss, grad_said = 0.0, {}
+    """Return equation (a) divided by the number of layers, with m_l = energy[l], and its gradient by all parameters."""
+    batch = np.stack([example.image for example in examples])
+    outputs, cache = network.forward(batch, [student.likeness(name) for name in energy])
+    loss, grad_outputs = 0.0, {}
     for name, m in energy.items():
-        s = said[student.likeness(name)]
-        difference = s - np.stack([lesson.targets[name] for lesson in lessons])
-        share = 1 / (len(energy) * m * s.size)
-        loss += share * float(np.sum(difference**2, dtype=np.float64))
-        grad_said[student.likeness(name)] = 2 * share * difference  # equation (b)
-    return loss, network.backward_parameters(grad_said, cache)
+        s = outputs[student.likeness(name)]
+        difference = s - np.stack([example.targets[name] for example in examples])
+        weight = 1 / (len(energy) * m * s.size)
+        loss += weight * float(np.sum(difference**2, dtype=np.float64))
+        grad_outputs[student.likeness(name)] = 2 * weight * difference  # equation (b)
+    return loss, network.backward_parameters(grad_outputs, cache)
 
 
 def flatten(pairs) -> np.ndarray:
@@ -223,15 +221,15 @@ def flatten(pairs) -> np.ndarray:
     return np.concatenate([array.ravel() for pair in pairs for array in pair]).astype(np.float64)
 
 
-def share_of_rate(step: int, steps: int) -> float:
-    """Return which share of its height Adam's rate has: up at first, then down along half a cosine to a calm end."""
+def rate_factor(step: int, steps: int) -> float:
+    """Return Adam's rate relative to the highest: it rises linearly in WARM_UP steps, and falls along half a cosine."""
     return min(1.0, step / WARM_UP) * (0.5 + 0.5 * np.cos(np.pi * step / (steps + 1)))
 
 
 def defaults(network: Network) -> Defaults:
     """Return the student's defaults: those of a VGG19 that ends at conv3_4, with more weight on the first layers.
 
-    Equation 4 divides by N^2, the squared number of channels, of which the student has k instead of C.
+    Equation 4 divides by the squared number of channels, which is k for the student and C for the teacher.
     """
     of_teacher = vgg.defaults(vgg.truncated_table(sum(student.CONVOLUTIONS)))
     shares = {name: (k / network.parameters[name][0].shape[3]) ** 2 for name, k in student.AXES.items()}

@@ -63,7 +63,7 @@ def judge(
     network, by : the network to be judged and the judge
     content, style : images (H, W, 3), RGB 0-255; the style is resized to the content's size
     iterations : of each run, from white noise, with L-BFGS, a margin and the networks' defaults
-    on_step : called with the Progress of every step of both runs
+    on_step : called with the Iterate of every step of both runs
     """
     style = images.resize(style, *content.shape[:2])
     results = []

@@ -63,7 +63,7 @@ def _precision(engine: Engine, settings: Settings) -> Iterator[None]:
         yield
 
 
-def out_of_memory(error: MemoryError, estimate: memory.Estimate | None = None) -> UserError:
+def out_of_memory(error: MemoryError, estimate: memory.MemoryEstimate | None = None) -> UserError:
     """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
     engine = full_gpu(error)
     if engine is None:
@@ -111,7 +111,7 @@ def check_room(height: int, width: int, engine: Engine, settings: Settings) -> N
         raise UserError(memory.too_large(height, width, needed, settings.optimizer, limit, there))
 
 
-def fit(objective: Objective, settings: Settings) -> memory.Estimate:
+def fit(objective: Objective, settings: Settings) -> memory.MemoryEstimate:
     """Let `objective` go the fastest way that memory allows, or raise a UserError."""
     limit = memory_limit(objective.network.engine, settings)
     return memory.fit(objective, settings.optimizer, limit, settings.bounded)

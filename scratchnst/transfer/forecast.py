@@ -34,7 +34,7 @@ class Forecast:
     """
 
     scales: Scales
-    estimate: memory.Estimate
+    estimate: memory.MemoryEstimate
     limit: int
     seconds: float | None
     where: str

@@ -33,7 +33,7 @@ from scratchnst.transfer.scales import (
 )
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.side_outputs import Log, SideOutput, stages
-from scratchnst.transfer.stylize import Progress
+from scratchnst.transfer.stylize import Iterate
 from scratchnst.weights.load import choose_source, load_network, source_file
 
 STARTS = ("noise", "content", "style")
@@ -46,7 +46,7 @@ def ignore(*_: Any) -> None:
 
 def run(
     settings: Settings,
-    on_progress: Callable[[Progress], None] = ignore,
+    on_progress: Callable[[Iterate], None] = ignore,
     tell: Callable[[str], None] = ignore,
     *,
     on_scale: Callable[[int, Scales], None] = ignore,
@@ -173,7 +173,7 @@ def _load_pictures(settings: Settings, network: Network) -> tuple[list, dict, di
 
 def _optimise(
     prepared: Prepared,
-    on_progress: Callable[[Progress], None],
+    on_progress: Callable[[Iterate], None],
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
     warn: Callable[[str], None],
@@ -181,7 +181,7 @@ def _optimise(
     """Return the end of the run, and what its last scale has made of the settings."""
     settings, scales = prepared.settings, prepared.scales
     used: list[dict] = []  # settings as resolved at each scale
-    estimates: list[memory.Estimate] = []
+    estimates: list[memory.MemoryEstimate] = []
 
     def begin_scale(height, width):
         on_scale(len(used), scales)

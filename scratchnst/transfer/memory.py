@@ -27,7 +27,7 @@ KEPT_FREE = 0.05  # of the memory that is available, for everything else
 
 
 @dataclass(frozen=True)
-class Estimate:
+class MemoryEstimate:
     """What a run will need.
 
     Attributes
@@ -62,13 +62,15 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     return engine.ledger.peak - before
 
 
-def estimate(objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf) -> Estimate:
+def estimate(
+    objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf
+) -> MemoryEstimate:
     """Return what a run of `objective`, which must have been built, will need."""
     engine, run = objective.network.engine, evaluation(objective, largest_strip)
     if engine is where_vectors_are(engine, optimizer):
         run += vectors(math.prod(objective.shape), optimizer, bounded)
     peak = resident(engine) + run
-    return Estimate(int(engine.memory_factor * peak), largest_strip)
+    return MemoryEstimate(int(engine.memory_factor * peak), largest_strip)
 
 
 def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
@@ -82,7 +84,7 @@ def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
     return unknowns * (optimizers[optimizer] + RUN_BYTES_PER_UNKNOWN)
 
 
-def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False) -> Estimate:
+def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False) -> MemoryEstimate:
     """Return the estimate of the fastest way that stays within `limit` bytes, and let `objective` go it.
 
     Raises

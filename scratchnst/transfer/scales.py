@@ -17,7 +17,7 @@ from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.transfer.objective import Objective, as_image
-from scratchnst.transfer.stylize import Evaluation, Progress, Stylized, stylize
+from scratchnst.transfer.stylize import Evaluation, Iterate, Stylized, stylize
 
 LARGEST_FIRST = 512  # pixels on the longer side of the first of automatic scales
 
@@ -65,7 +65,7 @@ def stylize_by_scales(
     *,
     iterations: int = 500,
     margin: int = 0,
-    on_step: Callable[[Progress], None] | None = None,
+    on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
     **settings: Any,
 ) -> StylizedByScales:

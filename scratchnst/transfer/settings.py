@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, get_type_hints
 
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
@@ -25,7 +25,8 @@ DTYPES = ("float32", "float64")
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
-Rule = Callable[[Any], Any]  # value -> the value in its own type, or a ValueError that says what it must be
+# Each field of `Settings` is annotated with a rule: value -> the value in its own type, or a ValueError that says what
+# it must be.
 
 
 def _whole(lowest: int, highest: int | None, value: Any) -> int:
@@ -94,37 +95,6 @@ def _layers(value: Any) -> dict[str, float] | tuple[str, ...]:
 
 
 _COUNT = partial(_whole, 1, None)
-_RULES: dict[str, Rule] = {
-    "content": _path,
-    "styles": _paths,
-    "output": _path,
-    "network": _text,
-    "preprocessing": partial(_choice, PREPROCESSINGS),
-    "pooling": partial(_choice, POOLINGS),
-    "normalize": _flag,
-    "content_layers": _layers,
-    "style_layers": _layers,
-    "content_weight": _number,
-    "style_weight": _number,
-    "tv_weight": _number,
-    "size": partial(_whole, 1, LARGEST_SIZE),
-    "scales": _scales,
-    "init": _text,
-    "iterations": _COUNT,
-    "optimizer": partial(_choice, OPTIMIZERS),
-    "seed": partial(_whole, 0, None),
-    "bounded": _flag,
-    "margin": partial(_whole, 0, LARGEST_MARGIN),
-    "device": _device,
-    "engine": partial(_choice, ENGINES),
-    "convolution": partial(_choice, CONVOLUTIONS),
-    "tf32": _flag,
-    "threads": _COUNT,
-    "dtype": partial(_choice, DTYPES),
-    "memory_limit": _COUNT,
-    "save_every": _COUNT,
-    "log": _path,
-}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -161,43 +131,45 @@ class Settings:
         If a value has the wrong type or is out of range, or there is no picture.
     """
 
-    content: Path | None = None
-    styles: tuple[Path, ...] = ()
-    output: Path
-    network: str | None = None
-    preprocessing: str | None = None
-    pooling: str | None = None
-    normalize: bool = True
-    content_layers: Mapping[str, float] | tuple[str, ...] | None = None
-    style_layers: Mapping[str, float] | tuple[str, ...] | None = None
-    content_weight: float | None = None
-    style_weight: float | None = None
-    tv_weight: float | None = None
-    size: int = 512
-    scales: int | str = AUTO
-    init: str = "noise"
-    iterations: int = 500
-    optimizer: str = OPTIMIZER
-    seed: int = 0
-    bounded: bool = False
-    margin: int = MARGIN
-    device: str = AUTO
-    engine: str | None = None
-    convolution: str = AUTO
-    tf32: bool = False
-    threads: int | None = None
-    dtype: str = "float32"
-    memory_limit: int | None = None
-    save_every: int | None = None
-    log: Path | None = None
+    content: Annotated[Path | None, _path] = None
+    styles: Annotated[tuple[Path, ...], _paths] = ()
+    output: Annotated[Path, _path]
+    network: Annotated[str | None, _text] = None
+    preprocessing: Annotated[str | None, partial(_choice, PREPROCESSINGS)] = None
+    pooling: Annotated[str | None, partial(_choice, POOLINGS)] = None
+    normalize: Annotated[bool, _flag] = True
+    content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
+    style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
+    content_weight: Annotated[float | None, _number] = None
+    style_weight: Annotated[float | None, _number] = None
+    tv_weight: Annotated[float | None, _number] = None
+    size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
+    scales: Annotated[int | str, _scales] = AUTO
+    init: Annotated[str, _text] = "noise"
+    iterations: Annotated[int, _COUNT] = 500
+    optimizer: Annotated[str, partial(_choice, OPTIMIZERS)] = OPTIMIZER
+    seed: Annotated[int, partial(_whole, 0, None)] = 0
+    bounded: Annotated[bool, _flag] = False
+    margin: Annotated[int, partial(_whole, 0, LARGEST_MARGIN)] = MARGIN
+    device: Annotated[str, _device] = AUTO
+    engine: Annotated[str | None, partial(_choice, ENGINES)] = None
+    convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
+    tf32: Annotated[bool, _flag] = False
+    threads: Annotated[int | None, _COUNT] = None
+    dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
+    memory_limit: Annotated[int | None, _COUNT] = None
+    save_every: Annotated[int | None, _COUNT] = None
+    log: Annotated[Path | None, _path] = None
 
     def __post_init__(self):
+        annotations = get_type_hints(type(self), include_extras=True)
         for one in fields(self):
             value = getattr(self, one.name)
             if value is None and one.default is None:
                 continue
+            (rule,) = annotations[one.name].__metadata__
             try:
-                object.__setattr__(self, one.name, _RULES[one.name](value))
+                object.__setattr__(self, one.name, rule(value))
             except ValueError as error:
                 raise UserError(f"the setting {one.name} must be {error}, not {value!r}.") from None
         if self.content is None and not self.styles:

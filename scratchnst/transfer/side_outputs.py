@@ -12,7 +12,7 @@ from typing import Any
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.transfer.settings import Settings
-from scratchnst.transfer.stylize import Evaluation, Progress
+from scratchnst.transfer.stylize import Evaluation, Iterate
 
 
 class SideOutput:
@@ -61,11 +61,11 @@ def _log_entry(evaluation: Evaluation) -> dict:
     return {**entry, "seconds": round(evaluation.seconds, 4)}
 
 
-def stages(settings: Settings, shape: tuple[int, int]) -> Callable[[Progress], None]:
+def stages(settings: Settings, shape: tuple[int, int]) -> Callable[[Iterate], None]:
     """Return what saves the image after every N-th step, enlarged to `shape`: out.png, step 50 -> out-0050.png."""
     path, every = settings.output, settings.save_every
 
-    def save(progress: Progress) -> None:
+    def save(progress: Iterate) -> None:
         if every and progress.iteration % every == 0:
             stage = path.with_name(f"{path.stem}-{progress.iteration:04d}{path.suffix}")
             images.save(stage, images.resize(progress.image, *shape))

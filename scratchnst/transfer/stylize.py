@@ -22,7 +22,7 @@ MARGIN = 8  # pixels, for clean borders: see `stylize`
 
 
 @dataclass(frozen=True)
-class Progress:
+class Iterate:
     """What a callback learns after each step.
 
     Attributes
@@ -91,7 +91,7 @@ def stylize(
     seed: int = 0,
     bounded: bool = False,
     margin: int = 0,
-    on_step: Callable[[Progress], None] | None = None,
+    on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> Stylized:
     """Optimise an image for `objective`.
@@ -189,7 +189,7 @@ class _Run:
         self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
         self.iterations += 1
         if self.on_step:
-            self.on_step(Progress(self.iterations, loss, images.crop(self.image, self.margin)))
+            self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))
 
     def end(self, stop_reason, complete):
         image = asnumpy(images.crop(self.image, self.margin)).clip(*PIXEL_RANGE)

@@ -1,1 +1,1 @@
-"""Networks from files: the choice of the one to run, downloads, normalisation; formats/ holds the readers."""
+"""Networks from files: which one to load, and downloads; formats/ has the readers."""

@@ -1,4 +1,8 @@
-"""Weights from the network into the user's cache: resumed after a break, checked, and whole or not at all."""
+"""Download weights into the user's cache.
+
+Downloads go on where they were interrupted, try several servers, and are checked; a file appears under its name when it
+is complete.  (The library pooch begins anew after an interruption, and knows one address a file.)
+"""
 
 from __future__ import annotations
 
@@ -18,7 +22,7 @@ from scratchnst.weights.published import checksum
 
 CACHE_VARIABLE = "SCRATCHNST_CACHE"
 TIMEOUTS = (10.0, 30.0)  # seconds to connect, and without a byte afterwards
-ROUNDS = 2  # every mirror has a second chance, since the first may have ended in the middle
+ROUNDS = 2  # every mirror is tried twice, since the connection may have broken off
 MOST_REDIRECTS = 10
 CHUNK = 1 << 14  # bytes; at most this much is lost when a connection breaks
 
@@ -29,14 +33,10 @@ class RemoteFile:
 
     Attributes
     ----------
-    name : str
-        Its name in the cache.
-    mirrors : tuple of str
-        Its addresses, the preferred one first.
-    size : int
-        Its length in bytes.
-    md5 : str
-        Its checksum, in lower-case hexadecimal.
+    name : its name in the cache
+    mirrors : its addresses, the preferred one first
+    size : its length in bytes
+    md5 : its checksum, in lower-case hexadecimal
     """
 
     name: str
@@ -58,29 +58,19 @@ VGG19 = RemoteFile(
 
 
 class _MirrorError(Exception):
-    """A server answered, but not with the file; the message says what it did."""
+    """A server answered, but not with the file; the message says with what."""
 
 
 def cache_directory() -> Path:
-    """The directory named by SCRATCHNST_CACHE, else the one that this system keeps for caches."""
+    """Return the directory that SCRATCHNST_CACHE names, else the system's own for caches."""
     chosen = os.environ.get(CACHE_VARIABLE)
     return Path(os.path.expanduser(chosen or platformdirs.user_cache_dir("scratchnst")))
 
 
 def cached(file: RemoteFile, directory: Path | None = None) -> Path | None:
-    """Tell whether a file is in the cache, without reading it.
+    """Return the path of a file of the right size in `directory`, by default the cache, or None; it is not read.
 
-    Parameters
-    ----------
-    file : RemoteFile
-        The file to look for.
-    directory : Path or None
-        Where to look; None means `cache_directory()`.
-
-    Returns
-    -------
-    Path or None
-        The path if a file of the right size is there; `fetch` put it there only with the right checksum.
+    `fetch` has put it there only if its checksum was right.
     """
     path = (directory or cache_directory()) / file.name
     return path if _size(path) == file.size else None
@@ -94,29 +84,24 @@ def fetch(
 ) -> Path:
     """Return the path of a file in the cache, downloaded if it is not there already.
 
-    What an interrupted download has brought stays beside it, in a file ending in ``.part``; the next one asks only
-    for the rest. Of several processes at once, one downloads and the others wait.
+    What an interrupted download has received stays beside it, in a file ending in ``.part``; the next one asks only for
+    the rest.  Of several processes at once, one downloads and the others wait.
 
     Parameters
     ----------
-    file : RemoteFile
-        The file wanted.
-    directory : Path or None
-        Where to keep it; None means `cache_directory()`.
-    progress : bool
-        Whether to draw a progress bar if the standard error stream is a terminal.
-    timeouts : tuple of float
-        Seconds to wait for a connection, and for further data.
+    file : the file wanted
+    directory : where to keep it; None means `cache_directory()`
+    progress : whether to draw a progress bar if the standard error stream is a terminal
+    timeouts : seconds to wait for a connection, and for further data
 
     Returns
     -------
-    Path
-        A file whose checksum has been verified just now.
+    The path of a file whose checksum has just been verified.
 
     Raises
     ------
     UserError
-        No mirror delivered the file, or it cannot be stored; under its name there is then nothing.
+        If no mirror delivered the file, or it cannot be stored; under its name there is then nothing.
     """
     path = (directory or cache_directory()) / file.name
     lock = path.with_name(f"{file.name}.lock")
@@ -125,10 +110,10 @@ def fetch(
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
-            if not _is_right(path, file):  # unless another process has brought it meanwhile
+            if not _is_right(path, file):  # another process may have downloaded it meanwhile
                 path.unlink(missing_ok=True)
                 _download(file, path, progress, timeouts)
-        with suppress(OSError):  # once the file is there, it no longer matters who holds which lock
+        with suppress(OSError):  # once the file is there, the lock is not needed
             lock.unlink()
     except OSError as error:
         raise UserError(
@@ -163,7 +148,7 @@ def _download(file: RemoteFile, path: Path, progress: bool, timeouts: tuple[floa
 def _extend(
     part: Path, file: RemoteFile, mirror: str, session: requests.Session, progress: bool, timeouts: tuple[float, float]
 ) -> None:
-    """Append to `part` what it lacks, or begin anew if the server knows only whole files."""
+    """Append to `part` what it lacks, or begin anew if the server sends only whole files."""
     held = _size(part)
     headers = {"Accept-Encoding": "identity"}  # compressed bytes could not be resumed
     if held:
@@ -190,7 +175,7 @@ def _extend(
 
 
 def _start(response: requests.Response, held: int, size: int) -> int:
-    """The position in the file of the first byte of an answer, which is looked at before `part` is touched."""
+    """Return the position in the file of an answer's first byte, once its headers are those of the file."""
     if response.status_code == 200:
         start = 0
     elif response.status_code == 206 and held:
@@ -229,7 +214,7 @@ def _size(path: Path) -> int:
 
 
 def _reason(error: Exception) -> str:
-    """What went wrong, in the operating system's words where it has some."""
+    """What went wrong, in the operating system's words if it has any."""
     if isinstance(error, requests.ConnectionError | requests.Timeout):
         cause = next((cause for cause in _causes(error) if not isinstance(cause, requests.RequestException)), None)
         if isinstance(cause, TimeoutError):

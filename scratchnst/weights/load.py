@@ -1,4 +1,4 @@
-"""Which network runs: a file's, or one known by name."""
+"""Load a network from a file or by its name."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scratchnst.weights.published import checksum
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
-# Asked in this order what they recognise, our own layout before all; Caffe's files have no mark and come last.
+# In the order in which they are tried, after our own layout; Caffe's files have no magic number and come last.
 READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
 
 
@@ -28,8 +28,8 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
     source : the name "distilled" (the small network that ships with the package), "pyramid" (the filter pyramid,
         made from a seed) or "vgg19" (the file that ``scratchnst weights get vgg19`` has put into the cache), or a
         weights file: our own layout, or VGG19 or VGG16 in one of the formats that weights/README.md lists, recognised
-        by what the file holds.  None takes the file that the environment variable SCRATCHNST_VGG19 names; where it is
-        not set, VGG19 in the cache; where it is not there, the distilled network.
+        by its contents.  None takes the file that the environment variable SCRATCHNST_VGG19 names; if it is not set,
+        VGG19 in the cache; if it is not there, the distilled network
     preprocessing : "oxford" or "torchvision", what a VGG expects, where its file cannot tell
 
     Raises
@@ -51,7 +51,7 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 
 
 def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
-    """Return the name or the file that `load_network` takes, and why this one, in a few words."""
+    """Return the name or the file that `load_network` takes, and the reason in a few words."""
     if source is not None:
         return str(source), "as asked"
     file = os.environ.get(ENVIRONMENT_VARIABLE)
@@ -63,13 +63,13 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
 
 
 def source_file(source: str) -> Path | None:
-    """Return the file in which a network lies, by its name or by the file's; None where there is none."""
+    """Return the file of a network, given its name or the file's; None if it has none."""
     by_name = {"pyramid": None, "distilled": DISTILLED, "vgg19": cached(VGG19)}
     return by_name.get(source, Path(source))
 
 
 def _from_file(path, preprocessing):
-    """Recognise the format by what the file holds, read it and check it."""
+    """Recognise the format by the file's contents, read it and check it."""
     try:
         provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
         if native.recognises(path):

@@ -1,4 +1,4 @@
-"""Files of VGG weights that were published, known by their checksums."""
+"""Published files of VGG weights, identified by their checksums."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ MD5 = {
 
 
 def published(path: Path) -> str | None:
-    """Return which published file this is, byte for byte, or None."""
+    """Return which published file this is, to the byte, or None."""
     return MD5.get(checksum(path, "md5"))
 
 

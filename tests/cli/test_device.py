@@ -204,7 +204,7 @@ class TestEmulated:
         assert "out.png" not in os.listdir(vgg)
 
     def test_out_of_memory_in_spite_of_the_estimate(self, vgg, capsys, monkeypatch):
-        monkeypatch.setattr(memory, "fit", lambda *_: memory.Estimate(64_000_000, math.inf))
+        monkeypatch.setattr(memory, "fit", lambda *_: memory.MemoryEstimate(64_000_000, math.inf))
         native.write(random_vgg19(5, width=24), vgg / "vgg.h5")
         command = [*SMALL, "--size", "64", "--device", "emulated", "--memory-limit", "1.5M", "--log", "log.jsonl"]
         assert main(command) == 2

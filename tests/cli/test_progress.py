@@ -7,7 +7,7 @@ import pytest
 
 from scratchnst.cli import progress
 from scratchnst.cli.progress import Reporter
-from scratchnst.transfer.stylize import Progress
+from scratchnst.transfer.stylize import Iterate
 
 
 @pytest.fixture
@@ -27,7 +27,7 @@ def test_time_left_counts_pixels(capsys, clock):
             if iteration in (1, 3):
                 reporter.begin_scale()
             clock[0] += seconds
-            reporter.step(Progress(iteration, 0.5, np.zeros((*shape, 3))))
+            reporter.step(Iterate(iteration, 0.5, np.zeros((*shape, 3))))
     said = [line.rpartition("  ")[2] for line in capsys.readouterr().err.splitlines()]
     assert said == [
         "scale 1 of 2: 3x2 pixels, 2 iterations",
@@ -47,7 +47,7 @@ def test_time_left_after_a_scale_that_ended_early(capsys, clock):
     reporter.begin_scale()
     clock[0] += 8.0
     reporter.started = 100.0
-    reporter.step(Progress(1, 0.5, np.zeros((4, 6, 3))))
+    reporter.step(Iterate(1, 0.5, np.zeros((4, 6, 3))))
     assert capsys.readouterr().err.endswith("  72 s left\n")
 
 
@@ -56,6 +56,6 @@ def test_quiet(capsys):
     reporter.scales = [((2, 3), 1), ((4, 6), 1)]
     with reporter:
         reporter.begin_scale()
-        reporter.step(Progress(1, 0.5, np.zeros((2, 3, 3))))
+        reporter.step(Iterate(1, 0.5, np.zeros((2, 3, 3))))
         reporter.say("nothing")
     assert capsys.readouterr().err == ""

@@ -11,7 +11,7 @@ from networks import random_vgg19
 
 from scratchnst import Objective
 from scratchnst.optimize import lbfgs, scipy_lbfgs
-from scratchnst.optimize.lbfgs import Pair, inverse_hessian_times, remember, search_direction
+from scratchnst.optimize.lbfgs import CurvaturePair, inverse_hessian_times, remember, search_direction
 from scratchnst.transfer.stylize import start_image
 
 
@@ -38,7 +38,7 @@ def random_pairs(random, size, count, dtype="float64"):
     pairs = []
     for s in random.standard_normal((count, size)):
         y = root @ root.T @ s
-        pairs.append(Pair(s.astype(dtype), y.astype(dtype), 1 / float(y @ s)))
+        pairs.append(CurvaturePair(s.astype(dtype), y.astype(dtype), 1 / float(y @ s)))
     return pairs
 
 
@@ -60,7 +60,7 @@ class TestTwoLoops:
 
         H = 2/5 V^T V + 1/2 s s^T = [[0.1, -0.2], [-0.2, 0.4]] + [[0.5, 0], [0, 0]].
         """
-        pairs = [Pair(np.array([1.0, 0.0]), np.array([2.0, 1.0]), 0.5)]
+        pairs = [CurvaturePair(np.array([1.0, 0.0]), np.array([2.0, 1.0]), 0.5)]
         H = [inverse_hessian_times(unit, pairs) for unit in np.eye(2)]
         np.testing.assert_allclose(H, [[0.6, -0.2], [-0.2, 0.4]], atol=1e-15)
         np.testing.assert_allclose(inverse_hessian_times(np.array([2.0, 1.0]), pairs), [1, 0], atol=1e-15)
@@ -80,7 +80,7 @@ class TestTwoLoops:
 
     def test_in_float32(self, random):
         pairs, q = random_pairs(random, 6, 4), random.standard_normal(6)
-        rounded = [Pair(s.astype("f"), y.astype("f"), rho) for s, y, rho in pairs]
+        rounded = [CurvaturePair(s.astype("f"), y.astype("f"), rho) for s, y, rho in pairs]
         result = inverse_hessian_times(q.astype("f"), rounded)
         assert result.dtype == np.float32
         expected = inverse_hessian_times(q, pairs)

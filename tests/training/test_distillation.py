@@ -1,4 +1,4 @@
-"""Distillation: pieces of pictures, principal axes, the gradient that trains, and that training teaches."""
+"""Distillation: crops, principal axes, the gradient of all parameters, and that training lowers the loss."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from scratchnst.training import crops, distillation
 
 @pytest.fixture
 def small(monkeypatch):
-    """A student of a few channels, and lessons of a few pixels."""
+    """A student of a few channels, and examples of a few pixels."""
     monkeypatch.setattr(student, "CHANNELS", (4, 5, 6))
     monkeypatch.setattr(student, "AXES", dict.fromkeys(student.AXES, 3))
-    for name, value in {"SIDE": 16, "BATCH": 2, "POOL": 6, "PAINT_FROM": 4, "PAINT_EVERY": 4}.items():
+    for name, value in {"SIDE": 16, "BATCH": 2, "POOL": 6, "TRANSFER_FROM": 4, "TRANSFER_EVERY": 4}.items():
         monkeypatch.setattr(distillation, name, value)
-    monkeypatch.setattr(distillation, "PAINTED_AT", (1, 2))
+    monkeypatch.setattr(distillation, "TRANSFER_STAGES", (1, 2))
 
 
 @pytest.fixture
@@ -29,22 +29,22 @@ def pictures(random):
     return [np.float32(random.uniform(0, 255, shape)) for shape in ((20, 30, 3), (17, 16, 3), (40, 25, 3))]
 
 
-def course(pictures, random):
+def loss_of(pictures, random):
     network = random_vgg19(8, width=6)
     pupil = student.build(random, distillation.defaults(network))
-    return distillation.Course(distillation.Teacher(network, pictures), pictures, pupil, random)
+    return distillation.DistillationLoss(distillation.Teacher(network, pictures), pictures, pupil, random)
 
 
 @pytest.mark.parametrize("side", [8, 16, 64])
-def test_pieces_have_one_size_and_are_finite(random, pictures, side):
-    pieces = [crops.draw(random, pictures, side) for _ in range(50)]
-    assert all(piece.shape == (side, side, 3) and piece.dtype == np.float32 for piece in pieces)
-    assert np.isfinite(pieces).all()
-    assert len({piece.tobytes() for piece in pieces}) == 50
+def test_crops_have_one_size_and_are_finite(random, pictures, side):
+    drawn = [crops.draw(random, pictures, side) for _ in range(50)]
+    assert all(crop.shape == (side, side, 3) and crop.dtype == np.float32 for crop in drawn)
+    assert np.isfinite(drawn).all()
+    assert len({crop.tobytes() for crop in drawn}) == 50
 
 
 def test_a_grey_picture_stays_smooth_unless_noise_is_added():
-    """Cutting, turning and shifting colours leave a plain picture plain."""
+    """Without noise, crops of a picture of one colour have one colour."""
     random = np.random.default_rng(0)
     plain = [np.full((50, 60, 3), 100, np.float32)]
     spreads = [crops.draw(random, plain, 16).std(axis=(0, 1)).max() for _ in range(100)]
@@ -82,11 +82,11 @@ def test_the_students_layers_and_defaults():
 
 
 def test_gradient_of_all_parameters_equals_central_differences(small, pictures, random):
-    lessons = course(pictures, random)
-    network = lessons.network_with(lessons.flat() + 0.1 * random.standard_normal(lessons.flat().size))
+    function = loss_of(pictures, random)
+    network = function.network_with(function.flat() + 0.1 * random.standard_normal(function.flat().size))
     network = network.astype("float64")
-    batch = [replace(lesson, piece=np.float64(lesson.piece)) for lesson in lessons.lessons[:2]]
-    _, gradient = distillation.loss_and_gradient(network, batch, lessons.energy)
+    batch = [replace(example, image=np.float64(example.image)) for example in function.examples[:2]]
+    _, gradient = distillation.loss_and_gradient(network, batch, function.energy)
     for name in ("conv1_1", "conv3_3", "like_conv2_1"):
         for position, array in enumerate(network.parameters[name]):
 
@@ -94,7 +94,7 @@ def test_gradient_of_all_parameters_equals_central_differences(small, pictures, 
                 pair = [*network.parameters[name]]
                 pair[position] = value
                 changed = replace(network, parameters={**network.parameters, name: tuple(pair)})
-                return distillation.loss_and_gradient(changed, batch, lessons.energy)[0]
+                return distillation.loss_and_gradient(changed, batch, function.energy)[0]
 
             assert relative_error(gradient[name][position], central_differences(loss, array, 1e-6)) < 1e-6
 
@@ -116,7 +116,7 @@ def test_a_teacher_without_the_layers_is_refused(pictures):
 
 
 def test_rate_rises_and_falls():
-    shares = [distillation.share_of_rate(step, 1000) for step in range(1, 1001)]
+    shares = [distillation.rate_factor(step, 1000) for step in range(1, 1001)]
     assert np.argmax(shares) == distillation.WARM_UP - 1
     assert shares[0] == pytest.approx(1 / distillation.WARM_UP, rel=1e-3)
     assert 0 < shares[-1] < 1e-4
@@ -128,7 +128,7 @@ def test_a_student_goes_on_where_it_was(small, pictures):
     more = distillation.distil(network, pictures, 3, 6, pupil)
     for name, pair in pupil.parameters.items():
         for before, after in zip(pair, more.parameters[name]):
-            assert 0 < np.abs(after - before).max() < 3 * distillation.GENTLE_RATE
+            assert 0 < np.abs(after - before).max() < 3 * distillation.FURTHER_RATE
     with pytest.raises(UserError, match="no student"):
         distillation.distil(network, pictures, start=network)
 

@@ -1,4 +1,4 @@
-"""Zip archives, read with care: no directory and no entry that costs more memory than it should."""
+"""Read zip archives that anyone may have written, in bounded memory."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ LARGEST_DIRECTORY = 1 << 20  # bytes
 LOCAL_FILE = b"PK\x03\x04"
 
 
-class Sipping(io.BufferedReader):
-    """A file that is never asked for much at once: zipfile reads a directory of any size whole, and keeps it."""
+class LimitedFile(io.BufferedReader):
+    """A file of which little can be read at once: zipfile would read a directory of any size, and keep it."""
 
     def read(self, size: int | None = -1, /) -> bytes:
         """Return the next `size` bytes at most."""
@@ -25,8 +25,8 @@ class Sipping(io.BufferedReader):
 
 
 def archive_names(path: Path) -> list[str]:
-    """Return the names in a zip archive, of a damaged one the first, and of anything else none."""
-    with Sipping(io.FileIO(path)) as file:
+    """Return the names in a zip archive; only the first of a damaged one, and none of any other file."""
+    with LimitedFile(io.FileIO(path)) as file:
         head = file.read(30)
         if not head.startswith(LOCAL_FILE):
             return []

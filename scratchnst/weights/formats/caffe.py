@@ -10,7 +10,7 @@ BlobProto         num 1, channels 2, height 3, width 4, or shape 7; data 5, doub
 BlobShape         dim 1
 
 A convolution has two blobs: the kernel (C_out, C_in, kh, kw) and the bias, (C_out,) or (1, 1, 1, C_out).  The
-library protobuf does the parsing; it is told these fields alone, and passes over all the others.
+library protobuf parses the file; it is told these fields alone, and skips all others.
 """
 
 from __future__ import annotations
@@ -33,14 +33,14 @@ NAME = "Caffe"
 # The limit of protocol buffers themselves; VGG19 with its classifier has 575 MB.
 LARGEST_FILE = 2**31 - 1
 
-# What a file may hold beside numbers.  A layer of two bytes takes sixty in memory, so a file of nothing else
+# Bytes that a file may hold besides numbers.  A layer of two bytes takes sixty in memory, so a file of such layers
 # would take thirty times its own size; the genuine ones have a few kilobytes of names and settings.
 LARGEST_REMAINDER = 2**24
 
 _Field = descriptor_pb2.FieldDescriptorProto
 _ONE, _MANY = _Field.LABEL_OPTIONAL, _Field.LABEL_REPEATED
 _TYPES = {
-    "bytes": _Field.TYPE_BYTES,  # names as well: text that is no UTF-8 must not raise when it is looked at
+    "bytes": _Field.TYPE_BYTES,  # names as well, which need not be valid UTF-8
     "int64": _Field.TYPE_INT64,
     "float": _Field.TYPE_FLOAT,
     "double": _Field.TYPE_DOUBLE,
@@ -63,8 +63,8 @@ _CAFFE = {
     "NetParameter": {"layers": (2, _MANY, "V1LayerParameter"), "layer": (100, _MANY, "LayerParameter")},
 }
 
-# The same file with one layer of one blob: protocol buffers merge what comes again, so that all the numbers of
-# the file gather in one place however many layers they are spread over.
+# The same file read as one layer with one blob: protocol buffers merge a field that is repeated, so this counts the
+# numbers of all layers.
 _CENSUS = {
     "BlobProto": {"diff": (6, _MANY, "float"), **_NUMBERS},
     "V1LayerParameter": {"blobs": (6, _ONE, "BlobProto")},
@@ -85,7 +85,9 @@ def _message_class(package: str, messages: dict[str, dict[str, tuple[int, Any, s
             else:
                 field.type = _TYPES[type_]
                 field.options.packed = label == _MANY
-    pool = descriptor_pool.DescriptorPool()  # of our own: another library may have registered Caffe's names
+    pool = (
+        descriptor_pool.DescriptorPool()
+    )  # not the default one, in which another library may have registered Caffe's names
     pool.AddSerializedFile(file.SerializeToString())
     return message_factory.GetMessageClass(pool.FindMessageTypeByName(f"{package}.NetParameter"))
 
@@ -95,9 +97,9 @@ _Census = _message_class("scratchnst_census", _CENSUS)
 
 
 def recognises(path: Path) -> bool:
-    """Return whether the file at `path` begins like a NetParameter: a printable name and a layer, or a layer.
+    """Return whether the file at `path` begins like a NetParameter: with a printable name and a layer, or a layer.
 
-    Protocol buffers have no magic number, so this is a guess: ask it after all the other formats.
+    Protocol buffers have no magic number, so this is a guess, to be made after all other formats.
     """
     with path.open("rb") as file:
         head = file.read(256)
@@ -112,9 +114,9 @@ def recognises(path: Path) -> bool:
 def read(path: Path) -> Holding:
     """Return the convolutions of VGG in the caffemodel at `path`.
 
-    The layers bear their canonical names, conv1_1 ... conv5_4, in the genuine files; all others are passed over.
-    Kernels are turned from Caffe's (C_out, C_in, kh, kw) to (kh, kw, C_in, C_out).  A caffemodel holds no
-    preprocessing: Oxford's is meant, in Gatys's normalised network too.
+    The genuine files name the layers conv1_1 ... conv5_4; all others are skipped.  Kernels are transposed from Caffe's
+    (C_out, C_in, kh, kw) to (kh, kw, C_in, C_out).  A caffemodel does not hold the preprocessing; it is Oxford's, in
+    Gatys's normalised network too.
 
     Raises
     ------
@@ -126,7 +128,7 @@ def read(path: Path) -> Holding:
     for layer in (*net.layers, *net.layer):
         name = layer.name.decode("utf-8", "replace")
         if name not in vgg.kernel_shapes() or not layer.blobs:
-            continue  # a layer without blobs learnt nothing
+            continue  # a layer without blobs has no parameters
         if name in arrays:
             raise UserError(f"it holds {name} twice: give one that tells which is right.")
         arrays[name] = _convolution(name, layer.blobs)
@@ -136,7 +138,7 @@ def read(path: Path) -> Holding:
 
 
 def _parse(path):
-    """Return the file at `path` as a NetParameter, or refuse it before it takes much more memory than its size."""
+    """Return the file at `path` as a NetParameter; refuse one that would take much more memory than its size."""
     size = path.stat().st_size
     if size > LARGEST_FILE:
         raise UserError(f"it has {size} bytes, more than any caffemodel can: get it again.")
@@ -155,7 +157,7 @@ def _bytes_of_numbers(census):
 
 
 def _convolution(name, blobs):
-    """Return (kernel, bias) of one layer, the kernel turned to (kh, kw, C_in, C_out)."""
+    """Return (kernel, bias) of one layer, the kernel as (kh, kw, C_in, C_out)."""
     if len(blobs) != 2:
         raise UserError(f"{name} should hold a kernel and a bias, but holds {len(blobs)} blobs: give a file of VGG19.")
     kernel = _array(f"the kernel of {name}", blobs[0])
@@ -169,7 +171,7 @@ def _convolution(name, blobs):
 
 
 def _array(what, blob):
-    """Return a blob's numbers in the shape that it declares, once the two are known to agree."""
+    """Return a blob's numbers in the shape that it declares, if the two agree."""
     shape = _declared_shape(blob)
     check_declared(what, shape)
     numbers, dtype = (blob.data, np.float32) if blob.data else (blob.double_data, np.float64)

@@ -1,4 +1,4 @@
-"""HDF5 files, read with care: no links out of the file, nothing large that no layer needs."""
+"""Read HDF5 files that anyone may have written: no links to other files, no array that is larger than a layer's."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def is_hdf5(path: Path) -> bool:
 
 @contextmanager
 def opened(path: Path) -> Iterator[h5py.File]:
-    """Open an HDF5 file; whatever h5py raises of a damaged one becomes a UserError."""
+    """Open an HDF5 file; what h5py raises if it is damaged becomes a UserError."""
     try:
         with h5py.File(path, "r") as file:
             yield file
@@ -56,9 +56,9 @@ def read_array(name: str, dataset: h5py.Dataset | h5py.Group | None) -> np.ndarr
     """
     if not isinstance(dataset, h5py.Dataset) or dataset.shape is None:
         raise UserError(f"it has no array {name}: get the file again.")
-    if dataset.dtype.kind != "f":  # a number of another kind may be a text of gigabytes
+    if dataset.dtype.kind != "f":  # another kind may be a text of gigabytes
         raise UserError(f"{name} holds something else than floating-point numbers: it is no file of weights.")
-    for shape in (dataset.shape, dataset.chunks or ()):  # a chunk is unpacked whole, however little of it is wanted
+    for shape in (dataset.shape, dataset.chunks or ()):  # a chunk is always unpacked whole
         check_declared(name, shape)
     if dataset.is_virtual or dataset.external:
         raise UserError(f"{name} keeps its numbers in another file: give a file that is complete.")

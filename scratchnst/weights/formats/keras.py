@@ -1,10 +1,10 @@
-"""Reader of the HDF5 files that Keras writes of VGG19 and VGG16, with or without the classifier.
+"""Reader of the HDF5 files that Keras writes for VGG19 and VGG16, with or without the classifier.
 
-Three layouts, in each of which a convolution has a kernel (3, 3, C_in, C_out) and a bias (C_out,):
+There are several layouts, in each of which a convolution has a kernel (3, 3, C_in, C_out) and a bias (C_out,):
 
-    block1_conv1/block1_conv1_W_1:0       the file that everybody downloads: one group a layer
-    block1_conv1/block1_conv1/kernel:0    later ones
-    model_weights/block1_conv1/...        a whole model: the same one group further down
+    block1_conv1/block1_conv1_W_1:0       the published file: one group a layer
+    block1_conv1/block1_conv1/kernel:0    later files
+    model_weights/block1_conv1/...        a whole model: the same in a group of its own
     layers/conv2d/vars/0, layers/conv2d_1/vars/0 ...    Keras 3's .weights.h5: kernel 0 and bias 1, layers by number
 """
 
@@ -24,7 +24,7 @@ NAME = "Keras"
 
 
 def recognises(path: Path) -> bool:
-    """Return whether the file is HDF5: of those that are not our own, Keras's are the only ones we read."""
+    """Return whether the file is HDF5: Keras's files are the only ones read here, apart from our own layout."""
     return is_hdf5(path)
 
 
@@ -34,7 +34,7 @@ def read(path: Path) -> Holding:
     Raises
     ------
     UserError
-        If it is damaged, has another layout, Theano's ordering, or is not whole.
+        If it is damaged or incomplete, or has another layout or Theano's ordering.
     """
     with opened(path) as file:
         found = _by_name(member(file, "model_weights") or file) or _by_number(file)
@@ -51,7 +51,7 @@ def read(path: Path) -> Holding:
 
 
 def _by_name(root):
-    """The datasets in groups block1_conv1 ..., under our names."""
+    """The datasets in groups block1_conv1 ..., by the names conv1_1 ..."""
     found = {}
     for name in {**vgg.kernel_shapes("vgg19"), **vgg.kernel_shapes("vgg16")}:
         block, number = name.removeprefix("conv").split("_")
@@ -62,7 +62,7 @@ def _by_name(root):
 
 
 def _by_number(root):
-    """The datasets in layers/conv2d, layers/conv2d_1 ..., whose names say nothing but their order."""
+    """The datasets in layers/conv2d, layers/conv2d_1 ..., which are named by their order alone."""
     found = []
     for number in itertools.count():
         layer = member(root, "layers/conv2d" + (f"_{number}" if number else ""))

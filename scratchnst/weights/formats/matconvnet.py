@@ -6,17 +6,17 @@ instead.  Some files hold all of it in a variable ``net``.
 
 Kernels are (kh, kw, C_in, C_out), biases a row or a column.  MatConvNet's importer (utils/import-caffe.py)
 transposed Caffe's kernels and reversed the first one's channels, so the network takes RGB.  The documentation of
-vl_nnconv has width before height, and tools that believe it transpose once more; but the numbers of the genuine
-file that can be seen in print lie at the same kh and kw as Keras's.  The mean to subtract is
-``normalization.averageImage``, from beta16 on ``meta.normalization.averageImage``.
+vl_nnconv has width before height, and some tools therefore transpose once more; but published numbers of the genuine
+file lie at the same kh and kw as Keras's.  The mean to subtract is ``normalization.averageImage``, from beta16 on
+``meta.normalization.averageImage``.
 
 The format ("MAT-File Format", The MathWorks): behind a header follow elements, each with its type, its size in bytes
 and its contents.  An element may be an array, again of elements: flags, which tell its class, its sides, its name, and
 what is in it, numbers or, in a cell array or an array of structs, arrays.  A variable may be compressed as a whole.
 
-SciPy reads such files too, but believes what they declare: it inflates without a limit, descends into nested cells by
-recursion in C, makes arrays before it knows that their contents follow, and looks types up in a C array without
-comparing them with its length.  It would also keep the classifier, six sevenths of the file.
+`scipy.io.loadmat` is not used, since it does not check what a file declares: it inflates without a limit, reads nested
+cells by recursion in C, allocates arrays before it knows that their contents follow, and looks types up in a C array
+without comparing them with its length.  It would also keep the classifier, six sevenths of the file.
 """
 
 from __future__ import annotations
@@ -41,15 +41,15 @@ NAME = "MatConvNet"
 
 VARIABLES = ("layers", "normalization", "meta", "net")
 
-# The genuine file has 575 MB, of which the convolutions are 20 million numbers; some thousand arrays, most of them the
-# names of classes; and is four cells and structs deep.
+# The genuine file has 575 MB, 20 million numbers in convolutions, some thousand arrays, most of them names of classes,
+# and cells and structs nested four deep.
 MOST_BYTES = 2**31
 MOST_NUMBERS = 2**25
 MOST_ARRAYS = 100_000
 MOST_FIELDS = 1000
 DEEPEST = 16
 LONGEST_NAMES = 2**16  # bytes, of all fields of a struct together
-LONGEST_TEXT = 64  # bytes; nothing longer is the name of a layer
+LONGEST_TEXT = 64  # bytes; no name of a layer is longer
 
 HEADER = 128
 CHUNK = 2**18
@@ -99,7 +99,7 @@ def read(path: Path) -> Holding:
     return Holding(arrays, _preprocessing(net))
 
 
-# What the variables mean --------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------- variables
 
 
 def _structs(value) -> Iterator[dict[str, Any]]:
@@ -145,16 +145,16 @@ def _preprocessing(net):
     if not (image.size == 3 or image.shape[2:] == (3,)) or not np.isfinite(image).all():
         raise UserError("its average image is none of RGB colours: get the file again.")
     mean = image.reshape(-1, 3).mean(axis=0, dtype=np.float64)
-    if np.allclose(mean, vgg.OXFORD_RGB.mean, rtol=0, atol=1e-3):  # of float32, or summed: the same colour is meant
+    if np.allclose(mean, vgg.OXFORD_RGB.mean, rtol=0, atol=1e-3):  # the same colour, rounded
         return vgg.OXFORD_RGB
     return Preprocessing("RGB", 1.0, tuple(mean.tolist()), (1.0, 1.0, 1.0))
 
 
-# The format ---------------------------------------------------------------------------------------------------
+# ---------------------------------------------------------------------------------------------- the format
 
 
 def _variables(file: BinaryIO) -> dict[str, Any]:
-    """Return the variables that we want: arrays, texts, cells as lists, and arrays of structs as lists of dicts."""
+    """Return the VARIABLES: arrays, texts, cells as lists, and arrays of structs as lists of dicts."""
     order = _byte_order(file.read(HEADER))
     budget = {"bytes": MOST_BYTES, "numbers": MOST_NUMBERS, "arrays": MOST_ARRAYS}
     variables = {}
@@ -180,7 +180,7 @@ def _variables(file: BinaryIO) -> dict[str, Any]:
 
 
 def _byte_order(head):
-    """The sign of the byte order for struct, from the last four bytes of the header: the version and "MI"."""
+    """Return struct's sign for the byte order, from the last four bytes of the header: the version and "MI"."""
     versions = {b"\x00\x01IM": "<", b"\x01\x00MI": ">"}
     if head[124:] in (b"\x00\x02IM", b"\x02\x00MI"):
         raise UserError("it is a MATLAB file of version 7.3: save it in MATLAB with -v7 and give that.")
@@ -190,7 +190,7 @@ def _byte_order(head):
 
 
 class _Inflated(io.RawIOBase):
-    """What the next `count` bytes of a file inflate to, which is never made faster than it is read."""
+    """What the next `count` bytes of a file inflate to; no more is inflated than is read."""
 
     def __init__(self, file: BinaryIO, count: int):
         self.file, self.left = file, count
@@ -212,7 +212,7 @@ class _Inflated(io.RawIOBase):
 
 
 class _Elements:
-    """The elements of one variable: read, or passed over, at the cost of the file's budget."""
+    """Reads or skips the elements of one variable; what is read counts against the file's budget."""
 
     def __init__(self, file: Any, order: str, budget: dict[str, int]):
         self.file, self.order, self.budget = file, order, budget
@@ -231,7 +231,7 @@ class _Elements:
             self.take(min(CHUNK, count - start))
 
     def finish(self) -> None:
-        """Read what is left, so that a wrong checksum comes to light."""
+        """Read what is left, so that a wrong checksum is found."""
         while piece := self.file.read(CHUNK):
             self.spend("bytes", len(piece))
 
@@ -244,7 +244,7 @@ class _Elements:
         Its type must be one of `types`.
         """
         type_, count = self.words(2)
-        small = type_ >> 16  # the small format: type and size share one word, the contents are in the other
+        small = type_ >> 16  # the small format: type and size are in one word, the contents in the other
         if (type_ & 0xFFFF if small else type_) not in types or small > 4:
             raise UserError(DAMAGED)
         if small:
@@ -255,19 +255,20 @@ class _Elements:
         self.skip(-count % 8)
         return type_, count, contents
 
-    def next_words(self) -> tuple[int, ...]:
-        """Return the numbers in an element of few integers."""
-        _, count, contents = self.next(INTEGERS, 4 * 32)
-        if contents is None:
-            raise UserError(DAMAGED)
-        return struct.unpack(f"{self.order}{count // 4}I", contents)
-
-    def next_name(self) -> bytes:
-        """Return the name, or the names, in an element."""
-        _, _, contents = self.next(NAMES, LONGEST_NAMES)
+    def next_contents(self, types, longest: int) -> bytes:
+        """Return the contents of the next element, which must not be longer."""
+        _, _, contents = self.next(types, longest)
         if contents is None:
             raise UserError(DAMAGED)
         return contents
+
+    def next_words(self) -> tuple[int, ...]:
+        """Return the integers in the next element."""
+        return tuple(np.frombuffer(self.next_contents(INTEGERS, 4 * 32), f"{self.order}u4").tolist())
+
+    def next_name(self) -> bytes:
+        """Return the name, or the names, in the next element."""
+        return self.next_contents(NAMES, LONGEST_NAMES)
 
 
 def _head(elements):
@@ -294,9 +295,9 @@ def _value(elements, class_, shape, depth):
 
 
 def _numbers(elements, shape, class_):
-    """Return an array; in the place of one that is larger than any kernel, zeros that take no memory.
+    """Return an array, or zeros that take no memory where it is larger than any kernel.
 
-    Numbers of floating-point that happen to be whole are stored as integers.
+    MATLAB stores floating-point numbers that are whole as integers.
     """
     size = math.prod(shape)
     is_wanted = size <= LARGEST_KERNEL
@@ -307,26 +308,26 @@ def _numbers(elements, shape, class_):
     if not is_wanted:
         return np.broadcast_to(np.zeros((), class_), shape)
     elements.spend("numbers", size)
-    with np.errstate(all="ignore"):  # of stored numbers that their class cannot hold
+    with np.errstate(all="ignore"):  # their class may not hold the stored numbers
         return np.frombuffer(contents, stored).astype(class_).reshape(shape, order="F")
 
 
 def _text(elements, shape):
-    """Return a row of characters, None if it is long; names are ASCII, which all encodings fill up with zeros."""
+    """Return a row of characters, None if it is long; names are ASCII, which wider encodings pad with zeros."""
     _, _, contents = elements.next(TEXTS, LONGEST_TEXT)
     is_row = contents is not None and shape[:1] == (1,)
     return contents.replace(b"\0", b"").decode("latin-1") if is_row else None
 
 
 def _records(elements, count, depth):
-    """Return an array of structs: the length of the fields' names, the names, filled up, and field after field."""
+    """Return an array of structs: the length of the fields' names, the padded names, and field after field."""
     (length,) = elements.next_words()
     names = elements.next_name()
     if length == 0 or len(names) > MOST_FIELDS * length:
         raise UserError(DAMAGED)
     names = [names[start : start + length] for start in range(0, len(names), length)]
     fields = [name.partition(b"\0")[0].decode("latin-1") for name in names]
-    elements.spend("arrays", count)  # there is a record even of no fields
+    elements.spend("arrays", count)  # a record takes memory even without fields
     return [dict(zip(fields, _parts(elements, len(fields), depth))) for _ in range(count)]
 
 

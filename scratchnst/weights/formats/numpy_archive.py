@@ -4,12 +4,13 @@
 .npy    a magic string, a version, the length of the header, the header, and the numbers or, of an array of objects,
         a pickle (numpy.lib.format)
 
-A header is a dict in Python's words, {'descr': '<f4', 'fortran_order': False, 'shape': (64,), }.  It is not evaluated:
-all programs write it alike.
+A header is the source of a Python dict, {'descr': '<f4', 'fortran_order': False, 'shape': (64,), }.  All programs write
+it in this form, so it is matched, not evaluated.  (NumPy's own reader unpacks a header of any length before it refuses
+it.)
 
 An .npz holds conv1_1.weight, conv1_1_W or features.0.weight and the like, an .npy a pickled dict: of these names, or,
-as the widespread vgg19.npy, of conv1_1 -> [kernel, bias].  The dict is read by the unpickler that is used for PyTorch's
-files, which makes arrays and nothing else; their numbers stay in the file until they are wanted.
+as the widespread vgg19.npy, of conv1_1 -> [kernel, bias].  The dict is read by `unpickler`, which makes nothing but
+arrays; their numbers are read when they are needed.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ import numpy as np
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights.assembly import Holding
-from scratchnst.weights.formats.archives import Sipping, archive_names, open_entry
+from scratchnst.weights.formats.archives import LimitedFile, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     OUTPUTS_LAST,
@@ -37,7 +38,7 @@ from scratchnst.weights.formats.torch_names import (
     meaningful,
     unwrapped,
 )
-from scratchnst.weights.formats.unpickler import Global, Span, Stateful, Unpickler, ordered_dict
+from scratchnst.weights.formats.unpickler import Global, Span, Unpickler, ordered_dict
 from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
 
 NAME = "NumPy archive"
@@ -73,7 +74,7 @@ def read(path: Path) -> Holding:
         If the file is damaged, wants anything but arrays made, or does not hold VGG's convolutions as floating-point
         numbers, or the first kernel leaves open how kernels are laid out.
     """
-    with Sipping(FileIO(path)) as file, damage_told():
+    with LimitedFile(FileIO(path)) as file, damage_told():
         is_npy = file.read(len(_MAGIC)) == _MAGIC
         file.seek(0)
         if is_npy:
@@ -98,7 +99,7 @@ def _dotted(name):
 
 
 def _axes(found):
-    """How the kernels are laid out, by the first one's: 3 x 3 pixels of 3 channels, and not 3 filters."""
+    """Return how the kernels are laid out, by the first one: it has 3 x 3 pixels and 3 channels, and not 3 filters."""
     first = found.get("conv1_1.weight") or found.get("features.0.weight")
     match first and first.shape:
         case (3, 3, 3, filters) if filters != 3:
@@ -126,7 +127,7 @@ def _load_entry(archive, name):
 
 
 def _float_type(descr):
-    """The type of numbers that is described, like <f4, if we read it."""
+    """The dtype that is described, like <f4, if it is one of those read here."""
     if not re.fullmatch("[<>=|]f[248]", descr):
         raise UserError(NOT_FLOATS)
     return np.dtype(descr)
@@ -183,7 +184,7 @@ def _declared(file, array):
 
 
 def _load(file, array):
-    """The numbers of a pickled array, which lie in the file or, if they are few, came with the pickle."""
+    """The numbers of a pickled array, which lie in the file or, if they are few, in the pickle."""
     dtype = _float_type(array.dtype.order + array.dtype.code)
     length = math.prod(array.shape) * dtype.itemsize
     return _in_order(_bytes(file, array.data, length), dtype, array.is_fortran, array.shape)
@@ -195,18 +196,20 @@ def _bytes(file, data, length):
         case Span(start=start, length=found) if found == length:
             file.seek(start)
             return read_exactly(file, length)
+        case bytes(found) if len(found) == length:
+            return found
         case str(text) if len(text) == length:
-            return text.encode("latin-1")  # the unpickler took it for a name
+            return text.encode("latin-1")  # Python 2's str
     raise UserError("an array in it has a shape that does not fit its numbers: the file is damaged.")
 
 
-class _Type(Stateful):
-    """numpy.dtype: made of a code such as "f4", its byte order follows as a state."""
+class _Type:
+    """numpy.dtype: made of a code such as "f4"; its state is the byte order."""
 
     def __init__(self, code: Any, *_flags: Any):
         self.code, self.order = code if isinstance(code, str) else "", "="
 
-    def set_state(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         """Take the byte order out of (version, order, ...)."""
         match state:
             case (int(), "<" | ">" | "=" | "|" as order, *_):
@@ -215,15 +218,15 @@ class _Type(Stateful):
                 raise UserError("the type of an array in it is damaged: get it again.")
 
 
-class _Array(Stateful):
-    """numpy.ndarray: made empty, all else follows as a state."""
+class _Array:
+    """numpy.ndarray: made empty; its state is everything else."""
 
     shape: tuple[int, ...] = ()
     dtype: _Type = _Type("O8")
     is_fortran = False
     data: Any = None
 
-    def set_state(self, state: Any) -> None:
+    def __setstate__(self, state: Any) -> None:
         """Take over (version, shape, type, whether columns come first, numbers)."""
         match state:
             case (int(), tuple(shape), _Type() as dtype, bool(is_fortran), data) if all(
@@ -235,7 +238,7 @@ class _Array(Stateful):
 
 
 def _reconstruct(kind, _shape, _code):
-    """numpy's function that makes an empty array, to be filled by its state."""
+    """NumPy's function that makes an empty array."""
     if not (isinstance(kind, Global) and kind.name == "numpy.ndarray"):
         raise UserError("it holds another kind of array than NumPy's own: save plain arrays.")
     return _Array()

@@ -30,7 +30,7 @@ import numpy as np
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights.assembly import LARGEST_KERNEL, Holding
-from scratchnst.weights.formats.archives import LOCAL_FILE, Sipping, archive_names, open_entry
+from scratchnst.weights.formats.archives import LOCAL_FILE, LimitedFile, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
     Declared,
@@ -45,7 +45,8 @@ from scratchnst.weights.published import checksum
 
 NAME = "PyTorch"
 
-# Two trainings share all their names and shapes; only the file's SHA-256, here its beginning, tells which it is.
+# Weights by torchvision and by Oxford have the same names and shapes; only the file's SHA-256, which begins with these
+# digits, distinguishes them.
 PREPROCESSING_BY_SHA256 = {
     "dcbb9e9d": vgg.PREPROCESSINGS["torchvision"],  # vgg19
     "397923af": vgg.PREPROCESSINGS["torchvision"],  # vgg16
@@ -83,7 +84,7 @@ def read(path: Path) -> Holding:
     UserError
         If the file is damaged, wants anything but tensors made, or does not hold VGG's convolutions.
     """
-    with Sipping(io.FileIO(path)) as file, damage_told():
+    with LimitedFile(io.FileIO(path)) as file, damage_told():
         is_zip = file.read(len(LOCAL_FILE)) == LOCAL_FILE
         file.seek(0)
         state, order, read_bytes = _open_zip(file) if is_zip else _open_legacy(file)
@@ -95,7 +96,7 @@ def read(path: Path) -> Holding:
 
 
 def _preprocessing(path, names):
-    """By Gatys's names, or by the beginning of the SHA-256; None if neither tells."""
+    """By Gatys's names, or by the beginning of the SHA-256; None if neither is known."""
     if has_plain_names(names):
         return vgg.OXFORD_PREPROCESSING
     return PREPROCESSING_BY_SHA256.get(checksum(path, "sha256")[:8])
@@ -140,8 +141,8 @@ def _open_legacy(file):
 
     if Unpickler(file, {}).load() != _MAGIC_NUMBER:
         raise UserError("it is not a file that PyTorch wrote: give another file.")
-    Unpickler(file, {}).load()  # the version of the protocol; there has been but one
-    Unpickler(file, {}).load()  # the writer's byte order and sizes: the storages do not depend on them
+    Unpickler(file, {}).load()  # the version of the protocol; there has only been one
+    Unpickler(file, {}).load()  # the writer's byte order and sizes, which the storages do not depend on
     state = Unpickler(file, _VOCABULARY, remember).load()
     keys = Unpickler(file, {}).load()
     if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
@@ -194,7 +195,7 @@ def _storage(identity):
 
 
 def _tensor(storage, offset, shape, strides, *_gradients):
-    """_rebuild_tensor_v2, and its forerunner, which knew nothing of gradients."""
+    """_rebuild_tensor_v2, and its predecessor, which has no arguments about gradients."""
     match (storage, offset, shape, strides):
         case (_Storage(), int(), tuple(), tuple()):
             if len(shape) == len(strides) and all(type(n) is int and n >= 0 for n in (offset, *shape, *strides)):
@@ -207,7 +208,7 @@ def _declared(tensor, order, read_bytes):
 
 
 def _load(tensor, order, read_bytes):
-    """The numbers of a tensor, once nothing of it lies outside its storage."""
+    """The numbers of a tensor, if nothing of it lies outside its storage."""
     dtype = np.dtype(order + _DTYPES[tensor.storage.type])
     if dtype.kind != "f":
         raise UserError(f"its weights are stored as {tensor.storage.type}: save them as 32-bit floating-point numbers.")
@@ -221,7 +222,7 @@ def _load(tensor, order, read_bytes):
 
 
 def _size(sides=()):
-    """torch.Size, with which old files hand over a shape."""
+    """torch.Size, in which old files give a shape."""
     return sides
 
 

@@ -4,6 +4,8 @@
 n bytes         JSON: array name -> {"dtype": "F32", "shape": [...], "data_offsets": [begin, end]},
                 and possibly "__metadata__"
 the rest        the arrays, row by row, little-endian; offsets count from here
+
+The library safetensors is not used: it takes headers of 100 MB, and refuses a file whose classifier is incomplete.
 """
 
 from __future__ import annotations

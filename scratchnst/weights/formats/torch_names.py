@@ -1,15 +1,15 @@
-"""From the names in a weights file to VGG's convolutions; what the readers of named arrays have in common.
+"""Find VGG's convolutions by the names of the arrays in a file; used by all readers of named arrays.
 
-Two ways to name convolutions are understood:
+Two ways to name convolutions are known:
 
 features.0.weight, features.0.bias, features.2.weight ...
-    torchvision's position in a list of modules.  A ReLU follows each convolution, so the next one of the same block
-    stands two places further, and three places if a pool comes between: VGG16 and VGG19 explain themselves.
+    torchvision's position in a list of modules.  A ReLU follows each convolution, so the next one is two places further
+    in the same block, and three if a pool comes between: positions alone distinguish VGG16 and VGG19.
 conv1_1.weight, conv1_1.bias, conv1_2.weight ...
-    block and number, as in Caffe; PyTorch's form of Gatys's normalised network has them.
+    block and number, as in Caffe, and in PyTorch's form of Gatys's normalised network.
 
-A network that was trained on several devices has ``module.`` before its names, or behind features.; and what a training
-run saves has the names one level further down, beside the number of the epoch and the like.
+A network that was trained on several devices has ``module.`` before its names, or after ``features.``.  What a training
+run saves, the number of the epoch and the like, has the names in a nested dict.
 """
 
 from __future__ import annotations
@@ -37,21 +37,19 @@ _WRAPPERS = ("state_dict", "model_state_dict", "model")
 
 @dataclass(frozen=True)
 class Declared:
-    """An array of which only the shape is known until `load` is called."""
+    """An array whose shape is known, and whose numbers `load` reads."""
 
     shape: tuple[int, ...]
     load: Callable[[], np.ndarray]
 
 
 def unwrapped(contents: dict[str, Any]) -> dict[str, Any]:
-    """Return the state dict that what a training run saved, {"epoch": 3, "state_dict": {...}}, contains, or is."""
+    """Return the state dict in what a training run saved, {"epoch": 3, "state_dict": {...}}, or `contents` itself."""
     return next((contents[key] for key in _WRAPPERS if isinstance(contents.get(key), dict)), contents)
 
 
 def meaningful(names: Iterable[str]) -> dict[str, str]:
-    """Return name without ``module.`` -> name in the file, where it can be part of VGG's convolutions.
-
-    The arrays of all other names need not be looked at.
+    """Return name without ``module.`` -> name in the file, for those names that VGG's convolutions may have.
 
     Raises
     ------
@@ -77,7 +75,7 @@ def has_plain_names(names: Iterable[str]) -> bool:
 def collect(
     found: Mapping[str, Declared], axes: tuple[int, int, int, int], preprocessing: Preprocessing | None
 ) -> Holding:
-    """Return the convolutions among the arrays that a file declares, loaded, under the names conv1_1 ....
+    """Return the convolutions among the arrays that a file declares, loaded, by the names conv1_1 ...
 
     Parameters
     ----------
@@ -105,7 +103,7 @@ def collect(
 
 
 def _is_scale(name, found):
-    """Whether this is no kernel but the factors of a batch normalisation, one a channel."""
+    """Whether this is not a kernel but the factors of a batch normalisation, one a channel."""
     return name.endswith("weight") and len(found[name].shape) == 1
 
 
@@ -123,7 +121,7 @@ def _stems(stems):
 
 
 def _names(indices):
-    """The canonical names of the convolutions at these positions: two steps stay in a block, three begin the next."""
+    """The names of the convolutions at these positions: two places further is the same block, three the next."""
     if indices[0] != 0:
         raise UserError("features.0, the first convolution, is missing: give a file that is complete from there on.")
     block = number = 1
@@ -139,9 +137,9 @@ def _names(indices):
 
 
 def _load(name, kernel, bias, axes):
-    """Kernel and bias of one convolution, loaded once their shapes are known to be modest and to belong together."""
+    """Load kernel and bias of one convolution, if their shapes fit each other and are not too large."""
     if len(kernel.shape) != 4 or bias.shape != (kernel.shape[axes[3]],):
         raise UserError(f"the kernel and the bias of {name} do not belong together: the file is damaged.")
-    for array in (kernel, bias):  # a kernel of no numbers may still declare endless channels
+    for array in (kernel, bias):  # a kernel without numbers may still declare any number of channels
         check_declared(name, array.shape)
     return np.ascontiguousarray(kernel.load().transpose(axes)), bias.load()

@@ -1,4 +1,4 @@
-"""Bytes and texts that anyone may have written: read within bounds, and shown with care."""
+"""Read bytes that anyone may have written in bounded memory, and show texts from them safely."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from scratchnst.errors import UserError
 
 DAMAGED = "it is damaged or incomplete: get it again."
 
-_AT_ONCE = 1 << 20  # bytes; a file that promises more than it holds is found out before memory is spent on it
+_AT_ONCE = 1 << 20  # bytes; a file that declares more than it holds takes no more memory than it holds
 
-# What struct, zlib, zipfile, json, codecs and NumPy raise on bytes that are not what they expect.
+# What struct, zlib, zipfile, json, codecs and NumPy raise if bytes are not what they expect.
 _DAMAGE = (
     ArithmeticError, EOFError, LookupError, OSError, RuntimeError, ValueError,
     struct.error, zipfile.BadZipFile, zlib.error,
@@ -26,7 +26,7 @@ _DAMAGE = (
 
 @contextmanager
 def damage_told() -> Iterator[None]:
-    """Turn what hostile or damaged bytes make the libraries raise into a UserError."""
+    """Raise a UserError for what the libraries raise because of hostile or damaged bytes."""
     try:
         yield
     except _DAMAGE:
@@ -34,12 +34,12 @@ def damage_told() -> Iterator[None]:
 
 
 def read_exactly(file: IO[bytes], count: int) -> bytearray:
-    """Return the next `count` bytes, holding no more memory than the file has bytes.
+    """Return the next `count` bytes, in no more memory than the file has bytes.
 
     Raises
     ------
     UserError
-        If the file ends before.
+        If the file ends earlier.
     """
     data = bytearray()
     while len(data) < count:
@@ -56,5 +56,5 @@ def native_floats(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
 
 
 def shown(text: str, most: int = 60) -> str:
-    """Return the beginning of `text` in characters that no terminal obeys, for a message."""
+    """Return the beginning of `text`, for a message: all but printable ASCII is escaped."""
     return ascii(text)[1:-1][:most]
