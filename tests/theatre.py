@@ -41,11 +41,11 @@ class Player:
     def _set_up(self, contender, size, threads, device):
         return {}
 
-    def _check(self, file=None):
-        if file is None:
-            return {"error": 1e-6, "extra_bytes": 1000}
-        np.save(file, np.ones((2, 2, 3)))
-        return {"loss": 4.0}
+    def _check(self):
+        return {"error": 1e-6, "extra_bytes": 1000}
+
+    def _gradient(self):
+        return {"loss": 4.0, "gradient": np.ones((2, 2, 3))}
 
     def _evaluate(self, calls=1):
         """100 s for the warm-up, then 1, 2, 3 s ..."""

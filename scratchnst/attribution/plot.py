@@ -8,19 +8,10 @@ from typing import Any
 import numpy as np
 
 from scratchnst.attribution.attribution import Part, Trace
-from scratchnst.errors import UserError
 
 PANEL, DOTS = 3.2, 100  # inches, and dots an inch
 MAPS_A_ROW = 4
 COLOURS = {"R": "#d62728", "G": "#2ca02c", "B": "#1f77b4"}
-
-
-def check_available() -> None:
-    """Raise a UserError if there is no Matplotlib."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.") from None
 
 
 def picture(trace: Trace, pictures: Mapping[str, np.ndarray]) -> np.ndarray:

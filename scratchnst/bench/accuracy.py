@@ -1,36 +1,34 @@
 """How exact: this package's engines in float32, on a GPU also in TF32, against the textbook's operations in float64.
 
-What the gradient loses has two causes.  Rounding costs about 1e-6.  And of the millions of ReLUs now and then one has
-an input so near to 0 that it falls on the other side: the gradient then lacks one of N paths, about 1/sqrt(N) of it,
-whoever computes in float32.  So several starts are looked at, and the textbook in float32 beside us.
+The error of the gradient has two causes.  Rounding costs about 1e-6.  And of the millions of ReLUs now and then one has
+an input so near to 0 that in float32 its sign changes: the gradient then lacks one of N paths, about 1/sqrt(N) of it,
+with any engine.  So several starts are compared, also with the textbook in float32.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import ExitStack
 
 import numpy as np
 
 from scratchnst.bench import problem
+from scratchnst.bench.contender import OnEngine
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import textbook
-from scratchnst.engine.devices import computing
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
-SIZE, RUN_SIZE = 128, 64  # pixels; the textbook takes its time
+SIZE, RUN_SIZE = 128, 64  # pixels; the textbook is slow
 STARTS, ITERATIONS = 5, 300
-EMULATED_SIZE, EMULATED_RUN_SIZE, EMULATED_ITERATIONS = 64, 32, 20  # the emulator takes even more
+EMULATED_SIZE, EMULATED_RUN_SIZE, EMULATED_ITERATIONS = 64, 32, 20  # the emulator is slower still
 
 
-class Accuracy:
-    """A contender, see `scratchnst.bench.service`."""
+class Accuracy(OnEngine):
+    """A contender."""
 
-    def __init__(self, size: int, threads: int, device: str = "cpu"):
+    def __init__(self, size: int, device: str = "cpu"):
+        super().__init__(device)
         self.size, self.task = size, problem.make(size)  # the real network also where the device is emulated
-        self.until_the_end = ExitStack()
-        self.engine = self.until_the_end.enter_context(computing(None, device))
         self.precisions = {"": "float32"} if device == "cpu" else {"": "float32", "tf32_": "tf32"}
 
     def check(self) -> dict[str, list[float]]:

@@ -6,15 +6,15 @@ import subprocess
 from contextlib import suppress
 from typing import Any
 
-from scratchnst.bench.on_device import OnDevice
+from scratchnst.bench.contender import OnEngine
 from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda import device as gpu
 
 
-class Facts(OnDevice):
-    """A contender, see `scratchnst.bench.service`, that does nothing but tell what it runs on."""
+class Facts(OnEngine):
+    """A contender that computes nothing and tells what it runs on."""
 
-    def __init__(self, size: int, threads: int, device: str):
+    def __init__(self, size: int, device: str):
         super().__init__(device)
 
     def check(self) -> dict[str, Any]:

@@ -20,8 +20,8 @@ from typing import NamedTuple
 import numpy as np
 
 from scratchnst.arrays import Array
+from scratchnst.bench.contender import OnEngine
 from scratchnst.bench.names import EMULATED, tf32
-from scratchnst.bench.on_device import OnDevice
 from scratchnst.engine import textbook
 from scratchnst.engine.cpu import winograd
 from scratchnst.engine.cuda import device as gpu
@@ -43,10 +43,10 @@ class Work(NamedTuple):
     is_tf32: bool = False
 
 
-class Rung(OnDevice):
-    """A contender, see `scratchnst.bench.service`: one convolution of a layer by the way of that name, as in a run."""
+class DeviceRung(OnEngine):
+    """A contender: one convolution of a layer by the way of that name, as in a run."""
 
-    def __init__(self, size: int, threads: int, device: str, name: str):
+    def __init__(self, size: int, device: str, name: str):
         super().__init__(device, "tf32" if name == tf32(WINOGRAD) else "float32")
         self.until_the_end.enter_context(self.engine.conv2d.using(way(name)))
         self.until_the_end.enter_context(self.engine.session(keep_kernels=True))
@@ -69,7 +69,7 @@ class Rung(OnDevice):
 
 
 def work(rung: str, device: str) -> Mapping[str, Work]:
-    """Return name of each step of a rung, `Rung.steps`' -> what it has to do."""
+    """Return name of each step of a rung, `DeviceRung.steps`' -> what it has to do."""
     size, count = side(device), channels(device)
     image, kernel = size**2 * count, count**2
     if way(rung) != WINOGRAD:

@@ -13,6 +13,7 @@ import tracemalloc
 import numpy as np
 
 from scratchnst.arrays import Array
+from scratchnst.bench.contender import Contender
 from scratchnst.engine import cpu
 from scratchnst.ops import conv2d as textbook
 
@@ -40,10 +41,10 @@ def loops(x: Array, w: Array, b: Array, rows: range, columns: range) -> Array:
     return y
 
 
-class Rung:
-    """A contender, see `scratchnst.bench.service`: one convolution of a layer by the way of that name."""
+class Rung(Contender):
+    """A contender: one convolution of a layer by the way of that name."""
 
-    def __init__(self, size: int, threads: int, way: str):
+    def __init__(self, size: int, device: str, way: str):
         random = np.random.default_rng(0)
         self.way = way
         self.x = random.standard_normal((1, size, size, CHANNELS), np.float32)

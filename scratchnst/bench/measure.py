@@ -1,26 +1,24 @@
 """The measurements: contenders in processes of their own, taking turns.
 
 All contenders of a size are set up first.  Then they are checked: gradients that differ belong to different functions,
-and their times say nothing.  Then each does one evaluation in turn, so that whatever else the machine does meanwhile
-falls on all of them alike, round after round; the first round warms up and does not count.  Where one is lost, that is
-written down and the others go on.
+whose times cannot be compared.  Then each does one evaluation in turn, round after round, so that whatever else the
+machine does meanwhile slows all of them alike; the first round warms up and does not count.  Where a contender is lost,
+the reason is noted and the others go on.
 """
 
 from __future__ import annotations
 
 import math
 import statistics
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchnst.bench import accuracy, device_ladder, device_limit, ladder, limit, problem
+from scratchnst.bench import accuracy, device_ladder, ladder, limit, problem
 from scratchnst.bench.names import COPY, EMULATED, OURS, PRODUCT, SGEMM, is_tf32, tf32
 from scratchnst.bench.process import Lost, Process
 from scratchnst.engine.cpu import conv2d as conv2d_on_cpu
@@ -41,9 +39,9 @@ class Conditions:
     threads : of every contender
     peers : names of those beside us, see `scratchnst.bench.peer`
     prepare_peers : whether to set up their processes as the command line does its own: the memory of large arrays is
-        kept for the next ones, which saves them time and costs them memory.  Else they are as their users have them
-    tell : called with what is going on
-    device : where everybody computes; on a GPU in float32 and in TF32
+        kept for the next ones, which saves time and costs memory.  Else they are as their users have them
+    tell : called with what is being measured
+    device : where all contenders compute; on a GPU in float32 and in TF32
     deadline : by `time.monotonic`, after which no other size, rung or run begins
     """
 
@@ -81,7 +79,7 @@ class Conditions:
 
 
 @dataclass
-class Result:
+class Measurement:
     """What is known of one contender at one size.
 
     Attributes
@@ -117,36 +115,27 @@ class Result:
 
 
 class Contestant:
-    """A process and what is known of its contender; once lost it does nothing any more."""
+    """A contender's process and what is known of it; once lost it is asked nothing any more."""
 
-    def __init__(self, process: Process, result: Result):
-        self.process, self.result = process, result
+    def __init__(self, process: Process, result: Measurement):
+        self.process, self.result, self.name = process, result, result.contender
 
-    def ask(self, do: str, **arguments: Any) -> dict[str, Any] | None:
-        """Return the reply to a request, or None if the contender is lost."""
+    def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
+        """Return the reply to a request, empty if the contender is lost."""
         if self.result.failure:
-            return None
+            return {}
         try:
             return self.process.ask(do, **arguments)
         except Lost as lost:
             self.lose(str(lost))
-            return None
-
-    def set_up(self) -> None:
-        self.ask("set_up", **self.process.settings)
-
-    def evaluate(self, counts: bool, **arguments: Any) -> None:
-        """Evaluate and, if it counts, note the time."""
-        reply = self.ask("evaluate", **arguments)
-        if reply and counts:
-            self.result.seconds.append(reply["seconds"])
+            return {}
 
     def note(self, do: str, **arguments: Any) -> None:
         """Add the reply to a request to the facts."""
-        self.result.facts.update(self.ask(do, **arguments) or {})
+        self.result.facts.update(self.ask(do, **arguments))
 
     def lose(self, why: str) -> None:
-        """Let the contender take no more part."""
+        """End the process, and note why."""
         self.result.failure = why
         self.process.end()
 
@@ -158,13 +147,11 @@ def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iter
         started = []
         for name in names:
             plain = name.startswith("torch") and not conditions.prepare_peers
-            libraries = conditions.libraries(name)
-            process = Process(name, size, conditions.threads, plain, conditions.device, libraries)
-            stack.enter_context(process)
-            started.append(Contestant(process, Result(name, size)))
+            process = Process(name, size, conditions.threads, plain, conditions.device, conditions.libraries(name))
+            started.append(Contestant(stack.enter_context(process), Measurement(name, size)))
         for contestant in started:
-            conditions.tell(f"{contestant.result.contender} at {size}x{size}: set up")
-            contestant.set_up()
+            conditions.tell(f"{contestant.name} at {size}x{size}: set up")
+            contestant.ask("set_up", **contestant.process.settings)
         yield started
 
 
@@ -180,39 +167,31 @@ def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Cond
         conditions.tell(f"{side}x{side}: round {turn} of {repeats}" if turn else f"{side}x{side}: warm-up")
         for contestant in contestants:
             time.sleep(REST if conditions.device == "cpu" else 0)
-            contestant.evaluate(counts=turn > 0, **arguments)
+            reply = contestant.ask("evaluate", **arguments)
+            if reply and turn:
+                contestant.result.seconds.append(reply["seconds"])
 
 
-def speed(size: int, repeats: int, conditions: Conditions) -> list[Result]:
+def speed(size: int, repeats: int, conditions: Conditions) -> list[Measurement]:
     """Measure time and peak memory of one evaluation by us and by the peers, and the machine's rate of products.
 
     Ours comes first.  Its facts have the operations of its matrix products, a limit's the rate in operations a second.
     """
-    names = [*conditions.solvers, *conditions.limits]
-    with contestants(names, size, conditions) as all_of_them:
+    ours = conditions.in_each_precision(OURS)
+    with contestants([*conditions.solvers, *conditions.limits], size, conditions) as all_of_them:
         solvers = all_of_them[: len(conditions.solvers)]
         _check_agreement(solvers)
         take_turns(all_of_them, repeats, conditions)
         for solver in solvers:
-            reply = solver.ask("peak") or {"bytes": None}
-            solver.result.facts["peak_bytes"] = reply.pop("bytes")
-            solver.result.facts.update(reply)
-        if conditions.device != "cpu":
-            _ask_for_more(solvers)
+            peak = {"bytes": None, **solver.ask("peak")}
+            solver.result.facts.update(peak_bytes=peak.pop("bytes"), **peak)
+            if conditions.device != "cpu":  # what the peers check are the versions of what they compute with
+                solver.note("steps" if solver.name in ours else "check")
     operations = _operations(size, conditions.device)
-    for contestant in all_of_them:
-        name, median, facts = contestant.result.contender, contestant.result.median, contestant.result.facts
-        if name in conditions.in_each_precision(OURS):
-            facts["operations"] = operations
-        elif name in conditions.limits and median:
-            facts["operations_per_second"] = _operations_of_the_limit(conditions.device) / median
-    return [contestant.result for contestant in all_of_them]
-
-
-def _ask_for_more(solvers):
-    """Note the steps of our evaluations on a GPU, and the versions of what the peers compute with."""
     for solver in solvers:
-        solver.note("steps" if solver.result.contender in (OURS, tf32(OURS)) else "check")
+        if solver.name in ours:
+            solver.result.facts["operations"] = operations
+    return _with_rates(all_of_them, conditions)
 
 
 def _operations(size, device):
@@ -222,11 +201,17 @@ def _operations(size, device):
     return limit.operations(network, *layers, size, (conv2d_on_cpu if device == "cpu" else conv2d_on_gpu).choose)
 
 
-def _operations_of_the_limit(device):
-    return limit.sgemm_operations() if device == "cpu" else device_limit.product_operations(device)
+def _with_rates(contestants, conditions):
+    """Return what was measured; facts of the limits get their operations, or bytes, a second."""
+    for contestant in contestants:
+        median = contestant.result.median
+        if median and contestant.name in (*conditions.limits, COPY):
+            unit, amount = limit.amounts(conditions.device)[contestant.name]
+            contestant.result.facts[f"{unit}_per_second"] = amount / median
+    return [contestant.result for contestant in contestants]
 
 
-def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[Result]:
+def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[Measurement]:
     """Measure a run from white noise by one contender: seconds, evaluations and the loss at the end."""
     with contestants([name], size, conditions) as (contestant,):
         conditions.tell(f"{name} at {size}x{size}: {iterations} iterations")
@@ -234,7 +219,7 @@ def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> 
         return [contestant.result]
 
 
-def climb(repeats: int, conditions: Conditions) -> list[Result]:
+def climb(repeats: int, conditions: Conditions) -> list[Measurement]:
     """Measure every rung of the ladder, see `scratchnst.bench.ladder`: time, extra memory and error of a layer."""
     size = ladder.SIDE
     with contestants(ladder.RUNGS, size, conditions) as rungs:
@@ -242,34 +227,27 @@ def climb(repeats: int, conditions: Conditions) -> list[Result]:
             rung.note("check")
         take_turns(rungs, repeats, conditions)
     for rung in rungs:
-        share = ladder.share(rung.result.contender, size)
+        share = ladder.share(rung.name, size)
         rung.result.seconds = [seconds / share for seconds in rung.result.seconds]
         rung.result.facts["computed_share"] = share
     return [rung.result for rung in rungs]
 
 
-def climb_on_device(repeats: int, conditions: Conditions) -> list[Result]:
+def climb_on_device(repeats: int, conditions: Conditions) -> list[Measurement]:
     """Measure every rung of a GPU's ladder, see `scratchnst.bench.device_ladder`, and what it has at best beside them.
 
     A rung's facts have its error and its steps; those of a large product the rate in operations a second, those of the
     large copy in bytes.
     """
-    device = conditions.device
-    limits = [*conditions.limits, COPY]
-    with contestants([*device_ladder.RUNGS, *limits], device_ladder.side(device), conditions) as all_of_them:
-        rungs, (*large_products, copy) = all_of_them[: -len(limits)], all_of_them[-len(limits) :]
+    names = [*device_ladder.RUNGS, *conditions.limits, COPY]
+    with contestants(names, device_ladder.side(conditions.device), conditions) as all_of_them:
+        rungs = all_of_them[: len(device_ladder.RUNGS)]
         for rung in rungs:
             rung.note("check")
         take_turns(all_of_them, repeats, conditions, calls=CALLS)
         for rung in rungs:
             rung.note("steps")
-    for product in large_products:
-        if product.result.median:
-            rate = device_limit.product_operations(device) / product.result.median
-            product.result.facts["operations_per_second"] = rate
-    if copy.result.median:
-        copy.result.facts["bytes_per_second"] = device_limit.copy_bytes(device) / copy.result.median
-    return [contestant.result for contestant in all_of_them]
+    return _with_rates(all_of_them, conditions)
 
 
 def device_facts(conditions: Conditions) -> dict[str, Any]:
@@ -280,15 +258,14 @@ def device_facts(conditions: Conditions) -> dict[str, Any]:
     UserError
         If the device cannot be used.
     """
-    with Process("facts", 1, conditions.threads, False, conditions.device, []) as process:
-        try:
-            process.ask("set_up", **process.settings)
-            return process.ask("check")
-        except Lost as lost:
-            raise UserError(str(lost)) from None
+    with contestants(["facts"], 1, conditions) as (contestant,):
+        contestant.note("check")
+    if contestant.result.failure:
+        raise UserError(contestant.result.failure)
+    return contestant.result.facts
 
 
-def exactness(conditions: Conditions) -> list[Result]:
+def exactness(conditions: Conditions) -> list[Measurement]:
     """Compare gradient and end of a run with the textbook's, see `scratchnst.bench.accuracy`."""
     results, settings = [], accuracy.settings(conditions.device)
     for do, arguments in (("check", {}), ("run", {"iterations": settings["iterations"]})):
@@ -301,26 +278,24 @@ def exactness(conditions: Conditions) -> list[Result]:
 
 
 def _check_agreement(solvers):
-    """Compare every gradient with ours, the first; whoever computes another function is lost."""
-    with tempfile.TemporaryDirectory() as directory:
-        reference = None
-        for number, solver in enumerate(solvers):
-            file = Path(directory) / f"{number}.npy"
-            reply = solver.ask("check", file=str(file))
-            if reply is None:
-                continue
-            solver.result.facts["loss"] = reply["loss"]
-            if number == 0:
-                reference = reply["loss"], np.load(file)
-            elif reference:
-                _compare(solver, reply["loss"], np.load(file), *reference)
+    """Compare loss and gradient of each with ours, the first; one that computes another function is lost."""
+    ours = None
+    for number, solver in enumerate(solvers):
+        reply = solver.ask("gradient")
+        if not reply:
+            continue
+        solver.result.facts["loss"] = reply["loss"]
+        if number == 0:
+            ours = reply
+        elif ours:
+            _compare(solver, reply, ours)
 
 
-def _compare(solver, loss, gradient, our_loss, ours):
+def _compare(solver, reply, ours):
     """Note how far loss and gradient are from ours."""
-    agreement = TF32_AGREEMENT if is_tf32(solver.result.contender) else AGREEMENT
-    loss_distance = abs(loss / our_loss - 1)
-    distance = float(np.linalg.norm(gradient - ours) / np.linalg.norm(ours))
+    agreement = TF32_AGREEMENT if is_tf32(solver.name) else AGREEMENT
+    loss_distance = abs(reply["loss"] / ours["loss"] - 1)
+    distance = float(np.linalg.norm(reply["gradient"] - ours["gradient"]) / np.linalg.norm(ours["gradient"]))
     solver.result.facts.update(loss_distance=loss_distance, gradient_distance=distance)
     if not max(loss_distance, distance) < agreement:
         solver.lose(f"computes another function: its gradient is {distance:.0e} from ours")

@@ -2,27 +2,23 @@
 
 from __future__ import annotations
 
-from contextlib import ExitStack
 from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.bench import problem
-from scratchnst.bench.on_device import OnDevice
-from scratchnst.engine import cpu
+from scratchnst.bench.contender import OnEngine
 from scratchnst.transfer.stylize import stylize
 
 
-class Ours:
-    """A contender, see `scratchnst.bench.service`."""
+class Ours(OnEngine):
+    """A contender; on a GPU start and gradient lie there."""
 
-    def __init__(self, size: int, threads: int):
-        self.until_the_end = ExitStack()  # of the process; what is entered ends with it
-        self._prepare(problem.make(size), cpu)
-
-    def _prepare(self, task, engine):
-        self.objective = problem.objective(task, engine)
+    def __init__(self, size: int, device: str = "cpu", precision: str = "float32"):
+        super().__init__(device, precision)
+        task = problem.make(size, device=device)
+        self.objective = problem.objective(task, self.engine)
         self.noise = task.start.astype("float64")
-        self.start = engine.asarray(self.noise)  # as an optimiser gives it
+        self.start = self.engine.asarray(self.noise)  # as an optimiser gives it
         self.until_the_end.enter_context(self.objective.session())  # as in a run
 
     def evaluate(self) -> tuple[float, Array]:
@@ -30,7 +26,12 @@ class Ours:
         return self.objective(self.start)
 
     def run(self, iterations: int) -> dict[str, Any]:
-        """Return seconds, evaluations and last loss of a whole run from white noise."""
+        """Return seconds, evaluations and last loss of a whole run from white noise.
+
+        A short run before it compiles and loads a GPU's kernels, those of the optimiser too.
+        """
+        if self.engine.compiles_kernels:
+            stylize(self.objective, self.noise, iterations=problem.WARM_UP)
         result = stylize(self.objective, self.noise, iterations=iterations)
         return {
             "run_seconds": result.seconds,
@@ -38,16 +39,3 @@ class Ours:
             "evaluations": result.evaluations,
             "loss": result.loss,
         }
-
-
-class OursOnDevice(Ours, OnDevice):
-    """The same on a GPU, with products in float32 or TF32; start and gradient lie there."""
-
-    def __init__(self, size: int, threads: int, device: str, precision: str = "float32"):
-        OnDevice.__init__(self, device, precision)
-        self._prepare(problem.make(size, device=device), self.engine)
-
-    def run(self, iterations: int) -> dict[str, Any]:
-        """Run like that, after a short run in which kernels are compiled and loaded, those of the optimiser too."""
-        super().run(problem.WARM_UP)
-        return super().run(iterations)

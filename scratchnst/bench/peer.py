@@ -12,7 +12,9 @@ from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.bench import problem
+from scratchnst.bench.contender import Contender
 from scratchnst.bench.names import EMULATED
+from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.optimize.scipy_lbfgs import EVALUATIONS_PER_ITERATION, STEPS_REMEMBERED
 
@@ -25,29 +27,36 @@ def check_available() -> None:
         raise UserError("--peer torch needs PyTorch: install it with pip install torch.")
 
 
-class Peer:
-    """A contender, see `scratchnst.bench.service`."""
+class Peer(Contender):
+    """A contender: on a GPU by cuDNN, in float32 throughout or with products in TF32; start and gradient lie there.
 
-    def __init__(self, size: int, threads: int, memory_format: str):
-        self._load(threads, memory_format)
-        self.where = "cpu"
-        self._prepare(problem.make(size))
+    cuDNN tries its ways of each convolution at the first evaluation and takes the fastest (``cudnn.benchmark``).
+    Where the device is emulated, PyTorch computes on the CPU.
+    """
 
-    def _load(self, threads, memory_format):
+    def __init__(self, size: int, device: str = "cpu", memory_format: str = "contiguous_format", tf32: bool = False):
         check_available()
         self.torch = importlib.import_module("torch")
-        self.torch.set_num_threads(threads)
+        self.torch.set_num_threads(threads.count())
         self.format = getattr(self.torch, memory_format)
+        self.device, self.where = device, "cpu" if device == EMULATED else device
+        if self.where != "cpu" and not self.torch.cuda.is_available():
+            raise UserError("this PyTorch sees no GPU: install one that is built for CUDA, or leave out --peer torch.")
+        if device != "cpu":
+            self.torch.backends.cuda.matmul.allow_tf32 = self.torch.backends.cudnn.allow_tf32 = tf32
+            self.torch.backends.cudnn.benchmark = True
+        self._load(problem.make(size, device=device))
 
-    def _prepare(self, task):
-        size, network = len(task.start), task.network
-        self.defaults, self.pixels, self.layers = network.defaults, size**2, network.layers
+    def _load(self, task):
+        """Make tensors of the problem."""
+        network = task.network
+        self.defaults, self.pixels, self.layers = network.defaults, len(task.start) ** 2, network.layers
         self.parameters = {
             name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b, device=self.where))
             for name, (w, b) in network.parameters.items()
         }
         mean = self.torch.tensor(network.preprocessing.mean, device=self.where)
-        self.mean = mean.reshape(1, 3, 1, 1)  # there is no more to it
+        self.mean = mean.reshape(1, 3, 1, 1)  # all there is to the preprocessing
         with self.torch.no_grad():
             content, style = (self._features(self._picture(image)) for image in (task.content, task.style))
             self.P = {name: content[name] for name in self.defaults.content_layers}
@@ -66,13 +75,51 @@ class Peer:
         return gradient.cpu().numpy()
 
     def wait(self) -> None:
-        """Wait until everything has been computed: on a CPU it has."""
+        if self.where != "cpu":
+            self.torch.cuda.synchronize(self.where)
+
+    def rest(self) -> None:
+        if self.where != "cpu":
+            self.torch.cuda.empty_cache()
+
+    def peak(self) -> dict[str, int | None]:
+        """Return the most bytes that an evaluation has taken, with and without what is kept for tensors to come."""
+        if self.where == "cpu":
+            return {} if self.device == "cpu" else {"bytes": None}
+        self.rest()
+        self.torch.cuda.reset_peak_memory_stats(self.where)
+        self.evaluate()
+        self.wait()
+        return {
+            "bytes": self.torch.cuda.max_memory_reserved(self.where),
+            "allocated_bytes": self.torch.cuda.max_memory_allocated(self.where),
+        }
+
+    def check(self) -> dict[str, Any]:
+        """Return the versions of what computes."""
+        cudnn = self.torch.backends.cudnn
+        return {
+            "torch": self.torch.__version__,
+            "torch_cuda": self.torch.version.cuda,
+            "cudnn": cudnn.version(),
+            "cudnn_benchmark": cudnn.benchmark,
+            "tf32": cudnn.allow_tf32,
+        }
 
     def run(self, iterations: int) -> dict[str, Any]:
         """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS.
 
-        It forgets every step with y^T s below 1e-10, whatever the unit of the loss.  So the loss is scaled for it, as
-        its users do by large weights: the largest derivative at the start becomes 1.
+        On a GPU a short run before it loads and chooses kernels.
+        """
+        if self.device != "cpu":
+            self._run(problem.WARM_UP)
+        return self._run(iterations)
+
+    def _run(self, iterations):
+        """Run PyTorch's L-BFGS, which gets a scaled loss.
+
+        It forgets every step with y^T s below 1e-10, whatever the unit of the loss.  So the loss is scaled, as users do
+        by large weights: the largest derivative at the start becomes 1.
         """
         _, gradient = self.evaluate()
         unit = float(abs(gradient).max())
@@ -117,7 +164,7 @@ class Peer:
         return total
 
     def _features(self, x: Tensor) -> dict[str, Tensor]:
-        """Name of each layer with a loss -> its activations (1, N, H, W); the others go as soon as they may."""
+        """Name of each layer with a loss -> its activations (1, N, H, W); the others are freed."""
         functional = self.torch.nn.functional
         taps = {*self.defaults.content_layers, *self.defaults.style_layers}
         y, features = x - self.mean, {}
@@ -137,62 +184,6 @@ class Peer:
     def _tensor(self, array: Array) -> Tensor:
         """A tensor with memory of its own, in our format."""
         return self.torch.tensor(array, device=self.where).contiguous(memory_format=self.format)
-
-
-class PeerOnDevice(Peer):
-    """The same by cuDNN on a GPU, in float32 throughout or with products in TF32; start and gradient lie there.
-
-    cuDNN tries its ways of each convolution at the first evaluation and takes the fastest (``cudnn.benchmark``).
-    Where the device is emulated, PyTorch computes on the CPU.
-    """
-
-    def __init__(self, size: int, threads: int, memory_format: str, device: str, tf32: bool = False):
-        self._load(threads, memory_format)
-        self.where = "cpu" if device == EMULATED else device
-        if self.where != "cpu" and not self.torch.cuda.is_available():
-            raise UserError("this PyTorch sees no GPU: install one that is built for CUDA, or leave out --peer torch.")
-        self.torch.backends.cuda.matmul.allow_tf32 = self.torch.backends.cudnn.allow_tf32 = tf32
-        self.torch.backends.cudnn.benchmark = True
-        self._prepare(problem.make(size, device=device))
-
-    def run(self, iterations: int) -> dict[str, Any]:
-        """Run like that, after a short run in which kernels are loaded and chosen."""
-        super().run(problem.WARM_UP)
-        return super().run(iterations)
-
-    def wait(self) -> None:
-        """Wait until the GPU has done what it was told."""
-        if self.where != "cpu":
-            self.torch.cuda.synchronize(self.where)
-
-    def rest(self) -> None:
-        """Give back the memory that is kept for tensors to come."""
-        if self.where != "cpu":
-            self.torch.cuda.empty_cache()
-
-    def peak(self) -> dict[str, int | None]:
-        """Return the most bytes that an evaluation has taken, with and without what is kept for tensors to come."""
-        if self.where == "cpu":
-            return {"bytes": None}
-        self.rest()
-        self.torch.cuda.reset_peak_memory_stats(self.where)
-        self.evaluate()
-        self.wait()
-        return {
-            "bytes": self.torch.cuda.max_memory_reserved(self.where),
-            "allocated_bytes": self.torch.cuda.max_memory_allocated(self.where),
-        }
-
-    def check(self) -> dict[str, Any]:
-        """Return the versions of what computes."""
-        cudnn = self.torch.backends.cudnn
-        return {
-            "torch": self.torch.__version__,
-            "torch_cuda": self.torch.version.cuda,
-            "cudnn": cudnn.version(),
-            "cudnn_benchmark": cudnn.benchmark,
-            "tf32": cudnn.allow_tf32,
-        }
 
 
 def _gram(F: Tensor) -> Tensor:

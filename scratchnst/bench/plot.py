@@ -6,21 +6,12 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-from scratchnst.bench.measure import Result
+from scratchnst.bench.measure import Measurement
 from scratchnst.bench.names import OURS, PEERS
-from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
 
 
-def check_available() -> None:
-    """Raise a UserError if there is no Matplotlib."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.") from None
-
-
-def draw(results: Sequence[Result], path: Path) -> None:
+def draw(results: Sequence[Measurement], path: Path) -> None:
     """Write seconds of an evaluation against pixels, both logarithmic, ours and PyTorch's, to a picture.
 
     Dotted lines go up in proportion to the pixels, from the smallest size measured.

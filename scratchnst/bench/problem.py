@@ -7,10 +7,10 @@ weights of the losses are made.
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import numpy as np
+import psutil
 
 from scratchnst import images
 from scratchnst.arrays import Array
@@ -80,7 +80,7 @@ def random_network(seed: int = 0, narrower: int = 1) -> Network:
 def check(size: int, device: str = "cpu") -> None:
     """Raise a UserError if images of `size` x `size` pixels are too small for the network or too large for the machine.
 
-    Nobody gets by with less memory than conv1_2's input and output take.  A GPU's memory is not looked at: contenders
+    Every contender needs at least the memory of conv1_2's input and output.  A GPU's memory is not checked: contenders
     that find it too small are lost, and the others measured.
     """
     defaults = (network := random_network()).defaults
@@ -88,17 +88,9 @@ def check(size: int, device: str = "cpu") -> None:
     if device != "cpu":
         return
     needed = 2 * CHANNELS * np.dtype(np.float32).itemsize * size**2
-    there = total_memory()
-    if there and needed > there:
+    there = psutil.virtual_memory().total
+    if needed > there:
         raise UserError(
             f"images of {size}x{size} pixels need more than {needed / 1e9:.0f} GB of memory, "
             f"and this machine has {there / 1e9:.0f} GB: take smaller ones."
         )
-
-
-def total_memory() -> int | None:
-    """Return the bytes of this machine's memory, or None where that cannot be told."""
-    try:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    except (AttributeError, ValueError, OSError):
-        return None

@@ -1,16 +1,15 @@
-"""A worker as its master sees it, see `scratchnst.bench.service`."""
+"""A contender's process as its parent sees it."""
 
 from __future__ import annotations
 
-import json
 import signal
-import subprocess
-import sys
 from collections.abc import Sequence
-from contextlib import suppress
+from multiprocessing import get_context
 from typing import Any
 
-from scratchnst.bench.worker import PLAIN
+from scratchnst.bench import worker
+
+SPAWN = get_context("spawn")  # a new interpreter, in which nothing has been imported
 
 
 class Lost(Exception):
@@ -18,9 +17,9 @@ class Lost(Exception):
 
 
 class Process:
-    """A worker for one contender, to be set up with `settings`; a context manager that leaves nothing running.
+    """A process for one contender, to be set up with `settings`; a context manager that kills it at the end.
 
-    It is `plain` as Python is, or set up as the command line, and begins with importing `libraries`.
+    `plain` and `libraries` are those of `scratchnst.bench.worker.main`.
     """
 
     def __init__(
@@ -32,17 +31,15 @@ class Process:
         device: str = "cpu",
         libraries: Sequence[str] = (),
     ):
-        self.process = subprocess.Popen(
-            [sys.executable, "-m", "scratchnst.bench.worker", *([PLAIN] if plain else []), *libraries],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the master, who ends us
-        )
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.requests, self.replies = self.process.stdin, self.process.stdout
         self.settings = {"contender": contender, "size": size, "threads": threads, "device": device}
+        self.connection, theirs = SPAWN.Pipe()
+        self.process = SPAWN.Process(target=worker.main, args=(theirs, plain, libraries), daemon=True)
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it; its parent handles Ctrl-C
+        try:
+            self.process.start()
+        finally:
+            signal.signal(signal.SIGINT, handler)
+        theirs.close()
 
     def __enter__(self) -> Process:
         return self
@@ -56,33 +53,29 @@ class Process:
         Raises
         ------
         Lost
-            If the request failed, or the worker was killed or died over it.
+            If the request failed, or the process has ended.
         """
         try:
-            print(json.dumps({"do": do, **arguments}), file=self.requests, flush=True)
-            line = self.replies.readline()
-        except OSError:
-            line = ""
-        if not line.endswith("\n"):
-            raise Lost(_cause(self.process.wait()))
-        reply = json.loads(line)
+            self.connection.send((do, arguments))
+            reply = self.connection.recv()
+        except (OSError, EOFError):
+            self.process.join()
+            raise Lost(_cause(self.process.exitcode)) from None
         if "failed" in reply:
             raise Lost(reply["failed"])
         return reply
 
     def end(self) -> None:
-        """Kill the worker, if it still lives."""
+        """Kill the process, if it still runs."""
         self.process.kill()
-        self.process.wait()
-        for pipe in (self.requests, self.replies):
-            with suppress(OSError):  # what is left to write, nobody reads
-                pipe.close()
+        self.process.join()
+        self.connection.close()
 
 
-def _cause(status: int) -> str:
-    """Say why a worker ended with this status."""
+def _cause(status: int | None) -> str:
+    """Say why a process ended with this status."""
     if status == -9:  # SIGKILL, which Windows lacks
         return "killed, as systems do when memory runs out"
-    if status < 0:
+    if status is not None and status < 0:
         return f"ended by {signal.Signals(-status).name}"
     return f"ended with status {status}"

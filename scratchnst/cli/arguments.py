@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import argparse
 import math
+from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 from scratchnst.errors import UserError
+from scratchnst.files import check_writable
+from scratchnst.images import PICTURE_SUFFIXES
 from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
@@ -103,6 +106,13 @@ def add_preprocessing(parser) -> None:
         choices=list(PREPROCESSINGS),
         help="what a VGG expects, where its file cannot tell: oxford (BGR, 0-255) or torchvision (RGB, 0-1)",
     )
+
+
+def check_figure(path: Path) -> None:
+    """Raise a UserError unless the figure of --plot can be drawn and written."""
+    if find_spec("matplotlib") is None:
+        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.")
+    check_writable(path, PICTURE_SUFFIXES)
 
 
 def size(text: str) -> int:

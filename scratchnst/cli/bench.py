@@ -4,46 +4,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import os
 import sys
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 from typing import Any
 
-from scratchnst import images
-from scratchnst.bench import machine, measure, peer, plot, problem, report
-from scratchnst.bench.measure import Conditions, Result
-from scratchnst.bench.names import EMULATED, PEERS
-from scratchnst.cli.arguments import non_negative_number, positive_integer, size
-from scratchnst.engine.cpu import threads
-from scratchnst.engine.devices import AUTO, parse
+from scratchnst.bench import machine, measure, plot, report
+from scratchnst.bench.plan import ON_CPU, ON_GPU, PARTS, Plan, complete
+from scratchnst.cli.arguments import check_figure, non_negative_number, positive_integer, size
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
-
-PARTS = ("speed", "run", "ladder", "accuracy")
-SETTINGS = ("device", "sizes", "peer", "prepare_peer", "repeats", "run_size", "run_iterations", "minutes")
-
-
-@dataclass(frozen=True)
-class Extent:
-    """How much is measured where nothing is said."""
-
-    sizes: list[int]
-    run_size: int
-    run_iterations: int
-    repeats: int
-
-
-ON_CPU = Extent([256, 512, 1024], 256, 100, 7)
-ON_GPU = Extent([512, 256, 1024, 2048, 4096], 512, 500, 7)  # the first is the one that matters most
-EMULATED_EXTENT = Extent([32], 32, 2, 1)
-
-
-def _listed(extent: Extent) -> str:
-    return " ".join(map(str, extent.sizes))
 
 
 def add(commands) -> None:
@@ -81,13 +52,13 @@ def add(commands) -> None:
         "--run-iterations",
         type=positive_integer,
         metavar="N",
-        help=f"of the whole run ({ON_CPU.run_iterations}; on a GPU {ON_GPU.run_iterations})",
+        help=f"of the whole run ({ON_CPU['run_iterations']}; on a GPU {ON_GPU['run_iterations']})",
     )
     parser.add_argument(
         "--run-size",
         type=size,
         metavar="N",
-        help=f"side of its images ({ON_CPU.run_size}; on a GPU {ON_GPU.run_size})",
+        help=f"side of its images ({ON_CPU['run_size']}; on a GPU {ON_GPU['run_size']})",
     )
     parser.add_argument(
         "--minutes",
@@ -103,40 +74,46 @@ def add(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Measure, print tables as they come, write the files, and return the exit status."""
-    started = time.monotonic()
-    _complete(arguments)
-    _check(arguments)
-    count = arguments.threads or threads.count()
-    deadline = math.inf if arguments.minutes is None else started + 60 * arguments.minutes
-    peers = list(PEERS) if arguments.peer else []
-    conditions = Conditions(count, peers, arguments.prepare_peer, device=arguments.device, deadline=deadline)
-    facts = machine.facts(count)
-    if arguments.device != "cpu":
+    plan = complete(**{field.name: getattr(arguments, field.name) for field in fields(Plan)})
+    conditions = plan.conditions(arguments.threads)  # before anything takes time
+    plan.check(arguments.parts)
+    _check_files(arguments.parts, arguments.json, arguments.plot)
+    facts = machine.facts(conditions.threads)
+    if plan.device != "cpu":
         facts["device"] = measure.device_facts(conditions)
-    _print([line for show in (report.machine, report.device) for line in show(facts)])
-    record: dict[str, Any] = {"machine": facts, "settings": {key: getattr(arguments, key) for key in SETTINGS}}
-    results: dict[str, list[Result]] = {}
+    _print([*report.machine(facts), *report.device(facts)])
+    record: dict[str, Any] = {"machine": facts, "settings": asdict(plan)}
     left_out = []
-    for part in PARTS:
-        if part not in arguments.parts:
-            continue
+    for part in [part for part in PARTS if part in arguments.parts]:
+        results = []
         with _Status() as tell:
-            results[part] = []
-            for what, measured in MEASURE[part](arguments, replace(conditions, tell=tell)):
+            for what, measured in plan.measure(part, replace(conditions, tell=tell)):
                 if measured is None:
                     left_out.append(what)
-                results[part] += measured or []
-                record[part] = [item.as_dict() for item in results[part]]
+                results += measured or []
+                record[part] = [item.as_dict() for item in results]
                 _save(record, arguments.json)
-        if results[part]:
-            _print(REPORT[part](arguments, results[part]))
+        if results:
+            _print(report.part(part, results, plan.device))
+        if part == "speed" and arguments.plot:
+            plot.draw(results, arguments.plot)
     if left_out:
         record["left_out"] = left_out
         _save(record, arguments.json)
-        _print(["", f"not measured, as the {arguments.minutes:g} minutes were over: {', '.join(left_out)}"])
-    if arguments.plot:
-        plot.draw(results["speed"], arguments.plot)
+        _print(["", f"not measured, as the {plan.minutes:g} minutes were over: {', '.join(left_out)}"])
     return 0
+
+
+def _check_files(parts: list[str], record: Path | None, figure: Path | None) -> None:
+    """Refuse before anything is measured what could not be written in the end."""
+    if record:
+        check_writable(record)
+    if figure:
+        if "speed" not in parts:
+            raise UserError("--plot draws the part speed: add it to --parts.")
+        check_figure(figure)
+    if record and figure and os.path.realpath(record) == os.path.realpath(figure):
+        raise UserError(f"{record} is named twice: name two files.")
 
 
 def _save(record: dict[str, Any], path: Path | None) -> None:
@@ -144,75 +121,8 @@ def _save(record: dict[str, Any], path: Path | None) -> None:
         write_atomically(path, (json.dumps(record, indent=2) + "\n").encode())
 
 
-def _complete(arguments: argparse.Namespace) -> None:
-    """Fill in what was left open, as it suits the device."""
-    if arguments.device == AUTO:
-        raise UserError("the bench measures one device: name it, cpu, cuda or cuda:N.")
-    parse(arguments.device)
-    if arguments.device == "cuda":
-        arguments.device = "cuda:0"
-    extent = {"cpu": ON_CPU, EMULATED: EMULATED_EXTENT}.get(arguments.device, ON_GPU)
-    for field in fields(extent):
-        if getattr(arguments, field.name) is None:
-            setattr(arguments, field.name, getattr(extent, field.name))
-
-
-def _check(arguments: argparse.Namespace) -> None:
-    """Refuse before anything is measured what would fail in the end."""
-    for side in [*(arguments.sizes if "speed" in arguments.parts else []), arguments.run_size]:
-        problem.check(side, arguments.device)
-    if arguments.peer:
-        peer.check_available()
-    if arguments.json:
-        check_writable(arguments.json)
-    if arguments.plot:
-        if "speed" not in arguments.parts:
-            raise UserError("--plot draws the part speed: add it to --parts.")
-        plot.check_available()
-        check_writable(arguments.plot, images.PICTURE_SUFFIXES)
-    if arguments.json and arguments.plot and os.path.realpath(arguments.json) == os.path.realpath(arguments.plot):
-        raise UserError(f"{arguments.json} is named twice: name two files.")
-
-
-# Each part yields, piece by piece, what it measures and the results, None where the time for it was over.
-Pieces = Iterator[tuple[str, list[Result] | None]]
-
-
-def _speed(arguments: argparse.Namespace, conditions: Conditions) -> Pieces:
-    for side in dict.fromkeys(arguments.sizes):
-        yield (
-            f"speed at {side}x{side}",
-            None if conditions.is_late else measure.speed(side, arguments.repeats, conditions),
-        )
-
-
-def _whole_run(arguments: argparse.Namespace, conditions: Conditions) -> Pieces:
-    for name in conditions.solvers:
-        late = conditions.is_late
-        size, iterations = arguments.run_size, arguments.run_iterations
-        yield f"run by {name}", None if late else measure.whole_run(name, size, iterations, conditions)
-
-
-def _ladder(arguments: argparse.Namespace, conditions: Conditions) -> Pieces:
-    climb = measure.climb if conditions.device == "cpu" else measure.climb_on_device
-    yield "ladder", None if conditions.is_late else climb(arguments.repeats, conditions)
-
-
-def _accuracy(arguments: argparse.Namespace, conditions: Conditions) -> Pieces:
-    yield "accuracy", None if conditions.is_late else measure.exactness(conditions)
-
-
-def _report_ladder(arguments: argparse.Namespace, results: list[Result]) -> list[str]:
-    return report.climb(results) if arguments.device == "cpu" else report.climb_on_device(results, arguments.device)
-
-
-MEASURE = {"speed": _speed, "run": _whole_run, "ladder": _ladder, "accuracy": _accuracy}
-REPORT = {
-    "speed": lambda _, results: report.speed(results),
-    "run": lambda _, results: report.whole_run(results),
-    "ladder": _report_ladder,
-    "accuracy": lambda _, results: report.exactness(results),
-}
+def _listed(extent: dict[str, Any]) -> str:
+    return " ".join(map(str, extent["sizes"]))
 
 
 def _print(lines: list[str]) -> None:

@@ -17,11 +17,10 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import non_negative_integer, size
+from scratchnst.cli.arguments import check_figure, non_negative_integer, size
 from scratchnst.engine import Engine, textbook
 from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable
 from scratchnst.images import samples
 from scratchnst.models import vgg
 from scratchnst.models.network import Network
@@ -86,8 +85,7 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace) -> int:
     """Check, print the table and return the exit status."""
     if arguments.plot:
-        plot.check_available()
-        check_writable(arguments.plot, images.PICTURE_SUFFIXES)
+        check_figure(arguments.plot)
     if arguments.mutants:
         _refuse_with_mutants(arguments)
         return _run_mutants(arguments)

@@ -20,6 +20,7 @@ from scratchnst.cli import computation
 from scratchnst.cli.arguments import (
     add_equation_7,
     add_network,
+    check_figure,
     non_negative_integer,
     non_negative_number,
     parse_layers,
@@ -30,7 +31,6 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable
 from scratchnst.models.receptive_field import Window, field, unit
 from scratchnst.transfer import job, memory
 from scratchnst.transfer.objective import Objective
@@ -82,8 +82,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:
-        plot.check_available()
-        check_writable(arguments.plot, images.PICTURE_SUFFIXES)
+        check_figure(arguments.plot)
         inputs = [arguments.content, *arguments.styles, arguments.image, source_file(source)]
         if os.path.realpath(arguments.plot) in {os.path.realpath(path) for path in inputs if path}:
             raise UserError(f"{arguments.plot} is an input as well: name another file for the figure.")

@@ -8,20 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.errors import UserError
 from scratchnst.verify.report import InputReport, Report
 
 CURVES_A_ROW = 4
 PANEL = 3.2  # inches
 SMALLEST_ERROR = 1e-17  # relative: less than a unit in the last place of float64
-
-
-def check_available() -> None:
-    """Raise a UserError if there is no Matplotlib."""
-    try:
-        import matplotlib  # noqa: F401
-    except ImportError:
-        raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.") from None
 
 
 def draw(reports: Sequence[Report], path: Path) -> None:

@@ -9,10 +9,11 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
-from scratchnst.bench import accuracy, ladder, measure, problem
+from scratchnst.bench import accuracy, ladder, measure, problem, process
 from scratchnst.bench.names import PEERS
 from scratchnst.cli import main
 
@@ -34,7 +35,7 @@ def nothing_measured(monkeypatch):
     def start(*arguments, **settings):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(subprocess, "Popen", start)
+    monkeypatch.setattr(process.SPAWN, "Process", start)
 
 
 def test_we_alone(capsys, tmp_path, quick):
@@ -102,7 +103,7 @@ def test_beside_pytorch(capsys, tmp_path, quick):
 def test_refused_before_anything_is_measured(capsys, monkeypatch, tmp_path, nothing_measured, arguments, said):
     pytest.importorskip("matplotlib")
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(problem, "total_memory", lambda: 8 * 10**9)
+    monkeypatch.setattr(problem.psutil, "virtual_memory", lambda: SimpleNamespace(total=8 * 10**9))
     assert main([*SMALL, *arguments]) == 2
     assert said in capsys.readouterr().err
     assert not os.listdir(tmp_path)
@@ -144,7 +145,7 @@ def test_ctrl_c_ends_the_workers(tmp_path):
     try:
         assert any("warm-up" in line for line in program.stderr)
         workers = children(program.pid)
-        assert len(workers) == 2
+        assert len(workers) == 3  # two contenders, and what multiprocessing starts to watch its resources
         program.send_signal(signal.SIGINT)
         _, said = program.communicate(timeout=30)
     finally:

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 from theatre import Theatre, lost
 
-from scratchnst.bench import accuracy, device_ladder, device_limit, machine, measure, problem, report
+from scratchnst.bench import accuracy, device_ladder, limit, machine, measure, problem, report
 from scratchnst.bench.accuracy import Accuracy
 from scratchnst.bench.device_facts import Facts
-from scratchnst.bench.device_ladder import RUNGS, Rung, Work, shares
+from scratchnst.bench.device_ladder import RUNGS, DeviceRung, Work, shares
 from scratchnst.bench.measure import Conditions
 from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, is_tf32, tf32
-from scratchnst.bench.ours import Ours, OursOnDevice
-from scratchnst.bench.peer import PeerOnDevice
-from scratchnst.bench.service import ON_DEVICE
+from scratchnst.bench.ours import Ours
+from scratchnst.bench.peer import Peer
+from scratchnst.bench.service import CONTENDERS
 from scratchnst.cli import main
 from scratchnst.engine import sessions
 from scratchnst.errors import UserError
@@ -70,12 +70,12 @@ def test_everybody_in_both_precisions(theatre, monkeypatch):
     assert theatre.libraries[OURS] == theatre.libraries[PRODUCT] == ["cupy"]
     assert theatre.libraries[CONTIGUOUS] == theatre.libraries[tf32(CONTIGUOUS)] == ["torch"]
     assert theatre.plain[tf32(CONTIGUOUS)]
-    assert results[PRODUCT].facts["operations_per_second"] == 2 * device_limit.SIDE**3 / 1.5
+    assert results[PRODUCT].facts["operations_per_second"] == 2 * limit.DEVICE_SIDE**3 / 1.5
     lines = [line.split() for line in report.speed(list(results.values()))]
     rows = [line for line in lines if line and line[0] == "64"]
     assert [row[1] for row in rows] == ["1.50000", "5", "1.50000", "5"]
-    assert rows[0][-2:] == ["1.00", f"{10**12 / (2 * device_limit.SIDE**3):.0%}"]
-    assert rows[2][-2:] == ["1.00", f"{10**12 / (2 * device_limit.SIDE**3) * 0.5 / 1.5:.0%}"]
+    assert rows[0][-2:] == ["1.00", f"{10**12 / (2 * limit.DEVICE_SIDE**3):.0%}"]
+    assert rows[2][-2:] == ["1.00", f"{10**12 / (2 * limit.DEVICE_SIDE**3) * 0.5 / 1.5:.0%}"]
     assert ["relu.relu_forward", "2", "x", "500.000", "ms", "100%"] in lines
 
 
@@ -85,14 +85,9 @@ def test_what_nobody_measured_is_no_column(theatre):
 
 
 def test_tf32_may_be_further_away(theatre):
-    def other(file=None):
-        if file is None:
-            return {"cudnn": 92000}
-        np.save(file, np.full((2, 2, 3), 1.05))
-        return {"loss": 4.0}
-
     for name in (CONTIGUOUS, tf32(CONTIGUOUS)):
-        theatre.plays[name, "check"] = other
+        theatre.plays[name, "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 1.05)}
+        theatre.plays[name, "check"] = lambda: {"cudnn": 92000}
     results = {item.contender: item for item in measure.speed(64, 1, on_gpu())}
     assert results[CONTIGUOUS].failure.startswith("computes another function")
     assert results[tf32(CONTIGUOUS)].failure is None
@@ -168,7 +163,7 @@ def test_work_by_hand(monkeypatch):
 @pytest.mark.parametrize("name", RUNGS)
 def test_rungs_compute_a_convolution_in_known_steps(here, monkeypatch, name):
     monkeypatch.setattr(device_ladder, "TINY_SIDE", 6)
-    rung = here(Rung, 6, 1, EMULATED, name)
+    rung = here(DeviceRung, 6, EMULATED, name)
     error = rung.check()["error"]
     assert 1e-4 < error < 1e-2 if is_tf32(name) else error < 1e-5
     assert set(rung.steps()) == set(device_ladder.work(name, EMULATED))
@@ -179,13 +174,13 @@ def test_rungs_compute_a_convolution_in_known_steps(here, monkeypatch, name):
 @with_compiler
 def test_ours_and_the_peers_compute_the_same(here):
     """Also in TF32, which PyTorch on a CPU does not have."""
-    torch = pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
-    loss, gradient = (ours := here(OursOnDevice, 16, 1, EMULATED)).evaluate()
+    pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
+    loss, gradient = (ours := here(Ours, 16, EMULATED)).evaluate()
     gradient = ours.on_host(gradient)
     ours.wait()
     distances = {}
     for name in (tf32(OURS), *PEERS, tf32(CONTIGUOUS)):
-        other = here(ON_DEVICE[name], 16, torch.get_num_threads(), device=EMULATED)
+        other = here(CONTENDERS[name], 16, EMULATED)
         assert other.evaluate()[0] == pytest.approx(loss, rel=1e-2 if is_tf32(name) else 1e-5)
         distances[name] = np.linalg.norm(other.on_host(other.evaluate()[1]) - gradient) / np.linalg.norm(gradient)
         other.rest()
@@ -195,7 +190,7 @@ def test_ours_and_the_peers_compute_the_same(here):
 
 @with_compiler
 def test_ours_on_the_device_runs_and_tells_its_steps(here):
-    ours = here(OursOnDevice, 16, 1, EMULATED)
+    ours = here(Ours, 16, EMULATED)
     end = ours.run(2)
     assert end["iterations"] == 2
     assert end["loss"] < ours.evaluate()[0]
@@ -207,7 +202,7 @@ def test_ours_on_the_device_runs_and_tells_its_steps(here):
 
 def test_sessions_last_as_long_as_their_contender(monkeypatch):
     monkeypatch.setattr(problem, "random_network", lambda seed: NETWORK(seed, 16))
-    ours = Ours(16, 1)
+    ours = Ours(16)
     assert sessions._kept.get() is not None
     ours.until_the_end.close()
     assert sessions._kept.get() is None
@@ -218,22 +213,22 @@ def test_the_peer_without_a_gpu():
     if torch.cuda.is_available():
         pytest.skip("PyTorch sees a GPU")
     with pytest.raises(UserError, match="this PyTorch sees no GPU"):
-        PeerOnDevice(16, 1, "contiguous_format", "cuda:0")
+        Peer(16, "cuda:0")
 
 
 @with_compiler
 def test_the_limits_and_the_facts(here):
-    product = here(device_limit.Product, 1, 1, EMULATED)
+    product = here(limit.Product, 1, EMULATED)
     product.evaluate()
     A, B, found = (product.on_host(array)[0] for array in (product.A, product.B, product.product))
     np.testing.assert_allclose(found, A @ B, rtol=1e-4, atol=1e-4)
-    assert device_limit.product_operations(EMULATED) == 2 * len(A) ** 3
-    copy = here(device_limit.Copy, 1, 1, EMULATED)
+    assert limit.amounts(EMULATED)[PRODUCT] == ("operations", 2 * len(A) ** 3)
+    copy = here(limit.Copy, 1, EMULATED)
     copy.source[...] = 3
     copy.evaluate()
     assert (copy.on_host(copy.target) == 3).all()
-    assert device_limit.copy_bytes(EMULATED) == 2 * copy.source.nbytes
-    facts = here(Facts, 1, 1, EMULATED).check()
+    assert limit.amounts(EMULATED)[COPY] == ("bytes", 2 * copy.source.nbytes)
+    facts = here(Facts, 1, EMULATED).check()
     assert facts["device"] == EMULATED
     assert facts["bytes"] > 0
     json.dumps(facts)
@@ -243,13 +238,13 @@ def test_the_limits_and_the_facts(here):
 def test_accuracy_of_each_precision(here, monkeypatch):
     monkeypatch.setattr(accuracy, "STARTS", 2)
     monkeypatch.setattr(problem, "random_network", lambda seed: NETWORK(seed, 16))
-    contender = here(Accuracy, 16, 1, device=EMULATED)
+    contender = here(Accuracy, 16, EMULATED)
     found = contender.check()
     assert list(found) == ["gradient_errors", "tf32_gradient_errors", "textbook_gradient_errors"]
     assert 10 * max(found["gradient_errors"]) < min(found["tf32_gradient_errors"]) < 1e-1
     end = contender.run(1)
     assert 0 < end["difference"] < end["tf32_difference"] < 1e-1
-    lines = report.exactness([measure.Result("accuracy", 16, facts=facts) for facts in (found, end)])
+    lines = report.exactness([measure.Measurement("accuracy", 16, facts=facts) for facts in (found, end)])
     assert [line.split(":")[0].split(", ")[0] for line in lines[1:]] == [
         "gradient in float32 at 16x16",
         "gradient in TF32 at 16x16",

@@ -30,7 +30,7 @@ def test_loops_are_the_textbooks_convolution(random, rows, columns):
 @pytest.mark.parametrize("way", ladder.RUNGS)
 def test_rungs(monkeypatch, way):
     monkeypatch.setattr(ladder, "CHANNELS", 32)
-    rung = ladder.Rung(18, 1, way)
+    rung = ladder.Rung(18, "cpu", way)
     found = rung.check()
     assert 1e-8 < found["error"] < 1e-5
     assert 0 <= found["extra_bytes"] < 5e6
@@ -45,14 +45,14 @@ def test_each_rung_goes_its_own_way(monkeypatch):
     monkeypatch.setattr(ladder, "CHANNELS", 32)
     monkeypatch.setattr(shifted, "convolve", refuse)
     for way in ("im2col", "winograd"):
-        ladder.Rung(18, 1, way).evaluate()
+        ladder.Rung(18, "cpu", way).evaluate()
     with pytest.raises(RuntimeError, match="shifted"):
-        ladder.Rung(18, 1, "shifted").evaluate()
+        ladder.Rung(18, "cpu", "shifted").evaluate()
 
 
 def test_a_wrong_rung_is_seen(monkeypatch):
     monkeypatch.setattr(ladder, "CHANNELS", 4)
-    rung = ladder.Rung(8, 1, "im2col")
+    rung = ladder.Rung(8, "cpu", "im2col")
     rung.evaluate = lambda: conv2d.forward(rung.x, rung.w[::-1], rung.b)[0]
     assert rung.check()["error"] > 0.1
 
@@ -70,7 +70,7 @@ def test_the_loops_compute_a_part(size, pixels):
 def test_accuracy(monkeypatch):
     monkeypatch.setattr(accuracy, "STARTS", 2)
     monkeypatch.setattr(problem, "random_network", lambda seed: random_vgg19(13, seed, width=8))
-    contender = accuracy.Accuracy(32, 1)
+    contender = accuracy.Accuracy(32)
     found = contender.check()
     assert {key: len(errors) for key, errors in found.items()} == {"gradient_errors": 2, "textbook_gradient_errors": 2}
     assert all(1e-8 < error < 1e-2 for errors in found.values() for error in errors)

@@ -30,14 +30,12 @@ def small(monkeypatch):
 
 
 @pytest.fixture
-def threads():
-    """As many as PyTorch has: the setting is the process's."""
-    torch = pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
-    return torch.get_num_threads()
+def torch():
+    return pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
 
 
 def test_ours_lowers_the_loss(small):
-    ours = Ours(32, 1)
+    ours = Ours(32)
     loss, gradient = ours.evaluate()
     assert gradient.shape == (32, 32, 3)
     end = ours.run(3)
@@ -48,27 +46,27 @@ def test_ours_lowers_the_loss(small):
 
 @pytest.mark.parametrize("memory_format", PEERS.values())
 @pytest.mark.parametrize("size", [32, 37])
-def test_loss_and_gradient_are_ours(small, threads, memory_format, size):
-    loss, gradient = Ours(size, threads).evaluate()
+def test_loss_and_gradient_are_ours(small, torch, memory_format, size):
+    loss, gradient = Ours(size).evaluate()
     for _ in range(2):  # the second has nothing left of the first
-        peers_loss, peers = (peer := Peer(size, threads, memory_format)).evaluate()
+        peers_loss, peers = (peer := Peer(size, memory_format=memory_format)).evaluate()
         assert peers_loss == pytest.approx(loss, rel=1e-5)
         assert np.linalg.norm(peer.on_host(peers) - gradient) < 1e-3 * np.linalg.norm(gradient)
     channels = peer.start.stride()[1]
     assert channels == (1 if memory_format == "channels_last" else size**2)
 
 
-def test_the_peers_objective_is_not_ours_by_chance(small, threads):
+def test_the_peers_objective_is_not_ours_by_chance(small, torch):
     """Had PyTorch another task, it would be seen."""
-    peer = Peer(32, threads, "contiguous_format")
+    peer = Peer(32)
     peer.mean = peer.mean.flip(1)
-    loss, _ = Ours(32, threads).evaluate()
+    loss, _ = Ours(32).evaluate()
     assert peer.evaluate()[0] != pytest.approx(loss, rel=1e-2)
 
 
 @pytest.mark.parametrize("memory_format", PEERS.values())
-def test_run(small, threads, memory_format):
-    peer = Peer(64, threads, memory_format)
+def test_run(small, torch, memory_format):
+    peer = Peer(64, memory_format=memory_format)
     start, (loss, _) = peer.start.clone(), peer.evaluate()
     end = peer.run(12)
     assert end["iterations"] == 12
@@ -82,4 +80,4 @@ def test_without_pytorch(monkeypatch):
     with pytest.raises(UserError, match="pip install torch"):
         check_available()
     with pytest.raises(UserError, match="pip install torch"):
-        Peer(16, 1, "contiguous_format")
+        Peer(16)

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from scratchnst.bench import limit, problem
+from scratchnst.bench.names import SGEMM
 from scratchnst.engine import textbook
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
@@ -46,12 +49,10 @@ def test_sizes_that_cannot_be_done_are_refused(monkeypatch):
     problem.check(16)
     with pytest.raises(UserError, match="15x15 pixels is too small"):
         problem.check(15)
-    monkeypatch.setattr(problem, "total_memory", lambda: 10**9)
+    monkeypatch.setattr(problem.psutil, "virtual_memory", lambda: SimpleNamespace(total=10**9))
     problem.check(1024)  # 2 layers of 64 channels of 4 bytes: 0.54 GB
     with pytest.raises(UserError, match=r"2048x2048 pixels need more than 2 GB of memory.* has 1 GB"):
         problem.check(2048)
-    monkeypatch.setattr(problem, "total_memory", lambda: None)
-    problem.check(2048)
 
 
 def test_operations_by_hand():
@@ -72,7 +73,7 @@ def test_a_tile_begun_counts_whole(side, tiles):
 
 def test_operations_of_the_large_product(monkeypatch):
     monkeypatch.setattr(limit, "SIDE", 3)
-    assert limit.sgemm_operations() == 54
-    product = limit.Sgemm(0, 1)
+    assert limit.amounts("cpu")[SGEMM] == ("operations", 54)
+    product = limit.Sgemm(0)
     product.evaluate()
     np.testing.assert_allclose(product.product, product.A.astype(float) @ product.B, rtol=1e-5)

@@ -1,31 +1,32 @@
-"""The worker of the benchmark: its protocol, and how its master sees it die."""
+"""The process of a contender: its replies, and what its parent sees when it dies."""
 
 from __future__ import annotations
 
-import json
 import os
 import signal
 import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from scratchnst.bench import service
 from scratchnst.bench import worker as worker_module
+from scratchnst.bench.contender import Contender
 from scratchnst.bench.process import Lost, Process
 from scratchnst.bench.service import Service
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 
 
-class Scripted:
+class Scripted(Contender):
     """A contender whose evaluation does what it is told."""
 
-    def __init__(self, size, threads, error=None):
-        self.size, self.error = size, error
+    def __init__(self, size, device):
+        self.size, self.error = size, None
 
     def evaluate(self):
         if self.error:
@@ -43,20 +44,17 @@ def worker(monkeypatch):
     monkeypatch.setattr(service, "set_count", lambda number: None)
     monkeypatch.setattr(service, "threadpool_limits", lambda number, user_api: None)
     worker = Service()
-    assert ask(worker, "set_up", contender="scripted", size=4, threads=1) == {}
+    assert worker.answer("set_up", contender="scripted", size=4, threads=1) == {}
     return worker
 
 
-def ask(worker, do, **arguments):
-    return worker.answer(json.dumps({"do": do, **arguments}))
-
-
-def test_replies(worker, tmp_path):
-    assert ask(worker, "check", file=str(tmp_path / "gradient.npy")) == {"loss": 2.5}
-    np.testing.assert_array_equal(np.load(tmp_path / "gradient.npy"), np.full((4, 4, 3), 7.0))
-    assert 0 <= ask(worker, "evaluate")["seconds"] < 1
-    assert ask(worker, "run", iterations=3) == {"loss": 1.0, "iterations": 3}
-    assert 10e6 < ask(worker, "peak")["bytes"] < 100e9
+def test_replies(worker):
+    found = worker.answer("gradient")
+    assert found["loss"] == 2.5
+    np.testing.assert_array_equal(found["gradient"], np.full((4, 4, 3), 7.0))
+    assert 0 <= worker.answer("evaluate")["seconds"] < 1
+    assert worker.answer("run", iterations=3) == {"loss": 1.0, "iterations": 3}
+    assert 10e6 < worker.answer("peak")["bytes"] < 100e9
 
 
 @pytest.mark.parametrize(
@@ -70,14 +68,14 @@ def test_replies(worker, tmp_path):
 )
 def test_what_fails_is_told(worker, error, why):
     worker.contender.error = error
-    assert ask(worker, "evaluate") == {"failed": why}
+    assert worker.answer("evaluate") == {"failed": why}
     worker.contender.error = None
-    assert "seconds" in ask(worker, "evaluate")
+    assert "seconds" in worker.answer("evaluate")
 
 
-@pytest.mark.parametrize("line", ["", "[]", "{}", "no JSON", '{"do": "answer"}', '{"do": "evaluate", "more": 1}'])
-def test_requests_that_are_none(worker, line):
-    assert list(worker.answer(line)) == ["failed"]
+@pytest.mark.parametrize(("do", "arguments"), [("leap", {}), ("evaluate", {"more": 1})])
+def test_requests_that_are_none(worker, do, arguments):
+    assert list(worker.answer(do, **arguments)) == ["failed"]
 
 
 def test_peak_is_that_of_the_past():
@@ -94,10 +92,10 @@ def test_a_process_of_its_own():
         process.ask("set_up", **process.settings)
         assert process.ask("check")["error"] < 1e-4
         assert process.ask("evaluate")["seconds"] > 0
-        with pytest.raises(Lost, match="there is no request 'leap'"):
+        with pytest.raises(Lost, match="leap"):
             process.ask("leap")
         assert process.ask("peak")["bytes"] > 10e6  # it goes on
-    assert process.process.poll() is not None
+    assert process.process.exitcode is not None
 
 
 def test_the_threads_set_are_the_workers_alone():
@@ -117,7 +115,7 @@ def test_killed_between_two_requests(number):
     with Process("winograd", 20, 1) as process:
         process.ask("set_up", **process.settings)
         os.kill(process.process.pid, number)
-        process.process.wait(10)
+        process.process.join(10)
         for _ in range(2):
             with pytest.raises(Lost, match="memory runs out" if number == signal.SIGKILL else "ended by SIGTERM"):
                 process.ask("evaluate")
@@ -133,39 +131,57 @@ def test_killed_over_a_request():
         timer.join()
 
 
-def test_output_of_libraries_does_not_get_into_replies():
-    program = (
-        "import os; from scratchnst.bench import service;"
-        "service.CONTENDERS = {'chatty': lambda size, threads: (print('hello'), os.system('echo hello'))};"
-        "service.serve()"
+def test_output_of_libraries_does_not_get_among_the_results(tmp_path):
+    """The parent is a program of its own, whose stdout and stderr can be told apart."""
+    (tmp_path / "chatty.py").write_text("import os\n\nprint('hello')\nos.system('echo hello')\n")
+    (tmp_path / "program.py").write_text(
+        "from scratchnst.bench.process import Process\n\n"
+        "if __name__ == '__main__':\n"
+        "    with Process('winograd', 20, 1, libraries=['chatty']) as process:\n"
+        "        process.ask('set_up', **process.settings)\n"
     )
-    line = json.dumps({"do": "set_up", "contender": "chatty", "size": 1, "threads": 1}) + "\n"
-    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    with subprocess.Popen([sys.executable, "-c", program], text=True, **pipes) as process:
-        print(line, end="", file=process.stdin, flush=True)
-        assert process.stdout.readline() == "{}\n"
-        said, complained = process.communicate()
-    assert (process.returncode, said) == (0, "")
-    assert complained.count("hello") == 2
+    command = [sys.executable, str(tmp_path / "program.py")]
+    ended = subprocess.run(command, capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "")
+    assert ended.stderr.count("hello") == 2
 
 
 @pytest.mark.parametrize("busy", [False, True])
-def test_the_end_of_the_input_is_the_end(busy):
-    """Whatever happens to the master, no worker stays behind."""
+def test_without_a_parent_it_ends(busy):
+    """Whatever happens to the parent, no process stays behind."""
     with Process("accuracy", 64, 1) as process:
         process.ask("set_up", **process.settings)
         if busy:
-            print(json.dumps({"do": "run", "iterations": 100_000}), file=process.requests, flush=True)
+            process.connection.send(("run", {"iterations": 100_000}))
             time.sleep(0.2)
-        process.requests.close()
-        assert process.process.wait(30) == 0
+        process.connection.close()
+        process.process.join(30)
+        assert process.process.exitcode == 0
 
 
-@pytest.mark.parametrize("arguments", [[], [worker_module.PLAIN]])
-def test_set_up_as_the_command_line_unless_plain(monkeypatch, arguments):
+@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes")
+def test_ctrl_c_is_for_the_parent():
+    with Process("winograd", 20, 1) as process:
+        os.kill(process.process.pid, signal.SIGINT)  # as soon as it has been started
+        process.ask("set_up", **process.settings)
+        os.kill(process.process.pid, signal.SIGINT)
+        assert process.ask("evaluate")["seconds"] > 0
+
+
+@pytest.mark.parametrize("plain", [False, True])
+def test_set_up_as_the_command_line_unless_plain(monkeypatch, plain):
+    class Stop(Exception):
+        pass
+
+    def stop():
+        raise Stop
+
     prepared = []
+    monkeypatch.setattr(worker_module.os, "dup2", lambda *descriptors: None)
+    monkeypatch.setattr(worker_module.Path, "write_text", lambda *arguments: None)
     monkeypatch.setattr(worker_module.startup, "prepare", lambda: prepared.append(True))
-    monkeypatch.setattr(service, "serve", lambda: None)
-    monkeypatch.setattr(sys, "argv", ["worker", *arguments])
-    worker_module.main()
-    assert bool(prepared) != bool(arguments)
+    monkeypatch.setattr(service, "Service", stop)
+    monkeypatch.setattr(worker_module, "Thread", lambda **settings: SimpleNamespace(start=lambda: None))
+    with pytest.raises(Stop):
+        worker_module.main(None, plain, [])
+    assert bool(prepared) != plain
