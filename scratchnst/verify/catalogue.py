@@ -14,7 +14,7 @@ from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import Pattern, network_pattern
-from scratchnst.verify.operations import OPERATIONS, Operation, Size, module_name
+from scratchnst.verify.operations import OPERATIONS, OperationInfo, Size, module_name
 from scratchnst.verify.report import Report
 
 __all__ = ["OPERATIONS", "check_objective", "check_operation"]
@@ -25,7 +25,7 @@ def check_operation(
     seed: int = 0,
     size: Size = 5,
     *,
-    operations: Mapping[str, Operation] = OPERATIONS,
+    operations: Mapping[str, OperationInfo] = OPERATIONS,
     samples: int | None = None,
     module: ModuleType | None = None,
     with_torch: bool = True,
@@ -43,7 +43,7 @@ def check_operation(
     module : stands in for the operation's own, so that a wrong one can be checked
     with_torch : whether PyTorch's gradient is compared, if it is installed
     """
-    case = operations[name].case(seed, size, module)
+    case = operations[name].instance(seed, size, module)
     return check_backward(
         case.forward,
         case.backward,
@@ -85,7 +85,7 @@ def check_objective(
     ours = objective(network, content, [] if style is None else [style], **settings)
     picture = np.random.default_rng(seed).uniform(0, 255, ours.shape)
     torch_f = oracles.objective(ours) if with_torch else None
-    watched = Watched(ours)
+    watched = KinkRecorder(ours)
     return check_gradient(
         watched.loss,
         picture,
@@ -99,7 +99,7 @@ def check_objective(
     )
 
 
-class Watched:
+class KinkRecorder:
     """An objective whose network shows its cache: loss, gradient and kinks of one walk down.
 
     It stands in the objective's network's place.  While only the loss is wanted, the walk back up is left out.

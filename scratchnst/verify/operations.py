@@ -25,7 +25,7 @@ PREPROCESSING = ("BGR", 0.5, (103.9, 116.8, 123.7), (0.25, 0.5, 2.0))
 
 
 @dataclass(frozen=True)
-class Case:
+class OperationInstance:
     """An operation with inputs: what `check_backward` takes.
 
     Attributes
@@ -46,59 +46,58 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Operation:
+class OperationInfo:
     """One operation of the textbook.
 
     Attributes
     ----------
     module : of `scratchnst.ops`
-    make : (random, (height, width) of images, module) -> Case; the module may be another one than the operation's own,
-        so that a wrong one can be checked
+    make : (random, (height, width) of images, module) -> OperationInstance; a wrong module may stand in for `module`
     kinks : inputs -> {name: integer array}, or None
     """
 
     module: ModuleType
-    make: Callable[[np.random.Generator, tuple[int, int], ModuleType], Case]
+    make: Callable[[np.random.Generator, tuple[int, int], ModuleType], OperationInstance]
     kinks: Callable | None = None
 
-    def case(self, seed: int = 0, size: Size = 5, module: ModuleType | None = None) -> Case:
+    def instance(self, seed: int = 0, size: Size = 5, module: ModuleType | None = None) -> OperationInstance:
         """Return the operation, or the `module` in its place, with inputs drawn with `seed`."""
         shape = (size, size + 1) if isinstance(size, int) else size
         return self.make(np.random.default_rng(seed), shape, module or self.module)
 
 
-def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operation:
+def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> OperationInfo:
     """A convolution with kernels of kh x kw pixels."""
 
     def make(random, shape, module):
         x = random.standard_normal((2, *shape, channels))
         w, b = random.standard_normal((kh, kw, channels, outputs)), random.standard_normal(outputs)
-        return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, oracles.conv2d)
+        return OperationInstance(("x", "w", "b"), (x, w, b), module.forward, module.backward, oracles.conv2d)
 
-    return Operation(conv2d, make)
+    return OperationInfo(conv2d, make)
 
 
 def _relu(random, shape, module):
     x = random.standard_normal((2, *shape, 3))
     x[0, 0, 0, 0] = 0
-    return Case(("x",), (x,), module.forward, module.backward, oracles.relu, relu_signs)
+    return OperationInstance(("x",), (x,), module.forward, module.backward, oracles.relu, relu_signs)
 
 
 def _average_pool(random, shape, module):
     x = random.standard_normal((2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.average_pool)
+    return OperationInstance(("x",), (x,), module.forward, module.backward, oracles.average_pool)
 
 
 def _max_pool(random, shape, module):
     """In one square of each image and channel two pixels tie for the first place, as zeros behind a ReLU do."""
     x = random.standard_normal((2, *shape, 3))
     x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.max_pool, pool_winners)
+    return OperationInstance(("x",), (x,), module.forward, module.backward, oracles.max_pool, pool_winners)
 
 
 def _preprocess(random, shape, module):
     x = random.uniform(0, 255, (2, *shape, 3))
-    return Case(
+    return OperationInstance(
         ("x",),
         (x,),
         lambda x: module.forward(x, *PREPROCESSING),
@@ -109,12 +108,12 @@ def _preprocess(random, shape, module):
 
 def _gram(random, shape, module):
     x = random.standard_normal((2, *shape, 4))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.gram)
+    return OperationInstance(("x",), (x,), module.forward, module.backward, oracles.gram)
 
 
 def _content_loss(random, shape, module):
     F, P = random.standard_normal((2, 2, *shape, 3))
-    return Case(
+    return OperationInstance(
         ("F",),
         (F,),
         lambda F: module.forward(F, P),
@@ -126,14 +125,14 @@ def _content_loss(random, shape, module):
 def _style_loss(random, shape, module):
     F, S = random.standard_normal((2, 2, *shape, 4))
     A = np.einsum("nhwi,nhwj->nij", S, S)
-    return Case(
+    return OperationInstance(
         ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: oracles.style_loss(F, F.new_tensor(A))
     )
 
 
 def _total_variation(random, shape, module):
     x = random.uniform(0, 255, (2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.total_variation)
+    return OperationInstance(("x",), (x,), module.forward, module.backward, oracles.total_variation)
 
 
 def _equation_2(random, shape, module):
@@ -145,7 +144,7 @@ def _equation_2(random, shape, module):
         F = np.maximum(z, 0)
         return module.forward(F, P)[0], F
 
-    return Case(
+    return OperationInstance(
         ("z",),
         (z,),
         forward,
@@ -168,7 +167,7 @@ def _equation_6(random, shape, module):
     def backward(grad_y, F):
         return grad_y * module.equation_6(F.reshape(-1, 4), A[0]).reshape(F.shape)
 
-    return Case(
+    return OperationInstance(
         ("z",),
         (z,),
         forward,
@@ -178,25 +177,25 @@ def _equation_6(random, shape, module):
     )
 
 
-OPERATIONS: Mapping[str, Operation] = {
+OPERATIONS: Mapping[str, OperationInfo] = {
     "conv2d": convolution(3, 3),
     "conv2d 5x3": convolution(5, 3),
     "conv2d 1x1": convolution(1, 1),
-    "relu": Operation(relu, _relu, relu_signs),
-    "average_pool": Operation(average_pool, _average_pool),
-    "max_pool": Operation(max_pool, _max_pool, pool_winners),
-    "preprocess": Operation(preprocess, _preprocess),
-    "gram": Operation(gram, _gram),
-    "content_loss": Operation(content_loss, _content_loss),
-    "style_loss": Operation(style_loss, _style_loss),
-    "total_variation": Operation(total_variation, _total_variation),
-    "equation 2": Operation(content_loss, _equation_2, relu_signs),
-    "equation 6": Operation(style_loss, _equation_6, relu_signs),
+    "relu": OperationInfo(relu, _relu, relu_signs),
+    "average_pool": OperationInfo(average_pool, _average_pool),
+    "max_pool": OperationInfo(max_pool, _max_pool, pool_winners),
+    "preprocess": OperationInfo(preprocess, _preprocess),
+    "gram": OperationInfo(gram, _gram),
+    "content_loss": OperationInfo(content_loss, _content_loss),
+    "style_loss": OperationInfo(style_loss, _style_loss),
+    "total_variation": OperationInfo(total_variation, _total_variation),
+    "equation 2": OperationInfo(content_loss, _equation_2, relu_signs),
+    "equation 6": OperationInfo(style_loss, _equation_6, relu_signs),
 }
 
 # For a GPU's kernels, whose mistakes may begin with the second of something: images so wide that there are several
 # blocks of threads in a row, and so many channels that tiled.cu takes them in several chunks.
-ON_A_GPU: Mapping[str, Operation] = {**OPERATIONS, "conv2d": convolution(3, 3, channels=9, outputs=5)}
+ON_A_GPU: Mapping[str, OperationInfo] = {**OPERATIONS, "conv2d": convolution(3, 3, channels=9, outputs=5)}
 GPU_SIZE = 9, 90
 
 

@@ -26,7 +26,7 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis import factors
 from scratchnst.verify.diagnosis.deviation import Deviation, describe
-from scratchnst.verify.diagnosis.mistakes import OPERATIONS, Case, Known, general
+from scratchnst.verify.diagnosis.mistakes import OPERATIONS, GradientCase, InputMistakes, general
 
 EXPLAINED = 1e-2  # a mistake must leave less of the deviation than this
 FINE, COARSE = 1e-6, 1e-3  # and agree with the gradient given to this part of its largest element; COARSE for float32
@@ -93,7 +93,7 @@ def diagnose(
         expected = chosen.reshape(expected.shape)
     output = _plain(output)
     upstream = np.ones_like(output) if grad_y is None else _plain(grad_y)
-    case = Case(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
+    case = GradientCase(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
     if got.shape != expected.shape:
         return _wrong_shape(got, expected, agreement)
     if not np.isfinite(got).all():
@@ -122,7 +122,7 @@ def _is_single(array):
         return np.array_equal(array.astype("float32"), array)
 
 
-def _known(case, operation, agreement) -> tuple[Known | None, Array]:
+def _known(case, operation, agreement) -> tuple[InputMistakes | None, Array]:
     """What is known about the input, if the operation's equation makes the right gradient, and the right gradient."""
     entries = OPERATIONS.get(operation or "", ())
     small = max(array.size for array in (*case.inputs, case.output)) <= LARGEST

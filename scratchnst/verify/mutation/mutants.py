@@ -34,7 +34,7 @@ SAMPLES, LARGE_SAMPLES = 24, 12  # elements compared one by one; all are, where 
 
 
 @dataclass(frozen=True)
-class Row:
+class MutantResult:
     """What became of one mutant.
 
     Attributes
@@ -56,8 +56,8 @@ class Row:
     seconds: float
 
 
-def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[Row]:
-    """Check the mutants one after the other; see `check_backward` for `seed`, and `Operation` for `size`."""
+def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[MutantResult]:
+    """Check the mutants one after the other; see `check_backward` for `seed`, and `OperationInfo` for `size`."""
     for mutant in mutants:
         start = time.perf_counter()
         module = mutated(mutant)
@@ -102,7 +102,7 @@ def check_module(module: ModuleType, name: str, seed: int = 0, size: int = 5) ->
 
 
 def _checked(module, name, seed, size, samples, keep_dtype):
-    case = OPERATIONS[name].case(seed, size, module)
+    case = OPERATIONS[name].instance(seed, size, module)
     inputs = [x.astype("float32") for x in case.inputs] if keep_dtype else case.inputs
     return check_backward(
         case.forward,
@@ -160,13 +160,13 @@ WEIGHTS: dict[str, Any] = {
 }
 
 
-def _row(mutant, reports, seconds) -> Row:
+def _row(mutant, reports, seconds) -> MutantResult:
     wrong = [report for report in reports if not report.passed]
     methods = dict.fromkeys(method for report in wrong for method in _methods(report))
     found = [each for report in wrong for each in report.inputs if each.diagnosis_key]
     first = found[0] if found else None
     text = "\n".join(str(report) for report in wrong)
-    return Row(
+    return MutantResult(
         mutant,
         bool(wrong),
         tuple(methods),
