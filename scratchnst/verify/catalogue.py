@@ -29,7 +29,7 @@ def check_operation(
     samples: int | None = None,
     module: ModuleType | None = None,
     with_torch: bool = True,
-    on_element: Callable[[int, int], None] | None = None,
+    keep_dtype: bool = False,
 ) -> Report:
     """Check an operation of the textbook on random inputs.
 
@@ -39,23 +39,24 @@ def check_operation(
     seed : of inputs, upstream gradient and directions
     size : of the images: N for N x (N + 1) pixels, or height and width
     operations : name -> its inputs
-    samples, on_element : as in `check_gradient`; every element is compared by default
-    module : stands in for the operation's own, so that a wrong one can be checked
+    samples : as in `check_gradient`; every element is compared by default
+    module : checked in place of the operation's own
     with_torch : whether PyTorch's gradient is compared, if it is installed
+    keep_dtype : check in float32
     """
     case = operations[name].instance(seed, size, module)
     return check_backward(
         case.forward,
         case.backward,
-        case.inputs,
+        [x.astype("float32") for x in case.inputs] if keep_dtype else case.inputs,
         names=case.names,
         kinks=case.kinks,
         operation=module_name(name),
         torch_forward=case.torch_forward if with_torch else None,
         samples=samples,
         seed=seed,
+        keep_dtype=keep_dtype,
         name=name,
-        on_element=on_element,
     )
 
 

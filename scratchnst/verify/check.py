@@ -301,12 +301,8 @@ def _diagnosed(report, inputs, output, grad_y, position, operation):
     """The report, with what a wrong gradient is instead."""
     if report.verdict not in ("fail", "error") or report.got is None or report.expected is None:
         return report
-    known = np.flatnonzero(~np.isnan(report.expected))
-    indices = None if known.size == report.expected.size else known
     try:
-        found = diagnosis.diagnose(
-            inputs, output, grad_y, report.got, report.expected, position, operation, indices=indices
-        )
+        found = diagnosis.diagnose(inputs, output, grad_y, report.got, report.expected, position, operation)
     except Exception:  # a verdict without a diagnosis is better than none
         return report
     return report if found is None else replace(report, diagnosis=found.sentence, diagnosis_key=found.key)

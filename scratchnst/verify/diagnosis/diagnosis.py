@@ -65,7 +65,6 @@ def diagnose(
     expected: Array,
     position: int = 0,
     operation: str | None = None,
-    indices: Array | None = None,
 ) -> Diagnosis | None:
     """Say what is wrong with the gradient `got` of inputs[position].
 
@@ -78,7 +77,6 @@ def diagnose(
     expected : the right gradient, to the precision of numerical derivatives; NaN where it is not known
     position : which input
     operation : name in `scratchnst.verify.diagnosis.mistakes.OPERATIONS`, or None
-    indices : flat positions of the elements of `expected` that are known; None if all that are not NaN
 
     Returns
     -------
@@ -87,10 +85,6 @@ def diagnose(
     single = any(getattr(array, "dtype", None) == "float32" for array in (got, *inputs))
     got, expected = _plain(got), _plain(expected)
     agreement = COARSE if single or _is_single(got) else FINE
-    if indices is not None:
-        chosen = np.full(expected.size, np.nan)
-        chosen[np.asarray(indices)] = expected.ravel()[np.asarray(indices)]
-        expected = chosen.reshape(expected.shape)
     output = _plain(output)
     upstream = np.ones_like(output) if grad_y is None else _plain(grad_y)
     case = GradientCase(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
