@@ -27,9 +27,9 @@ from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify import plot
 from scratchnst.verify.catalogue import check_objective, check_operation
-from scratchnst.verify.mutation.mutants import Row, run_mutants
+from scratchnst.verify.mutation.mutants import MutantResult, run_mutants
 from scratchnst.verify.network.chain import check_chain
-from scratchnst.verify.numpy_engine import hosted
+from scratchnst.verify.numpy_engine import as_numpy_engine
 from scratchnst.verify.operations import GPU_SIZE, ON_A_GPU, OPERATIONS, module_name
 from scratchnst.verify.report import Report
 from scratchnst.weights.load import load_network
@@ -108,7 +108,7 @@ def _check(arguments: argparse.Namespace, engine: Engine) -> int:
         print(json.dumps([report.as_dict() for report in reports], indent=2))
     else:
         _print_end(reports, arguments.device == EMULATED)
-        _locate(arguments, network.on(hosted(engine)), reports)
+        _locate(arguments, network.on(as_numpy_engine(engine)), reports)
     if arguments.plot:
         plot.draw(reports, arguments.plot)
     return 0 if all(report.passed for report in reports) else 1
@@ -123,7 +123,7 @@ def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report
     how["size"] = arguments.size or how["size"]
     for name in _operations_of(engine, arguments.op):
         if name != OBJECTIVE:
-            module = getattr(hosted(engine), module_name(name), None)
+            module = getattr(as_numpy_engine(engine), module_name(name), None)
             ways = engine.ways if name == "conv2d" else ()
             for way in ways or (None,):
                 with engine.conv2d.using(way) if way else nullcontext():
@@ -258,7 +258,7 @@ def _run_mutants(arguments: argparse.Namespace) -> int:
     return 1 if any(counts.get(outcome) for outcome in ("missed", "misnamed", "false alarm")) else 0
 
 
-def _as_dict(row: Row) -> dict:
+def _as_dict(row: MutantResult) -> dict:
     return {
         "mistake": row.mutant.name,
         "module": row.mutant.module,

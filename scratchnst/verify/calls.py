@@ -11,7 +11,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
 
 
-class Refusal(Exception):
+class Uncheckable(Exception):
     """Something that cannot be checked; the message is the sentence for the report."""
 
     def __str__(self) -> str:
@@ -19,7 +19,7 @@ class Refusal(Exception):
         return "The " + sentence[4:] if sentence.startswith("the ") else sentence
 
 
-class NotDeterministic(Refusal):
+class NotDeterministic(Uncheckable):
     """Two calls with the same input disagree, so that neither result means anything."""
 
 
@@ -41,18 +41,20 @@ def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
     """Return a copy of an input in the dtype to check it in, float64 unless `keep_dtype` asks for its own float32."""
     given = x
     if callable(x):
-        raise Refusal(f"{name} is a function, not numbers: the function to be checked comes first, then {name}.")
+        raise Uncheckable(f"{name} is a function, not numbers: the function to be checked comes first, then {name}.")
     if not hasattr(x, "__cuda_array_interface__"):
         x = call(f"turning {name} into an array", np.asarray, x)
     kind = x.dtype.kind
     if kind == "c":
-        raise Refusal(f"{name} is complex: give its real and its imaginary part as two real inputs.")
+        raise Uncheckable(f"{name} is complex: give its real and its imaginary part as two real inputs.")
     if kind not in "fiu":
-        raise Refusal(f"{name} is {kind_of(given)}: give real numbers, only they have a gradient.")
+        raise Uncheckable(f"{name} is {kind_of(given)}: give real numbers, only they have a gradient.")
     if x.size == 0:
-        raise Refusal(f"{name} has the shape {tuple(x.shape)}, so there is nothing to check: give it some elements.")
+        raise Uncheckable(
+            f"{name} has the shape {tuple(x.shape)}, so there is nothing to check: give it some elements."
+        )
     if not bool(array_module(x).isfinite(x).all()):
-        raise Refusal(f"{name} holds NaN or infinity: check the gradient at a point where everything is finite.")
+        raise Uncheckable(f"{name} holds NaN or infinity: check the gradient at a point where everything is finite.")
     if keep_dtype and x.dtype == np.float32:
         single, double = (float(np.finfo(dtype).eps) ** (2 / 3) for dtype in ("float32", "float64"))
         notes.append(
@@ -66,54 +68,56 @@ def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
 
 
 def checked_samples(samples: int | None) -> None:
-    """Raise a Refusal unless `samples` is a number of elements or None."""
+    """Raise a Uncheckable unless `samples` is a number of elements or None."""
     if samples is not None and samples < 1:
-        raise Refusal(f"samples must be 1 or more, or None for all elements, not {samples}.")
+        raise Uncheckable(f"samples must be 1 or more, or None for all elements, not {samples}.")
 
 
 def call(what: str, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments), an exception made a Refusal; a KeyboardInterrupt passes."""
+    """Return function(*arguments), an exception made a Uncheckable; a KeyboardInterrupt passes."""
     try:
         with np.errstate(all="ignore"):
             return function(*arguments)
-    except Refusal:
+    except Uncheckable:
         raise
     except Exception as error:
-        raise Refusal(f"{what} raises {type(error).__name__}: {error}") from error
+        raise Uncheckable(f"{what} raises {type(error).__name__}: {error}") from error
 
 
 def check_unchanged(what: str, copy: Any, original: Any, role: str) -> None:
-    """Raise a Refusal if a function has changed the copy that it was given."""
+    """Raise a Uncheckable if a function has changed the copy that it was given."""
     if is_array(original) and not (copy.shape == original.shape and bool((copy == original).all())):
-        raise Refusal(f"{what} changes {role}: it must leave it as it is and work on a copy.")
+        raise Uncheckable(f"{what} changes {role}: it must leave it as it is and work on a copy.")
 
 
 def checked_values(values: Any, what: str) -> Any:
-    """Return numbers if they are real, finite and there are some, else raise a Refusal."""
+    """Return numbers if they are real, finite and there are some, else raise a Uncheckable."""
     given = values
     if not hasattr(values, "dtype"):
         values = call(f"turning {what} into an array", np.asarray, values)
     if values.dtype.kind == "c":
-        raise Refusal(f"{what} is complex: only a real function has the gradient that is checked here.")
+        raise Uncheckable(f"{what} is complex: only a real function has the gradient that is checked here.")
     if values.dtype.kind not in "fiu":
-        raise Refusal(f"{what} is {kind_of(given)}: it must be made of real numbers.")
+        raise Uncheckable(f"{what} is {kind_of(given)}: it must be made of real numbers.")
     if values.size == 0:
-        raise Refusal(f"{what} has the shape {tuple(values.shape)}, no elements, so there is nothing to check.")
+        raise Uncheckable(f"{what} has the shape {tuple(values.shape)}, no elements, so there is nothing to check.")
     numbers = as_float64(values)
     wrong = ~array_module(numbers).isfinite(numbers)
     if bool(wrong.any()):
         first = tuple(int(place) for place in array_module(wrong).argwhere(wrong)[0]) if wrong.ndim else ()
         where = f" at {first}" if first else ""
         count = f" ({int(wrong.sum())} of {wrong.size} are not finite)" if first else ""
-        raise Refusal(f"{what} is {float(numbers[first])}{where}{count}: it must be finite.")
+        raise Uncheckable(f"{what} is {float(numbers[first])}{where}{count}: it must be finite.")
     return values
 
 
 def checked_scalar(value: Any, what: str) -> float:
-    """Return a function's value if it is one finite real number, else raise a Refusal."""
+    """Return a function's value if it is one finite real number, else raise a Uncheckable."""
     values = checked_values(value, what)
     if values.size != 1:
-        raise Refusal(f"{what} has the shape {tuple(values.shape)}; a gradient is that of a single number: sum it up.")
+        raise Uncheckable(
+            f"{what} has the shape {tuple(values.shape)}; a gradient is that of a single number: sum it up."
+        )
     return float(values.reshape(()))
 
 
@@ -121,14 +125,16 @@ def checked_gradient(gradient: Any, x: Array, what: str, dtypes: Sequence[str]) 
     """Return a gradient in float64 if it is one of `x`: finite, of its shape and of one of `dtypes`."""
     values = checked_values(gradient, what)
     if tuple(values.shape) != tuple(x.shape):
-        raise Refusal(f"{what} has the shape {tuple(values.shape)}; it must have that of its input, {tuple(x.shape)}.")
+        raise Uncheckable(
+            f"{what} has the shape {tuple(values.shape)}; it must have that of its input, {tuple(x.shape)}."
+        )
     if hasattr(gradient, "dtype") and str(values.dtype) not in dtypes:
-        raise Refusal(f"{what} is {values.dtype} for an input in {x.dtype}: it must have the dtype of its input.")
+        raise Uncheckable(f"{what} is {values.dtype} for an input in {x.dtype}: it must have the dtype of its input.")
     return as_float64(values)
 
 
 def check_same(first: Any, second: Any, what: str, dtype: Any, notes: list[str]) -> None:
-    """Raise a Refusal if two calls differ by more than rounding; note it if they differ by that."""
+    """Raise a Uncheckable if two calls differ by more than rounding; note it if they differ by that."""
     first, second = as_float64(first), as_float64(second)
     advice = "seed its randomness, and let nothing remain from one call to the next, in the cache or elsewhere"
     if first.shape != second.shape:

@@ -14,7 +14,7 @@ from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import Pattern, network_pattern
-from scratchnst.verify.operations import OPERATIONS, Operation, Size, module_name
+from scratchnst.verify.operations import OPERATIONS, OperationInfo, Size, module_name
 from scratchnst.verify.report import Report
 
 __all__ = ["OPERATIONS", "check_objective", "check_operation"]
@@ -25,11 +25,11 @@ def check_operation(
     seed: int = 0,
     size: Size = 5,
     *,
-    operations: Mapping[str, Operation] = OPERATIONS,
+    operations: Mapping[str, OperationInfo] = OPERATIONS,
     samples: int | None = None,
     module: ModuleType | None = None,
     with_torch: bool = True,
-    on_element: Callable[[int, int], None] | None = None,
+    keep_dtype: bool = False,
 ) -> Report:
     """Check an operation of the textbook on random inputs.
 
@@ -39,23 +39,24 @@ def check_operation(
     seed : of inputs, upstream gradient and directions
     size : of the images: N for N x (N + 1) pixels, or height and width
     operations : name -> its inputs
-    samples, on_element : as in `check_gradient`; every element is compared by default
-    module : stands in for the operation's own, so that a wrong one can be checked
+    samples : as in `check_gradient`; every element is compared by default
+    module : checked in place of the operation's own
     with_torch : whether PyTorch's gradient is compared, if it is installed
+    keep_dtype : check in float32
     """
-    case = operations[name].case(seed, size, module)
+    case = operations[name].instance(seed, size, module)
     return check_backward(
         case.forward,
         case.backward,
-        case.inputs,
+        [x.astype("float32") for x in case.inputs] if keep_dtype else case.inputs,
         names=case.names,
         kinks=case.kinks,
         operation=module_name(name),
         torch_forward=case.torch_forward if with_torch else None,
         samples=samples,
         seed=seed,
+        keep_dtype=keep_dtype,
         name=name,
-        on_element=on_element,
     )
 
 
@@ -85,7 +86,7 @@ def check_objective(
     ours = objective(network, content, [] if style is None else [style], **settings)
     picture = np.random.default_rng(seed).uniform(0, 255, ours.shape)
     torch_f = oracles.objective(ours) if with_torch else None
-    watched = Watched(ours)
+    watched = KinkRecorder(ours)
     return check_gradient(
         watched.loss,
         picture,
@@ -99,7 +100,7 @@ def check_objective(
     )
 
 
-class Watched:
+class KinkRecorder:
     """An objective whose network shows its cache: loss, gradient and kinks of one walk down.
 
     It stands in the objective's network's place.  While only the loss is wanted, the walk back up is left out.

@@ -17,7 +17,7 @@ from scratchnst.arrays import Array
 from scratchnst.verify import operations
 from scratchnst.verify.calls import (
     NotDeterministic,
-    Refusal,
+    Uncheckable,
     as_input,
     call,
     check_same,
@@ -27,11 +27,11 @@ from scratchnst.verify.calls import (
     checked_scalar,
 )
 from scratchnst.verify.diagnosis import diagnosis
+from scratchnst.verify.forward_backward import ForwardBackward
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.differences import as_float64, complex_step, on_host
 from scratchnst.verify.methods.kinks import Pattern
-from scratchnst.verify.methods.measurement import Function, numerical_gradient
-from scratchnst.verify.pair import Pair
+from scratchnst.verify.methods.measurement import ScalarFunction, numerical_gradient
 from scratchnst.verify.report import InputReport, Report
 from scratchnst.verify.verdict import Gradient, judge
 
@@ -88,9 +88,9 @@ def check_gradient(
         check_same(y, _value(value, point), "f", point.dtype, notes)
         patterns = _patterns(kinks, [point])
         theirs = _autograd(torch_f, [point], 1.0, y, notes)
-    except Refusal as refusal:
+    except Uncheckable as refusal:
         return _finish(Report(name, problems=(str(refusal),), notes=tuple(notes)), start, raising)
-    function = Function(
+    function = ScalarFunction(
         "x",
         point,
         lambda x: _number(value(x)),
@@ -107,7 +107,7 @@ def check_gradient(
         known = Gradient(got, None if _is_values(grad) else lambda factor: gradient(factor * point), _precision(given))
         with np.errstate(all="ignore"):  # what overflows far from x says nothing about x
             report = judge(function, known, samples, seed, on_element)
-    except Refusal as refusal:
+    except Uncheckable as refusal:
         report = _refused(function, given, refusal)
     report = _diagnosed(report, [on_host(point)], y, 1.0, 0, None)
     return _finish(Report(name, (report,), notes=(*notes, *_remarks(report))), start, raising)
@@ -149,19 +149,19 @@ def check_backward(
     start = time.perf_counter()
     try:
         checked_samples(samples)
-        pair = Pair(forward, backward, inputs, names, keep_dtype, seed)
+        pair = ForwardBackward(forward, backward, inputs, names, keep_dtype, seed)
         host_inputs, output = [on_host(x) for x in pair.inputs], on_host(pair.y)
         operation = operation or operations.recognise(host_inputs, output)
         patterns = _patterns(kinks or operations.kinks_of(operation), pair.inputs)
         theirs = _autograd(torch_forward, pair.inputs, pair.grad_y, output, pair.notes)
-    except Refusal as refusal:
+    except Uncheckable as refusal:
         return _finish(Report(name, problems=(str(refusal),), operation=operation), start, raising)
     reports = []
     for position, given in enumerate(pair.gradients):
         if given is None:
             pair.notes.append(f"backward returns no gradient for {pair.names[position]}, which is not checked.")
             continue
-        function = Function(
+        function = ScalarFunction(
             pair.names[position],
             pair.inputs[position],
             pair.output_of(position),
@@ -175,7 +175,7 @@ def check_backward(
             known = Gradient(pair.gradient(position), pair.nearby(position))
             with np.errstate(all="ignore"):
                 report = judge(function, known, samples, seed, on_element)
-        except Refusal as refusal:
+        except Uncheckable as refusal:
             report = _refused(function, given, refusal)
         reports.append(_diagnosed(report, host_inputs, output, on_host(pair.grad_y), position, operation))
     remarks = [remark for report in reports for remark in _remarks(report)]
@@ -192,7 +192,7 @@ def _split(f, grad):
 
 def _pair_of(result):
     if not (isinstance(result, tuple) and len(result) == 2):
-        raise Refusal("f returns no gradient: let it return (value, gradient), or give the gradient as grad.")
+        raise Uncheckable("f returns no gradient: let it return (value, gradient), or give the gradient as grad.")
     return result
 
 
@@ -236,7 +236,7 @@ def _patterns(kinks, inputs):
     def pattern(*inputs):
         units = call("kinks", kinks, *(x.copy() for x in inputs))
         if not isinstance(units, Mapping) or not all(hasattr(each, "dtype") for each in units.values()):
-            raise Refusal("kinks must return a dictionary, name -> integer array with an entry a unit.")
+            raise Uncheckable("kinks must return a dictionary, name -> integer array with an entry a unit.")
         return units
 
     shapes = {name: units.shape for name, units in pattern(*inputs).items()}
@@ -245,7 +245,7 @@ def _patterns(kinks, inputs):
         def checked(x):
             units = pattern(*(x if number == position else other for number, other in enumerate(inputs)))
             if {name: each.shape for name, each in units.items()} != shapes:
-                raise Refusal("kinks must return the same names and shapes wherever it is called.")
+                raise Uncheckable("kinks must return the same names and shapes wherever it is called.")
             return units
 
         return checked
@@ -293,7 +293,7 @@ def _refused(function, given, refusal):
         return report
     try:
         return replace(report, got=on_host(given), expected=numerical_gradient(function))
-    except Refusal:  # of the function's kinks, which is what the report says already
+    except Uncheckable:  # of the function's kinks, which is what the report says already
         return report
 
 
@@ -301,12 +301,8 @@ def _diagnosed(report, inputs, output, grad_y, position, operation):
     """The report, with what a wrong gradient is instead."""
     if report.verdict not in ("fail", "error") or report.got is None or report.expected is None:
         return report
-    known = np.flatnonzero(~np.isnan(report.expected))
-    indices = None if known.size == report.expected.size else known
     try:
-        found = diagnosis.diagnose(
-            inputs, output, grad_y, report.got, report.expected, position, operation, indices=indices
-        )
+        found = diagnosis.diagnose(inputs, output, grad_y, report.got, report.expected, position, operation)
     except Exception:  # a verdict without a diagnosis is better than none
         return report
     return report if found is None else replace(report, diagnosis=found.sentence, diagnosis_key=found.key)

@@ -20,12 +20,12 @@ from scratchnst.engine import Engine
 FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters", "distance", "distance_backward")
 
 
-def hosted(engine: Engine) -> Any:
+def as_numpy_engine(engine: Engine) -> Any:
     """Return `engine` behind NumPy's arrays: itself if its own arrays are NumPy's."""
     if isinstance(engine.zeros((), "float32"), np.ndarray):
         return engine
     modules = {name: getattr(engine, name) for name in (*engine.own, *engine.fallbacks)}
-    operations = {name: _Operation(engine, module) for name, module in modules.items()}
+    operations = {name: NumpyOperation(engine, module) for name, module in modules.items()}
     for name, operation in operations.items():
         statistic = getattr(modules[name], "statistic", None)
         operation.statistic = next((operations[key] for key in operations if modules[key] is statistic), None)
@@ -40,10 +40,10 @@ def hosted(engine: Engine) -> Any:
     )
 
 
-class _Operation:
+class NumpyOperation:
     """An operation's functions, of NumPy's arrays; `statistic` is that of a loss, see `scratchnst.losses`."""
 
-    statistic: _Operation | None = None
+    statistic: NumpyOperation | None = None
 
     def __init__(self, engine: Engine, module: ModuleType):
         self.__name__ = module.__name__

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from types import ModuleType
+from typing import Any
 
 import numpy as np
 
@@ -25,7 +26,7 @@ PREPROCESSING = ("BGR", 0.5, (103.9, 116.8, 123.7), (0.25, 0.5, 2.0))
 
 
 @dataclass(frozen=True)
-class Case:
+class OperationInstance:
     """An operation with inputs: what `check_backward` takes.
 
     Attributes
@@ -45,158 +46,143 @@ class Case:
     kinks: Callable | None = None
 
 
+def _functions(module: ModuleType, *constants: Any) -> tuple[Callable, Callable]:
+    """The forward and backward of an operation's module."""
+    return lambda *inputs: module.forward(*inputs, *constants), module.backward
+
+
 @dataclass(frozen=True)
-class Operation:
+class OperationInfo:
     """One operation of the textbook.
 
     Attributes
     ----------
-    module : of `scratchnst.ops`
-    make : (random, (height, width) of images, module) -> Case; the module may be another one than the operation's own,
-        so that a wrong one can be checked
+    module : of `scratchnst.ops` or `scratchnst.losses`
+    oracle : the same in PyTorch, of tensors
+    draw : (random, (height, width) of images) -> inputs, and the arguments that have no gradient
+    names : of the inputs
     kinks : inputs -> {name: integer array}, or None
+    functions : (module, *arguments without a gradient) -> forward, backward
     """
 
     module: ModuleType
-    make: Callable[[np.random.Generator, tuple[int, int], ModuleType], Case]
+    oracle: Callable
+    draw: Callable[[np.random.Generator, tuple[int, int]], tuple[Sequence[Array], Sequence[Any]]]
+    names: tuple[str, ...] = ("x",)
     kinks: Callable | None = None
+    functions: Callable[..., tuple[Callable, Callable]] = _functions
 
-    def case(self, seed: int = 0, size: Size = 5, module: ModuleType | None = None) -> Case:
+    def instance(self, seed: int = 0, size: Size = 5, module: ModuleType | None = None) -> OperationInstance:
         """Return the operation, or the `module` in its place, with inputs drawn with `seed`."""
         shape = (size, size + 1) if isinstance(size, int) else size
-        return self.make(np.random.default_rng(seed), shape, module or self.module)
+        inputs, constants = self.draw(np.random.default_rng(seed), shape)
+        forward, backward = self.functions(module or self.module, *constants)
+
+        def torch_forward(x, *tensors):
+            others = (x.new_tensor(each) if isinstance(each, np.ndarray) else each for each in constants)
+            return self.oracle(x, *tensors, *others)
+
+        return OperationInstance(self.names, tuple(inputs), forward, backward, torch_forward, self.kinks)
 
 
-def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operation:
+def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> OperationInfo:
     """A convolution with kernels of kh x kw pixels."""
 
-    def make(random, shape, module):
-        x = random.standard_normal((2, *shape, channels))
-        w, b = random.standard_normal((kh, kw, channels, outputs)), random.standard_normal(outputs)
-        return Case(("x", "w", "b"), (x, w, b), module.forward, module.backward, oracles.conv2d)
+    def draw(random, shape):
+        shapes = ((2, *shape, channels), (kh, kw, channels, outputs), outputs)
+        return [random.standard_normal(each) for each in shapes], ()
 
-    return Operation(conv2d, make)
+    return OperationInfo(conv2d, oracles.conv2d, draw, ("x", "w", "b"))
 
 
-def _relu(random, shape, module):
+def _normal(channels=3):
+    return lambda random, shape: ([random.standard_normal((2, *shape, channels))], ())
+
+
+def _normal_with_zero(random, shape):
     x = random.standard_normal((2, *shape, 3))
     x[0, 0, 0, 0] = 0
-    return Case(("x",), (x,), module.forward, module.backward, oracles.relu, relu_signs)
+    return [x], ()
 
 
-def _average_pool(random, shape, module):
-    x = random.standard_normal((2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.average_pool)
-
-
-def _max_pool(random, shape, module):
+def _normal_with_ties(random, shape):
     """In one square of each image and channel two pixels tie for the first place, as zeros behind a ReLU do."""
     x = random.standard_normal((2, *shape, 3))
     x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.max_pool, pool_winners)
+    return [x], ()
 
 
-def _preprocess(random, shape, module):
-    x = random.uniform(0, 255, (2, *shape, 3))
-    return Case(
-        ("x",),
-        (x,),
-        lambda x: module.forward(x, *PREPROCESSING),
-        module.backward,
-        lambda x: oracles.preprocess(x, *PREPROCESSING),
-    )
+def _pixels(*constants):
+    return lambda random, shape: ([random.uniform(0, 255, (2, *shape, 3))], constants)
 
 
-def _gram(random, shape, module):
-    x = random.standard_normal((2, *shape, 4))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.gram)
-
-
-def _content_loss(random, shape, module):
+def _features(random, shape):
     F, P = random.standard_normal((2, 2, *shape, 3))
-    return Case(
-        ("F",),
-        (F,),
-        lambda F: module.forward(F, P),
-        module.backward,
-        lambda F: oracles.content_loss(F, F.new_tensor(P)),
-    )
+    return [F], [P]
 
 
-def _style_loss(random, shape, module):
-    F, S = random.standard_normal((2, 2, *shape, 4))
-    A = np.einsum("nhwi,nhwj->nij", S, S)
-    return Case(
-        ("F",), (F,), lambda F: module.forward(F, A), module.backward, lambda F: oracles.style_loss(F, F.new_tensor(A))
-    )
-
-
-def _total_variation(random, shape, module):
-    x = random.uniform(0, 255, (2, *shape, 3))
-    return Case(("x",), (x,), module.forward, module.backward, oracles.total_variation)
-
-
-def _equation_2(random, shape, module):
-    """The content loss of a ReLU's output, differentiated with respect to its input in one go."""
+def _rectified_features(random, shape):
     z, P = random.standard_normal((2, 2, *shape, 3))
-    P = np.maximum(P, 0)
-
-    def forward(z):
-        F = np.maximum(z, 0)
-        return module.forward(F, P)[0], F
-
-    return Case(
-        ("z",),
-        (z,),
-        forward,
-        lambda grad_y, F: grad_y * module.equation_2(F, P),
-        lambda z: oracles.content_loss(oracles.relu(z), z.new_tensor(P)),
-        relu_signs,
-    )
+    return [z], [np.maximum(P, 0)]
 
 
-def _equation_6(random, shape, module):
-    """The style loss of a ReLU's output, differentiated with respect to its input in one go."""
+def _features_and_gram(random, shape):
+    F, S = random.standard_normal((2, 2, *shape, 4))
+    return [F], [np.einsum("nhwi,nhwj->nij", S, S)]
+
+
+def _rectified_features_and_gram(random, shape):
     z, S = random.standard_normal((2, 1, *shape, 4))
     S = np.maximum(S, 0)
-    A = np.einsum("nhwi,nhwj->nij", S, S)
-
-    def forward(z):
-        F = np.maximum(z, 0)
-        return module.forward(F, A)[0], F
-
-    def backward(grad_y, F):
-        return grad_y * module.equation_6(F.reshape(-1, 4), A[0]).reshape(F.shape)
-
-    return Case(
-        ("z",),
-        (z,),
-        forward,
-        backward,
-        lambda z: oracles.style_loss(oracles.relu(z), z.new_tensor(A)),
-        relu_signs,
-    )
+    return [z], [np.einsum("nhwi,nhwj->nij", S, S)]
 
 
-OPERATIONS: Mapping[str, Operation] = {
+def _after_relu(gradient):
+    """The functions of a loss of a ReLU's output, with its `gradient` with respect to the ReLU's input."""
+
+    def functions(module, target):
+        def forward(z):
+            F = np.maximum(z, 0)
+            return module.forward(F, target)[0], F
+
+        return forward, lambda grad_y, F: grad_y * gradient(module, F, target)
+
+    return functions
+
+
+OPERATIONS: Mapping[str, OperationInfo] = {
     "conv2d": convolution(3, 3),
     "conv2d 5x3": convolution(5, 3),
     "conv2d 1x1": convolution(1, 1),
-    "relu": Operation(relu, _relu, relu_signs),
-    "average_pool": Operation(average_pool, _average_pool),
-    "max_pool": Operation(max_pool, _max_pool, pool_winners),
-    "preprocess": Operation(preprocess, _preprocess),
-    "gram": Operation(gram, _gram),
-    "content_loss": Operation(content_loss, _content_loss),
-    "style_loss": Operation(style_loss, _style_loss),
-    "total_variation": Operation(total_variation, _total_variation),
-    "equation 2": Operation(content_loss, _equation_2, relu_signs),
-    "equation 6": Operation(style_loss, _equation_6, relu_signs),
+    "relu": OperationInfo(relu, oracles.relu, _normal_with_zero, kinks=relu_signs),
+    "average_pool": OperationInfo(average_pool, oracles.average_pool, _normal()),
+    "max_pool": OperationInfo(max_pool, oracles.max_pool, _normal_with_ties, kinks=pool_winners),
+    "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
+    "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
+    "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
+    "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
+    "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
+    "equation 2": OperationInfo(
+        content_loss,
+        lambda z, P: oracles.content_loss(oracles.relu(z), P),
+        _rectified_features,
+        ("z",),
+        relu_signs,
+        _after_relu(lambda module, F, P: module.equation_2(F, P)),
+    ),
+    "equation 6": OperationInfo(
+        style_loss,
+        lambda z, A: oracles.style_loss(oracles.relu(z), A),
+        _rectified_features_and_gram,
+        ("z",),
+        relu_signs,
+        _after_relu(lambda module, F, A: module.equation_6(F.reshape(-1, 4), A[0]).reshape(F.shape)),
+    ),
 }
 
 # For a GPU's kernels, whose mistakes may begin with the second of something: images so wide that there are several
 # blocks of threads in a row, and so many channels that tiled.cu takes them in several chunks.
-ON_A_GPU: Mapping[str, Operation] = {**OPERATIONS, "conv2d": convolution(3, 3, channels=9, outputs=5)}
+ON_A_GPU: Mapping[str, OperationInfo] = {**OPERATIONS, "conv2d": convolution(3, 3, channels=9, outputs=5)}
 GPU_SIZE = 9, 90
 
 

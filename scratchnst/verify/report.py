@@ -25,7 +25,7 @@ class GradientError(AssertionError):
 
 
 @dataclass(frozen=True)
-class Worst:
+class WorstElement:
     """The element that deviates most: its index, the gradient given for it and the one found numerically."""
 
     index: tuple[int, ...]
@@ -112,7 +112,7 @@ class InputReport:
     total: int = 0
     relative_error: float | None = None
     precision: float | None = None
-    worst: Worst | None = None
+    worst: WorstElement | None = None
     directions: int = 0
     curve: Curve = Curve()
     order: float | None = None

@@ -28,10 +28,10 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64, on_host
-from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, Elements, Function, Measurement
+from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, ElementDerivatives, Measurement, ScalarFunction
 from scratchnst.verify.methods.steps import SAFETY, TELLING, Line, v_curve
 from scratchnst.verify.methods.taylor import order_of_convergence, remainders
-from scratchnst.verify.report import InputReport, Worst
+from scratchnst.verify.report import InputReport, WorstElement
 
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
 TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against
@@ -57,7 +57,7 @@ class Gradient:
 
 
 def judge(
-    function: Function,
+    function: ScalarFunction,
     gradient: Gradient,
     samples: int | None = None,
     seed: int = 0,
@@ -75,7 +75,7 @@ def judge(
     random = np.random.default_rng(seed)
     sample = [int(index) for index in random.permutation(function.x.size)[:samples]]
     measurement = Measurement(function, sample, random)
-    elements = Elements.of(function.x.size)
+    elements = ElementDerivatives.of(function.x.size)
     start = time.perf_counter()
     elements.measure(measurement, sample, on_element)
     seconds = (time.perf_counter() - start) / len(sample)
@@ -307,7 +307,7 @@ class _Verdict:
         slopes = self.elements.slopes
         flat = int(candidates[np.argmax(np.abs(self.got[candidates] - slopes[candidates]))])
         index = tuple(map(int, np.unravel_index(flat, self.function.x.shape)))
-        return Worst(index, float(self.got[flat]), float(slopes[flat]))
+        return WorstElement(index, float(self.got[flat]), float(slopes[flat]))
 
     def _doubts(self, judged, directions, order):
         """Say what keeps a gradient that nothing speaks against from passing."""

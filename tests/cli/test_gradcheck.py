@@ -18,7 +18,7 @@ from scratchnst.losses import total_variation
 from scratchnst.ops import average_pool, relu
 from scratchnst.verify.catalogue import check_operation
 from scratchnst.verify.mutation.planted import MUTANTS, SOUND
-from scratchnst.verify.numpy_engine import hosted
+from scratchnst.verify.numpy_engine import as_numpy_engine
 from scratchnst.verify.operations import ON_A_GPU
 
 
@@ -155,6 +155,6 @@ def test_kernels_that_go_wrong_beyond_the_first_block_and_chunk(capsys, monkeypa
     assert "memory holds that no thread has written" in said
     with emulator.installed():
         report = check_operation(
-            "conv2d", size=(3, 4), operations=ON_A_GPU, samples=1, module=hosted(cuda).conv2d, with_torch=False
+            "conv2d", size=(3, 4), operations=ON_A_GPU, samples=1, module=as_numpy_engine(cuda).conv2d, with_torch=False
         )
     assert not report.passed

@@ -15,7 +15,7 @@ from scratchnst.engine.cuda import column_sums, tiled
 from scratchnst.engine.cuda import winograd as winograd_on_gpu
 from scratchnst.ops import conv2d as textbook
 from scratchnst.ops import relu
-from scratchnst.verify.numpy_engine import hosted
+from scratchnst.verify.numpy_engine import as_numpy_engine
 
 OPERATIONS = ["conv2d", "conv2d_relu"]
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -166,7 +166,7 @@ def test_odd_kernels_of_other_sizes(random, way, kernel, dtype):
 def test_adjoint_in_the_image_and_in_the_kernel(random, way):
     """<x * w, g> = <x, A^T g> for the map A of x, and the same for that of w, to rounding."""
     x, w, _, g, _, _ = case(random, (2, 11, 18, 9), 10, "float64")
-    operation = hosted(way.platform.engine).conv2d
+    operation = as_numpy_engine(way.platform.engine).conv2d
     with way.platform.engine.conv2d.using(way.name):
         y, cache = operation.forward(x, w, np.zeros(10))
         grad_x, grad_w, _ = operation.backward(g, cache)
@@ -176,7 +176,7 @@ def test_adjoint_in_the_image_and_in_the_kernel(random, way):
 
 def test_relu_in_one_is_convolution_then_relu(random, way):
     x, w, b, g, _, _ = case(random, (2, 6, 9, 5), 4, "float64")
-    operation = hosted(way.platform.engine).conv2d_relu
+    operation = as_numpy_engine(way.platform.engine).conv2d_relu
     with way.platform.engine.conv2d.using(way.name):
         y, cache = operation.forward(x, w, b)
         grads = operation.backward(g, cache)
@@ -277,7 +277,7 @@ def test_no_result_depends_on_the_order_of_threads(random, name):
     results = []
     for order in platforms.ORDERS:
         with platforms.entered(order) as platform, cuda.conv2d.using(name):
-            operation = hosted(platform.engine).conv2d_relu
+            operation = as_numpy_engine(platform.engine).conv2d_relu
             y, cache = operation.forward(x, w, b)
             results.append((y, *operation.backward(g, cache)))
     for one, other in zip(*results):
@@ -368,7 +368,7 @@ def test_sums_of_columns(random, rows, columns, dtype, platform):
 
 
 def test_the_way_chosen_is_the_way_taken(random, monkeypatch, platform):
-    conv2d, operation, taken = platform.engine.conv2d, hosted(platform.engine).conv2d, []
+    conv2d, operation, taken = platform.engine.conv2d, as_numpy_engine(platform.engine).conv2d, []
 
     def watched(name, original):
         def convolve(*arguments, **settings):
@@ -398,7 +398,7 @@ def test_the_way_chosen_is_the_way_taken(random, monkeypatch, platform):
 def test_nothing_to_convolve(operation, x, w, b, platform):
     """Empty images give empty images; without input channels the bias is all there is."""
     x, w, b = np.ones(x, "float32"), np.ones((3, 3, w, b), "float32"), np.arange(b, dtype="float32") - 1
-    with_relu, operation = operation == "conv2d_relu", getattr(hosted(platform.engine), operation)
+    with_relu, operation = operation == "conv2d_relu", getattr(as_numpy_engine(platform.engine), operation)
     y, cache = operation.forward(x, w, b)
     rectified = np.maximum(b, 0) if with_relu else b
     np.testing.assert_array_equal(y, np.broadcast_to(rectified, (*x.shape[:3], len(b))))
@@ -424,14 +424,14 @@ def test_nothing_to_convolve(operation, x, w, b, platform):
 )
 def test_what_cannot_be_convolved_is_refused(operation, x, w, b, message, platform):
     with pytest.raises(ValueError, match=message):
-        getattr(hosted(platform.engine), operation).forward(np.zeros(x), np.zeros(w), np.zeros(b))
+        getattr(as_numpy_engine(platform.engine), operation).forward(np.zeros(x), np.zeros(w), np.zeros(b))
 
 
 @pytest.mark.parametrize("dtype", ["int64", "float16", "complex64", ">f4"])
 def test_other_dtypes_are_refused(dtype, platform):
     if dtype == ">f4" and platform.engine is cuda:
         pytest.skip("CuPy has no arrays of another byte order")
-    conv2d = hosted(platform.engine).conv2d
+    conv2d = as_numpy_engine(platform.engine).conv2d
     x, w, b = np.zeros((1, 4, 4, 3), "float32"), np.zeros((3, 3, 3, 2)), np.zeros(2)
     with pytest.raises(ValueError, match="takes float32 or float64"):
         conv2d.forward(x.astype(dtype), w, b)
@@ -442,7 +442,7 @@ def test_other_dtypes_are_refused(dtype, platform):
 
 def test_kernels_of_other_dtypes_are_converted_but_complex_ones_refused(random, way):
     x, w, b, *_ = case(random, (1, 4, 4, 3), 2, "float32")
-    conv2d = hosted(way.platform.engine).conv2d
+    conv2d = as_numpy_engine(way.platform.engine).conv2d
     with way.platform.engine.conv2d.using(way.name):
         expected, _ = conv2d.forward(x, np.rint(w), np.rint(b))
         for dtype in ("float64", "float16", "int8", *[">f4"] * (way.platform.engine is cpu)):
@@ -456,7 +456,7 @@ def test_kernels_of_other_dtypes_are_converted_but_complex_ones_refused(random, 
 
 @pytest.mark.parametrize("shape", [(2, 4, 4, 2), (1, 5, 4, 2), (1, 4, 3, 2), (1, 4, 4, 1), (4, 4, 2)])
 def test_gradients_that_do_not_fit_are_refused(shape, platform):
-    conv2d, conv2d_relu = (getattr(hosted(platform.engine), name) for name in OPERATIONS)
+    conv2d, conv2d_relu = (getattr(as_numpy_engine(platform.engine), name) for name in OPERATIONS)
     x, w, b = np.zeros((1, 4, 4, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2)
     for operation in (conv2d, conv2d_relu):
         _, cache = operation.forward(x, w, b)
@@ -467,14 +467,14 @@ def test_gradients_that_do_not_fit_are_refused(shape, platform):
 
 
 def test_gradients_of_other_channels_are_refused(platform):
-    conv2d = hosted(platform.engine).conv2d
+    conv2d = as_numpy_engine(platform.engine).conv2d
     _, cache = conv2d.forward(np.zeros((1, 4, 4, 3)), np.zeros((3, 3, 3, 2)), np.zeros(2))
     with pytest.raises(ValueError, match="channels do not match"):
         conv2d.backward_input(np.zeros((1, 4, 4, 3)), cache)
 
 
 def test_a_mask_of_one_pixel_is_not_stretched(platform):
-    conv2d_relu = hosted(platform.engine).conv2d_relu
+    conv2d_relu = as_numpy_engine(platform.engine).conv2d_relu
     _, cache = conv2d_relu.forward(np.zeros((1, 1, 1, 3)), np.zeros((3, 3, 3, 2)), np.ones(2))
     with pytest.raises(ValueError, match="gradient's shape"):
         conv2d_relu.backward_input(np.zeros((1, 8, 8, 2)), cache)

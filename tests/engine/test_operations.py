@@ -16,7 +16,7 @@ from scratchnst.engine.cuda import sums
 from scratchnst.ops import relu
 from scratchnst.verify.catalogue import OPERATIONS as CATALOGUE
 from scratchnst.verify.catalogue import check_operation
-from scratchnst.verify.numpy_engine import hosted
+from scratchnst.verify.numpy_engine import as_numpy_engine
 from scratchnst.verify.operations import module_name
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
@@ -331,7 +331,7 @@ def there_and_back(network, x):
 def test_the_gradient_checker_finds_nothing_wrong(name, platform):
     if not hasattr(platform.engine, module_name(name)):
         pytest.skip(f"the engine {platform.engine.name} has no {name} of its own")
-    module = getattr(hosted(platform.engine), module_name(name))
+    module = getattr(as_numpy_engine(platform.engine), module_name(name))
     report = check_operation(name, module=module, samples=20, with_torch=False)
     report.raise_if_wrong()
 

@@ -12,7 +12,7 @@ from scratchnst import Objective
 from scratchnst.losses import gram, total_variation
 from scratchnst.models import pyramid
 from scratchnst.ops import average_pool, conv2d, max_pool, relu
-from scratchnst.verify.catalogue import Watched, check_objective, check_operation
+from scratchnst.verify.catalogue import KinkRecorder, check_objective, check_operation
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.operations import OPERATIONS, kinks_of, module_name, recognise
 
@@ -51,7 +51,7 @@ def test_no_false_alarm_in_float32(name):
     """Never a failure; beside kinks too little may be left to be judged in this precision, and then it says so."""
     verdicts = []
     for seed in range(50):
-        case = OPERATIONS[name].case(seed)
+        case = OPERATIONS[name].instance(seed)
         inputs = [x.astype("float32") for x in case.inputs]
         report = check_backward(
             case.forward, case.backward, inputs, kinks=case.kinks, seed=seed, samples=None, keep_dtype=True
@@ -70,7 +70,7 @@ def test_other_sizes(name, size):
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_a_backward_a_ten_millionth_too_large_is_caught(name):
     """Everywhere: the precision of the check is far better than any mistake is small."""
-    case = OPERATIONS[name].case()
+    case = OPERATIONS[name].instance()
 
     def backward(grad_y, cache):
         gradients = case.backward(grad_y, cache)
@@ -83,7 +83,7 @@ def test_a_backward_a_ten_millionth_too_large_is_caught(name):
 
 def test_inputs_differ_in_all_their_sides():
     for operation in OPERATIONS.values():
-        case = operation.case()
+        case = operation.instance()
         x = case.inputs[0]
         assert len(set(x.shape)) == 4
         assert all(array.dtype == np.float64 for array in case.inputs)
@@ -108,7 +108,7 @@ def test_another_module_in_its_place():
 @pytest.mark.parametrize("module", [conv2d, relu, average_pool, max_pool, gram, total_variation])
 def test_operations_are_recognised_by_what_they_return(module):
     name = module.__name__.rpartition(".")[2]
-    case = OPERATIONS[name].case(seed=5)
+    case = OPERATIONS[name].instance(seed=5)
     y, _ = case.forward(*case.inputs)
     assert recognise(list(case.inputs), np.asarray(y)) == name
     assert recognise(list(case.inputs), 1.001 * np.asarray(y)) is None
@@ -157,7 +157,7 @@ def test_kinks_of_the_objective_are_named_by_layer():
     objective = Objective(network, picture(1), [picture(2)], dtype="float64")
     dark = np.zeros(objective.shape)
     dark[2:5, 3:6] = picture(3, 3, 3)
-    watched = Watched(objective)
+    watched = KinkRecorder(objective)
     report = check_gradient(watched.loss, dark, watched.gradient, kinks=watched.pattern, samples=60)
     assert report.verdict in ("pass", "inconclusive")
     kinks = report.inputs[0].kinks

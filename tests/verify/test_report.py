@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from scratchnst.verify import GradientError, InputReport, Report
-from scratchnst.verify.report import Curve, Kinks, Worst
+from scratchnst.verify.report import Curve, Kinks, WorstElement
 
 CURVE = Curve((1e-3, 1e-2), (1e-9, math.nan), (1e-10, 1e-8), (1e-9, 1e-10), 1e-3, 2.0, None)
 WRONG = InputReport(
@@ -23,7 +23,7 @@ WRONG = InputReport(
     total=6,
     relative_error=0.5,
     precision=1e-9,
-    worst=Worst((2, 1), 1.5, 3.0),
+    worst=WorstElement((2, 1), 1.5, 3.0),
     directions=3,
     curve=CURVE,
     order=1.0,

@@ -9,7 +9,7 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.factors import number
-from scratchnst.verify.diagnosis.mistakes import Case, Region, general
+from scratchnst.verify.diagnosis.mistakes import GradientCase, Region, general
 
 # A deviation is told from the noise of the numerical derivatives where it exceeds so many times the typical one, ...
 NOISE_MARGIN = 30
@@ -70,7 +70,9 @@ class Deviation:
         return bool(np.abs(got - gradient).max() <= limit)
 
 
-def describe(deviation: Deviation, case: Case, axes: Sequence[str], regions: Iterable[Region]) -> tuple[str, str]:
+def describe(
+    deviation: Deviation, case: GradientCase, axes: Sequence[str], regions: Iterable[Region]
+) -> tuple[str, str]:
     """Return a key and a sentence on where and how the gradient deviates first."""
     for region in regions:
         if not (deviation.wrong & ~region.mask).any():

@@ -26,7 +26,7 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis import factors
 from scratchnst.verify.diagnosis.deviation import Deviation, describe
-from scratchnst.verify.diagnosis.mistakes import OPERATIONS, Case, Known, general
+from scratchnst.verify.diagnosis.mistakes import OPERATIONS, GradientCase, InputMistakes, general
 
 EXPLAINED = 1e-2  # a mistake must leave less of the deviation than this
 FINE, COARSE = 1e-6, 1e-3  # and agree with the gradient given to this part of its largest element; COARSE for float32
@@ -65,7 +65,6 @@ def diagnose(
     expected: Array,
     position: int = 0,
     operation: str | None = None,
-    indices: Array | None = None,
 ) -> Diagnosis | None:
     """Say what is wrong with the gradient `got` of inputs[position].
 
@@ -78,7 +77,6 @@ def diagnose(
     expected : the right gradient, to the precision of numerical derivatives; NaN where it is not known
     position : which input
     operation : name in `scratchnst.verify.diagnosis.mistakes.OPERATIONS`, or None
-    indices : flat positions of the elements of `expected` that are known; None if all that are not NaN
 
     Returns
     -------
@@ -87,13 +85,9 @@ def diagnose(
     single = any(getattr(array, "dtype", None) == "float32" for array in (got, *inputs))
     got, expected = _plain(got), _plain(expected)
     agreement = COARSE if single or _is_single(got) else FINE
-    if indices is not None:
-        chosen = np.full(expected.size, np.nan)
-        chosen[np.asarray(indices)] = expected.ravel()[np.asarray(indices)]
-        expected = chosen.reshape(expected.shape)
     output = _plain(output)
     upstream = np.ones_like(output) if grad_y is None else _plain(grad_y)
-    case = Case(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
+    case = GradientCase(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
     if got.shape != expected.shape:
         return _wrong_shape(got, expected, agreement)
     if not np.isfinite(got).all():
@@ -122,7 +116,7 @@ def _is_single(array):
         return np.array_equal(array.astype("float32"), array)
 
 
-def _known(case, operation, agreement) -> tuple[Known | None, Array]:
+def _known(case, operation, agreement) -> tuple[InputMistakes | None, Array]:
     """What is known about the input, if the operation's equation makes the right gradient, and the right gradient."""
     entries = OPERATIONS.get(operation or "", ())
     small = max(array.size for array in (*case.inputs, case.output)) <= LARGEST

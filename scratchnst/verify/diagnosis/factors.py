@@ -9,7 +9,7 @@ from itertools import combinations, product
 
 import numpy as np
 
-from scratchnst.verify.diagnosis.mistakes import Case, Known
+from scratchnst.verify.diagnosis.mistakes import GradientCase, InputMistakes
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
 POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
@@ -39,7 +39,7 @@ class Quantity:
         return f"{self.value:.6g} {self.meaning}".rstrip()
 
 
-def readings(factor: float, case: Case, known: Known | None, tolerance: float) -> list[tuple[str, str]]:
+def readings(factor: float, case: GradientCase, known: InputMistakes | None, tolerance: float) -> list[tuple[str, str]]:
     """Return what `factor` times the right gradient may come from: (key, words that continue "your gradient equals").
 
     First what it gives away in this operation, then in any, then the simplest products of powers of the shapes; where

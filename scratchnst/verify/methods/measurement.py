@@ -21,7 +21,7 @@ from scratchnst.verify.methods.kinks import Pattern, merged
 from scratchnst.verify.methods.steps import (
     SAFETY,
     TELLING,
-    Estimate,
+    DerivativeEstimate,
     Line,
     Noise,
     Probe,
@@ -36,7 +36,7 @@ REFERENCE_SECONDS = 10.0  # what a numerical gradient in every element may take,
 
 
 @dataclass(frozen=True)
-class Function:
+class ScalarFunction:
     """A scalar function of one array, <weights, f(x)>, with all that is known of it but its gradient.
 
     Attributes
@@ -74,7 +74,7 @@ class Measurement:
     good_enough : the error of a derivative that no smaller step is tried for
     """
 
-    def __init__(self, function: Function, sample: list[int], random: np.random.Generator):
+    def __init__(self, function: ScalarFunction, sample: list[int], random: np.random.Generator):
         x = function.x
         self.probe = Probe(function.f, x, function.weights, function.patterns)
         directions = random_directions(x, random)
@@ -119,7 +119,7 @@ class Measurement:
         """Whether the function is computed in float32, by itself or because its input is."""
         return self.noise.is_coarse or self.probe.x.dtype == np.float32
 
-    def element(self, index: int) -> tuple[Line, Estimate | None]:
+    def element(self, index: int) -> tuple[Line, DerivativeEstimate | None]:
         """Differentiate with respect to one element, at the common step or, if that does not serve, a smaller one."""
         if index in self.pilots:
             return self.pilots[index], self.pilots[index].best()
@@ -128,7 +128,7 @@ class Measurement:
 
 
 @dataclass
-class Elements:
+class ElementDerivatives:
     """Numerical derivatives element by element, flat: NaN and infinite tolerance where there is none."""
 
     indices: list[int]
@@ -141,7 +141,7 @@ class Elements:
     units: dict[str, Array] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, size: int) -> Elements:
+    def of(cls, size: int) -> ElementDerivatives:
         """None measured yet, of `size`."""
         return cls([], np.full(size, np.nan), np.full(size, np.inf))
 
@@ -175,7 +175,7 @@ class Elements:
         return Kinks(self.crossed, self.closer, self.stuck, counts, examples, self.undeclared)
 
 
-def numerical_gradient(function: Function) -> np.ndarray | None:
+def numerical_gradient(function: ScalarFunction) -> np.ndarray | None:
     """Return the gradient by central differences in every element, NaN at kinks; None where that would take long."""
     sample = list(range(function.x.size))
     start = time.perf_counter()
@@ -183,7 +183,7 @@ def numerical_gradient(function: Function) -> np.ndarray | None:
     seconds = (time.perf_counter() - start) / (measurement.probe.calls or 1)
     if 4 * seconds * len(sample) > REFERENCE_SECONDS:
         return None
-    elements = Elements.of(len(sample))
+    elements = ElementDerivatives.of(len(sample))
     elements.measure(measurement, sample)
     return elements.slopes.reshape(function.x.shape)
 

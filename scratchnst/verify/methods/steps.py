@@ -228,7 +228,7 @@ def _root_of_squares(values) -> float:
 
 
 @dataclass(frozen=True)
-class Estimate:
+class DerivativeEstimate:
     """A derivative found numerically and the two parts of its error; `rung` is the step's place on the ladder."""
 
     slope: float
@@ -280,13 +280,13 @@ class Line:
         """Whether the bend shrinks with h, from the rung above to this one, or is no more than noise."""
         return self.bend(rung) <= max(0.55 * self.bend(rung + 1), 40 * self.roundoff(rung))
 
-    def estimate(self, rung: int) -> Estimate | None:
+    def estimate(self, rung: int) -> DerivativeEstimate | None:
         """The derivative at this rung with its error, equations (a) and (b); None where a kink forbids it."""
         if not (self.is_clear(rung) and self.is_clear(rung + 1) and self.is_smooth(rung)):
             return None
         slope = self.at(rung).slope
         truncation = abs(self.at(rung + 1).slope - slope) / 9
-        estimate = Estimate(slope, truncation, self.roundoff(rung), rung)
+        estimate = DerivativeEstimate(slope, truncation, self.roundoff(rung), rung)
         return estimate if self._smaller_steps_agree(estimate) else None
 
     def _smaller_steps_agree(self, estimate):
@@ -296,7 +296,7 @@ class Line:
             for rung in smaller
         )
 
-    def sweep(self) -> Estimate | None:
+    def sweep(self) -> DerivativeEstimate | None:
         """Try every step of the ladder, and more beyond its end if the best lies there; return the best estimate."""
         low, high = LADDER[0], LADDER[-1]
         for rung in LADDER:
@@ -314,13 +314,13 @@ class Line:
             best = self.best()
         return best
 
-    def best(self) -> Estimate | None:
+    def best(self) -> DerivativeEstimate | None:
         """The best of the estimates at steps tried so far."""
         rungs = sorted(self.sides)[:-1]
         found = [estimate for rung in rungs if rung + 1 in self.sides and (estimate := self.estimate(rung))]
         return min(found, key=lambda estimate: estimate.error, default=None)
 
-    def descend(self, rung: int, good_enough: float, hopeless: float) -> Estimate | None:
+    def descend(self, rung: int, good_enough: float, hopeless: float) -> DerivativeEstimate | None:
         """Estimate at `rung` and, while that is not good enough, at smaller steps.
 
         Stops where the error is at most `good_enough`, where round-off has taken over, or where round-off alone is

@@ -20,8 +20,7 @@ import numpy as np
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.transfer.objective import Objective
-from scratchnst.verify.catalogue import check_objective
-from scratchnst.verify.check import check_backward
+from scratchnst.verify.catalogue import check_objective, check_operation
 from scratchnst.verify.diagnosis.deviation import DESCRIPTIONS
 from scratchnst.verify.mutation.planted import MUTANTS, SOUND, Mutant
 from scratchnst.verify.network.chain import check_chain
@@ -34,7 +33,7 @@ SAMPLES, LARGE_SAMPLES = 24, 12  # elements compared one by one; all are, where 
 
 
 @dataclass(frozen=True)
-class Row:
+class MutantResult:
     """What became of one mutant.
 
     Attributes
@@ -56,8 +55,8 @@ class Row:
     seconds: float
 
 
-def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[Row]:
-    """Check the mutants one after the other; see `check_backward` for `seed`, and `Operation` for `size`."""
+def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[MutantResult]:
+    """Check the mutants one after the other; see `check_backward` for `seed`, and `OperationInfo` for `size`."""
     for mutant in mutants:
         start = time.perf_counter()
         module = mutated(mutant)
@@ -95,28 +94,10 @@ def check_module(module: ModuleType, name: str, seed: int = 0, size: int = 5) ->
     for keep_dtype, side, samples in ((False, size, SAMPLES), (True, size, SAMPLES), (False, LARGE, LARGE_SAMPLES)):
         for case in OPERATIONS:
             if module_name(case) == name and not (keep_dtype and name in TARGETS_IN_FLOAT64):
-                reports.append(_checked(module, case, seed, side, samples, keep_dtype))
+                reports.append(check_operation(case, seed, side, samples=samples, module=module, keep_dtype=keep_dtype))
                 if not reports[-1].passed:
                     return reports
     return reports
-
-
-def _checked(module, name, seed, size, samples, keep_dtype):
-    case = OPERATIONS[name].case(seed, size, module)
-    inputs = [x.astype("float32") for x in case.inputs] if keep_dtype else case.inputs
-    return check_backward(
-        case.forward,
-        case.backward,
-        inputs,
-        names=case.names,
-        kinks=case.kinks,
-        operation=module_name(name),
-        torch_forward=case.torch_forward,
-        samples=samples,
-        seed=seed,
-        keep_dtype=keep_dtype,
-        name=name,
-    )
 
 
 def check_assembly(module: ModuleType, seed: int = 0) -> list[Report]:
@@ -160,13 +141,13 @@ WEIGHTS: dict[str, Any] = {
 }
 
 
-def _row(mutant, reports, seconds) -> Row:
+def _row(mutant, reports, seconds) -> MutantResult:
     wrong = [report for report in reports if not report.passed]
     methods = dict.fromkeys(method for report in wrong for method in _methods(report))
     found = [each for report in wrong for each in report.inputs if each.diagnosis_key]
     first = found[0] if found else None
     text = "\n".join(str(report) for report in wrong)
-    return Row(
+    return MutantResult(
         mutant,
         bool(wrong),
         tuple(methods),

@@ -26,7 +26,7 @@ from scratchnst.verify.check import check_gradient
 from scratchnst.verify.diagnosis.diagnosis import diagnose
 from scratchnst.verify.methods.kinks import network_pattern
 from scratchnst.verify.network.walk import Step, Walk
-from scratchnst.verify.report import InputReport, Report, Worst
+from scratchnst.verify.report import InputReport, Report, WorstElement
 
 AGREEMENT = 1e-9  # relative, of the same sums in another order
 FITTED = 1e-5  # relative, of what least squares find
@@ -272,7 +272,7 @@ def _compared(name, given, right, agreement=AGREEMENT, found=None) -> Report:
                 judged=given.size,
                 total=given.size,
                 relative_error=float(error.max() / scale),
-                worst=Worst(index, float(given[index]), float(right[index])),
+                worst=WorstElement(index, float(given[index]), float(right[index])),
                 caught_by=() if passed else ("chain",),
                 diagnosis=found[1] if found and not passed else None,
                 diagnosis_key=found[0] if found and not passed else None,

@@ -6,15 +6,21 @@ import numpy as np
 import pytest
 
 from scratchnst.verify.methods.kinks import relu_signs
-from scratchnst.verify.methods.measurement import Elements, Function, Measurement, numerical_gradient, random_directions
+from scratchnst.verify.methods.measurement import (
+    ElementDerivatives,
+    Measurement,
+    ScalarFunction,
+    numerical_gradient,
+    random_directions,
+)
 
 X = np.random.default_rng(0).standard_normal(30)
 
 
 def measured(f, x, patterns=None):
-    function = Function("x", x, f, patterns=patterns)
+    function = ScalarFunction("x", x, f, patterns=patterns)
     measurement = Measurement(function, list(range(x.size)), np.random.default_rng(0))
-    elements = Elements.of(x.size)
+    elements = ElementDerivatives.of(x.size)
     elements.measure(measurement, list(range(x.size)))
     return measurement, elements
 
@@ -81,9 +87,9 @@ def test_the_scale_is_the_size_of_the_derivatives():
 
 def test_the_whole_gradient():
     x = X.reshape(5, 6)
-    np.testing.assert_allclose(numerical_gradient(Function("x", x, lambda x: (x**3).sum())), 3 * x**2, atol=1e-8)
+    np.testing.assert_allclose(numerical_gradient(ScalarFunction("x", x, lambda x: (x**3).sum())), 3 * x**2, atol=1e-8)
 
 
 def test_the_whole_gradient_takes_no_longer_than_allowed(monkeypatch):
     monkeypatch.setattr("scratchnst.verify.methods.measurement.REFERENCE_SECONDS", 0.0)
-    assert numerical_gradient(Function("x", X, lambda x: (x**3).sum())) is None
+    assert numerical_gradient(ScalarFunction("x", X, lambda x: (x**3).sum())) is None

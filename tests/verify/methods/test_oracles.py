@@ -32,7 +32,7 @@ def test_an_input_that_does_not_matter_has_a_gradient_of_zero():
 
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_operations_have_the_same_values(name):
-    case = OPERATIONS[name].case(seed=1)
+    case = OPERATIONS[name].instance(seed=1)
     y, _ = case.forward(*case.inputs)
     theirs, _ = oracles.gradients(case.torch_forward, case.inputs, np.ones(np.shape(y)))
     np.testing.assert_allclose(theirs, y, rtol=1e-10)

@@ -17,12 +17,12 @@ from scratchnst.verify.diagnosis.mistakes import (
     style_loss,
     total_variation,
 )
-from scratchnst.verify.diagnosis.mistakes.case import Case, Known, Mistake, Region
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, Region
 
-__all__ = ["OPERATIONS", "Case", "Known", "Mistake", "Region"]
+__all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
 # Name of an operation -> what is known about each of its inputs.
-OPERATIONS: dict[str, tuple[Known, ...]] = {
+OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
     "conv2d": conv2d.INPUTS,
     "relu": relu.INPUTS,
     "average_pool": average_pool.INPUTS,

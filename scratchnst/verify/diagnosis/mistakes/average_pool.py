@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
+    upstream_mistakes,
+)
 from scratchnst.verify.diagnosis.mistakes.squares import (
     CORNERS,
     is_pooling,
@@ -19,26 +25,26 @@ from scratchnst.verify.diagnosis.mistakes.squares import (
 )
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (b)."""
     return spread(case.grad_y, case.x.shape) / 4 if is_pooling(case) else None
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     x, g = case.x, case.grad_y
-    yield Mistake(
+    yield KnownMistake(
         "winner-takes-all",
         "that of max pooling, all of grad_y for the largest of each square: a mean hands a quarter to each of the four",
         spread(g, x.shape) * winner(x),
     )
     for corner, name in enumerate(CORNERS):
-        yield Mistake(
+        yield KnownMistake(
             "one-corner-only",
             f"the right one at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
             one_corner(g, x.shape, corner) / 4,
         )
-        yield Mistake(
+        yield KnownMistake(
             "one-corner-takes-all",
             f"all of grad_y at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
             one_corner(g, x.shape, corner),
@@ -53,8 +59,8 @@ def mistakes(case: Case) -> Iterator[Mistake]:
         kept = np.zeros(x.shape)
         kept[part] = right[part]
         text = f"the right one in the {name} of each square and zero in the other: all four pixels get 1/4 grad_y"
-        yield Mistake("half-of-square-only", text, kept)
-    yield Mistake(
+        yield KnownMistake("half-of-square-only", text, kept)
+    yield KnownMistake(
         "tiled",
         "1/4 grad_y laid out as tiles beside each other: each of its numbers fills one square, np.repeat, not np.tile",
         tiled(g, x.shape) / 4,
@@ -70,4 +76,4 @@ FACTORS = {
     2.0: ("average-factor", "twice the right one: a mean of four has the factor 1/4, not 1/2"),
     0.25: ("average-factor-twice", "1/4 of the right one: the factor 1/4 of the mean is taken twice"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, regions=left_over),)
+INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, regions=left_over),)

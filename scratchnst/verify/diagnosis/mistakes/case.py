@@ -11,7 +11,7 @@ from scratchnst.arrays import Array
 
 
 @dataclass(frozen=True)
-class Case:
+class GradientCase:
     """A gradient under examination, in NumPy's float64.
 
     Attributes
@@ -36,7 +36,7 @@ class Case:
 
 
 @dataclass(frozen=True)
-class Mistake:
+class KnownMistake:
     """One mistake: its key, the gradient that it makes, and words that continue "your gradient equals ...".
 
     A mistake may have free numbers, such as a slope: its gradients are then ``gradient + sum_i number_i free[i]``,
@@ -59,7 +59,7 @@ class Region:
 
 
 @dataclass(frozen=True)
-class Known:
+class InputMistakes:
     """What is known about one input of an operation of the textbook.
 
     Attributes
@@ -75,21 +75,21 @@ class Known:
     kinks : elements where the derivative is a matter of choice, as a mask
     """
 
-    right: Callable[[Case], Array | None]
-    mistakes: Callable[[Case], Iterator[Mistake]]
+    right: Callable[[GradientCase], Array | None]
+    mistakes: Callable[[GradientCase], Iterator[KnownMistake]]
     axes: tuple[str, ...]
     factors: Mapping[float, tuple[str, str]] = field(default_factory=dict)
     any_factor: tuple[str, str] | None = None
-    quantities: Callable[[Case], dict[str, tuple[int, str]]] = lambda case: {}
+    quantities: Callable[[GradientCase], dict[str, tuple[int, str]]] = lambda case: {}
     highest_power: int = 1
-    regions: Callable[[Case], Iterable[Region]] = lambda case: ()
-    kinks: Callable[[Case], Array] = lambda case: np.zeros(case.x.shape, bool)
+    regions: Callable[[GradientCase], Iterable[Region]] = lambda case: ()
+    kinks: Callable[[GradientCase], Array] = lambda case: np.zeros(case.x.shape, bool)
 
 
 ACTIVATION = ("image", "row", "column", "channel")
 
 
-def image_quantities(case: Case) -> dict[str, tuple[int, str]]:
+def image_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
     """The numbers of images, pixels and channels of an input (N, H, W, C)."""
     images, height, width, channels = case.x.shape
     return {
@@ -100,7 +100,7 @@ def image_quantities(case: Case) -> dict[str, tuple[int, str]]:
     }
 
 
-def paper_quantities(case: Case) -> dict[str, tuple[int, str]]:
+def paper_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
     """The paper's N and M of an input (N, H, W, C), and the number of images."""
     images, height, width, channels = case.x.shape
     return {
@@ -110,26 +110,26 @@ def paper_quantities(case: Case) -> dict[str, tuple[int, str]]:
     }
 
 
-def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iterator[Mistake]:
+def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iterator[KnownMistake]:
     """Mistakes in the use of the upstream gradient; `gradient` is the operation's backward as a function of it."""
-    yield Mistake(
+    yield KnownMistake(
         "upstream-ignored",
         "the right one for an upstream gradient of ones: grad_y is left out, multiply by it",
         gradient(np.ones_like(grad_y)),
     )
-    yield Mistake(
+    yield KnownMistake(
         "upstream-squared",
         "the right one for grad_y squared: grad_y is multiplied in twice",
         gradient(grad_y**2),
     )
-    yield Mistake(
+    yield KnownMistake(
         "upstream-absolute", "the right one for |grad_y|: the sign of grad_y is lost", gradient(np.abs(grad_y))
     )
     if grad_y.ndim > 1 and len(grad_y) > 1:
         text = "the right one with the images of grad_y in another order: image n of x belongs to image n of grad_y"
         for mixed in (grad_y[::-1], np.roll(grad_y, 1, 0), np.roll(grad_y, -1, 0)):
-            yield Mistake("images-mixed-up", text, gradient(mixed))
-        yield Mistake(
+            yield KnownMistake("images-mixed-up", text, gradient(mixed))
+        yield KnownMistake(
             "images-first-for-all",
             "the right one with the first image of grad_y for every image: index grad_y with n",
             gradient(np.broadcast_to(grad_y[:1], grad_y.shape)),

@@ -10,10 +10,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
+    paper_quantities,
+)
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (a); with P unknown, the gradient given, if it agrees with the loss."""
     if case.grad_y.ndim or not case.grad_y or case.x.ndim != 4 or len(case.inputs) > 2:
         return None
@@ -24,32 +30,32 @@ def right(case: Case) -> Array | None:
     return case.right if np.isnan(loss) or abs(loss - case.output) <= 1e-4 * abs(case.output) else None
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dF."""
     F, gradient, grad_y = case.inputs[0], right(case), float(case.grad_y)
     assert gradient is not None
-    yield Mistake(
+    yield KnownMistake(
         "target-not-subtracted",
         "grad_y F: the content image's features P are not subtracted, dL/dF = F - P",
         grad_y * F,
     )
-    yield Mistake(
+    yield KnownMistake(
         "masked-here",
         "the right one where F > 0 and 0 elsewhere: that is equation 2, which goes through the ReLU before; here the "
         "network's own ReLU does that",
         gradient * (F > 0),
     )
-    yield Mistake(
+    yield KnownMistake(
         "square-of-difference",
         "the square of F - P: the derivative of a square is twice its root",
         gradient**2 / grad_y,
     )
-    yield Mistake(
+    yield KnownMistake(
         "size-of-difference",
         "|F - P|: the derivative keeps the sign of F - P",
         np.abs(gradient / grad_y) * grad_y,
     )
-    yield Mistake(
+    yield KnownMistake(
         "sign-of-difference",
         "the sign of F - P: that is the derivative of |F - P|, not of its square",
         np.sign(gradient / grad_y) * grad_y,
@@ -62,6 +68,6 @@ FACTORS = {
     -1.0: ("difference-reversed", "minus the right one: the difference is F - P, not P - F"),
 }
 INPUTS = (
-    Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
-    Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
+    InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
+    InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
 )

@@ -13,9 +13,9 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
     ACTIVATION,
-    Case,
-    Known,
-    Mistake,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
     crop,
     shifts,
     upstream_mistakes,
@@ -23,13 +23,13 @@ from scratchnst.verify.diagnosis.mistakes.case import (
 )
 
 
-def right_input(case: Case) -> Array | None:
+def right_input(case: GradientCase) -> Array | None:
     """Equation (d)."""
     padding = _padding(case)
     return None if padding is None else _input_gradient(case, padding, case.grad_y, case.inputs[1])
 
 
-def input_mistakes(case: Case) -> Iterator[Mistake]:
+def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     padding, w, g = _padding(case), case.inputs[1], case.grad_y
     assert padding is not None
@@ -38,7 +38,7 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
     def gradient(g=g, w=w):
         return _input_gradient(case, padding, g, w)
 
-    yield Mistake(
+    yield KnownMistake(
         "kernel-not-flipped",
         "the right one with the kernel not flipped: equation (d) of conv2d counts the kernel from its other end, "
         "w[::-1, ::-1]",
@@ -46,7 +46,7 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
     )
     if kh > 1 and kw > 1:
         for axis, flipped, left in ((0, "columns", "rows"), (1, "rows", "columns")):
-            yield Mistake(
+            yield KnownMistake(
                 f"kernel-{left}-not-flipped",
                 f"the right one with the kernel flipped along its {flipped} only: equation (d) of conv2d counts it "
                 "from its other end in both directions, w[::-1, ::-1]",
@@ -57,7 +57,7 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
             ("kernel-transposed", "in place of being flipped", w.swapaxes(0, 1)[::-1, ::-1]),
             ("kernel-transposed-and-flipped", "besides being flipped", w.swapaxes(0, 1)),
         ):
-            yield Mistake(
+            yield KnownMistake(
                 key,
                 f"the right one with the kernel's rows and columns exchanged {words}: flip it, w[::-1, ::-1], and "
                 "leave axes 0 and 1 in their order",
@@ -65,7 +65,7 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
             )
     if channels != filters:
         reshaped = w[::-1, ::-1].reshape(kh, kw, filters, channels).swapaxes(2, 3)[::-1, ::-1]
-        yield Mistake(
+        yield KnownMistake(
             "channels-reshaped",
             "the right one with the kernel's channels reshaped to (K, C): exchange them, swapaxes(2, 3); a reshape "
             "does not move numbers",
@@ -73,12 +73,12 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
         )
     if channels == filters > 1:
         text = "of the kernel not exchanged: on the way back output channels come in, w.swapaxes(2, 3)"
-        yield Mistake(
+        yield KnownMistake(
             "channels-not-exchanged",
             f"the right one with the channels {text}",
             gradient(w=w.swapaxes(2, 3)),
         )
-        yield Mistake(
+        yield KnownMistake(
             "kernel-not-flipped-channels-not-exchanged",
             f"the right one with the kernel not flipped, w[::-1, ::-1], and the channels {text}",
             gradient(w=w.swapaxes(2, 3)[::-1, ::-1]),
@@ -88,7 +88,7 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
     yield from _missing_taps(w, lambda w: gradient(w=w))
     yield from _missing_filters(g, lambda g: gradient(g=g))
     if channels == filters and len(case.inputs) > 2:
-        yield Mistake(
+        yield KnownMistake(
             "bias-added",
             "the right one plus the bias: a constant has no part in dL/dx, convolve without b",
             gradient() + case.inputs[2],
@@ -96,13 +96,13 @@ def input_mistakes(case: Case) -> Iterator[Mistake]:
     yield from upstream_mistakes(lambda g: gradient(g=g), g)
 
 
-def right_kernel(case: Case) -> Array | None:
+def right_kernel(case: GradientCase) -> Array | None:
     """Equation (c)."""
     padding = _padding(case)
     return None if padding is None else _kernel_gradient(_padded(case.inputs[0], padding), case.grad_y)
 
 
-def kernel_mistakes(case: Case) -> Iterator[Mistake]:
+def kernel_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dw."""
     padding, x, g = _padding(case), case.inputs[0], case.grad_y
     assert padding is not None
@@ -110,26 +110,26 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
     right = _kernel_gradient(padded, g)
     kh, kw, channels, filters = right.shape
     text = "equation (c) of conv2d takes the windows as the forward does"
-    yield Mistake(
+    yield KnownMistake(
         "kernel-gradient-flipped",
         f"the right one flipped, grad_w[::-1, ::-1]: the kernel is flipped for dL/dx only, {text}",
         right[::-1, ::-1],
     )
     if kh > 1 and kw > 1:
         for axis, name in ((0, "rows"), (1, "columns")):
-            yield Mistake(
+            yield KnownMistake(
                 f"kernel-gradient-{name}-flipped",
                 f"the right one with its {name} in reverse: {text}",
                 np.flip(right, axis),
             )
     if kh == kw > 1:
-        yield Mistake(
+        yield KnownMistake(
             "kernel-gradient-transposed",
             f"the right one with the kernel's rows and columns exchanged: {text}",
             right.swapaxes(0, 1),
         )
     if channels == filters > 1:
-        yield Mistake(
+        yield KnownMistake(
             "kernel-gradient-channels-exchanged",
             "the right one with input and output channels exchanged: grad_w[i, j, c, k] belongs to input channel c and "
             "output channel k",
@@ -138,13 +138,13 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
     r, s = padding
     for down, sideways, words in shifts():
         moved = crop(_padded(x, (r + 1, s + 1)), 1 + down, 1 + sideways, *padded.shape[1:3])
-        yield Mistake(
+        yield KnownMistake(
             "padding-off-by-one",
             f"the right one for windows one pixel too far {words}: the padding is off by one",
             _kernel_gradient(moved, g),
         )
     if r or s:
-        yield Mistake(
+        yield KnownMistake(
             "border-lost",
             "the right one without the output pixels on the border, whose windows reach into the padding: pad x with "
             "zeros, as the forward does, and take every output pixel",
@@ -152,7 +152,7 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
         )
         for mode, words in (("edge", "by repeating its border"), ("reflect", "by its reflection"), ("wrap", "around")):
             if mode != "reflect" or min(x.shape[1] - r, x.shape[2] - s) > 0:
-                yield Mistake(
+                yield KnownMistake(
                     f"padded-{mode}",
                     f"the right one for x continued {words}: the forward pads with zeros",
                     _kernel_gradient(_padded(x, padding, mode), g),
@@ -160,18 +160,18 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
     yield from _missing_taps(right, lambda gradient: gradient)
     for name, image in (("first", 0), ("last", -1)):
         if len(x) > 1:
-            yield Mistake(
+            yield KnownMistake(
                 f"{name}-image-only",
                 f"that of the {name} image alone: add the images up, grad_w += ...",
                 _kernel_gradient(padded[[image]], g[[image]]),
             )
     if case.output.shape == x.shape:
-        yield Mistake(
+        yield KnownMistake(
             "output-for-input",
             "the right one with the output y in the place of the input x: the cache must keep x",
             _kernel_gradient(_padded(case.output, padding), g),
         )
-    yield Mistake(
+    yield KnownMistake(
         "input-after-relu",
         "the right one for max(x, 0) in the place of x: the cache keeps x of another place",
         _kernel_gradient(_padded(np.maximum(x, 0), padding), g),
@@ -180,7 +180,7 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
     seen = _kernel_gradient(_padded(np.ones_like(x), padding), g)
     each = tuple(seen * (np.arange(channels) == channel)[:, np.newaxis] for channel in range(channels))
     numbers = ", ".join(f"{{{channel}}}" for channel in range(channels))
-    yield Mistake(
+    yield KnownMistake(
         "mean-not-subtracted",
         f"the right one for x with a constant added to each channel, ({numbers}): the x in the cache is not what the "
         "forward saw, as when a mean is subtracted for one and not for the other",
@@ -189,27 +189,29 @@ def kernel_mistakes(case: Case) -> Iterator[Mistake]:
     )
 
 
-def right_bias(case: Case) -> Array | None:
+def right_bias(case: GradientCase) -> Array | None:
     """dL/db: the sum over images and pixels."""
     return None if _padding(case) is None else case.grad_y.sum((0, 1, 2))
 
 
-def bias_mistakes(case: Case) -> Iterator[Mistake]:
+def bias_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/db."""
     g = case.grad_y
     text = "b[k] is added to every pixel of every image: sum over axes 0, 1 and 2 of grad_y"
     for axis, name in enumerate(ACTIVATION[:3]):
         for which, index in (("first", 0), ("last", -1)):
             if g.shape[axis] > 1:
-                yield Mistake(
+                yield KnownMistake(
                     f"bias-{which}-{name}-only",
                     f"the sum over the {which} {name} alone: {text}",
                     g.take([index], axis).sum((0, 1, 2)),
                 )
         others = tuple(other for other in range(4) if other != axis)
         if g.shape[axis] == g.shape[3]:
-            yield Mistake("bias-wrong-axes", f"the sum of grad_y over axes {others}: {text}", g.sum(others))
-    yield Mistake("bias-border-lost", f"the sum without the border: {text}", without_border(g, 1, 1).sum((0, 1, 2)))
+            yield KnownMistake("bias-wrong-axes", f"the sum of grad_y over axes {others}: {text}", g.sum(others))
+    yield KnownMistake(
+        "bias-border-lost", f"the sum without the border: {text}", without_border(g, 1, 1).sum((0, 1, 2))
+    )
     yield from upstream_mistakes(lambda g: g.sum((0, 1, 2)), g)
 
 
@@ -262,7 +264,7 @@ def _shifted_input(case, padding):
     full = _spread(case.grad_y, case.inputs[1])
     (r, s), (height, width) = padding, case.inputs[0].shape[1:3]
     for down, sideways, words in shifts():
-        yield Mistake(
+        yield KnownMistake(
             "padding-off-by-one",
             f"the right one moved {words} by one pixel: the padding is off by one; padded with kh//2 rows and kw//2 "
             "columns of zeros on each side, pixel (u, v) of the gradient looks at the window around it",
@@ -272,13 +274,13 @@ def _shifted_input(case, padding):
         for axis, step in ((1, down), (2, sideways)):
             if step:
                 np.moveaxis(moved, axis, 0)[0 if step > 0 else -1] = 0
-        yield Mistake(
+        yield KnownMistake(
             "padding-off-by-one",
             f"the right one for grad_y moved {words} by one pixel: the padding is off by one",
             _input_gradient(case, padding, moved, case.inputs[1]),
         )
     if max(r, s) > 1:
-        yield Mistake(
+        yield KnownMistake(
             "padding-not-cropped",
             "the right one moved down and right by the width of the padding: crop the padding's own gradient away, "
             "[:, r:-r, s:-s]",
@@ -293,13 +295,13 @@ def _input_borders(case, padding):
     if kh == kw == 1:
         return
     border = (kh // 2, kw // 2)
-    yield Mistake(
+    yield KnownMistake(
         "border-lost",
         "the right one with the border set to zero: pad grad_y with zeros before convolving it, so that pixels on the "
         "border get their part",
         without_border(_input_gradient(case, padding, case.grad_y, w), *border),
     )
-    yield Mistake(
+    yield KnownMistake(
         "border-outputs-lost",
         "the right one without the part of the output pixels on the border: their windows reach into the padding, but "
         "into the image, too",
@@ -310,7 +312,7 @@ def _input_borders(case, padding):
     wrapped = np.zeros((len(full), height, width, full.shape[3]))
     for u, v in np.ndindex(*full.shape[1:3]):
         wrapped[:, (u - r) % height, (v - s) % width] += full[:, u, v]
-    yield Mistake(
+    yield KnownMistake(
         "padded-wrap",
         "the right one for an image continued around its border (as np.roll does): the forward pads with zeros",
         wrapped,
@@ -318,7 +320,7 @@ def _input_borders(case, padding):
     clamped = np.zeros_like(wrapped)
     for u, v in np.ndindex(*full.shape[1:3]):
         clamped[:, min(max(u - r, 0), height - 1), min(max(v - s, 0), width - 1)] += full[:, u, v]
-    yield Mistake(
+    yield KnownMistake(
         "padded-edge",
         "the right one for an image continued by repeating its border: the forward pads with zeros",
         clamped,
@@ -338,7 +340,7 @@ def _missing_taps(w, gradient):
         kept = w.copy()
         kept[index] = 0
         text = f"the right one without {words} of the kernel: let the loop run over all {kh} x {kw} taps"
-        yield Mistake(f"{key}-missing", text, gradient(kept))
+        yield KnownMistake(f"{key}-missing", text, gradient(kept))
 
 
 def _missing_filters(g, gradient):
@@ -350,10 +352,10 @@ def _missing_filters(g, gradient):
         alone = np.zeros_like(g)
         alone[..., k] = g[..., k]
         text = "add up all output channels"
-        yield Mistake(
+        yield KnownMistake(
             "output-channel-missing", f"the right one without output channel {k}: {text}", gradient(g - alone)
         )
-        yield Mistake(
+        yield KnownMistake(
             "one-output-channel-only", f"the part of output channel {k} alone: {text}, grad_x += ...", gradient(alone)
         )
 
@@ -380,7 +382,7 @@ def _summed_quantities(case):
 
 KERNEL = ("kernel row", "kernel column", "input channel", "output channel")
 INPUTS = (
-    Known(right_input, input_mistakes, ACTIVATION, quantities=_input_quantities),
-    Known(right_kernel, kernel_mistakes, KERNEL, quantities=_summed_quantities),
-    Known(right_bias, bias_mistakes, ("output channel",), quantities=_summed_quantities),
+    InputMistakes(right_input, input_mistakes, ACTIVATION, quantities=_input_quantities),
+    InputMistakes(right_kernel, kernel_mistakes, KERNEL, quantities=_summed_quantities),
+    InputMistakes(right_bias, bias_mistakes, ("output channel",), quantities=_summed_quantities),
 )

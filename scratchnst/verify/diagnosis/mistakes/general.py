@@ -7,24 +7,24 @@ from itertools import combinations
 
 import numpy as np
 
-from scratchnst.verify.diagnosis.mistakes.case import Case, Mistake, Region
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, KnownMistake, Region
 
 
-def mistakes(case: Case, axes: Sequence[str]) -> Iterator[Mistake]:
+def mistakes(case: GradientCase, axes: Sequence[str]) -> Iterator[KnownMistake]:
     """Mistakes of any operation, with `axes` as names of the input's axes."""
     yield from _other_arrays(case)
     yield from _masks(case)
-    yield Mistake("absolute", "the right one without its signs: |.| is taken somewhere", np.abs(case.right))
-    yield Mistake("squared", "the right one squared, element by element", case.right**2)
+    yield KnownMistake("absolute", "the right one without its signs: |.| is taken somewhere", np.abs(case.right))
+    yield KnownMistake("squared", "the right one squared, element by element", case.right**2)
     yield from _upstream(case)
     yield from _exchanged_axes(case, axes)
     yield from _moved(case, axes)
     if case.right.ndim > 1 and len(case.right) > 1:
         yield from _mixed_first_axis(case, axes[0])
-    yield Mistake("offset", "the right one plus {0} everywhere", case.right, (np.ones_like(case.right),))
+    yield KnownMistake("offset", "the right one plus {0} everywhere", case.right, (np.ones_like(case.right),))
 
 
-def regions(case: Case) -> Iterator[Region]:
+def regions(case: GradientCase) -> Iterator[Region]:
     """Elements set apart by the signs of the arrays of their shape."""
     arrays = {"x": case.x, "grad_y": case.grad_y, "y": case.output, "the right gradient": case.right}
     for name, array in arrays.items():
@@ -37,19 +37,19 @@ def _other_arrays(case):
     """Another array in the place of the gradient."""
     right = case.right
     if case.grad_y.shape == right.shape:
-        yield Mistake("unchanged", "grad_y itself: it is handed on unchanged", case.grad_y)
-        yield Mistake(
+        yield KnownMistake("unchanged", "grad_y itself: it is handed on unchanged", case.grad_y)
+        yield KnownMistake(
             "added-to-upstream",
             "the right one plus grad_y: it is added to grad_y, or to a buffer that still holds it",
             right + case.grad_y,
         )
     if case.output.shape == right.shape:
-        yield Mistake("returns-output", "the output y: the forward's value is returned", case.output)
+        yield KnownMistake("returns-output", "the output y: the forward's value is returned", case.output)
     for number, x in enumerate(case.inputs):
         if x.shape == right.shape:
             name = "x" if len(case.inputs) == 1 else f"input {number}"
-            yield Mistake("returns-input", f"{name} itself: the value is returned, not its gradient", x)
-            yield Mistake(
+            yield KnownMistake("returns-input", f"{name} itself: the value is returned, not its gradient", x)
+            yield KnownMistake(
                 "added-to-input",
                 f"the right one plus {name}: the buffer it is added to is not zero at first",
                 right + x,
@@ -60,12 +60,12 @@ def _masks(case):
     """The right gradient cut off by some sign, as a ReLU too many does."""
     right = case.right
     text = "the right one with zeros where {} is negative: a ReLU's mask that does not belong here"
-    yield Mistake("mask-input", text.format("x"), right * (case.x > 0))
+    yield KnownMistake("mask-input", text.format("x"), right * (case.x > 0))
     if case.grad_y.shape == right.shape:
-        yield Mistake("mask-upstream", text.format("grad_y"), right * (case.grad_y > 0))
+        yield KnownMistake("mask-upstream", text.format("grad_y"), right * (case.grad_y > 0))
     if case.output.shape == right.shape:
-        yield Mistake("mask-output", text.format("y"), right * (case.output > 0))
-    yield Mistake("mask-gradient", "the right one with its negative values set to zero", np.maximum(right, 0))
+        yield KnownMistake("mask-output", text.format("y"), right * (case.output > 0))
+    yield KnownMistake("mask-gradient", "the right one with its negative values set to zero", np.maximum(right, 0))
 
 
 def _upstream(case):
@@ -73,17 +73,17 @@ def _upstream(case):
     right, g = case.right, case.grad_y
     if g.shape == right.shape and g.ndim:
         slope = np.where(g == 0, np.nan, right / g)
-        yield Mistake(
+        yield KnownMistake(
             "upstream-ignored", "the right one for a grad_y of ones: grad_y is left out, multiply by it", slope
         )
-        yield Mistake("upstream-squared", "the right one times grad_y: grad_y is multiplied in twice", right * g)
+        yield KnownMistake("upstream-squared", "the right one times grad_y: grad_y is multiplied in twice", right * g)
 
 
 def _exchanged_axes(case, axes):
     right = case.right
     for first, second in combinations(range(right.ndim), 2):
         if right.shape[first] == right.shape[second] > 1:
-            yield Mistake(
+            yield KnownMistake(
                 "transposed",
                 f"the right one with its axes exchanged, {axes[first]} with {axes[second]}",
                 right.swapaxes(first, second),
@@ -95,18 +95,22 @@ def _moved(case, axes):
     right = case.right
     long = [axis for axis in range(right.ndim) if right.shape[axis] > 1]
     for axis in long:
-        yield Mistake("reversed", f"the right one in reverse along {axes[axis]}", np.flip(right, axis))
+        yield KnownMistake("reversed", f"the right one in reverse along {axes[axis]}", np.flip(right, axis))
     if 1 in long and 2 in long:
-        yield Mistake("reversed", f"the right one in reverse along {axes[1]} and {axes[2]}", np.flip(right, (1, 2)))
+        yield KnownMistake(
+            "reversed", f"the right one in reverse along {axes[1]} and {axes[2]}", np.flip(right, (1, 2))
+        )
     for axis in long:
         for step, words in ((1, "forwards"), (-1, "backwards")):
             rolled = np.roll(right, step, axis)
             text = f"the right one moved one step {words} along {axes[axis]}: an index is off by one"
             if right.shape[axis] > 2:
-                yield Mistake("shifted-around", f"{text}, and what leaves at one end comes in at the other", rolled)
+                yield KnownMistake(
+                    "shifted-around", f"{text}, and what leaves at one end comes in at the other", rolled
+                )
             emptied = rolled.copy()
             np.moveaxis(emptied, axis, 0)[0 if step > 0 else -1] = 0
-            yield Mistake("shifted", text, emptied)
+            yield KnownMistake("shifted", text, emptied)
 
 
 def _mixed_first_axis(case, name):
@@ -116,13 +120,13 @@ def _mixed_first_axis(case, name):
         ("summed-over", "the sum over", right.sum(0)),
         ("averaged-over", "the mean over", right.mean(0)),
     ):
-        yield Mistake(
+        yield KnownMistake(
             f"{key}-first-axis",
             f"the right one with {words} all of axis 0 ({name}) in each place: keep them apart",
             np.broadcast_to(part, shape),
         )
     for key, words, index in (("first", "first", 0), ("last", "last", -1)):
-        yield Mistake(
+        yield KnownMistake(
             f"{key}-for-all",
             f"the right one with its {words} {name} in the place of all: index with n",
             np.broadcast_to(right[index], shape),

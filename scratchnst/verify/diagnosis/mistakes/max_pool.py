@@ -7,7 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, upstream_mistakes
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
+    upstream_mistakes,
+)
 from scratchnst.verify.diagnosis.mistakes.squares import (
     CORNERS,
     corners,
@@ -20,41 +26,41 @@ from scratchnst.verify.diagnosis.mistakes.squares import (
 )
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (b), the first of several largest taken as the winner."""
     return spread(case.grad_y, case.x.shape) * winner(case.x) if is_pooling(case) else None
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     x, g = case.x, case.grad_y
     whole = spread(g, x.shape)
-    yield Mistake(
+    yield KnownMistake(
         "all-take-it", "grad_y at all four pixels of each square: only the largest one gets it, the others 0", whole
     )
-    yield Mistake(
+    yield KnownMistake(
         "shared-evenly",
         "that of average pooling, 1/4 grad_y for each of a square: the largest gets all of it",
         whole / 4,
     )
     largest = np.max(corners(x), axis=0)
     tied = whole * (x == spread(largest, x.shape))
-    yield Mistake(
+    yield KnownMistake(
         "ties-counted-twice",
         "the right one with ties counted more than once: where pixels of a square are equally large, only one of them "
         "gets grad_y",
         tied,
     )
-    yield Mistake(
+    yield KnownMistake(
         "smallest-wins", "grad_y at the smallest pixel of each square: the largest is the winner", whole * winner(-x)
     )
-    yield Mistake(
+    yield KnownMistake(
         "largest-size-wins",
         "grad_y at the pixel with the largest |x| of each square: the largest x is the winner, signs count",
         whole * winner(np.abs(x)),
     )
     for corner, name in enumerate(CORNERS):
-        yield Mistake(
+        yield KnownMistake(
             "one-corner-only",
             f"grad_y at the {name} pixel of each square, whichever is the largest: the cache must say who won",
             one_corner(g, x.shape, corner),
@@ -67,8 +73,8 @@ def mistakes(case: Case) -> Iterator[Mistake]:
         moved = np.zeros_like(x)
         for corner, view in enumerate(corners(moved)):
             view[...] = g * (other == corner)
-        yield Mistake(key, f"the right one with {text}: count the winner as the forward does", moved)
-    yield Mistake(
+        yield KnownMistake(key, f"the right one with {text}: count the winner as the forward does", moved)
+    yield KnownMistake(
         "tiled",
         "the winners' share of grad_y laid out as tiles beside each other: each of its numbers belongs to one square, "
         "np.repeat, not np.tile",
@@ -77,7 +83,7 @@ def mistakes(case: Case) -> Iterator[Mistake]:
     yield from upstream_mistakes(lambda g: spread(g, x.shape) * winner(x), g)
 
 
-def ties(case: Case) -> Array:
+def ties(case: GradientCase) -> Array:
     """Pixels that are as large as another one of their square and no smaller than the rest."""
     largest = spread(np.max(corners(case.x), axis=0), case.x.shape)
     winners = case.x == largest
@@ -85,4 +91,4 @@ def ties(case: Case) -> Array:
     return winners & (count > 1)
 
 
-INPUTS = (Known(right, mistakes, ACTIVATION, regions=left_over, kinks=ties),)
+INPUTS = (InputMistakes(right, mistakes, ACTIVATION, regions=left_over, kinks=ties),)

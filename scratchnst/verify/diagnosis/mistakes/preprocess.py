@@ -13,72 +13,72 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
     ACTIVATION,
-    Case,
-    Known,
-    Mistake,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
     image_quantities,
     upstream_mistakes,
 )
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (b)."""
     settings = _settings(case)
     return None if settings is None else _gradient(case.grad_y, *settings)
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     settings = _settings(case)
     assert settings is not None
     order, factor = settings
     g, number = case.grad_y, np.arange(3)
     if (order != number).any():
-        yield Mistake(
+        yield KnownMistake(
             "channel-order-not-reversed",
             "the right one with its channels in the network's order: channel c of y is channel order[c] of x, "
             "grad_x[..., order] = ...",
             _gradient(g, number, factor),
         )
-        yield Mistake(
+        yield KnownMistake(
             "factor-in-wrong-order",
             "the right one with std in the order of x's channels: std stands in the network's order, like grad_y's "
             "channels; divide before reordering",
             _gradient(g, order, factor[order]),
         )
     else:
-        yield Mistake(
+        yield KnownMistake(
             "channels-reversed",
             "the right one with its channels reversed: this network takes them in the order of x",
             _gradient(g, number[::-1], factor),
         )
     for shift in (1, 2):
-        yield Mistake(
+        yield KnownMistake(
             "channels-rotated",
             "the right one with its channels moved round by one: channel c of y is channel order[c] of x",
             np.roll(_gradient(g, order, factor), shift, 3),
         )
     if np.ptp(factor) > 1e-6 * np.abs(factor).max():
         text = "the factor is scale / std[c]"
-        yield Mistake(
+        yield KnownMistake(
             "std-not-divided",
             f"the right one with the same factor {{0}} in all channels: the division by std is missing, {text}",
             np.zeros_like(g),
             (_gradient(g, order, np.ones(3)),),
         )
-        yield Mistake(
+        yield KnownMistake(
             "std-multiplied",
             f"the right one with std multiplied in place of divided by, and {{0}} before it: {text}",
             np.zeros_like(g),
             (_gradient(g, order, 1 / factor),),
         )
-        yield Mistake(
+        yield KnownMistake(
             "std-divided-twice",
             f"the right one divided by std once too often, and {{0}} before it: {text}",
             np.zeros_like(g),
             (_gradient(g, order, factor**2),),
         )
-    yield Mistake(
+    yield KnownMistake(
         "mean-in-gradient",
         "the right one plus constants for each channel, ({0}, {1}, {2}), as when the mean is subtracted from the "
         "gradient, too: a constant has no part in dL/dx",
@@ -123,4 +123,4 @@ SCALE = (
     "scale",
     "{factor} times the right one: the factor is scale / std[c], and scale is left out, if it is {inverse}",
 )
-INPUTS = (Known(right, mistakes, ACTIVATION, any_factor=SCALE, quantities=image_quantities),)
+INPUTS = (InputMistakes(right, mistakes, ACTIVATION, any_factor=SCALE, quantities=image_quantities),)

@@ -7,12 +7,12 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import Case, Region
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, Region
 
 CORNERS = ("top left", "top right", "bottom left", "bottom right")
 
 
-def is_pooling(case: Case) -> bool:
+def is_pooling(case: GradientCase) -> bool:
     """Whether the shapes are those of 2x2 pooling."""
     x, g = case.x, case.grad_y
     return x.ndim == 4 and g.shape == (x.shape[0], x.shape[1] // 2, x.shape[2] // 2, x.shape[3])
@@ -55,7 +55,7 @@ def winner(x: Array) -> Array:
     return mask
 
 
-def left_over(case: Case) -> Iterator[Region]:
+def left_over(case: GradientCase) -> Iterator[Region]:
     """The last row or column of an odd height or width, which no square holds."""
     _, height, width, _ = case.x.shape
     mask = np.zeros(case.x.shape, bool)

@@ -10,10 +10,16 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
+    paper_quantities,
+)
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (a); with A unknown, the gradient given, if it agrees with the loss."""
     if case.grad_y.ndim or not case.grad_y or case.inputs[0].ndim != 4 or len(case.inputs) > 2 or case.position:
         return None
@@ -27,23 +33,23 @@ def right(case: Case) -> Array | None:
     return case.right if np.isnan(case.right).any() or _agrees(case, F) else None
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dF."""
     F, gradient = _matrix(case), right(case)
     assert gradient is not None
     slope = _slope(case)
-    yield Mistake(
+    yield KnownMistake(
         "target-not-subtracted",
         "F G / (N^2 M^2): the style's Gram matrix A is not subtracted, equation (a) of style_loss",
         _as_input(case, F @ (F.swapaxes(1, 2) @ F) * slope),
     )
-    yield Mistake(
+    yield KnownMistake(
         "masked-here",
         "the right one where F > 0 and 0 elsewhere: that is equation 6, which goes through the ReLU before; here the "
         "network's own ReLU does that",
         gradient * (case.x > 0),
     )
-    yield Mistake(
+    yield KnownMistake(
         "gram-not-transposed-back",
         "the right numbers in the wrong places: a (C, M) matrix must be transposed to (M, C) before it is reshaped to "
         "(H, W, C)",
@@ -54,29 +60,29 @@ def mistakes(case: Case) -> Iterator[Mistake]:
         return
     diagonal = difference * np.eye(F.shape[2])
     text = "dE/dF = F (G - A) / (N^2 M^2), equation (a) of style_loss"
-    yield Mistake(
+    yield KnownMistake(
         "gram-diagonal-once",
         f"the right one with the diagonal of G - A counted half: {text}",
         _as_input(case, F @ (difference - diagonal / 2) * slope),
     )
-    yield Mistake(
+    yield KnownMistake(
         "gram-diagonal-missing",
         f"the right one without the diagonal of G - A: {text}",
         _as_input(case, F @ (difference - diagonal) * slope),
     )
     for half, name in ((np.triu(difference), "upper"), (np.tril(difference), "lower")):
-        yield Mistake(
+        yield KnownMistake(
             "gram-one-triangle",
             f"F times the {name} triangle of G - A alone: {text}",
             _as_input(case, F @ half * slope),
         )
     if len(F) > 1:
-        yield Mistake(
+        yield KnownMistake(
             "gram-of-first-image",
             "the right one with G - A of the first image for all: each image has its own Gram matrix",
             _as_input(case, F @ np.broadcast_to(difference[:1], difference.shape) * slope),
         )
-        yield Mistake(
+        yield KnownMistake(
             "gram-of-summed-images",
             f"the right one with G - A of all images added up: each image has its own Gram matrix, {text}",
             _as_input(case, F @ np.broadcast_to(difference.sum(0), difference.shape) * slope),
@@ -135,4 +141,4 @@ FACTORS = {
     ),
     -1.0: ("difference-reversed", "minus the right one: the difference is G - A, not A - G"),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)
+INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)

@@ -7,60 +7,67 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import ACTIVATION, Case, Known, Mistake, paper_quantities, without_border
+from scratchnst.verify.diagnosis.mistakes.case import (
+    ACTIVATION,
+    GradientCase,
+    InputMistakes,
+    KnownMistake,
+    paper_quantities,
+    without_border,
+)
 
 
-def right(case: Case) -> Array | None:
+def right(case: GradientCase) -> Array | None:
     """Equation (b)."""
     return None if case.grad_y.ndim or case.x.ndim != 4 else sum(_parts(case).values())
 
 
-def mistakes(case: Case) -> Iterator[Mistake]:
+def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dV/dx."""
     parts = _parts(case)
     gradient = sum(parts.values())
     text = "equation (b) of total_variation"
     for axis, words in ((1, "down the columns"), (2, "along the rows")):
         kept = sum(part for (other, _), part in parts.items() if other != axis)
-        yield Mistake("axis-missing", f"the right one without the differences {words}: add both, {text}", kept)
-        yield Mistake(
+        yield KnownMistake("axis-missing", f"the right one without the differences {words}: add both, {text}", kept)
+        yield KnownMistake(
             "axis-sign",
             f"the right one with the wrong sign for the differences {words}: the end gets +2d, the start -2d, {text}",
             2 * kept - gradient,
         )
     for (axis, end), part in parts.items():
         words = ("down the columns", "along the rows")[axis - 1]
-        yield Mistake(
+        yield KnownMistake(
             "one-end-missing",
             f"the right one without the slopes at the {'end' if end else 'start'} of the differences {words}: the end "
             f"gets +2d, the start -2d, {text}",
             gradient - part,
         )
     for end, missing in ((True, "start"), (False, "end")):
-        yield Mistake(
+        yield KnownMistake(
             "one-end-only",
             f"the right one without the slopes at the {missing} of each difference: the end gets +2d, the start -2d, "
             f"{text}",
             sum(part for (_, which), part in parts.items() if which is end),
         )
-    yield Mistake(
+    yield KnownMistake(
         "ends-same-sign",
         f"the right one with the same sign at both ends of each difference: the end gets +2d and the start -2d, {text}",
         sum(part if end else -part for (_, end), part in parts.items()),
     )
     wrapped = sum(2 * case.x - np.roll(case.x, 1, axis) - np.roll(case.x, -1, axis) for axis in (1, 2))
-    yield Mistake(
+    yield KnownMistake(
         "wrapped",
         "the right one with differences around the border, as np.roll makes them: the first pixel has no neighbour on "
         "the other side",
         2 * case.grad_y * wrapped,
     )
-    yield Mistake(
+    yield KnownMistake(
         "absolute-differences",
         "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d",
         sum(_parts(case, np.sign).values()) / 2,
     )
-    yield Mistake(
+    yield KnownMistake(
         "border-lost",
         "the right one with the border set to zero: pixels on the border have neighbours, too, only fewer",
         without_border(gradient, 1, 1),
@@ -86,4 +93,4 @@ FACTORS = {
         "half the right one: the 2 of the square is missing, equation (b) of total_variation",
     ),
 }
-INPUTS = (Known(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
+INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)

@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.calls import (
-    Refusal,
+    Uncheckable,
     as_input,
     call,
     check_same,
@@ -23,8 +23,8 @@ from scratchnst.verify.calls import (
 from scratchnst.verify.methods.adjoint import Adjoint, adjoint_identity
 
 
-class Pair:
-    """A forward and a backward with inputs, tried out; a Refusal tells if they cannot be checked at all.
+class ForwardBackward:
+    """A forward and a backward with inputs, tried out; a Uncheckable tells if they cannot be checked at all.
 
     Attributes
     ----------
@@ -48,10 +48,10 @@ class Pair:
         self.notes: list[str] = []
         inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
         if not inputs:
-            raise Refusal("There are no inputs: give a list of the arrays that forward takes.")
+            raise Uncheckable("There are no inputs: give a list of the arrays that forward takes.")
         self.names = list(names) if names else argument_names(forward, len(inputs))
         if len(self.names) != len(inputs):
-            raise Refusal(f"There are {len(inputs)} inputs but {len(self.names)} names: give each input one name.")
+            raise Uncheckable(f"There are {len(inputs)} inputs but {len(self.names)} names: give each input one name.")
         self.inputs = [as_input(x, name, keep_dtype, self.notes) for x, name in zip(inputs, self.names)]
         copies = [x.copy() for x in self.inputs]
         self.y, cache = self._run(copies)
@@ -68,7 +68,7 @@ class Pair:
             check_unchanged("backward", copy, x, f"the input {name}, which it finds in its cache")
 
     def gradient(self, position: int) -> Array:
-        """Return the gradient with respect to one input in float64, or raise a Refusal if it is none."""
+        """Return the gradient with respect to one input in float64, or raise a Uncheckable if it is none."""
         x, what = self.inputs[position], f"the gradient with respect to {self.names[position]}"
         given = (self.gradients[position], self._second[position])
         first, second = (checked_gradient(each, x, what, [str(x.dtype)]) for each in given)
@@ -108,7 +108,7 @@ class Pair:
         result = _as_list(call("backward", self.backward, upstream, cache))
         check_unchanged("backward", upstream, grad_y, "the upstream gradient grad_y")
         if len(result) != len(self.inputs):
-            raise Refusal(
+            raise Uncheckable(
                 f"backward returns {len(result)} gradients for {len(self.inputs)} inputs: it must return one for each, "
                 "None for an input without a gradient."
             )
@@ -120,7 +120,7 @@ class Pair:
         for copy, x, name in zip(copies, self.inputs, self.names):
             check_unchanged("forward", copy, x, f"its input {name}")
         if not (isinstance(result, tuple) and len(result) == 2):
-            raise Refusal(f"forward returns {kind_of(result)}, not a pair (y, cache).")
+            raise Uncheckable(f"forward returns {kind_of(result)}, not a pair (y, cache).")
         y, cache = result
         return _copy(checked_values(y, "the output of forward")), cache
 
