@@ -652,7 +652,7 @@ def standardised(net, images):
     for name, F in features.items():
         mu, sigma = F.mean(axis=(0, 1, 2)), F.std(axis=(0, 1, 2))
         sigma = np.maximum(sigma, 0.1 * sigma.mean())  # a channel that hardly speaks is not made to shout
-        rows.append(Layer(f"see_{name}", "linear", source=name))
+        rows.append(Layer(f"see_{name}", "linear", sources=(name,)))
         parameters[f"see_{name}"] = np.diag(1 / sigma)[np.newaxis, np.newaxis], -mu / sigma
     return replace(net, layers=tuple(rows), parameters=parameters)
 

@@ -29,15 +29,15 @@ from __future__ import annotations
 import math
 import operator
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
-from scratchnst.models.layers import Layer
-from scratchnst.models.network import IMAGE, Network
+from scratchnst.models.layers import IMAGE, Layer
+from scratchnst.models.network import Network
 from scratchnst.models.receptive_field import Window, reach, unit
 from scratchnst.transfer.objective import Objective, as_image
 
@@ -189,22 +189,22 @@ def tangents(
     taps, sources = set(taps), network.sources()
     windows = reach(network, image.shape[:2], unit(*pixel))
     rows = network.needed(taps)
-    readers = Counter(sources[row.name] for row in rows)
+    readers = Counter(source for row in rows for source in sources[row.name])
     walked = {IMAGE: (network.preprocess(image[np.newaxis])[0], _tangent_of_image(network, image.dtype))}
     for row in rows:
-        source = sources[row.name]
-        x, dx = walked[source]
-        y, _ = network.operation(row).forward(x, *network.parameters.get(row.name, ()))
-        dy = _tangent(network, row, x, y, dx, windows[source], windows[row.name])
+        read = [(*walked[source], windows[source]) for source in sources[row.name]]
+        y, _ = network.operation(row).forward(*(x for x, _, _ in read), *network.parameters.get(row.name, ()))
+        dy = _tangent(network, row, read, y, windows[row.name])
         walked[row.name] = y, dy
-        readers[source] -= 1
-        if not readers[source]:
-            del walked[source]  # everybody has read it
+        for source in sources[row.name]:
+            readers[source] -= 1
+            if not readers[source]:
+                del walked[source]  # everybody has read it
         if row.name in taps:
             yield row.name, y, windows[row.name], dy
         if not readers[row.name]:
             del walked[row.name]
-        del x, dx, y, dy  # before the next layer is made
+        del read, y, dy  # before the next layer is made
 
 
 def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterator[Part]:
@@ -243,23 +243,19 @@ def _tangent_of_image(network, dtype):
     return engine.preprocess.forward(colours, settings.channels, settings.scale, (0, 0, 0), settings.std)[0]
 
 
-def _tangent(network: Network, row: Layer, x: Array, y: Array, dx: Array, source: Window, window: Window) -> Array:
-    """Equations (b): dy on its window from dx on that of the source, and x and y of the whole layer."""
-    engine = network.engine
-    if not row.rule.has_parameters:
-        squares = window.doubled()
-        dx = _moved(engine, dx, source, squares)
-        if network.pooling == "max":
-            _, cache = engine.max_pool.forward(squares.of(x))
-            ones = engine.asarray(np.ones((1, *window.shape, x.shape[3]), x.dtype))
-            wins = engine.max_pool.backward(ones, cache)
-            dx = 4 * dx * wins  # the mean of a square in which only the winner is left is a quarter of it
-        return engine.average_pool.forward(dx)[0]
-    w, b = network.parameters[row.name]
-    around = source.grown(w.shape[0] // 2, w.shape[1] // 2)
-    dy, _ = engine.conv2d.forward(_moved(engine, dx, source, around), w, engine.zeros(b.shape, b.dtype))
-    dy = _moved(engine, dy, around, window)
-    return dy * (window.of(y) > 0) if row.is_rectified else dy
+def _tangent(
+    network: Network, row: Layer, read: Sequence[tuple[Array, Array, Window]], y: Array, window: Window
+) -> Array:
+    """Equations (b): dy on its window from the (x, dx, window) of each source and from y; x and y are whole layers."""
+    engine, parameters = network.engine, network.parameters.get(row.name, ())
+    _, height, width, _ = read[0][0].shape
+    rows, rows_made = row.rule.computed_from((window.top, window.bottom), height, parameters)
+    columns, columns_made = row.rule.computed_from((window.left, window.right), width, parameters, axis=1)
+    patch, made = Window(*rows, *columns), Window(*rows_made, *columns_made)
+    tangents = [_moved(engine, dx, source, patch) for _, dx, source in read]
+    inputs = [patch.of(x) for x, _, _ in read]
+    dy = row.rule.tangent(engine, network.pooling, tangents, inputs, made.of(y), parameters)
+    return _moved(engine, dy, made, window)
 
 
 def _moved(engine, values, window, to):

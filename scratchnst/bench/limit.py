@@ -81,19 +81,16 @@ def operations(
     """Return the floating-point operations of all matrix products in one evaluation on `size` x `size` pixels.
 
     These are the convolutions', each as an engine chooses to do it, by default that on the CPU, forward and back to its
-    input, and the Gram matrices'.  `network` is a chain of 3x3 convolutions and pools.
+    input, and the Gram matrices'.  The convolutions of `network` are 3x3.
     """
-    style_layers = set(style_layers)
-    side, channels, total = size, 3, 0
+    style_layers, shapes, sources, total = set(style_layers), network.shapes(size, size), network.sources(), 0
     for layer in network.needed([*content_layers, *style_layers]):
-        if not layer.rule.has_parameters:
-            side //= layer.rule.stride
-            continue
-        outputs = network.parameters[layer.name][0].shape[3]
-        total += convolution(side, channels, outputs, choose) + convolution(side, outputs, channels, choose)
-        channels = outputs
+        side, _, outputs = shapes[layer.name]
+        if "conv2d" in layer.rule.steps(network.pooling):
+            channels = shapes[sources[layer.name][0]][2]
+            total += convolution(side, channels, outputs, choose) + convolution(side, outputs, channels, choose)
         if layer.name in style_layers:
-            total += 2 * 2 * side**2 * channels**2  # F^T F, and on the way back F times a matrix
+            total += 2 * 2 * side**2 * outputs**2  # F^T F, and on the way back F times a matrix
     return total
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import time
+from functools import partial
 from typing import Any
 
 from scratchnst.arrays import Array
@@ -166,14 +167,18 @@ class Peer(Contender):
     def _features(self, x: Tensor) -> dict[str, Tensor]:
         """Name of each layer with a loss -> its activations (1, N, H, W); the others are freed."""
         functional = self.torch.nn.functional
+        operations = {
+            "conv2d": partial(functional.conv2d, padding=1),
+            "relu": partial(functional.relu, inplace=True),
+            "average_pool": partial(functional.avg_pool2d, kernel_size=2),
+        }
         taps = {*self.defaults.content_layers, *self.defaults.style_layers}
         y, features = x - self.mean, {}
         for layer in self.layers:
-            if not layer.rule.has_parameters:
-                y = functional.avg_pool2d(y, 2)
-            else:
-                w, b = self.parameters[layer.name]
-                y = functional.relu(functional.conv2d(y, w, b, padding=1), inplace=True)
+            first, *others = layer.rule.steps("avg")
+            y = operations[first](y, *self.parameters.get(layer.name, ()))
+            for step in others:
+                y = operations[step](y)
             if layer.name in taps:
                 features[layer.name] = y
         return features

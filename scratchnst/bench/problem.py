@@ -68,7 +68,7 @@ def random_network(seed: int = 0, narrower: int = 1) -> Network:
     random = np.random.default_rng(seed)
     layers, parameters, shapes = vgg.truncated_table(CONVOLUTIONS), {}, vgg.kernel_shapes()
     for layer in layers:
-        if layer.rule.has_parameters:
+        if layer.name in shapes:
             *_, channels, outputs = shapes[layer.name]
             channels, outputs = channels if channels == 3 else channels // narrower, outputs // narrower
             w = random.standard_normal((3, 3, channels, outputs), np.float32)

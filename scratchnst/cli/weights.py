@@ -88,7 +88,7 @@ def run_info(arguments: argparse.Namespace) -> int:
     print("expects " + ", ".join(f"{name} {value}" for name, value in asdict(network.preprocessing).items()))
     for layer in network.layers:
         shape = network.parameters[layer.name][0].shape if layer.name in network.parameters else ""
-        source = f" of {layer.source}" if layer.source else ""
+        source = f" of {', '.join(layer.sources)}" if layer.sources else ""
         print(f"  {layer.name:<16}{layer.kind}{source} {shape}".rstrip())
     defaults = network.defaults
     print(f"default content layers: {_weights(defaults.content_layers)}")

@@ -23,8 +23,8 @@ from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
-from scratchnst.models.layers import Layer, Rows, strides
-from scratchnst.models.network import IMAGE, Network
+from scratchnst.models.layers import IMAGE, Layer, Rows, strides
+from scratchnst.models.network import Network
 
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
@@ -37,7 +37,7 @@ class Strip:
     ----------
     own : name -> rows that belong to this strip and to no other
     needed : name -> these and the rows around them that the layers below look at; also of the section's source
-    read : name -> rows of its source that the layer computes the needed ones from
+    read : name -> rows of its sources that the layer computes the needed ones from
     computed : name -> rows that come out of that; where the zeros beyond a strip stood for pixels, they are not needed
     """
 
@@ -87,9 +87,11 @@ def cut(
         raise UserError(f"the largest strip must be of 1 byte or more, not {largest:g}.")
     wanted, layers = set(taps), network.needed(taps)
     shapes = network.shapes(*shape)
-    itemsize = max((w.dtype.itemsize for w, _ in network.parameters.values()), default=8)
+    itemsize = max((array.dtype.itemsize for arrays in network.parameters.values() for array in arrays), default=8)
 
     def strips_wanted(layers):
+        if not all(layer.rule.in_strips for layer in layers):
+            return 1
         return max(math.ceil(math.prod(shapes[layer.name]) * itemsize / largest) for layer in layers)
 
     groups = _groups(network, wanted) if layers else []
@@ -263,17 +265,22 @@ def _forward(network, section, strip, source, see):
     outputs[section.source] = source
     del source
     sources = network.sources()
-    readers = Counter(sources[layer.name] for layer in section.layers)
+    readers = Counter(above for layer in section.layers for above in sources[layer.name])
+
+    def rows_read(above, first, last):
+        start = strip.needed[above][0]
+        return outputs[above][:, first - start : last - start]
+
     for layer in section.layers:
-        name, above = layer.name, sources[layer.name]
-        first, last = strip.read[name]
-        x = outputs[above][:, first - strip.needed[above][0] : last - strip.needed[above][0]]
-        y, cache = network.operation(layer).forward(x, *network.parameters.get(name, ()))
+        name = layer.name
+        inputs = (rows_read(above, *strip.read[name]) for above in sources[name])
+        y, cache = network.operation(layer).forward(*inputs, *network.parameters.get(name, ()))
         caches[name] = layer.rule.without_input(cache)
-        del x, cache
-        readers[above] -= 1
-        if not readers[above]:
-            del outputs[above]
+        del cache
+        for above in sources[name]:
+            readers[above] -= 1
+            if not readers[above]:
+                del outputs[above]
         first, last = strip.needed[name]
         y = y[:, first - strip.computed[name][0] : last - strip.computed[name][0]]
         see(name, y[:, strip.own[name][0] - first : strip.own[name][1] - first])
@@ -291,19 +298,18 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
         first, last = own = strip.own[section.end]
         gradients[section.end] = _add(engine, None, strip.computed[section.end], own, grad_end[:, first:last])
     for layer in reversed(section.layers):
-        name, above = layer.name, sources[layer.name]
+        name = layer.name
         if name in features:
             own, feature = strip.own[name], features.pop(name)
             pixels = section.strips[-1].own[name][1] * feature.shape[2]
             grad_y = losses.backward(name, own, feature, pixels)
             del feature
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
-        operation = network.operation(layer)
-        back = operation.backward_input if layer.rule.has_parameters else operation.backward
-        grad_y = back(gradients.pop(name), caches.pop(name))
-        room = strip.computed.get(above, strip.needed[above])  # the source is not computed here
-        gradients[above] = _add(engine, gradients.pop(above, None), room, strip.read[name], grad_y)
-        del grad_y
+        grads_x = network.backward_inputs(layer, gradients.pop(name), caches.pop(name))
+        for above, grad_x in zip(sources[name], grads_x):
+            room = strip.computed.get(above, strip.needed[above])  # the source is not computed here
+            gradients[above] = _add(engine, gradients.pop(above, None), room, strip.read[name], grad_x)
+        del grads_x, grad_x
     grad_source = gradients.pop(section.source)
     return engine.preprocess.backward(grad_source, caches.pop(IMAGE)) if section.source == IMAGE else grad_source
 
@@ -345,7 +351,7 @@ def _groups(network, taps):
     position = {IMAGE: -1} | {layer.name: number for number, layer in enumerate(layers)}
     groups, start = [], 0
     for number, layer in enumerate(layers[:-1]):
-        reads = min(position[sources[below.name]] for below in layers[number + 1 :])
+        reads = min(position[source] for below in layers[number + 1 :] for source in sources[below.name])
         if layer.rule.stride > 1 and reads == number:
             groups.append(tuple(layers[start : number + 1]))
             start = number + 1
@@ -380,10 +386,10 @@ def _strip(network, layers, own, wanted, heights):
     sources = network.sources()
     needed, read, computed = {name: own[name] for name in own if name in wanted}, {}, {}
     for layer in reversed(layers):
-        name, above = layer.name, sources[layer.name]
-        start, stop = layer.rule.reads(needed[name], network.parameters.get(name, ()))
-        read[name] = max(start, 0), min(stop, heights[above] // layer.rule.stride * layer.rule.stride)
-        computed[name] = read[name][0] // layer.rule.stride, read[name][1] // layer.rule.stride
-        start, stop = needed.get(above, read[name])
-        needed[above] = min(start, read[name][0]), max(stop, read[name][1])
+        name, height = layer.name, heights[sources[layer.name][0]]
+        parameters = network.parameters.get(name, ())
+        read[name], computed[name] = layer.rule.computed_from(needed[name], height, parameters)
+        for above in sources[name]:
+            start, stop = needed.get(above, read[name])
+            needed[above] = min(start, read[name][0]), max(stop, read[name][1])
     return Strip(own, needed, read, computed)

@@ -1,11 +1,11 @@
 """The kinds of layers, each described once; a row of a network's table names one of them.
 
 Whoever has to know more of a layer than its name asks its kind: the network which operation computes it, strips and
-receptive fields which rows it reads, the checker of which operations it consists, a file whether it has weights.  A new
-kind is a new row of `KINDS`.
+receptive fields which rows it reads, the checker of which operations it consists, a file which parameters it has.  A
+new kind is a new row of `KINDS`.
 
-Rows of a layer and of its source.  With stride s, row i of the layer reads rows s i - before to s i + after of its
-source, so that ::
+Rows of a layer and of its sources, which are all of one size.  With stride s, row i of the layer reads rows s i -
+before to s i + after of each source, so that ::
 
     rows a to b - 1 of a layer    read rows  s a - before  to  s (b - 1) + after                              (a)
     rows a to b - 1 of a source   are read by rows  ceil((a - after) / s)  to  floor((b - 1 + before) / s)    (b)
@@ -20,77 +20,171 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from scratchnst.arrays import Array
+from scratchnst.engine import Engine
+from scratchnst.errors import UserError
 
 Rows = tuple[int, int]  # the first, and the one after the last
-Parameters = Sequence[Array]  # of one layer: (w, b), or none
+Shape = tuple[int, ...]
+Parameters = tuple[Array, ...]  # of one layer: of a convolution (w, b)
 
+IMAGE = "image"  # the name of the source of the first row: the preprocessed image
 POOLINGS = {"avg": "average_pool", "max": "max_pool"}  # as an engine names them
+ALL = 1 << 62  # before and after of a kind that reads all rows
 
 
 @dataclass(frozen=True)
 class Kind(ABC):
-    """A kind of layer; where a subclass says nothing else, it has no parameters and reads each position by itself."""
+    """A kind of layer; where a subclass says nothing else, it is linear, and reads each position by itself.
+
+    The operation's forward takes the sources' features, then the parameters.  With several sources its backward returns
+    a tuple of gradients, arrays that share no memory with each other nor with what it is given.  With parameters it has
+    ``backward_input`` and ``backward_parameters``, and begins its cache with what the latter alone needs.
+
+    Attributes
+    ----------
+    stride : rows of a source for one of the layer
+    inputs : how many sources it has
+    parameter_names : in the order in which its operation takes them; a file has its parameters by these names
+    in_strips : whether rows of the layer can be computed from some rows of the sources, those of equation (a)
+    rectified : whether it ends in a ReLU
+    """
 
     stride: int = 1
-    has_parameters: bool = False
+    inputs: int = 1
+    parameter_names: tuple[str, ...] = ()
+    in_strips: bool = True
+    rectified: bool = False
 
     @abstractmethod
     def operation(self, pooling: str) -> str:
         """Return what an engine calls the operation that computes the layer."""
 
     def steps(self, pooling: str) -> tuple[str, ...]:
-        """Return the textbook's operations of which that one consists; parameters belong to the first."""
+        """Return the textbook's operations of which that one consists; sources and parameters belong to the first."""
         return (self.operation(pooling),)
 
-    def channels(self, channels: int, parameters: Parameters) -> int:
-        """Return how many channels come out where so many go in."""
-        return channels
+    def channels(self, channels: Sequence[int], parameters: Parameters) -> int:
+        """Return how many channels come out where the sources have so many."""
+        return channels[0]
 
     def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
         """Return (before, after) of equation (a), for rows and for columns."""
-        return (0, 0), (0, 0)
+        around = (0, self.stride - 1) if self.in_strips else (ALL, ALL)
+        return around, around
 
-    def shape(self, shape: tuple[int, int, int], parameters: Parameters) -> tuple[int, int, int]:
-        """Return the shape (H, W, C) of the layer's features from that of its source's."""
-        height, width, channels = shape
-        return height // self.stride, width // self.stride, self.channels(channels, parameters)
+    def shape(self, shapes: Sequence[Shape], parameters: Parameters) -> tuple[int, int, int]:
+        """Return the shape (H, W, C) of the layer's features from those of its sources'."""
+        height, width, _ = shapes[0]
+        channels = self.channels([shape[2] for shape in shapes], parameters)
+        return height // self.stride, width // self.stride, channels
+
+    def parameter_shapes(self, name: str, given: Parameters, channels: Sequence[int]) -> tuple[Shape, ...]:
+        """Return the shapes that the parameters of layer `name` must have, where its sources have so many channels.
+
+        What is free is taken from the arrays that are `given`.  Raises a UserError if these cannot be its parameters.
+        """
+        return ()
+
+    def rescaled(self, parameters: Parameters, before: Array, after: Array) -> Parameters:
+        """Return parameters for a source divided by `before` (C,) that give the layer divided by `after` (K,).
+
+        Only kinds with parameters are asked.  Of the others the layer is divided by what its source is divided by.
+        """
+        raise NotImplementedError
+
+    def tangent(
+        self,
+        engine: Engine,
+        pooling: str,
+        tangents: Sequence[Array],
+        inputs: Sequence[Array],
+        y: Array,
+        parameters: Parameters,
+    ) -> Array:
+        """Return the derivative of the features y (1, h, w, K), given those of the sources.
+
+        Parameters
+        ----------
+        tangents : (N, s h, s w, C) arrays, one a source, its derivative with respect to each of N numbers
+        inputs : (1, s h, s w, C) arrays, the sources' features
+        y : (1, h, w, K) array, the layer's
+
+        Returns
+        -------
+        dy : (N, h, w, K) array
+        """
+        linear, *_ = self.steps(pooling)
+        dy, _ = getattr(engine, linear).forward(*tangents, *parameters)
+        return dy * (y > 0) if self.rectified else dy
+
+    def kinks(self, pooling: str, cache: Any) -> Mapping[str, Array]:
+        """Return name -> integers, one a unit, that change where the unit's slope does, from the cache of forward.
+
+        A ReLU's cache ends with its output, or, of an engine that keeps less, with where that is more than 0.
+        """
+        return {"relu": (cache[-1] > 0).astype("int8")} if self.rectified else {}
 
     def without_input(self, cache: Any) -> Any:
         """Return the cache without what only the gradient of the parameters needs."""
-        return (None, *cache[1:]) if self.has_parameters else cache
+        return (None, *cache[1:]) if self.parameter_names else cache
 
     def reads(self, rows: Rows, parameters: Parameters, axis: int = 0) -> Rows:
-        """Return the rows (axis 0) or columns (1) of the source that these of the layer read: (a)."""
+        """Return the rows (axis 0) or columns (1) of a source that these of the layer read: (a)."""
         before, after = self.reach(parameters)[axis]
         return self.stride * rows[0] - before, self.stride * (rows[1] - 1) + after + 1
 
     def read_by(self, rows: Rows, parameters: Parameters, axis: int = 0) -> Rows:
-        """Return the rows (axis 0) or columns (1) of the layer that read these of the source: (b)."""
+        """Return the rows (axis 0) or columns (1) of the layer that read these of a source: (b)."""
         before, after = self.reach(parameters)[axis]
         return -((after - rows[0]) // self.stride), (rows[1] - 1 + before) // self.stride + 1
+
+    def computed_from(self, rows: Rows, length: int, parameters: Parameters, axis: int = 0) -> tuple[Rows, Rows]:
+        """Return the rows that a source of `length` rows must give to compute these, and the rows that come out.
+
+        Where more rows come out than were asked for, the others lack pixels that are beyond what was given.
+        """
+        stride = self.stride
+        start, stop = self.reads(rows, parameters, axis)
+        start = max(start, 0) // stride * stride
+        stop = max(start, min(-(-stop // stride), length // stride) * stride)
+        return (start, stop), (start // stride, stop // stride)
 
 
 @dataclass(frozen=True)
 class Convolution(Kind):
-    """A convolution with zeros around the image, kernels (kh, kw, C, K) with odd sides, and what follows it at once."""
+    """A convolution with zeros around the image, kernels (kh, kw, C, K) with odd sides, with or without a ReLU."""
 
-    has_parameters: bool = True
-    name: str = "conv2d"
-    consists_of: tuple[str, ...] = ("conv2d",)
+    parameter_names: tuple[str, ...] = ("kernel", "bias")
 
     def operation(self, pooling: str) -> str:
-        return self.name
+        return "conv2d_relu" if self.rectified else "conv2d"
 
     def steps(self, pooling: str) -> tuple[str, ...]:
-        return self.consists_of
+        return ("conv2d", "relu") if self.rectified else ("conv2d",)
 
-    def channels(self, channels: int, parameters: Parameters) -> int:
+    def channels(self, channels: Sequence[int], parameters: Parameters) -> int:
         return parameters[0].shape[3]
 
     def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
         rows, columns = (side // 2 for side in parameters[0].shape[:2])
         return (rows, rows), (columns, columns)
+
+    def parameter_shapes(self, name: str, given: Parameters, channels: Sequence[int]) -> tuple[Shape, ...]:
+        shape = given[0].shape
+        if len(shape) != 4 or any(side % 2 == 0 for side in shape[:2]):
+            raise UserError(f"the kernel of {name} has the shape {shape}, not (odd, odd, C_in, C_out).")
+        return (*shape[:2], channels[0], shape[3]), shape[3:]
+
+    def rescaled(self, parameters: Parameters, before: Array, after: Array) -> Parameters:
+        w, b = parameters
+        return (w * (before[:, np.newaxis] / after)).astype(w.dtype), (b / after).astype(b.dtype)
+
+    def tangent(self, engine, pooling, tangents, inputs, y, parameters):
+        w, b = parameters
+        return super().tangent(engine, pooling, tangents, inputs, y, (w, engine.zeros(b.shape, b.dtype)))
 
 
 @dataclass(frozen=True)
@@ -102,15 +196,19 @@ class Pool(Kind):
     def operation(self, pooling: str) -> str:
         return POOLINGS[pooling]
 
-    def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
-        return (0, 1), (0, 1)
+    def tangent(self, engine, pooling, tangents, inputs, y, parameters):
+        (dx,), (x,) = tangents, inputs
+        if pooling == "max":
+            _, cache = engine.max_pool.forward(x)
+            wins = engine.max_pool.backward(engine.asarray(np.ones(y.shape, y.dtype)), cache)
+            dx = 4 * dx * wins  # the mean of a square in which only the winner is left is a quarter of it
+        return engine.average_pool.forward(dx)[0]
+
+    def kinks(self, pooling: str, cache: Any) -> Mapping[str, Array]:
+        return {"max": cache[1]} if pooling == "max" else {}
 
 
-KINDS: dict[str, Kind] = {
-    "conv": Convolution(name="conv2d_relu", consists_of=("conv2d", "relu")),
-    "linear": Convolution(),
-    "pool": Pool(),
-}
+KINDS: dict[str, Kind] = {"conv": Convolution(rectified=True), "linear": Convolution(), "pool": Pool()}
 
 
 @dataclass(frozen=True)
@@ -118,28 +216,27 @@ class Layer:
     """One row of the table.
 
     kind is "conv", a convolution and its ReLU (the features are the activations after the ReLU, as in the
-    paper), "linear", a convolution alone, or "pool", which halves height and width: the names in `KINDS`.  source names
-    the row that it reads; None is the row above, and the image for the first row.
+    paper), "linear", a convolution alone, or "pool", which halves height and width: the names in `KINDS`.  sources
+    name the rows that it reads; without any it reads the row above, and the first row the image.
     """
 
     name: str
     kind: str
-    source: str | None = None
+    sources: tuple[str, ...] = ()
+
+    def __post_init__(self):
+        if isinstance(self.sources, str):
+            raise TypeError(f"the sources of layer {self.name} are a tuple of names, not {self.sources!r}")
 
     @property
     def rule(self) -> Kind:
         """What holds for all layers of this kind."""
         return KINDS[self.kind]
 
-    @property
-    def is_rectified(self) -> bool:
-        """Whether its features come out of a ReLU."""
-        return self.rule.steps("avg")[-1] == "relu"
 
-
-def strides(layers: Sequence[Layer], sources: Mapping[str, str], start: str) -> dict[str, int]:
+def strides(layers: Sequence[Layer], sources: Mapping[str, Sequence[str]], start: str) -> dict[str, int]:
     """Return name of `start`, a row or the image, and of each of `layers` -> how many rows of `start` one of its is."""
     found = {start: 1}
     for layer in layers:
-        found[layer.name] = found[sources[layer.name]] * layer.rule.stride
+        found[layer.name] = found[sources[layer.name][0]] * layer.rule.stride
     return found

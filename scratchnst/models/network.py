@@ -1,7 +1,7 @@
 """A network is a table of named layers: a walk down the table computes features, a walk back up the gradient.
 
-A row is a convolution, with or without a ReLU behind it, or a pooling.  It reads the row above, or the row that it
-names as its source, so the same two walks serve VGG19 (a chain) and the filter pyramid (filters beside the pools).
+What a row computes, its kind says (`scratchnst.models.layers`).  It reads the row above, or the rows that it names as
+its sources, so the same two walks serve VGG19 (a chain) and the filter pyramid (filters beside the pools).
 """
 
 from __future__ import annotations
@@ -17,10 +17,8 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.engine import Engine, textbook
 from scratchnst.errors import UserError
-from scratchnst.models.layers import KINDS, POOLINGS, Layer, strides
+from scratchnst.models.layers import IMAGE, KINDS, POOLINGS, Layer, strides
 from scratchnst.ops import preprocess
-
-IMAGE = "image"  # the name of the source of the first row: the preprocessed image
 
 
 @dataclass(frozen=True)
@@ -63,13 +61,13 @@ class Defaults:
 
 @dataclass(frozen=True)
 class Network:
-    """A table of layers with the weights of its convolutions.
+    """A table of layers with their parameters.
 
     Attributes
     ----------
     name : what to call it, "vgg19"
-    layers : the table's rows, each after the row that it reads
-    parameters : layer name -> (w, b), kernels (kh, kw, C, K) and biases (K,)
+    layers : the table's rows, each after the rows that it reads
+    parameters : layer name -> its arrays; of a convolution (w, b), kernels (kh, kw, C, K) and biases (K,)
     preprocessing : what the first row expects
     defaults : layers and weights that suit this network
     provenance : where the weights come from, JSON-able: file, SHA-256, format ...
@@ -80,7 +78,7 @@ class Network:
 
     name: str
     layers: tuple[Layer, ...]
-    parameters: Mapping[str, tuple[Array, Array]]
+    parameters: Mapping[str, tuple[Array, ...]]
     preprocessing: Preprocessing
     defaults: Defaults
     provenance: Mapping[str, Any] = field(default_factory=dict)
@@ -96,16 +94,21 @@ class Network:
             raise ValueError("a network has layers, each with a name of its own")
         if any(layer.kind not in KINDS for layer in self.layers):
             raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
-        known = {IMAGE}
-        for layer, source in zip(self.layers, self.sources().values()):
-            if source not in known:
-                raise ValueError(f"layer {layer.name} reads {source}, which is not above it in the table")
-            known.add(layer.name)
+        sides = {IMAGE: 1}
+        for layer, sources in zip(self.layers, self.sources().values()):
+            if len(sources) != layer.rule.inputs:
+                raise ValueError(f"layer {layer.name} must read {layer.rule.inputs} layers, not {len(sources)}")
+            for source in sources:
+                if source not in sides:
+                    raise ValueError(f"layer {layer.name} reads {source}, which is not above it in the table")
+            if len({sides[source] for source in sources}) > 1:
+                raise ValueError(f"layer {layer.name} reads layers of different sizes: {', '.join(sources)}")
+            sides[layer.name] = sides[sources[0]] * layer.rule.stride
 
     def astype(self, dtype: str) -> Network:
         """Return this network with its weights in `dtype`, float32 or float64."""
         cast = {
-            name: (w.astype(dtype, copy=False), b.astype(dtype, copy=False)) for name, (w, b) in self.parameters.items()
+            name: tuple(array.astype(dtype, copy=False) for array in arrays) for name, arrays in self.parameters.items()
         }
         return replace(self, parameters=cast)
 
@@ -114,7 +117,7 @@ class Network:
         if engine is self.engine:
             return self
         here, there = self.engine.asnumpy, engine.asarray
-        moved = {name: (there(here(w)), there(here(b))) for name, (w, b) in self.parameters.items()}
+        moved = {name: tuple(there(here(array)) for array in arrays) for name, arrays in self.parameters.items()}
         return replace(self, parameters=moved, engine=engine)
 
     def forward(self, x: Array, taps: Iterable[str], training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
@@ -124,8 +127,7 @@ class Network:
         ----------
         x : (N, H, W, 3) array, RGB 0-255, in the dtype of the network's weights
         taps : names of layers
-        training : whether to keep what `backward_parameters` needs, the input of every convolution; `backward` does
-            without
+        training : whether to keep what `backward_parameters` alone needs, as the input of every convolution
 
         Returns
         -------
@@ -143,16 +145,17 @@ class Network:
         needed, sources = self.needed(taps), self.sources()
         outputs, cache = {}, {}
         outputs[IMAGE], cache[IMAGE] = self.preprocess(x)
-        readers = Counter(sources[layer.name] for layer in needed)
+        readers = Counter(source for layer in needed for source in sources[layer.name])
         readers.update(taps)
         for layer in needed:
-            source = sources[layer.name]
-            y, layer_cache = self.operation(layer).forward(outputs[source], *self.parameters.get(layer.name, ()))
+            inputs = (outputs[source] for source in sources[layer.name])
+            y, layer_cache = self.operation(layer).forward(*inputs, *self.parameters.get(layer.name, ()))
             outputs[layer.name] = y
             cache[layer.name] = layer_cache if training else layer.rule.without_input(layer_cache)
-            readers[source] -= 1
-            if not readers[source]:
-                del outputs[source]  # everybody has read it
+            for source in sources[layer.name]:
+                readers[source] -= 1
+                if not readers[source]:
+                    del outputs[source]  # everybody has read it
         return {name: outputs[name] for name in taps}, cache
 
     def preprocess(self, x: Array) -> tuple[Array, Any]:
@@ -171,8 +174,8 @@ class Network:
 
     def backward_parameters(
         self, grad_features: Mapping[str, Array], cache: dict[str, Any]
-    ) -> dict[str, tuple[Array, Array]]:
-        """Return name of each convolution below the taps -> (dL/dw, dL/db), for training."""
+    ) -> dict[str, tuple[Array, ...]]:
+        """Return name of each layer with parameters that the taps depend on -> their gradients, for training."""
         _, grad_parameters = self._walk_back(grad_features, cache, with_parameters=True)
         return grad_parameters
 
@@ -180,32 +183,38 @@ class Network:
         """Return dL/d(preprocessed image) and, if asked, the gradients of all parameters on the way.
 
         A layer's gradient is the sum over everything that reads it: the loss, where it is a tap, and the rows
-        that name it as their source.  The walk meets all of these before the layer itself.
+        that name it among their sources.  The walk meets all of these before the layer itself.
         """
         sources = self.sources()
         gradients: dict[str, Array] = {}
-        grad_parameters: dict[str, tuple[Array, Array]] = {}
+        grad_parameters: dict[str, tuple[Array, ...]] = {}
         for layer in reversed(self.needed(grad_features)):
             if layer.name in grad_features:
                 gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
             grad_y = gradients.pop(layer.name)
-            operation, layer_cache = self.operation(layer), cache.pop(layer.name)
-            if not layer.rule.has_parameters:
-                grad_x = operation.backward(grad_y, layer_cache)
-            else:
-                grad_x = operation.backward_input(grad_y, layer_cache)
-                if with_parameters:
-                    if layer_cache[0] is None:
-                        raise ValueError("gradients of the parameters need a forward pass with training=True")
-                    grad_parameters[layer.name] = operation.backward_parameters(grad_y, layer_cache)
-            source = sources[layer.name]
-            gradients[source] = self._sum(gradients.get(source), grad_x)
-            del grad_y, layer_cache  # before the next layer's gradient is made
+            layer_cache = cache.pop(layer.name)
+            grads_x = self.backward_inputs(layer, grad_y, layer_cache)
+            if with_parameters and layer.rule.parameter_names:
+                if layer_cache[0] is None:
+                    raise ValueError("gradients of the parameters need a forward pass with training=True")
+                grad_parameters[layer.name] = self.operation(layer).backward_parameters(grad_y, layer_cache)
+            for source, grad_x in zip(sources[layer.name], grads_x):
+                gradients[source] = self._sum(gradients.get(source), grad_x)
+            del grad_y, layer_cache, grads_x, grad_x  # before the next layer's gradient is made
         return gradients[IMAGE], grad_parameters
 
     def operation(self, layer: Layer) -> Any:
         """Return the engine's module for a row of the table."""
         return getattr(self.engine, layer.rule.operation(self.pooling))
+
+    def backward_inputs(self, layer: Layer, grad_y: Array, layer_cache: Any) -> tuple[Array, ...]:
+        """Return the gradients of what a row reads, one a source."""
+        operation = self.operation(layer)
+        if layer.rule.parameter_names:
+            grads_x = operation.backward_input(grad_y, layer_cache)
+        else:
+            grads_x = operation.backward(grad_y, layer_cache)
+        return grads_x if layer.rule.inputs > 1 else (grads_x,)
 
     def _sum(self, ours, another):
         """Add `another` to `ours`, an array that nobody else holds, or None."""
@@ -236,27 +245,19 @@ class Network:
         """Return the shape (H_l, W_l, C_l) of every layer's features, and of the image, for an image of that size."""
         shapes, sources = {IMAGE: (height, width, 3)}, self.sources()
         for layer in self.layers:
-            shapes[layer.name] = layer.rule.shape(shapes[sources[layer.name]], self.parameters.get(layer.name, ()))
+            read = [shapes[source] for source in sources[layer.name]]
+            shapes[layer.name] = layer.rule.shape(read, self.parameters.get(layer.name, ()))
         return shapes
-
-    def convolution_before(self, name: str) -> str | None:
-        """Return the convolution whose channels layer `name` reads, through pools, or None for the image."""
-        sources = self.sources()
-        without = {layer.name for layer in self.layers if not layer.rule.has_parameters}
-        source = sources[name]
-        while source in without:
-            source = sources[source]
-        return None if source == IMAGE else source
 
     def needed(self, taps: Iterable[str]) -> list[Layer]:
         """Return the rows that `taps` depend on, in the table's order."""
         sources, wanted = self.sources(), set(taps)
         for layer in reversed(self.layers):
             if layer.name in wanted:
-                wanted.add(sources[layer.name])
+                wanted.update(sources[layer.name])
         return [layer for layer in self.layers if layer.name in wanted]
 
-    def sources(self) -> dict[str, str]:
-        """Return name of each row -> name of the row that it reads."""
+    def sources(self) -> dict[str, tuple[str, ...]]:
+        """Return name of each row -> names of the rows that it reads."""
         above = [IMAGE, *(layer.name for layer in self.layers[:-1])]
-        return {layer.name: layer.source or previous for layer, previous in zip(self.layers, above)}
+        return {layer.name: layer.sources or (previous,) for layer, previous in zip(self.layers, above)}

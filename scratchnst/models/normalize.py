@@ -7,7 +7,8 @@ activations by a[c]; multiplying the kernels that read this channel by a[c] undo
     w'[i,j,c,k] = w[i,j,c,k]  a_before[c] / a[k],        b'[k] = b[k] / a[k]
 
 and every layer's features are the old ones divided by their own a: the function of the network is unchanged, but for
-the scale in which each channel is read off.
+the scale in which each channel is read off.  Only a layer that reads several, as an addition does, needs them in one
+scale: these keep theirs, a = 1.
 
 Differs from the paper: a filter that is hardly ever active on these images would be scaled up without limit, and an
 optimisation would end in its noise, so a[c] is taken as at least 1/20 of the median of its layer's active filters.
@@ -48,15 +49,28 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
     if not photos:
         raise UserError("normalising needs at least one image.")
     means = mean_activations(network, photos, layers)
-    scales = {name: np.ones(w.shape[3]) for name, (w, _) in network.parameters.items()}
-    scales |= {name: _scale(mean) for name, mean in means.items()}
+    sources, read_together = network.sources(), _read_together(network)
+    scales = {name: np.ones(channels) for name, (_, _, channels) in network.shapes(1, 1).items()}
     parameters = {}
-    for name, (w, b) in network.parameters.items():
-        before = network.convolution_before(name)
-        scale_before = np.ones(w.shape[2]) if before is None else scales[before]
-        scaled = w * network.engine.asarray(scale_before[:, np.newaxis] / scales[name])
-        parameters[name] = scaled.astype(w.dtype), (b / network.engine.asarray(scales[name])).astype(b.dtype)
+    for layer in network.layers:
+        name, before = layer.name, scales[sources[layer.name][0]]
+        if layer.rule.parameter_names:
+            if name in means and name not in read_together:
+                scales[name] = _scale(means[name])
+            given = network.parameters[name], network.engine.asarray(before), network.engine.asarray(scales[name])
+            parameters[name] = layer.rule.rescaled(*given)
+        elif layer.rule.inputs == 1:
+            scales[name] = before
     return replace(network, parameters=parameters, normalized=True)
+
+
+def _read_together(network):
+    """Names of the layers whose scale comes down to a layer that reads several."""
+    found, sources = set(), network.sources()
+    for layer in reversed(network.layers):
+        if layer.rule.inputs > 1 or (layer.name in found and not layer.rule.parameter_names):
+            found.update(sources[layer.name])
+    return found
 
 
 def _scale(mean):
@@ -68,12 +82,12 @@ def _scale(mean):
 def mean_activations(
     network: Network, photos: Sequence[Array], layers: Iterable[str] | None = None
 ) -> dict[str, np.ndarray]:
-    """Return name of each convolution with a ReLU -> mean activation (C,) of its filters, in float64.
+    """Return name of each layer that ends in a ReLU -> mean activation (C,) of its filters, in float64.
 
     `layers` limits it to these names and what they depend on.
     """
     rows = network.layers if layers is None else network.needed(layers)
-    filters = {layer.name for layer in rows if layer.is_rectified}
+    filters = {layer.name for layer in rows if layer.rule.rectified}
     dtype = next(iter(network.parameters.values()))[0].dtype
     sums: dict[str, Any] = dict.fromkeys(filters, 0.0)
     positions = dict.fromkeys(filters, 0)

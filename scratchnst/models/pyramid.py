@@ -34,8 +34,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.models.layers import Layer
-from scratchnst.models.network import IMAGE, Defaults, Network, Preprocessing
+from scratchnst.models.layers import IMAGE, Layer
+from scratchnst.models.network import Defaults, Network, Preprocessing
 
 COLOURS = 16  # filters of each kind on a level
 EDGES = (24, 32, 48)  # level by level: few where there are many pixels
@@ -61,7 +61,7 @@ def build(seed: int = 0) -> Network:
     layers, parameters = [], {}
 
     def add(name, kind, source, weights=None):
-        layers.append(Layer(name, kind, source))
+        layers.append(Layer(name, kind, (source,) if source else ()))
         if weights:
             parameters[name] = weights
         return name

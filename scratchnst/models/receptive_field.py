@@ -6,17 +6,20 @@ direction, a pool at a square of 2x2, so rows a to b - 1 of a layer
     convolution   see rows a - r to b + r - 1 of its source, and are seen by as many
     pool          see rows 2a to 2b - 1 of its source;  rows a to b - 1 of a source are seen by a//2 to (b - 1)//2
 
-and columns likewise.  What a unit sees is called its receptive field.  Beyond the border there is nothing to see.
+and columns likewise: equations (a) and (b) of `scratchnst.models.layers`.  Where several ways lead from a layer to
+another, the window holds what is seen on each of them.  What a unit sees is called its receptive field.  Beyond the
+border there is nothing to see.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import reduce
 
 from scratchnst.arrays import Array
-from scratchnst.models.layers import Parameters, Rows
-from scratchnst.models.network import IMAGE, Network
+from scratchnst.models.layers import IMAGE, Parameters, Rows, Shape
+from scratchnst.models.network import Network
 
 
 @dataclass(frozen=True)
@@ -42,9 +45,14 @@ class Window:
         top, left = max(self.top, other.top), max(self.left, other.left)
         return Window(top, max(top, min(self.bottom, other.bottom)), left, max(left, min(self.right, other.right)))
 
-    def doubled(self) -> Window:
-        """The pixels of a pool's squares."""
-        return Window(2 * self.top, 2 * self.bottom, 2 * self.left, 2 * self.right)
+    def joined(self, other: Window) -> Window:
+        """The smallest window that holds this one and another; an empty one counts for nothing."""
+        if 0 in other.shape:
+            return self
+        if 0 in self.shape:
+            return other
+        top, left = min(self.top, other.top), min(self.left, other.left)
+        return Window(top, max(self.bottom, other.bottom), left, max(self.right, other.right))
 
     def of(self, array: Array, origin: Window | None = None) -> Array:
         """Cut this window out of `array` (N, H, W, C), which stands on `origin` (None: the whole layer); a view."""
@@ -62,23 +70,27 @@ def reach(network: Network, shape: tuple[int, int], window: Window) -> dict[str,
     sources, sizes = network.sources(), network.shapes(*shape)
     found = {IMAGE: window}
     for layer in network.layers:
-        above = found[sources[layer.name]]
+        above = reduce(Window.joined, (found[source] for source in sources[layer.name]))
         seen = _along(layer.rule.read_by, above, network.parameters.get(layer.name, ()))
-        height, width, _ = sizes[layer.name]
-        found[layer.name] = seen.within(Window(0, height, 0, width))
+        found[layer.name] = seen.within(_whole(sizes[layer.name]))
     return found
 
 
 def field(network: Network, shape: tuple[int, int], layer: str, window: Window) -> Window:
     """Return the receptive field, a window of the image (height, width), of a window of a layer's units."""
     sources, sizes = network.sources(), network.shapes(*shape)
-    rows = {row.name: row for row in network.layers}
-    while layer != IMAGE:
-        row, layer = rows[layer], sources[layer]
-        height, width, _ = sizes[layer]
-        seen = _along(row.rule.reads, window, network.parameters.get(row.name, ()))
-        window = seen.within(Window(0, height, 0, width))
-    return window
+    found = {layer: window}
+    for row in reversed(network.needed([layer])):
+        seen = _along(row.rule.reads, found[row.name], network.parameters.get(row.name, ()))
+        for source in sources[row.name]:
+            part = seen.within(_whole(sizes[source]))
+            found[source] = found[source].joined(part) if source in found else part
+    return found[IMAGE]
+
+
+def _whole(shape: Shape) -> Window:
+    """The window of a layer of this shape (H, W, C)."""
+    return Window(0, shape[0], 0, shape[1])
 
 
 def _along(rule: Callable[..., Rows], window: Window, parameters: Parameters) -> Window:

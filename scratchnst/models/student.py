@@ -30,11 +30,11 @@ def likeness(layer: str) -> str:
 
 def build(random: np.random.Generator, defaults: Defaults) -> Network:
     """Return an untrained student: filters as large as keep the features' size through ReLUs (He et al., ICCV 2015)."""
-    layers, parameters = [], {}
-    source, depth = None, 3
+    layers, parameters, depth = [], {}, 3
+    sources: tuple[str, ...] = ()
 
     def convolution(name, kind, side, channels):
-        layers.append(Layer(name, kind, source))
+        layers.append(Layer(name, kind, sources))
         spread = np.sqrt((2 if kind == "conv" else 1) / (side * side * depth))
         w = spread * random.standard_normal((side, side, depth, channels))
         parameters[name] = w.astype(np.float32), np.zeros(channels, np.float32)
@@ -43,10 +43,10 @@ def build(random: np.random.Generator, defaults: Defaults) -> Network:
         for number in range(1, count + 1):
             name = f"conv{block}_{number}"
             convolution(name, "conv", 3, channels)
-            source, depth = name, channels
+            sources, depth = (name,), channels
             if name in AXES:
                 convolution(likeness(name), "linear", 1, AXES[name])
         if block < len(CHANNELS):
-            layers.append(Layer(f"pool{block}", "pool", source))
-            source = f"pool{block}"
+            layers.append(Layer(f"pool{block}", "pool", sources))
+            sources = (f"pool{block}",)
     return Network("distilled", tuple(layers), parameters, PREPROCESSING, defaults, normalized=True)

@@ -39,7 +39,7 @@ def kernel_shapes(name: str = "vgg19") -> dict[str, tuple[int, int, int, int]]:
     """Return the shape (3, 3, C_in, C_out) of each convolution's kernel."""
     shapes, channels = {}, 3
     for layer in table(name):
-        if layer.rule.has_parameters:
+        if layer.rule.parameter_names:
             width = CHANNELS_PER_BLOCK[int(layer.name[4]) - 1]
             shapes[layer.name] = (3, 3, channels, width)
             channels = width
@@ -49,9 +49,9 @@ def kernel_shapes(name: str = "vgg19") -> dict[str, tuple[int, int, int, int]]:
 def truncated_table(convolutions: int, name: str = "vgg19") -> tuple[Layer, ...]:
     """Return the table down to its `convolutions`-th convolution, with the pool behind it if one follows."""
     rows = table(name)
-    ends = [index for index, layer in enumerate(rows) if layer.rule.has_parameters]
+    ends = [index for index, layer in enumerate(rows) if layer.rule.parameter_names]
     end = ends[convolutions - 1] + 1
-    if end < len(rows) and not rows[end].rule.has_parameters:
+    if end < len(rows) and not rows[end].rule.parameter_names:
         end += 1
     return rows[:end]
 
@@ -63,7 +63,7 @@ def defaults(layers: tuple[Layer, ...]) -> Defaults:
     ends in block b takes the first convolution of each block and its own last one for style, and the one before
     its last for content: conv3_3, and conv1_1, conv2_1, conv3_1 and conv3_4, where conv3_4 is the end.
     """
-    names = [layer.name for layer in layers if layer.rule.has_parameters]
+    names = [layer.name for layer in layers if layer.rule.parameter_names]
     style = [name for name in names if name.endswith("_1")]
     content = "conv4_2" if "conv4_2" in names else names[-2:][0]
     if "conv5_1" not in names and names[-1] not in style:

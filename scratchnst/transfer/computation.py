@@ -93,11 +93,11 @@ def describe(objective: Objective) -> dict:
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
     }
     if engine.ways:
-        shapes = network.shapes(height, width)
+        shapes, sources = network.shapes(height, width), network.sources()
+        convolutions = [layer.name for layer in network.layers if "conv2d" in layer.rule.steps(network.pooling)]
         entry["convolutions"] = {
-            name: engine.conv2d.choose((1, *shapes[source]), network.parameters[name][0].shape)
-            for name, source in network.sources().items()
-            if name in network.parameters
+            name: engine.conv2d.choose((1, *shapes[sources[name][0]]), network.parameters[name][0].shape)
+            for name in convolutions
         }
     return entry
 

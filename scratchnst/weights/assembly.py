@@ -65,34 +65,43 @@ def assemble(holding: Holding, preprocessing: str | None, provenance: Mapping[st
             raise UserError(
                 f"it has {present[-1]} but lacks {layer}: give a file that is complete from the first layer on."
             )
-        parameters[layer] = check_layer(layer, *holding.arrays[layer], shapes[layer])
+        shape = shapes[layer]
+        arrays = dict(zip(("kernel", "bias"), holding.arrays[layer]))
+        parameters[layer] = check_parameters(layer, arrays, (shape, shape[3:]))
     layers = vgg.truncated_table(len(present), name)
     settings = _preprocessing(holding.preprocessing, preprocessing)
     return Network(name, layers, parameters, settings, vgg.defaults(layers), dict(provenance))
 
 
-def check_layer(name: str, kernel: np.ndarray, bias: np.ndarray, shape: tuple[int, ...]) -> tuple:
-    """Return (w, b) as float32 arrays of the one layout that all files end in, so that they compute alike.
+def check_parameters(
+    layer: str, arrays: Mapping[str, np.ndarray], shapes: Sequence[tuple[int, ...]]
+) -> tuple[np.ndarray, ...]:
+    """Return a layer's parameters as float32 arrays of the one layout that all files end in: so they compute alike.
 
-    `shape` is what the kernel's must be, (kh, kw, C_in, C_out).
+    Parameters
+    ----------
+    layer : its name
+    arrays : name of a parameter, "kernel" -> array
+    shapes : what they must be, one each
 
     Raises
     ------
     UserError
         If a shape is another, the numbers are not floating-point, or one of them is NaN or infinite.
     """
-    if kernel.shape != shape or bias.shape != shape[3:]:
-        raise UserError(
-            f"{name} should have a kernel of shape {shape} and a bias of shape {shape[3:]}, but the file holds "
-            f"{kernel.shape} and {bias.shape}: it belongs to another network."
-        )
-    if kernel.dtype.kind != "f" or bias.dtype.kind != "f":
-        raise UserError(f"{name} holds {kernel.dtype} where floating-point numbers belong: it is no file of weights.")
+    given = list(arrays.values())
+    if [array.shape for array in given] != list(shapes):
+        wanted = " and ".join(f"a {name} of shape {shape}" for name, shape in zip(arrays, shapes))
+        found = " and ".join(str(array.shape) for array in given)
+        raise UserError(f"{layer} should have {wanted}, but the file holds {found}: it belongs to another network.")
+    if any(array.dtype.kind != "f" for array in given):
+        dtype = given[0].dtype
+        raise UserError(f"{layer} holds {dtype} where floating-point numbers belong: it is no file of weights.")
     with np.errstate(over="ignore"):  # what float32 cannot hold becomes infinite, and is told below
-        w, b = (np.ascontiguousarray(array, np.float32) for array in (kernel, bias))
-    if not (np.isfinite(w).all() and np.isfinite(b).all()):
-        raise UserError(f"{name} holds NaN or infinite numbers: get the file again.")
-    return w, b
+        checked = tuple(np.ascontiguousarray(array, np.float32) for array in given)
+    if not all(np.isfinite(array).all() for array in checked):
+        raise UserError(f"{layer} holds NaN or infinite numbers: get the file again.")
+    return checked
 
 
 def _in_oxfords_order(holding):

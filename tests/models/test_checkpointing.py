@@ -64,11 +64,11 @@ def branching(random):
     """Filters beside the pools, one of them 5x5 and one that reads another, as in no VGG."""
     layers = (
         Layer("wide", "conv"),
-        Layer("half", "pool", "image"),
-        Layer("filters", "conv", "half"),
-        Layer("second", "linear", "filters"),
-        Layer("quarter", "pool", "half"),
-        Layer("deep", "conv", "quarter"),
+        Layer("half", "pool", ("image",)),
+        Layer("filters", "conv", ("half",)),
+        Layer("second", "linear", ("filters",)),
+        Layer("quarter", "pool", ("half",)),
+        Layer("deep", "conv", ("quarter",)),
     )
     shapes = {"wide": (5, 5, 3, 4), "filters": (3, 3, 3, 6), "second": (1, 3, 6, 2), "deep": (3, 3, 3, 5)}
     parameters = {

@@ -17,12 +17,12 @@ BGR = Preprocessing("BGR", 1 / 64, (1.5, 1.75, 2.0), (1.0, 0.5, 2.0))
 CHAIN = (Layer("conv1_1", "conv"), Layer("pool1", "pool"), Layer("conv2_1", "conv"), Layer("conv2_2", "conv"))
 # Two rows read the image, two read pool1, and conv2 reads a linear row: every way of reading.
 BRANCHES = (
-    Layer("smooth", "linear", "image"),
+    Layer("smooth", "linear", ("image",)),
     Layer("conv1", "conv"),
-    Layer("pool1", "pool", "smooth"),
-    Layer("conv2", "conv", "pool1"),
-    Layer("pool2", "pool", "pool1"),
-    Layer("conv3", "conv", "pool2"),
+    Layer("pool1", "pool", ("smooth",)),
+    Layer("conv2", "conv", ("pool1",)),
+    Layer("pool2", "pool", ("pool1",)),
+    Layer("conv3", "conv", ("pool2",)),
 )
 
 
@@ -31,7 +31,7 @@ def make_network(layers, pooling="avg", channels=4):
     random = np.random.default_rng(3)
     outputs, parameters, above = {"image": 3}, {}, "image"
     for layer in layers:
-        source = layer.source or above
+        (source,) = layer.sources or (above,)
         outputs[layer.name] = outputs[source]
         if layer.kind != "pool":
             outputs[layer.name] = channels
@@ -154,7 +154,7 @@ def test_too_small_an_image_says_how_large_it_must_be(shape):
 
 def test_a_row_must_stand_below_the_row_that_it_reads():
     with pytest.raises(ValueError, match="not above it"):
-        Network("bad", (Layer("a", "conv", "b"), Layer("b", "conv", "image")), {}, BGR, Defaults({}, {}, 1.0))
+        Network("bad", (Layer("a", "conv", ("b",)), Layer("b", "conv", ("image",))), {}, BGR, Defaults({}, {}, 1.0))
 
 
 def test_unknown_kinds_and_poolings_are_refused():
@@ -162,9 +162,3 @@ def test_unknown_kinds_and_poolings_are_refused():
         Network("bad", (Layer("a", "dense"),), {}, BGR, Defaults({}, {}, 1.0))
     with pytest.raises(UserError, match="avg, max"):
         make_network(CHAIN, pooling="median")
-
-
-def test_convolution_before():
-    network = make_network(BRANCHES)
-    before = {name: network.convolution_before(name) for name in network.parameters}
-    assert before == {"smooth": None, "conv1": "smooth", "conv2": "smooth", "conv3": "smooth"}

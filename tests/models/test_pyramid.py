@@ -45,13 +45,19 @@ def test_default_layers_exist_and_style_weights_add_up_to_1(network):
 
 
 def test_orders_read_each_other_through_pools_and_levels_read_the_image(network):
+    kinds, sources = {layer.name: layer.kind for layer in network.layers}, network.sources()
     for level in LEVELS:
-        assert network.convolution_before(f"forms{level}") == f"strokes{level}"
-        assert network.convolution_before(f"strokes{level}") == f"edges{level}"
-        above = None if level == 1 else f"smooth{level - 1}"
-        assert network.convolution_before(f"edges{level}") == above
-        assert network.convolution_before(f"colour{level}") == above
-    assert network.layers[0].source == IMAGE
+        for name, before in (("forms", "strokes"), ("strokes", "edges")):
+            (pool,) = sources[f"{name}{level}"]
+            assert kinds[pool] == "pool"
+            assert sources[pool] == (f"{before}{level}",)
+        (above,) = sources[f"edges{level}"]
+        assert sources[f"colour{level}"] == (above,)
+        if level == 1:
+            assert above == IMAGE
+        else:
+            assert kinds[above] == "pool"
+            assert sources[above] == (f"smooth{level - 1}",)
 
 
 @pytest.mark.parametrize("name", FILTERS)

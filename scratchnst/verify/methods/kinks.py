@@ -39,14 +39,9 @@ def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:
     """
     pattern = {}
     for layer in network.layers:
-        if layer.name not in cache:
-            continue
-        if layer.is_rectified:
-            *_, y = cache[layer.name]  # or, of an engine that keeps less, where it is more than 0
-            pattern[f"{layer.name} relu"] = (y > 0).astype("int8")
-        elif layer.rule.operation(network.pooling) == "max_pool":
-            _, winner = cache[layer.name]
-            pattern[f"{layer.name} max"] = winner
+        if layer.name in cache:
+            for name, units in layer.rule.kinks(network.pooling, cache[layer.name]).items():
+                pattern[f"{layer.name} {name}"] = units
     return pattern
 
 

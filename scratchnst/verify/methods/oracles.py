@@ -15,7 +15,8 @@ from typing import Any
 import numpy as np
 
 from scratchnst.arrays import Array, asnumpy
-from scratchnst.models.network import IMAGE, Network
+from scratchnst.models.layers import IMAGE
+from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 
 Tensor = Any
@@ -104,16 +105,15 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
     """Return layer name -> activations of images `x` (N, H, W, 3): `Network.forward`."""
     settings = network.preprocessing
     outputs = {IMAGE: preprocess(x, settings.channels, settings.scale, settings.mean, settings.std)}
-    previous = IMAGE
+    sources = network.sources()
     for layer in network.needed(taps):
-        source = outputs[layer.source or previous]
-        parameters = network.parameters.get(layer.name, ())
+        inputs = (outputs[source] for source in sources[layer.name])
+        arrays = (asnumpy(array).astype("float64") for array in network.parameters.get(layer.name, ()))
         first, *others = layer.rule.steps(network.pooling)
-        y = OPERATIONS[first](source, *(x.new_tensor(asnumpy(array).astype("float64")) for array in parameters))
+        y = OPERATIONS[first](*inputs, *map(x.new_tensor, arrays))
         for step in others:
             y = OPERATIONS[step](y)
         outputs[layer.name] = y
-        previous = layer.name
     return outputs
 
 

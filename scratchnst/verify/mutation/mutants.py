@@ -121,7 +121,7 @@ def small_network(random: np.random.Generator, kind: type[Network] = Network) ->
         name: (random.standard_normal((3, 3, *shape)) / np.sqrt(5 * shape[0]), 0.1 * random.standard_normal(shape[1]))
         for name, shape in channels.items()
     }
-    table = (("conv1", "conv"), ("pool1", "pool"), ("conv2", "conv"), ("side", "linear", "pool1"))
+    table = (("conv1", "conv"), ("pool1", "pool"), ("conv2", "conv"), ("side", "linear", ("pool1",)))
     return kind(
         "small",
         tuple(Layer(*row) for row in table),

@@ -13,9 +13,10 @@ from typing import Any
 
 from scratchnst import ops
 from scratchnst.arrays import Array
-from scratchnst.models.layers import Layer
-from scratchnst.models.network import IMAGE, Network
+from scratchnst.models.layers import IMAGE, Layer
+from scratchnst.models.network import Network
 
+PICTURE = "picture"  # the name of what the preprocessing reads
 WORDS = {"conv2d": "convolution"}  # what a step is called where it is not by the name of its operation
 
 
@@ -49,7 +50,7 @@ class Walk:
     network : a Network
     taps : the layers where gradients come in
     rows : the rows of the table that the taps depend on, in its order
-    outputs : name of row -> its features
+    outputs : name of row, and of what is computed on the way to it -> its features
     """
 
     def __init__(self, network: Network, image: Array, taps: Iterable[str]):
@@ -58,79 +59,79 @@ class Walk:
         network.check_layers(self.taps)
         network.check_size(image.shape[1], image.shape[2], self.taps)
         self.rows = needed(network, self.taps)
-        self._operations = operations_of(network)
-        self._steps: dict[str, list[tuple[Step, Any]]] = {}  # of each row, in forward order, with the caches
-        self.outputs = {IMAGE: self._through(IMAGE, [self._preprocess(image)])}
+        self.outputs = {PICTURE: image}
+        self._steps: list[tuple[Step, str, str, Any]] = []  # with the names of its x and its y, and the cache
+        self._preprocess()
         for row in self.rows:
-            source = self.outputs[self.sources[row.name]]
-            self.outputs[row.name] = self._through(row.name, self._row(row, source))
+            self._compute(row)
 
     def steps_back(self) -> Iterator[Step]:
         """The operations from the deepest row to the pixels."""
-        for name in reversed(self._steps):
-            for step, _ in reversed(self._steps[name]):
-                yield step
+        for step, *_ in reversed(self._steps):
+            yield step
 
     def backward(self, grad_features: Mapping[str, Array], without: Collection[str] = ()) -> Array:
         """Return dL/dimage from the gradients at taps, leaving out the operations whose names are in `without`."""
         gradients = dict(grad_features)
-        for name in reversed(self._steps):
-            if name not in gradients:
-                continue
-            gradient = gradients.pop(name)
-            for step, cache in reversed(self._steps[name]):
-                gradient = gradient if step.operation in without else step.backward(gradient, cache)
-            if name == IMAGE:
-                return gradient
-            source = self.sources[name]
-            gradients[source] = gradients[source] + gradient if source in gradients else gradient
-        raise ValueError("no gradient reaches the image")
+        for step, x, y, cache in reversed(self._steps):
+            if y in gradients:
+                gradient = gradients[y] if step.operation in without else step.backward(gradients[y], cache)
+                gradients[x] = gradients[x] + gradient if x in gradients else gradient
+        if PICTURE not in gradients:
+            raise ValueError("no gradient reaches the image")
+        return gradients[PICTURE]
 
-    def _through(self, name, steps):
-        """Go through the operations of a row, which are made one after the other as their inputs become known."""
-        self._steps[name] = []
-        y = None
-        for make in steps:
-            step = make(y)
-            y, cache = step.forward(step.x)
-            self._steps[name].append((step, cache))
-        return y
-
-    def _preprocess(self, image):
-        settings, operation = self.network.preprocessing, self._operations["preprocess"]
+    def _preprocess(self):
+        settings, operation = self.network.preprocessing, self.network.engine.preprocess
         constants = (settings.channels, settings.scale, settings.mean, settings.std)
-        return lambda _: Step(
-            "preprocessing", "preprocess", image, (), lambda x: operation.forward(x, *constants), operation.backward
+        step = Step(
+            "preprocessing",
+            "preprocess",
+            self.outputs[PICTURE],
+            (),
+            lambda x: operation.forward(x, *constants),
+            operation.backward,
+        )
+        self._go(step, PICTURE, IMAGE)
+
+    def _compute(self, row: Layer):
+        """Go through the operations of a row; where it reads several rows, the first one is a step for each of them."""
+        read, parameters = self.sources[row.name], tuple(self.network.parameters.get(row.name, ()))
+        operations = row.rule.steps(self.network.pooling)
+        for operation in operations:
+            name = f"{row.name} {WORDS.get(operation, operation)}"
+            y = row.name if operation == operations[-1] else name
+            for place, x in enumerate(read):
+                self._go(self._step(name, operation, read, place, parameters), x, y)
+            read, parameters = (y,), ()
+
+    def _step(self, name, operation, read, place, parameters):
+        """An operation as a function of one of the values that it reads; the others stay as they are."""
+        module = getattr(self.network.engine, operation) if operation != "relu" else relu_of(self.network)
+        inputs = [self.outputs[x] for x in read]
+        before, after = inputs[:place], (*inputs[place + 1 :], *parameters)
+        backward = module.backward_input if parameters else module.backward
+        if len(read) > 1:
+            name, backward = f"{name} of {read[place]}", partial(_gradient, backward, place)
+        return Step(
+            name, operation, inputs[place], (*before, *after), lambda x: module.forward(*before, x, *after), backward
         )
 
-    def _row(self, row: Layer, source: Array):
-        """Functions that make the row's operations of what reaches them."""
-        first, *others = row.rule.steps(self.network.pooling)
-        operation, parameters = self._operation(first), self.network.parameters.get(row.name, ())
-        yield lambda _: Step(
-            f"{row.name} {WORDS.get(first, first)}",
-            first,
-            source,
-            tuple(parameters),
-            lambda x: operation.forward(x, *parameters),
-            operation.backward_input if row.rule.has_parameters else operation.backward,
-        )
-        for name in others:
-            yield partial(self._without_parameters, row, name)
-
-    def _without_parameters(self, row, name, y):
-        operation = self._operation(name)
-        return Step(f"{row.name} {name}", name, y, (), operation.forward, operation.backward)
-
-    def _operation(self, name):
-        """The module of an operation: in the ReLU's case what the engine's convolutions call."""
-        return self._operations.get(name) or getattr(self.network.engine, name)
+    def _go(self, step, x, y):
+        """Compute the value named y by a step from that named x."""
+        self.outputs[y], cache = step.forward(step.x)
+        self._steps.append((step, x, y, cache))
 
 
-def sources(network: Network) -> dict[str, str]:
-    """Name of each row -> name of the row that it reads."""
+def _gradient(backward, place, grad_y, cache):
+    """The gradient of one of several inputs."""
+    return backward(grad_y, cache)[place]
+
+
+def sources(network: Network) -> dict[str, tuple[str, ...]]:
+    """Name of each row -> names of the rows that it reads."""
     above = [IMAGE, *(row.name for row in network.layers)]
-    return {row.name: row.source or above[number] for number, row in enumerate(network.layers)}
+    return {row.name: row.sources or (above[number],) for number, row in enumerate(network.layers)}
 
 
 def needed(network: Network, taps: Iterable[str]) -> list[Layer]:
@@ -138,19 +139,17 @@ def needed(network: Network, taps: Iterable[str]) -> list[Layer]:
     read, wanted = sources(network), set(taps)
     for row in reversed(network.layers):
         if row.name in wanted:
-            wanted.add(read[row.name])
+            wanted.update(read[row.name])
     return [row for row in network.layers if row.name in wanted]
 
 
 def default_taps(network: Network) -> list[str]:
     """The layers that the default losses tap, and every row that no other reads."""
-    read = set(sources(network).values())
+    read = set().union(*sources(network).values())
     ends = [row.name for row in network.layers if row.name not in read]
     return list(dict.fromkeys([*network.defaults.content_layers, *network.defaults.style_layers, *ends]))
 
 
-def operations_of(network: Network) -> dict[str, Any]:
-    """The modules of operations that the network's engine has; for the ReLU in its convolutions, what they call."""
-    engine = network.engine
-    names = ("preprocess", "conv2d", "average_pool", "max_pool")
-    return {name: getattr(engine, name) for name in names} | {"relu": getattr(engine.conv2d_relu, "relu", ops.relu)}
+def relu_of(network: Network) -> Any:
+    """The module of the ReLU that the engine's convolutions call."""
+    return getattr(network.engine.conv2d_relu, "relu", ops.relu)

@@ -4,6 +4,7 @@
                   attribute "network": JSON, everything of a Network but its weights
 /<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
 /<layer>/bias     (C_out,) float32
+/<layer>/<name>   of another kind of layer, the parameters that it names, float32
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
-from scratchnst.models.layers import Layer
+from scratchnst.models.layers import IMAGE, Layer
 from scratchnst.models.network import Defaults, Network, Preprocessing
-from scratchnst.weights.assembly import check_layer
+from scratchnst.weights.assembly import check_parameters
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 from scratchnst.weights.formats.untrusted import shown
 
@@ -56,18 +57,10 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
         network = _network(str(file.attrs["network"]), provenance)
         network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
         arrays = {
-            layer.name: [_read(file, f"{layer.name}/{part}") for part in ("kernel", "bias")]
+            layer.name: {part: _read(file, f"{layer.name}/{part}") for part in layer.rule.parameter_names}
             for layer in network.layers
-            if layer.rule.has_parameters
         }
-    parameters: dict[str, Any] = {}
-    for name, (kernel, bias) in arrays.items():
-        if kernel.ndim != 4 or any(side % 2 == 0 for side in kernel.shape[:2]):
-            raise UserError(f"the kernel of {name} has the shape {kernel.shape}, not (odd, odd, C_in, C_out).")
-        before = network.convolution_before(name)
-        channels = 3 if before is None else parameters[before][0].shape[3]
-        parameters[name] = check_layer(name, kernel, bias, (*kernel.shape[:2], channels, kernel.shape[3]))
-    return replace(network, parameters=parameters)
+    return replace(network, parameters=_checked(network, arrays))
 
 
 def write(network: Network, path: Path) -> None:
@@ -76,10 +69,9 @@ def write(network: Network, path: Path) -> None:
     with h5py.File(buffer, "w") as file:
         file.attrs["scratchnst_format"] = FORMAT
         file.attrs["network"] = json.dumps(_description(network), default=asdict)
-        for name, (w, b) in network.parameters.items():
-            group = file.create_group(name)
-            group["kernel"] = w.astype(np.float32)
-            group["bias"] = b.astype(np.float32)
+        for layer in network.layers:
+            for part, array in zip(layer.rule.parameter_names, network.parameters.get(layer.name, ())):
+                file.require_group(layer.name)[part] = array.astype(np.float32)
     write_atomically(path, buffer.getvalue())
 
 
@@ -87,10 +79,34 @@ def _read(file, name):
     return read_array(name, member(file, name))
 
 
+def _checked(network, arrays):
+    """The parameters of each layer that has some; their shapes follow from its kind and its sources' channels."""
+    parameters, channels, sources = {}, {IMAGE: 3}, network.sources()
+    for layer in network.layers:
+        name, given, read = layer.name, arrays[layer.name], [channels[source] for source in sources[layer.name]]
+        if given:
+            shapes = layer.rule.parameter_shapes(name, list(given.values()), read)
+            parameters[name] = check_parameters(name, given, shapes)
+        channels[name] = layer.rule.channels(read, parameters.get(name, ()))
+    return parameters
+
+
 def _description(network):
     """Everything of a network but its weights, and who computes with them: for JSON, with asdict for the rest."""
     names = [field.name for field in fields(network) if field.name not in ("parameters", "engine")]
-    return {name: getattr(network, name) for name in names}
+    return {name: getattr(network, name) for name in names} | {"layers": [_row(layer) for layer in network.layers]}
+
+
+def _row(layer):
+    """A row of the table, for JSON: "source" is the row that it reads or null, and "sources" are several."""
+    if len(layer.sources) > 1:
+        return asdict(layer)
+    return {"name": layer.name, "kind": layer.kind, "source": layer.sources[0] if layer.sources else None}
+
+
+def _layer(name, kind, source=None, sources=()):
+    """The row that `_row` describes."""
+    return Layer(name, kind, (source,) if source else tuple(sources))
 
 
 def _network(text, provenance):
@@ -100,7 +116,7 @@ def _network(text, provenance):
         preprocessing = described["preprocessing"]
         return Network(
             name=described["name"],
-            layers=tuple(Layer(**row) for row in described["layers"]),
+            layers=tuple(_layer(**row) for row in described["layers"]),
             parameters={},
             preprocessing=Preprocessing(
                 preprocessing["channels"],
