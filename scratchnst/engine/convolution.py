@@ -93,8 +93,8 @@ class Conv2d:
         """Return y = max(x * w + b, 0), (N, H, W, K), and the cache (x, w, y > 0); see `forward`.
 
         y is written once, and the ReLU's backward, grad_y where y > 0, is a mask on what the convolution's backward
-        reads.  Neither passes over the image on its own.  Of the cache, x is needed for the gradient of the parameters
-        only, and y > 0 takes one byte an output.  y itself, four bytes an output, is free once it is read.
+        reads; neither passes over the image on its own.  The cache holds y > 0, one byte an output, instead of y,
+        four.  Its x is needed for the gradient of the parameters only.
         """
         y, positive = self.convolve(x, w, b, relu=True)
         return y, (x, w, positive)
@@ -105,13 +105,20 @@ class Conv2d:
 
     def backward_input(self, grad_y: Array, cache: tuple) -> Array:
         """Return dL/dx alone."""
-        _, w, *mask = cache
-        return self.convolve_back(grad_y, w, *mask)
+        _, w, mask = (*cache, None)[:3]  # that of `forward` has no mask
+        if mask is not None:
+            check_shape("gradient", grad_y, mask.shape)
+        kernel = flipped(w)
+        check_convolution(grad_y, kernel)
+        return self._way(grad_y.shape, kernel.shape).convolve_back(grad_y, w, mask)
 
     def backward_parameters(self, grad_y: Array, cache: tuple) -> tuple[Array, Array]:
         """Return dL/dw and dL/db."""
-        x, w, *mask = cache
-        return self.gradients_of_parameters(x, w, grad_y, *mask)
+        x, w, mask = (*cache, None)[:3]
+        check_shape("gradient", grad_y, (*x.shape[:3], w.shape[3]))
+        check_images(grad_y)
+        grad_b = self.bias_gradient(grad_y, mask)
+        return self._way(x.shape, w.shape).kernel_gradient(x, grad_y, mask, w.shape[:2]), grad_b
 
     def convolve(self, x: Array, w: Array, b: Array, relu: bool = False) -> tuple[Array, Array | None]:
         """Return y and, if y is to be rectified, where it is positive."""
@@ -119,23 +126,6 @@ class Conv2d:
         if b.shape != w.shape[3:]:
             raise ValueError(f"channels do not match: kernel {w.shape}, bias {b.shape}")
         return self._way(x.shape, w.shape).convolve(x, w, b, relu)
-
-    def convolve_back(self, grad_y: Array, w: Array, mask: Array | None = None) -> Array:
-        """Return dL/dx: `grad_y`, zero where `mask` is False, convolved with the flipped kernel."""
-        if mask is not None:
-            check_shape("gradient", grad_y, mask.shape)
-        kernel = flipped(w)
-        check_convolution(grad_y, kernel)
-        return self._way(grad_y.shape, kernel.shape).convolve_back(grad_y, w, mask)
-
-    def gradients_of_parameters(
-        self, x: Array, w: Array, grad_y: Array, mask: Array | None = None
-    ) -> tuple[Array, Array]:
-        """Return dL/dw and dL/db, `grad_y` being zero where `mask` is False."""
-        check_shape("gradient", grad_y, (*x.shape[:3], w.shape[3]))
-        check_images(grad_y)
-        grad_b = self.bias_gradient(grad_y, mask)
-        return self._way(x.shape, w.shape).kernel_gradient(x, grad_y, mask, w.shape[:2]), grad_b
 
     def _way(self, shape, kernel):
         return self.empty if self.empty and 0 in (*shape, *kernel) else self.ways[self.choose(shape, kernel)]

@@ -10,7 +10,6 @@ import importlib.util
 import math
 import os
 import platform
-import re
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import scipy.linalg  # noqa: F401 brings SciPy's BLAS, so that it is seen
 from threadpoolctl import threadpool_info
 
@@ -35,7 +35,7 @@ GET_VGG19 = "scratchnst weights get vgg19"
 AVX512_CORE_TYPES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's, whose kernels use AVX-512
 SGEMM_SIDE, SGEMM_SECONDS = 768, 0.5  # the side of the matrices, and for how long they are multiplied
 AMPLE_MEMORY = 2e9  # bytes, with which an image of 1024 pixels is no question: it takes 1.5 GB
-MEMINFO, CGROUP = Path("/proc/meminfo"), Path("/sys/fs/cgroup")  # the latter has a container's limits
+CGROUP = Path("/sys/fs/cgroup")  # has a container's limits
 OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
     "torch": "is an independent judge of gradients, for scratchnst.verify and the tests",
@@ -134,8 +134,6 @@ def _threads() -> ProbeResult:
 def _memory() -> ProbeResult:
     total, available = _read_memory()
     facts = {"total": total, "available": available}
-    if available is None:
-        return ProbeResult(f"{_gigabytes(total)}; how much of it is available cannot be told on this system", facts)
     missing = []
     if available < AMPLE_MEMORY:
         missing.append(f"Only {_gigabytes(available)} of memory are available: choose a small --size.")
@@ -306,14 +304,9 @@ PROBES: dict[str, Callable[[], ProbeResult]] = {
 }
 
 
-def _read_memory() -> tuple[int, int | None]:
+def _read_memory() -> tuple[int, int]:
     """Return the bytes of memory in all and available, of the container where this is one with a limit."""
-    try:
-        text = MEMINFO.read_text()
-    except OSError:
-        return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"), None
-    kibibytes = dict(re.findall(r"^(\w+):\s+(\d+) kB$", text, re.MULTILINE))
-    total, available = (1024 * int(kibibytes[name]) for name in ("MemTotal", "MemAvailable"))
+    total, available = psutil.virtual_memory()[:2]
     limit, used, held = _cgroup("memory.max"), _cgroup("memory.current"), _cgroup("memory.stat")
     if limit and limit[0].isdigit() and used:
         total = min(total, int(limit[0]))

@@ -7,8 +7,9 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cpu import threads
+from scratchnst.losses import content_loss
 
-statistic = None
+statistic, backward = content_loss.statistic, content_loss.backward
 
 ROWS_PER_STRIP = 4
 
@@ -25,9 +26,3 @@ def forward(F: Array, P: Array) -> tuple[float, Array]:
         return (here * here).sum(dtype="float64")
 
     return float(0.5 * threads.total(job, threads.strips(F.shape, ROWS_PER_STRIP))), difference
-
-
-def backward(grad_y: float, cache: Array) -> Array:
-    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dL_content."""
-    difference = cache
-    return difference * difference.dtype.type(grad_y)

@@ -1,8 +1,7 @@
 """How long each way to convolve takes: the measurements behind `conv2d.choose`.
 
-``python -m scratchnst.engine.cpu.measure`` prints them.  The ways take turns, so that whatever else the machine does
-meanwhile falls on all of them alike, and the median counts.  Where the way chosen is not the fastest, a line says by
-how much.
+``python -m scratchnst.engine.cpu.measure`` prints them.  The ways take turns, so that other load on the machine
+affects all alike, and the median counts.  Where the way chosen is not the fastest, a line says by how much.
 """
 
 from __future__ import annotations

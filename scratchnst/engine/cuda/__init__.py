@@ -28,6 +28,11 @@ Importing this module needs no GPU and no CuPy.  With `scratchnst.engine.cuda.em
 runs on the CPU.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
@@ -47,15 +52,39 @@ class Cuda(Engine):
     zeros = staticmethod(device.zeros)
     precision = staticmethod(products.precision)
     current_precision = staticmethod(products.current_precision)
-    memory_limit = staticmethod(device.memory_limit)
-    has_memory_limit = staticmethod(device.has_memory_limit)
-    memory_in_use = staticmethod(device.memory_in_use)
-    reserved_memory = staticmethod(device.reserved_memory)
-    free_memory = staticmethod(device.free_memory)
-    release_memory = staticmethod(device.release_memory)
-    synchronize = staticmethod(device.synchronize)
     describe = staticmethod(availability.describe)
     hardware = staticmethod(availability.hardware)
+
+    def synchronize(self) -> None:
+        device.library().cuda.Device().synchronize()
+
+    @contextmanager
+    def memory_limit(self, size: int | None) -> Iterator[None]:
+        """Let arrays take `size` bytes at most within the block, None: no other limit; else a MemoryError is raised."""
+        pool = device.pool()
+        before = pool.get_limit()
+        pool.set_limit(size=before if size is None else size)
+        try:
+            yield
+        finally:
+            pool.set_limit(size=before)
+
+    def has_memory_limit(self) -> bool:
+        return bool(device.pool().get_limit())
+
+    def memory_in_use(self) -> int:
+        return device.pool().used_bytes()
+
+    def reserved_memory(self) -> int:
+        return device.pool().total_bytes()
+
+    def free_memory(self) -> int:
+        pool, (free, _) = device.pool(), device.library().cuda.runtime.memGetInfo()
+        free += pool.free_bytes()
+        return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
+
+    def release_memory(self) -> None:
+        device.pool().free_all_blocks()
 
 
 ENGINE = Cuda("cuda", own_operations(__name__))

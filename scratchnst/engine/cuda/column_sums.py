@@ -8,7 +8,6 @@ from __future__ import annotations
 from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device, kernels
 
-THREADS = 256  # of a block
 ENOUGH_THREADS = 65536  # to keep any GPU busy
 ROWS_PER_STRIP = 64  # at least
 
@@ -22,9 +21,6 @@ def column_sums(x: Array, mask: Array | None = None) -> Array:
     strips = max(1, min(rows // ROWS_PER_STRIP, ENOUGH_THREADS // max(columns, 1)))
     parts, sums = device.empty((strips, columns), "float64"), device.empty((columns,), x.dtype)
     x, mask = device.readable(x), device.readable(mask)
-    for name, count, arguments in (
-        ("add_rows", parts.size, (x, mask, parts, rows, columns, strips)),
-        ("add_strips", columns, (parts, sums, columns, strips)),
-    ):
-        kernels.launch("column_sums", name, (kernels.blocks(count, THREADS),), (THREADS,), x.dtype, *arguments)
+    kernels.launch_each("column_sums", "add_rows", parts.size, x.dtype, x, mask, parts, rows, columns, strips)
+    kernels.launch_each("column_sums", "add_strips", columns, x.dtype, parts, sums, columns, strips)
     return sums

@@ -5,8 +5,9 @@ from __future__ import annotations
 from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images, check_shape
 from scratchnst.engine.cuda import squares
+from scratchnst.losses import content_loss
 
-statistic = None
+statistic, backward = content_loss.statistic, content_loss.backward
 
 
 def forward(F: Array, P: Array) -> tuple[Array, Array]:
@@ -17,9 +18,3 @@ def forward(F: Array, P: Array) -> tuple[Array, Array]:
     check_images(F)
     check_shape("target", P, F.shape)
     return squares.distance(F, P, 1 / 2)
-
-
-def backward(grad_y: float, cache: Array) -> Array:
-    """Return dL/dF, of F's shape and dtype, from `grad_y` = dL/dL_content."""
-    difference = cache
-    return difference * difference.dtype.type(grad_y)

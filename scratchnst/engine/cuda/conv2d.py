@@ -48,7 +48,6 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
 
 
 SHARED = Conv2d(WAYS, preferred, takes, bias_gradient)
-choose, using = SHARED.choose, SHARED.using
+choose, using, convolve = SHARED.choose, SHARED.using, SHARED.convolve
 forward, forward_relu, backward = SHARED.forward, SHARED.forward_relu, SHARED.backward
 backward_input, backward_parameters = SHARED.backward_input, SHARED.backward_parameters
-convolve, convolve_back = SHARED.convolve, SHARED.convolve_back

@@ -41,6 +41,11 @@ def library() -> ModuleType:
         raise UserError(f"the engine cuda computes with CuPy, which is not installed: {INSTALL}.") from error
 
 
+def pool() -> Any:
+    """Return CuPy's pool of the GPU's memory, which keeps that of deleted arrays for new ones."""
+    return library().get_default_memory_pool()
+
+
 def asarray(array: Array, dtype: Any = None) -> Array:
     """Return `array` as one of CuPy's, on the GPU; one that is there already, in this dtype, as it is."""
     return library().asarray(array, dtype)
@@ -84,47 +89,3 @@ def observed(observer: Observer) -> Iterator[None]:
         yield
     finally:
         _observer.reset(token)
-
-
-def synchronize() -> None:
-    """Wait until the GPU has done all that it was told to do."""
-    library().cuda.Device().synchronize()
-
-
-def memory_in_use() -> int:
-    """Return the bytes of the GPU's memory that arrays of this process take."""
-    return library().get_default_memory_pool().used_bytes()
-
-
-def reserved_memory() -> int:
-    """Return the bytes that arrays take and those that CuPy keeps of deleted arrays."""
-    return library().get_default_memory_pool().total_bytes()
-
-
-def free_memory() -> int:
-    """Return the bytes left, within the limit: what the GPU has free, and what CuPy keeps of deleted arrays."""
-    pool, (free, _) = library().get_default_memory_pool(), library().cuda.runtime.memGetInfo()
-    free += pool.free_bytes()
-    return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
-
-
-def has_memory_limit() -> bool:
-    """Return whether the memory that arrays may take is limited."""
-    return bool(library().get_default_memory_pool().get_limit())
-
-
-def release_memory() -> None:
-    """Give back the memory that CuPy keeps of deleted arrays."""
-    library().get_default_memory_pool().free_all_blocks()
-
-
-@contextmanager
-def memory_limit(size: int | None) -> Iterator[None]:
-    """Let arrays take `size` bytes at most within the block, None: all there are; beyond it a MemoryError is raised."""
-    pool = library().get_default_memory_pool()
-    before = pool.get_limit()
-    pool.set_limit(size=before if size is None else size)
-    try:
-        yield
-    finally:
-        pool.set_limit(size=before)

@@ -27,6 +27,7 @@ FOLDER = Path(__file__).parent
 REAL = {np.dtype("float32"): "float", np.dtype("float64"): "double"}
 INTEGERS = {"int": np.int32, "long long": np.int64}
 ELEMENTS = {"double": ("float64",), "int": ("int32",), "unsigned char": ("uint8", "bool")}
+THREADS = 256  # of a block, unless there are reasons for another number
 LARGEST_GRID = 2**31 - 1, 65535, 65535  # blocks, of any GPU
 LARGEST_BLOCK = 1024  # threads
 NULL = np.uint64(0)
@@ -73,6 +74,11 @@ def launch(file: str, name: str, grid: tuple, block: tuple, dtype: Any, *argumen
     values = tuple([fitting(argument) for fitting, argument in zip(kernel.fitting, arguments)])
     with device.step(kernel.step):
         kernel.function(grid, block, values)
+
+
+def launch_each(file: str, name: str, count: int, dtype: Any, *arguments: Any) -> None:
+    """Run a kernel that has a thread for each of `count` elements; see `launch`."""
+    launch(file, name, (blocks(count, THREADS),), (THREADS,), dtype, *arguments)
 
 
 def blocks(count: int, threads: int) -> int:

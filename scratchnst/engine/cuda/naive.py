@@ -17,8 +17,6 @@ from scratchnst.arrays import Array
 from scratchnst.engine.convolution import flipped
 from scratchnst.engine.cuda import device, kernels
 
-THREADS = 256  # of a block
-
 
 def convolve(
     x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
@@ -29,8 +27,7 @@ def convolve(
     positive = device.empty(y.shape, bool) if relu else None
     x, mask, w, b = device.readable(x), device.readable(mask), device.readable(w, x.dtype), device.readable(b, x.dtype)
     sizes = *x.shape[:3], channels, outputs, kh, kw
-    grid = (kernels.blocks(y.size, THREADS),)
-    kernels.launch("naive", "naive_convolve", grid, (THREADS,), x.dtype, x, mask, w, b, y, positive, *sizes)
+    kernels.launch_each("naive", "naive_convolve", y.size, x.dtype, x, mask, w, b, y, positive, *sizes)
     return y, positive
 
 
@@ -44,8 +41,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     grad_w = device.empty((*kernel, x.shape[3], grad_y.shape[3]), x.dtype)
     x, grad_y, mask = device.readable(x), device.readable(grad_y, x.dtype), device.readable(mask)
     sizes = *x.shape, grad_y.shape[3], *kernel
-    grid = (kernels.blocks(grad_w.size, THREADS),)
-    kernels.launch("naive", "naive_kernel_gradient", grid, (THREADS,), x.dtype, x, grad_y, mask, grad_w, *sizes)
+    kernels.launch_each("naive", "naive_kernel_gradient", grad_w.size, x.dtype, x, grad_y, mask, grad_w, *sizes)
     return grad_w
 
 

@@ -11,8 +11,6 @@ from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images
 from scratchnst.engine.cuda import device, kernels
 
-THREADS = 256  # of a block
-
 
 def forward(x: Array, channels: str, scale: float, mean: Array, std: Array) -> tuple[Array, tuple]:
     """Turn RGB pixels 0-255, (N, H, W, 3), into the input of a network, and return it and the cache, the settings."""
@@ -42,7 +40,5 @@ def check_channels(x: Array) -> None:
 
 def _launch(name, source, target, channels, *numbers):
     source, is_reversed = device.contiguous(source), {"RGB": 0, "BGR": 1}[channels]
-    grid = (kernels.blocks(source.size, THREADS),)
-    kernels.launch(
-        "preprocess", name, grid, (THREADS,), source.dtype, source, target, source.size, is_reversed, *numbers
-    )
+    arguments = source, target, source.size, is_reversed, *numbers
+    kernels.launch_each("preprocess", name, source.size, source.dtype, *arguments)

@@ -5,14 +5,9 @@ cuBLAS counts down columns, we count along rows: what lies in memory as our (m, 
 writes column by column is A B, row by row.
 
 TF32.  Tensor cores multiply float32 numbers many times as fast, if they may round each factor to 10 of its 23 bits, an
-error of 2^-11 at most; sums are float32's.  It is off unless asked for.  What it costs: with factors
-rounded by the emulator the gradient is off by 1.0e-2 of its length, in float32 by 1.2e-6 (VGG19 with random weights,
-64x64 pixels, median of five starts from white noise); after 20 iterations at 32x32 the loss is 0.8 % from the
-textbook's with either (``scratchnst bench --device emulated --parts accuracy``, some minutes).  On an H100 one
-convolution by Winograd's way is off by 2.0e-3, in float32 by 1.5e-6, and a run at 512x512 ended after 386 iterations,
-where the loss, 0.4 % above that of 500 in float32, fell no further (``scratchnst bench --device cuda --parts ladder
-run``).  Winograd's convolution has its part in it: it makes the error of one convolution six or seven times as large as
-rounding the pixels and weights themselves would.
+error of 2^-11 at most; sums are float32's.  It is off unless asked for; README says what it costs in accuracy.
+Winograd's convolution adds to it: the error of one convolution is six or seven times as large as that of rounding the
+pixels and weights themselves.
 """
 
 from __future__ import annotations

@@ -6,8 +6,6 @@ from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_images
 from scratchnst.engine.cuda import device, kernels, sums
 
-THREADS = 256  # of a block
-
 
 def forward(x: Array) -> tuple[Array, Array]:
     """Return the total variation of images `x` (N, H, W, C), see `sums.total`, and the cache, x."""
@@ -23,6 +21,6 @@ def backward(grad_y: float, cache: Array) -> Array:
     """Return dL/dx, of x's shape and dtype, from `grad_y` = dL/dV."""
     x = cache
     grad_x = device.empty(x.shape, x.dtype)
-    grid, arguments = (kernels.blocks(x.size, THREADS),), (x, grad_x, 2 * float(grad_y), *x.shape)
-    kernels.launch("total_variation", "total_variation_backward", grid, (THREADS,), x.dtype, *arguments)
+    arguments = x, grad_x, 2 * float(grad_y), *x.shape
+    kernels.launch_each("total_variation", "total_variation_backward", x.size, x.dtype, *arguments)
     return grad_x

@@ -44,19 +44,12 @@ class _Entry(ctypes.Structure):
 
 
 class Parameter(NamedTuple):
-    """One parameter of a kernel.
+    """One parameter of a kernel."""
 
-    Attributes
-    ----------
-    declaration : as the source writes it
-    type : of the number, or of those at the pointer, as NumPy calls it
-    is_pointer, is_constant : whether it is a pointer, and to numbers that the kernel must not change
-    """
-
-    declaration: str
-    type: str
+    declaration: str  # as the source writes it
+    type: str  # of the number, or of those at the pointer, as NumPy calls it
     is_pointer: bool
-    is_constant: bool
+    is_constant: bool  # a pointer to numbers that the kernel must not change
 
     @property
     def name(self) -> str:
@@ -106,19 +99,14 @@ def compile(code: str, options: tuple[str, ...]) -> dict[str, Kernel]:
         If g++ is not installed, or the system is not Linux.
     """
     kernels = {name: (bound, parameters) for bound, name, parameters in _KERNEL.findall(_COMMENT.sub("", code))}
-    entries = "".join(f"CPU_KERNEL({name}, {_first(bound) or MOST_THREADS})\n" for name, (bound, _) in kernels.items())
+    most = {name: bound.split(",")[0].strip() or MOST_THREADS for name, (bound, _) in kernels.items()}
+    entries = "".join(f"CPU_KERNEL({name}, {threads})\n" for name, threads in most.items())
     unit = f'#include "{HEADER}"\nnamespace {{\n#line 1 "kernel.cu"\n{code}\n}}\n{entries}'
     library = ctypes.CDLL(str(_built(unit, tuple(option for option in options if option.startswith("-D")))))
-    return {name: Kernel(library, name, _parts(inside)) for name, (_, inside) in kernels.items()}
-
-
-def _first(bound: str) -> str:
-    """__launch_bounds__(most threads of a block, least blocks on a multiprocessor)"""
-    return bound.split(",")[0].strip()
-
-
-def _parts(parameters: str) -> list[str]:
-    return [part.strip() for part in parameters.split(",") if part.strip()]
+    return {
+        name: Kernel(library, name, [part.strip() for part in inside.split(",") if part.strip()])
+        for name, (_, inside) in kernels.items()
+    }
 
 
 def _built(unit: str, options: tuple[str, ...]) -> Path:

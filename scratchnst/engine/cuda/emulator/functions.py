@@ -22,8 +22,10 @@ OF_AN_ARRAY = """
     max(a, axis=None, out=None, keepdims=False)
     mean(a, axis=None, dtype=None, out=None, keepdims=False)
     min(a, axis=None, out=None, keepdims=False)
+    ones_like(a, dtype=None, order='K', subok=None, shape=None)
     pad(array, pad_width, mode='constant', **kwargs)
     sum(a, axis=None, dtype=None, out=None, keepdims=False)
+    zeros_like(a, dtype=None, order='K', subok=None, shape=None)
 """
 OF_TWO_ARRAYS = """
     dot(a, b, out=None)
@@ -40,14 +42,10 @@ OF_NONE = """
     ones(shape, dtype=None, order='C')
     zeros(shape, dtype=None, order='C')
 """
-LIKE_AN_ARRAY = """
-    ones_like(a, dtype=None, order='K', subok=None, shape=None)
-    zeros_like(a, dtype=None, order='K', subok=None, shape=None)
-"""
 
 
 def _function(declaration: str, check: Callable[[list], Any], of: Any = np) -> Any:
-    """Return NumPy's function with CuPy's parameters; `check` raises a TypeError if it is given something strange."""
+    """Return NumPy's function with CuPy's parameters; `check` raises a TypeError if they are not arrays of ours."""
     name, sort = declared(declaration)
 
     def function(*arguments, **keywords):
@@ -77,7 +75,6 @@ FUNCTIONS = {name: _ufunc(name) for name in UFUNCS.split()} | {
     declared(line)[0]: _function(line, check)
     for declarations, check in (
         (OF_AN_ARRAY, lambda given: our_array(given[0])),
-        (LIKE_AN_ARRAY, lambda given: our_array(given[0])),
         (OF_TWO_ARRAYS, lambda given: [our_array(one) for one in given]),
         (OF_A_SEQUENCE, lambda given: [our_array(one) for one in given[0]]),
         (OF_NONE, lambda given: None),
