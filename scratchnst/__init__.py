@@ -23,8 +23,8 @@ __version__ = "0.1.0"
 
 __all__ = ["Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
 
-# Where the names are.  They are imported when first asked for: the command line must see to a few things before NumPy
-# is imported, and comes through here on its way to `scratchnst.system.startup`.
+# The modules of these names, which are imported at first use: `scratchnst.system.startup`, of this package too, has to
+# run before NumPy is imported.
 _HOMES = {
     "Objective": "scratchnst.transfer.objective",
     "load_network": "scratchnst.weights.load",
@@ -33,7 +33,7 @@ _HOMES = {
     "stylize": "scratchnst.transfer.stylize",
     "stylize_by_scales": "scratchnst.transfer.scales",
 }
-_MODULES = ("images", "verify")  # that one may expect to find here without importing them
+_MODULES = ("images", "verify")  # available as attributes without an import
 
 
 def __getattr__(name: str) -> Any:

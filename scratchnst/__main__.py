@@ -11,10 +11,10 @@ def main() -> int:
     """Set up the process, run the command line and return its exit status."""
     try:
         startup.prepare()
-        from scratchnst.cli import main as run  # not before: NumPy comes with it
+        from scratchnst.cli import main as run  # not before: it imports NumPy
 
         return run()
-    except KeyboardInterrupt:  # while modules were imported; later on, the command line has its own answer
+    except KeyboardInterrupt:  # while modules were imported; later the command line handles it
         print("scratchnst: interrupted before there was anything to save.", file=sys.stderr)
         return 130  # what shells report of a program ended by Ctrl-C
 

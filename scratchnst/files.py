@@ -43,7 +43,7 @@ def check_writable(path: str | os.PathLike, suffixes: Collection[str] | None = N
     if suffixes is not None:
         check_suffix(path, suffixes)
     with _temporary_file_for(path):
-        pass  # only a real attempt tells: os.access errs for root and on read-only file systems
+        pass  # os.access would not do: it is wrong for root and on read-only file systems
 
 
 def check_suffix(path: str | os.PathLike, suffixes: Collection[str]) -> None:
@@ -54,7 +54,7 @@ def check_suffix(path: str | os.PathLike, suffixes: Collection[str]) -> None:
 
 @contextmanager
 def _temporary_file_for(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Path]]:
-    """A new file beside the target of `path`, and that target; gone afterwards unless renamed."""
+    """A new file beside the target of `path`, and that target; it is deleted afterwards unless it was renamed."""
     try:
         target = _target(path)
         temporary = target.with_name(f".{secrets.token_hex(8)}.tmp")
@@ -70,7 +70,7 @@ def _temporary_file_for(path: str | os.PathLike) -> Iterator[tuple[BinaryIO, Pat
 
 
 def _target(path: str | os.PathLike) -> Path:
-    target = Path(os.path.realpath(path))  # following links, since os.replace would replace the link
+    target = Path(os.path.realpath(path))  # links are followed, since os.replace would replace a link
     if not target.parent.is_dir():
         raise UserError(f"{path} cannot be written, {target.parent} is no directory: create it first.")
     try:

@@ -1,4 +1,4 @@
-"""Pictures between files and arrays: float (H, W, 3), RGB in sRGB, 0 (black) to 255 (white)."""
+"""Read, scale and write pictures; as arrays they are float (H, W, 3), RGB in sRGB, 0 (black) to 255 (white)."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ _FORMATS = {
 }
 PICTURE_SUFFIXES = tuple(_FORMATS)
 
-# What is read: no format that runs a program to be decoded (EPS) or has no pixels of its own.
+# Formats that are read: none whose decoder runs a program (EPS), and none without pixels of its own.
 _READABLE = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
 
-# ICC's names of colour spaces and the modes in which Pillow hands them to LittleCMS.
+# ICC's names of colour spaces, and the modes in which Pillow passes them to LittleCMS.
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
 
@@ -110,7 +110,7 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
         return image.copy()
     channels = [Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")]
     resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS)) for channel in channels]
-    # Lanczos has negative lobes: beside sharp edges it overshoots the range of the original.
+    # Lanczos has negative lobes: beside sharp edges it exceeds the range of the original.
     return np.stack(resized, axis=2).clip(0, 255).astype(image.dtype)
 
 
@@ -138,14 +138,14 @@ def crop(image: np.ndarray, margin: int) -> np.ndarray:
 
 
 def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
-    """`load` for an open file: the boundary where whatever Pillow raises becomes a UserError."""
+    """`load` for an open file: whatever Pillow raises becomes a UserError."""
     if not file.peek(1):
         raise UserError(f"{path} is empty: choose another file.")
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Pillow's remarks on odd metadata would only alarm the user
+        warnings.simplefilter("ignore")  # Pillow's, of unusual metadata
         try:
             with Image.open(file, formats=_READABLE) as image:
-                image.load()  # truncated files show only here
+                image.load()  # raises for truncated files
                 _turn_upright(image)
                 return _pixels(image)
         except UnidentifiedImageError as error:
@@ -157,7 +157,7 @@ def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
             raise UserError(f"{path} is too large ({size}): make a smaller copy of it first.") from error
         except MemoryError as error:
             raise UserError(f"{path} does not fit into memory: make a smaller copy of it first.") from error
-        except Exception as error:  # damaged files make Pillow's many decoders raise nearly anything
+        except Exception as error:  # Pillow's decoders raise nearly anything for damaged files
             reason = " ".join(str(error).split()).rstrip(".") or type(error).__name__
             raise UserError(
                 f"{path} cannot be read as a picture ({reason}): save it anew as PNG or choose another file."
@@ -165,8 +165,8 @@ def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
 
 
 def _turn_upright(image: Image.Image) -> None:
-    with suppress(Exception):  # broken metadata, of any sort, must not cost a sound picture
-        ImageOps.exif_transpose(image, in_place=True)  # in place, for a copy would lose the TIFF tags
+    with suppress(Exception):  # the picture can be used even if its metadata are damaged
+        ImageOps.exif_transpose(image, in_place=True)  # in place, since a copy would lose the TIFF tags
 
 
 def _pixels(image: Image.Image) -> np.ndarray:
@@ -178,21 +178,21 @@ def _pixels(image: Image.Image) -> np.ndarray:
     if not image.has_transparency_data:
         return np.asarray(_to_srgb(image), dtype=np.float32)
     rgba = image.convert("RGBA")
-    opaque = rgba.convert(_colour_space(image))  # grey again, if it was: a grey profile must fit
+    opaque = rgba.convert(_colour_space(image))  # grey again if it was, to fit a grey profile
     alpha = np.asarray(rgba.getchannel("A"), dtype=np.float32)[..., None] / 255
     return 255 + (np.asarray(_to_srgb(opaque), dtype=np.float32) - 255) * alpha
 
 
 def _deep_grey_pixels(image: Image.Image) -> np.ndarray:
-    """The same for 16-bit grey, which Pillow itself would clip to 255 when converting."""
+    """The same for 16-bit grey, which Pillow would clip to 255 when converting."""
     values = np.asarray(image)
-    tags = getattr(image, "tag_v2", {})  # two things that Pillow does not see to in TIFF files
+    tags = getattr(image, "tag_v2", {})  # two things that Pillow ignores in TIFF files
     white = 4095 if tags.get(_TIFF_BITS_PER_SAMPLE) == (12,) else 65535
     white_is_zero = tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
     if values.min() < 0 or values.max() > white:
         raise ValueError("its grey values exceed 16 bits, for which no range is agreed")
     grey = (white - values if white_is_zero else values) * 255.0 / white
-    # A profile is applied to the 256 whole levels and interpolated between them.
+    # The profile is applied to the 256 integer levels, and interpolated between them.
     levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
     levels.info["icc_profile"] = image.info.get("icc_profile")
     curves = np.asarray(_to_srgb(levels))[0].T
@@ -209,14 +209,14 @@ def _colour_space(image: Image.Image) -> str:
 
 
 def _to_srgb(image: Image.Image) -> Image.Image:
-    """An opaque image as RGB, with its embedded profile, if sound and fitting, taken into account."""
+    """An opaque image as sRGB, by its embedded profile if that is valid and fits the image."""
     space = _colour_space(image)
     try:
         profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
         mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
         if mode == space or (space, mode) == ("L", "RGB"):
             flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-            if mode == "L":  # LittleCMS's shortcut for grey is wrong by up to ten levels in the shadows
+            if mode == "L":  # LittleCMS's optimisation for grey is wrong by up to ten levels in dark areas
                 flags |= ImageCms.Flags.NOOPTIMIZE
             converted = ImageCms.profileToProfile(
                 image.convert(mode),
@@ -228,5 +228,5 @@ def _to_srgb(image: Image.Image) -> Image.Image:
             )
             return cast(Image.Image, converted)  # None only when told to convert in place
     except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
-        pass  # no profile, or a broken one: the picture itself is worth more than its profile
+        pass  # no profile, or a damaged one
     return image.convert("RGB")

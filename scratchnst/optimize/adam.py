@@ -6,8 +6,8 @@ With g_t the gradient at step t, and element-wise squares, roots and divisions::
     v_t = beta2 v_{t-1} + (1 - beta2) g_t^2          a running mean of its square
     x  -= rate  m_t / (1 - beta1^t)  /  (sqrt(v_t / (1 - beta2^t)) + epsilon)
 
-m_0 = v_0 = 0 pulls the first means towards zero; dividing by 1 - beta^t undoes it.  Each unknown moves by about
-`rate` a step, whatever the scale of the loss.
+m_0 = v_0 = 0 biases the first means towards zero; dividing by 1 - beta^t corrects this.  Each unknown moves by about
+`rate` a step, independently of the scale of the loss.
 """
 
 from __future__ import annotations
@@ -33,10 +33,9 @@ def adam(
 ) -> OptimizeResult:
     """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
-    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `rate` is about the size of a step, one number
-    or a function of the step's number t.
-    The loss of a OptimizeResult is that at its x: one evaluation more than iterations.  Adam has no line search, so
-    single steps may go up.
+    All vectors are in the memory of `x`, an array of NumPy or CuPy.  `rate` is about the size of a step, a number or a
+    function of the step's number t.  The loss of the result is that at its x, which takes one evaluation more than
+    iterations.  Without a line search, single steps may raise the loss.
     """
     xp = array_module(x)
     x = xp.array(x, float)
@@ -44,7 +43,7 @@ def adam(
     loss, g = f(x)
     for t in range(1, iterations + 1):
         m = BETA1 * m + (1 - BETA1) * g
-        with np.errstate(over="raise"):  # a FloatingPointError: a step of zero would look like an end
+        with np.errstate(over="raise"):  # a FloatingPointError, since the step would be zero
             v = BETA2 * v + (1 - BETA2) * g**2
         step = rate(t) if callable(rate) else rate
         x = x - step * m / (1 - BETA1**t) / (xp.sqrt(v / (1 - BETA2**t)) + EPSILON)

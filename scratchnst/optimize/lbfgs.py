@@ -1,40 +1,39 @@
-r"""L-BFGS, the paper's optimiser, by hand: Newton's method with a Hessian that is guessed from the steps taken.
+r"""L-BFGS, the paper's optimiser, by hand: Newton's method with a Hessian estimated from the steps taken.
 
 Newton's step is -H g, with g the gradient and H the inverse of the Hessian.  For n unknowns H has n^2 numbers, far too
-many for pixels.  L-BFGS (J. Nocedal, "Updating quasi-Newton matrices with limited storage", 1980) knows H only by its
+many for pixels.  L-BFGS (J. Nocedal, "Updating quasi-Newton matrices with limited storage", 1980) represents H by the
 last few steps.  Numbers of equations are those of J. Nocedal, S. Wright, *Numerical Optimization*, 2nd edition, 2006.
 
-What a step tells.  A step s = x' - x has changed the gradient by y = g' - g.  On a quadratic with the Hessian B,
-y = B s exactly, so the next guess of its inverse should give s for y::
+The secant equation.  A step s = x' - x has changed the gradient by y = g' - g.  On a quadratic with the Hessian B,
+y = B s exactly, so the next estimate of its inverse should map y to s::
 
     H' y = s                                                                            the secant equation
 
-The BFGS update.  Of all symmetric H' that do, BFGS takes the one that differs least from H::
+The BFGS update.  Of all symmetric H' that satisfy it, BFGS takes the one that differs least from H::
 
     H' = V^T H V + rho s s^T     with     V = I - rho y s^T,   rho = 1 / (y^T s)                    (6.17), (7.16)
 
-It does what it should: V y = y - rho y (s^T y) = 0, and H' y = rho s (s^T y) = s.  It is symmetric if H is.  And it is
-positive definite, so that -H' g leads downhill, if H is and y^T s > 0: of z^T H' z = (V z)^T H (V z) + rho (s^T z)^2
-no term is below zero, and where the second is zero, V z = z and the first is not.  The line search sees to y^T s > 0:
-it is the change of the slope along the step, which it wants to become flatter.
+It satisfies the secant equation: V y = y - rho y (s^T y) = 0, and H' y = rho s (s^T y) = s.  It is symmetric if H is.
+It is positive definite, so that -H' g is a descent direction, if H is and y^T s > 0: no term of
+z^T H' z = (V z)^T H (V z) + rho (s^T z)^2 is below zero, and if the second is zero, V z = z and the first is not.  The
+line search ensures y^T s > 0, the change of the slope along the step, by its curvature condition.
 
-Two loops.  Nobody needs H' itself, only its product with some vector q.  Read the update from the right::
+Two loops.  H' itself is not needed, only its product with a vector q.  Evaluate the update from the right::
 
     V q        =  q - alpha y                    with  alpha = rho s^T q
-    H V q      =  r                              the same task, with the H before and the vector q - alpha y
+    H V q      =  r                              the same problem, with the H before and the vector q - alpha y
     V^T r      =  r - beta s                     with  beta = rho y^T r
     H' q       =  V^T r + rho s s^T q  =  r + (alpha - beta) s
 
-So to multiply by H': subtract alpha y, multiply by the H before, add (alpha - beta) s.  With the H before in its place,
-and the one before that in its, the subtractions come first, from the newest pair (s, y) to the oldest, and the
-additions last, from the oldest to the newest: two loops, algorithm 7.4.  Between them stands the first guess of all,
-gamma I.  Its best gamma makes gamma y least different from s, for the newest pair: |gamma y - s|^2 has the derivative
-2 (gamma y^T y - s^T y), which is zero for gamma = s^T y / y^T y (7.20).
+So to multiply by H': subtract alpha y, multiply by the H before, add (alpha - beta) s.  If each H before is multiplied
+by in this way, the subtractions come first, from the newest pair (s, y) to the oldest, and the additions last, from the
+oldest to the newest: two loops, algorithm 7.4.  Between them comes the initial estimate, gamma I, where gamma minimises
+|gamma y - s|^2 for the newest pair: its derivative 2 (gamma y^T y - s^T y) is zero for gamma = s^T y / y^T y (7.20).
 
-With m pairs that is 4 m n multiplications and 2 m vectors of memory in place of n^2.
+With m pairs that is 4 m n multiplications and 2 m vectors of memory instead of n^2.
 
-Beside SciPy's L-BFGS-B, `scipy_lbfgs`.  The lowest loss after so many evaluations, ours over SciPy's, from white
-noise in float32, VGG19 being cut off after conv3_4::
+Comparison with SciPy's L-BFGS-B, `scipy_lbfgs`.  The ratio of the lowest losses after so many evaluations, ours to
+SciPy's, from white noise in float32, with VGG19 up to conv3_4::
 
     evaluations                                      25      50     100     150     200
     VGG19, 256 pixels: Tuebingen, Starry Night     0.93    0.95    0.98    0.99    0.99
@@ -44,19 +43,19 @@ noise in float32, VGG19 being cut off after conv3_4::
     distilled, 384:    Tuebingen, Starry Night     1.06    0.97    1.00    1.00    1.00
 
 ``scratchnst transfer CONTENT STYLE -o OUT.png --network FILE --size 256 --iterations 200 --optimizer scipy-lbfgs --log
-FILE`` logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  In early ones
-chance plays a part: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean
-ratio was 1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.
+FILE`` logs such losses.  SciPy's loss after 200 evaluations is reached after 191, 169, 201, 194 and 201.  Early ratios
+vary by chance: over nine runs at 96 pixels (three pairs, three seeds; first steps were shorter then) the mean ratio
+was 1.00 +- 0.01 at 25 and 1.01 +- 0.01 at 50.
 
-Milliseconds of CPU time that an evaluation takes beyond f, 512x512x3 unknowns, medians of 7 runs of 30 iterations on a
-quadratic, on two cores with other work::
+Milliseconds of CPU time that an evaluation takes in addition to f, 512x512x3 unknowns, medians of 7 runs of 30
+iterations on a quadratic, on two cores with other work::
 
                                  SciPy's    ours, float32    ours, float64
     BLAS on both cores             137           12               154
     BLAS on one                     45           11                22
     BLAS on both, with bounds      328           12
 
-So ours is the default.  Level-1 routines of BLAS, which SciPy calls in float64, gain nothing from threads here.
+So ours is the default.  Level-1 routines of BLAS, which SciPy calls in float64, are not faster with threads here.
 """
 
 from __future__ import annotations
@@ -75,7 +74,7 @@ from scratchnst.optimize.result import OptimizeResult
 Bounds = tuple[float, float] | None
 
 HISTORY = 10  # pairs
-FIRST_MOVE = 4.0  # of the unknowns on average, in pixel values; with less the line search has to go on
+FIRST_MOVE = 4.0  # of the unknowns on average, in pixel values; after a shorter one the line search would continue
 
 
 class CurvaturePair(NamedTuple):
@@ -97,10 +96,10 @@ def lbfgs(
 ) -> OptimizeResult:
     """Minimise `f` from `x` by L-BFGS, algorithm 7.5; see the package for the other arguments.
 
-    `x` may be an array of NumPy or CuPy: all vectors stay where it is.  `history` is the number of pairs, and `dtype`,
+    All vectors are in the memory of `x`, an array of NumPy or CuPy.  `history` is the number of pairs, and `dtype`,
     float32 or float64, that of the pairs and of all vectors but x: they take most of the memory and of the time.
 
-    It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower.
+    It runs until `iterations` are done, the gradient is zero or the line search finds no lower loss.
     """
     xp = array_module(x)
     x = xp.array(x, float)
@@ -122,11 +121,11 @@ def lbfgs(
         if slope == 0:
             return end("converged: the gradient is zero")
         line = _Line(evaluate, x, direction, bounds)
-        # Without pairs the direction has the gradient's unit, not that of x: say how far the unknowns move.
+        # Without pairs the direction has the gradient's unit, not that of x, so the length of the step is chosen.
         step = 1.0 if pairs else FIRST_MOVE * math.sqrt(x.size / float(direction @ direction))
         found = line_search(line, loss, slope, step) if slope < 0 else None
         if found is None and pairs:
-            pairs.clear()  # the guess may be to blame: once more, straight down the slope
+            pairs.clear()  # try steepest descent before giving up
             continue
         if found is None:
             return end("stalled: the line search found no lower loss in its direction")
@@ -144,8 +143,8 @@ def lbfgs(
 def search_direction(x: Array, gradient: Array, pairs: Sequence[CurvaturePair], bounds: Bounds = None) -> Array:
     """Return -H g.
 
-    With bounds, unknowns that the gradient presses against theirs stay there: H is that of the others, its rows and
-    columns (D. Bertsekas, "Projected Newton methods", 1982).
+    With bounds, unknowns at a bound whose descent direction leads beyond it stay there: H consists of the rows and
+    columns of the others (D. Bertsekas, "Projected Newton methods", 1982).
     """
     if bounds is None:
         return -inverse_hessian_times(gradient, pairs)
@@ -171,27 +170,24 @@ def inverse_hessian_times(q: Array, pairs: Sequence[CurvaturePair]) -> Array:
 
 
 def remember(pairs: deque[CurvaturePair], s: Array, y: Array) -> None:
-    """Add a pair to `pairs`, which then drops the oldest of too many, unless H could lose its positive definiteness.
-
-    That needs y^T s > 0, clearly above its own rounding error.
-    """
+    """Add a pair to `pairs`, unless y^T s is not clearly positive, in which case H might not be positive definite."""
     curvature, s_squared, y_squared = numbers([y @ s, s @ s, y @ y])
     if curvature > float(np.finfo(y.dtype).eps) * math.sqrt(s_squared * y_squared):
         pairs.append(CurvaturePair(s, y, 1 / curvature))
 
 
 class _Scaled:
-    """f, its losses and gradients divided by `unit`, and the number of calls.
+    """f with losses and gradients divided by `unit`, and the number of its calls.
 
     The unit makes the largest derivative at the start about 1, so that no product of two vectors leaves the range of
-    float32, whatever the unit of f; as a power of 2 it changes no digit.
+    float32; it is a power of 2, so that dividing by it does not round.
     """
 
     def __init__(self, f, dtype):
         self.f, self.dtype = f, dtype
         self.unit, self.calls = 1.0, 0
 
-    @np.errstate(over="ignore", invalid="ignore")  # what is not finite is dealt with
+    @np.errstate(over="ignore", invalid="ignore")  # the line search handles what is not finite
     def __call__(self, x):
         loss, gradient = self.f(x)
         if self.calls == 0:
@@ -206,18 +202,18 @@ def _power_of_2(number):
 
 
 class _Line:
-    """phi(t), the loss at x + t d or, with bounds, at the nearest point within; and the point seen last."""
+    """phi(t), the loss at x + t d or, with bounds, at the nearest point within; keeps the last point and gradient."""
 
     def __init__(self, evaluate, start, direction, bounds):
         self.evaluate, self.start, self.direction, self.bounds = evaluate, start, direction, bounds
 
-    @np.errstate(over="ignore", invalid="ignore")  # a step too far, which the line search then sees
+    @np.errstate(over="ignore", invalid="ignore")  # of a step that is too long
     def __call__(self, t):
         direction = self.direction
         self.x = self.start + t * direction
         if self.bounds is not None:
             lowest, highest = self.bounds
-            direction = direction * ((self.x >= lowest) & (self.x <= highest))  # the others move no more
+            direction = direction * ((self.x >= lowest) & (self.x <= highest))  # the others stay at their bounds
             self.x = array_module(self.x).clip(self.x, lowest, highest)
         loss, self.gradient = self.evaluate(self.x)
         return loss, float(self.gradient @ direction)

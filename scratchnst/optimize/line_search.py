@@ -1,16 +1,16 @@
-r"""How far to go along a direction: until the strong Wolfe conditions hold.
+r"""Line search: a step along a direction that satisfies the strong Wolfe conditions.
 
 Let phi(t) = f(x + t d) be the loss along the direction d, with phi'(0) < 0.  A step t > 0 is taken if
 
-    phi(t)    <= phi(0) + c1 t phi'(0)        it pays: the loss falls by at least a share c1 of what the slope promised
-    |phi'(t)| <= c2 |phi'(0)|                 it is far enough: most of the slope is gone
+    phi(t)    <= phi(0) + c1 t phi'(0)        sufficient decrease: at least a share c1 of what the slope predicts
+    |phi'(t)| <= c2 |phi'(0)|                 curvature: the slope has become flatter
 
 (equation 3.7 of J. Nocedal, S. Wright, *Numerical Optimization*, 2nd edition, 2006).  Between a step at which phi
 falls steeply and one at which it has risen again, such a t exists.  So the search first takes longer and longer steps
 until it has an interval (algorithm 3.5 of the book), then makes the interval smaller (algorithm 3.6).  The two differ
-only in where they look next, so here they are one loop.
+only in the choice of the next step, so here they are one loop.
 
-Where to look next is told by the cubic p that shares values and slopes with phi at two steps, a and b.  With
+The next step is at the minimum of the cubic p with the values and slopes of phi at two steps, a and b.  With
 u = (t - a) / (b - a), which runs from 0 to 1, and the slopes A = phi'(a) (b - a) and B = phi'(b) (b - a) in this unit,
 p' is a quadratic with p'(0) = A and p'(1) = B.  For some C it is therefore::
 
@@ -21,8 +21,8 @@ Its integral from 0 to 1, (A - C + B) / 3, is the difference of the values, phi(
     C = A + B - 3 (phi(b) - phi(a))
 
 Divide p'(u) = 0 by (1-u)^2 and let v = u / (1-u): B v^2 - 2 C v + A = 0, with the roots v = (C +- D) / B where
-D = sqrt(C^2 - A B).  At the minimum p' rises, 2 B v - 2 C > 0, which is the root with + D.  Multiplied by C - D above
-and below it reads v = A / (C - D), which serves B = 0 too, and u = v / (1 + v) becomes::
+D = sqrt(C^2 - A B).  At the minimum p' rises, 2 B v - 2 C > 0, which is the root with + D.  Multiplied by C - D in
+numerator and denominator it is v = A / (C - D), which is defined for B = 0 too, and u = v / (1 + v) becomes::
 
     u = A / (A + C - D)                                             equation 3.59 of the book in this unit
 """
@@ -35,10 +35,10 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 SUFFICIENT_DECREASE, CURVATURE = 1e-4, 0.9  # c1 and c2, the book's choice for quasi-Newton methods
-EVALUATIONS = 20  # of phi; one or two are enough as a rule
-BEYOND = 2.0, 5.0  # where the next step may lie, in u, while there is no interval: the last two are at 0 and 1
-BETWEEN = 0.1, 0.9  # where it may lie in an interval
-MIDDLE = 0.5, 0.5  # if the last one left more than half of the interval
+EVALUATIONS = 20  # of phi at most; one or two are usually enough
+BEYOND = 2.0, 5.0  # limits of the next step, in u, while there is no interval: the last two are at 0 and 1
+BETWEEN = 0.1, 0.9  # its limits in an interval
+MIDDLE = 0.5, 0.5  # its limits if the last one left more than half of the interval
 
 
 class Trial(NamedTuple):
@@ -60,7 +60,7 @@ def line_search(
 ) -> Trial | None:
     """Return a step that satisfies the strong Wolfe conditions; `phi` was called there last.
 
-    Where the evaluations do not suffice it is the lowest step that pays, and None if there was none.
+    If the evaluations do not suffice, it is the lowest step with a sufficient decrease, or None if there was none.
 
     Parameters
     ----------
@@ -70,20 +70,20 @@ def line_search(
     c1, c2 : 0 < c1 < c2 < 1
     evaluations : calls of phi at most, one more where the lowest is not the last
     """
-    # The wanted step lies between `low`, the lowest so far that pays, and `high`, which is too high or beyond a
-    # minimum; as long as there is no `high`, phi falls from `behind` to `low` and on.
+    # The step lies between `low`, the lowest so far with a sufficient decrease, and `high`, which is too high or beyond
+    # a minimum; as long as there is no `high`, phi falls from `behind` to `low` and beyond.
     behind = low = trial = Trial(0.0, loss, slope)
     high, width = None, math.inf
     for _ in range(evaluations):
         if -slope * step <= sys.float_info.epsilon * abs(loss):
-            break  # what the slope promises is less than a loss can tell
+            break  # the predicted decrease is below the loss's rounding error
         trial = _trial(step, *phi(step))
         if trial.loss > loss + c1 * step * slope or trial.loss >= low.loss:
             high = trial
         elif abs(trial.slope) <= -c2 * slope:
             return trial
         else:
-            if trial.slope * ((high or trial).step - low.step) >= 0:  # it rises again: the minimum lies behind it
+            if trial.slope * ((high or trial).step - low.step) >= 0:  # phi rises there: the minimum lies between
                 high = low
             behind, low = low, trial
         if high is None:
@@ -99,16 +99,16 @@ def line_search(
 
 
 def _trial(step, loss, slope):
-    """A Trial; what is not finite counts as infinitely high, which sends the cubic's minimum right back."""
+    """A Trial; what is not finite counts as infinitely high, so that the next step is shorter."""
     is_finite = math.isfinite(loss) and math.isfinite(slope)
     return Trial(step, loss, slope) if is_finite else Trial(step, math.inf, 0.0)
 
 
 def _along(a, b, limits):
-    """The step from a to b, or beyond b, at which the cubic through both is lowest, kept within limits of u."""
+    """The step between a and b, or beyond b, at which the cubic through both is lowest, within limits of u."""
     lowest, highest = limits
     u = _cubic_minimum(a, b)
-    if math.isnan(u):  # there is none: go to the middle, or as far as allowed
+    if math.isnan(u):  # there is none: the middle, or as far as allowed
         u = 0.5 if highest < 1 else highest
     return a.step + min(max(u, lowest), highest) * (b.step - a.step)
 

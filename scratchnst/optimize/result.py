@@ -1,4 +1,4 @@
-"""What an optimiser hands back."""
+"""The result of an optimiser."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ class OptimizeResult:
 
     Attributes
     ----------
-    x : float64 vector, the last point accepted, where the start was
+    x : float64 vector, the last point accepted, in the memory of the start
     loss : the loss there
     iterations : steps taken
     evaluations : calls of the objective

@@ -1,7 +1,7 @@
 """L-BFGS, the paper's optimiser, by SciPy: L-BFGS-B of Byrd, Lu, Nocedal and Zhu, which takes bounds as well.
 
-Each step goes along -H g, where g is the gradient and H an estimate of the inverse Hessian that is built from
-the last few steps and the changes of the gradient along them; a line search finds how far.
+Each step goes along -H g, where g is the gradient and H an estimate of the inverse Hessian by the last few steps and
+the changes of the gradient along them; a line search finds its length.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from scipy.optimize import Bounds, minimize
 from scratchnst.optimize.result import OptimizeResult
 
 STEPS_REMEMBERED = 10
-EVALUATIONS_PER_ITERATION = 20  # the line search needs one as a rule; a bound for the rare long ones
+EVALUATIONS_PER_ITERATION = 20  # at most; the line search usually needs one
 
 
 def scipy_lbfgs(
@@ -26,13 +26,13 @@ def scipy_lbfgs(
 ) -> OptimizeResult:
     """Minimise `f` from `x` by L-BFGS; see the package for the arguments.
 
-    It runs until `iterations` are done, the gradient is zero or the line search finds nothing lower: SciPy's
-    tolerances, which stop far too early where losses are large and flat, are off.
+    It runs until `iterations` are done, the gradient is zero or the line search finds no lower loss: SciPy's
+    tolerances, which stop too early if losses are large and flat, are off.
     """
 
-    # Without bounds SciPy's first step has length 1, for many pixels next to nothing, and finding a longer one costs
-    # about ten evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.  A power
-    # of two scales without rounding.
+    # Without bounds SciPy's first step has length 1, which is very short for many pixels, and finding a longer one
+    # takes about ten evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.
+    # Scaling by a power of two does not round.
     scale = 2.0 ** round(np.log2(np.sqrt(x.size)))
 
     def scaled(z):

@@ -1,12 +1,12 @@
-"""How good is a network at style transfer?  A judge, another network, measures its pictures beside the judge's own.
+"""Evaluate a network at style transfer: a judge, another network, compares its pictures with the judge's own.
 
 Both networks make a picture of the same pair, each with its own defaults, and the judge's features measure both::
 
     style distance of a layer     |G - A| / |A|      G, A: Gram matrices of the picture and of the style image
     content distance of a layer   |F - P| / |P|      F, P: features of the picture and of the content image
 
-A network's style score is its style distance divided by what the judge's own picture reaches, averaged over the
-judge's style layers: 1 is as near to the style as the judge itself gets.  Its content score is the distance itself.
+A network's style score is its style distance divided by that of the judge's own picture, averaged over the judge's
+style layers: 1 is as near to the style as the judge's own picture.  Its content score is the distance itself.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ from scratchnst.transfer.stylize import MARGIN, Stylized, stylize
 
 @dataclass(frozen=True)
 class Verdict:
-    """What the judge says of one pair.
+    """The evaluation of one pair.
 
     Attributes
     ----------
     style_ratios : layer -> the network's style distance over the judge's own
     style : their mean
     content, own_content : content distance of the network's picture and of the judge's own
-    result, own_result : both runs
+    result, own_result : the results of both runs
     """
 
     style_ratios: dict[str, float]
@@ -56,19 +56,19 @@ def judge(
     iterations: int = 200,
     on_step: Callable | None = None,
 ) -> Verdict:
-    """Let `network` and `by` each paint `content` in `style`, and measure both pictures with `by`.
+    """Transfer `style` to `content` with `network` and with `by`, and measure both pictures with `by`.
 
     Parameters
     ----------
-    network, by : the network to be judged and the judge
+    network, by : the network to be evaluated and the judge
     content, style : images (H, W, 3), RGB 0-255; the style is resized to the content's size
     iterations : of each run, from white noise, with L-BFGS, a margin and the networks' defaults
     on_step : called with the Iterate of every step of both runs
     """
     style = images.resize(style, *content.shape[:2])
     results = []
-    for painter in (network, by):
-        objective = Objective(painter, images.extend(content, MARGIN), [style], normalized=True)
+    for one in (network, by):
+        objective = Objective(one, images.extend(content, MARGIN), [style], normalized=True)
         results.append(stylize(objective, iterations=iterations, margin=MARGIN, on_step=on_step))
     theirs, own = (style_distances(by, result.image, style) for result in results)
     contents = [content_distance(by, result.image, content) for result in results]

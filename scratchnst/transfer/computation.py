@@ -19,9 +19,9 @@ from scratchnst.transfer.settings import Settings
 
 @contextmanager
 def computing_as(settings: Settings, notice: Callable[[str], None]) -> Iterator[Engine]:
-    """Compute as `settings` ask for within the block, which gets the engine; a MemoryError becomes a UserError.
+    """Compute as `settings` say within the block, which gets the engine; a MemoryError becomes a UserError.
 
-    `notice` is called with what people should know of the device, see `computing`.
+    `notice` is called with messages about the device, see `computing`.
 
     Raises
     ------
@@ -31,8 +31,10 @@ def computing_as(settings: Settings, notice: Callable[[str], None]) -> Iterator[
     with ExitStack() as stack:
         stack.enter_context(on_threads(settings.threads))
         engine = stack.enter_context(computing(settings.engine, settings.device, notice))
-        stack.enter_context(_convolving(engine, settings.convolution))
-        stack.enter_context(_precision(engine, settings))
+        _check(engine, settings)
+        if settings.convolution != AUTO:
+            stack.enter_context(engine.conv2d.using(settings.convolution))
+        stack.enter_context(engine.precision("tf32" if settings.tf32 else "float32"))
         stack.enter_context(engine.memory_limit(settings.memory_limit))
         try:
             yield engine
@@ -40,38 +42,27 @@ def computing_as(settings: Settings, notice: Callable[[str], None]) -> Iterator[
             raise out_of_memory(error) from error
 
 
-@contextmanager
-def _convolving(engine: Engine, way: str) -> Iterator[None]:
-    if way == AUTO:
-        yield
-        return
-    ways = engine.ways
-    if way not in ways:
-        there = f"has {', '.join(ways)}" if ways else "has but one way"
+def _check(engine: Engine, settings: Settings) -> None:
+    """Raise a UserError if the engine lacks the way to convolve or the precision that is asked for."""
+    way = settings.convolution
+    if way not in (AUTO, *engine.ways):
+        there = f"has {', '.join(engine.ways)}" if engine.ways else "has but one way"
         raise UserError(f"the engine {engine.name} does not convolve by --convolution {way}: it {there}.")
-    with engine.conv2d.using(way):
-        yield
-
-
-@contextmanager
-def _precision(engine: Engine, settings: Settings) -> Iterator[None]:
     if settings.tf32 and "tf32" not in engine.precisions:
         raise UserError(f"--tf32 is for GPUs, and the engine {engine.name} computes on the CPU: leave it out.")
     if settings.tf32 and settings.dtype == "float64":
         raise UserError("--tf32 rounds float32 and leaves float64 as it is: leave out one of --tf32 and --dtype.")
-    with engine.precision("tf32" if settings.tf32 else "float32"):
-        yield
 
 
 def out_of_memory(error: MemoryError, estimate: memory.MemoryEstimate | None = None) -> UserError:
-    """Return what to say where memory was not enough, although an estimate, if there is one, promised that it was."""
+    """Return the error for memory that was not enough, although `estimate`, if there is one, said that it was."""
     engine = full_gpu(error)
     if engine is None:
         return UserError("there is not enough memory for this; choose a smaller --size.")
     taken, free = engine.memory_in_use(), engine.free_memory()
     promised = f"{memory.in_words(estimate.peak)} were expected to do, " if estimate else ""
     advice = "a --memory-limit below their sum, with which layers are computed in strips"
-    if not estimate and engine.has_memory_limit():  # so small that not even weights and targets fit
+    if not estimate and engine.has_memory_limit():  # which weights and targets alone exceed
         advice = "a larger --memory-limit"
     return UserError(
         f"the GPU's memory is not enough: {promised}{memory.in_words(taken)} are taken and {memory.in_words(free)} "
@@ -80,7 +71,7 @@ def out_of_memory(error: MemoryError, estimate: memory.MemoryEstimate | None = N
 
 
 def describe(objective: Objective) -> dict:
-    """Return how `objective` is computed, JSON-able: where, in which precision, and how each layer is convolved."""
+    """Return, for JSON, how `objective` is computed: where, in which precision, and how each layer is convolved."""
     network, (height, width, _) = objective.network, objective.shape
     engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
     entry = {
@@ -103,7 +94,7 @@ def describe(objective: Objective) -> dict:
 
 
 def check_room(height: int, width: int, engine: Engine, settings: Settings) -> None:
-    """Raise a UserError if not even the vectors of the optimiser fit into memory, before large arrays are made."""
+    """Raise a UserError if the optimiser's vectors alone do not fit into memory, before large arrays are made."""
     there = memory.where_vectors_are(engine, settings.optimizer)
     needed = memory.vectors(height * width * 3, settings.optimizer, settings.bounded) + memory.resident(there)
     limit = memory.limit(there) if there is not engine else memory_limit(engine, settings)
@@ -112,11 +103,11 @@ def check_room(height: int, width: int, engine: Engine, settings: Settings) -> N
 
 
 def fit(objective: Objective, settings: Settings) -> memory.MemoryEstimate:
-    """Let `objective` go the fastest way that memory allows, or raise a UserError."""
+    """Choose the largest strips of `objective` that memory allows, or raise a UserError."""
     limit = memory_limit(objective.network.engine, settings)
     return memory.fit(objective, settings.optimizer, limit, settings.bounded)
 
 
 def memory_limit(engine: Engine, settings: Settings) -> int:
-    """Return the bytes that a run may have."""
+    """Return the bytes that a run may take."""
     return memory.limit(engine) if settings.memory_limit is None else settings.memory_limit

@@ -1,4 +1,4 @@
-"""How much memory and time a run would take."""
+"""Estimate how much memory and time a run would take."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import stylize
 
-TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run that tells how fast this machine is
+TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run by which this machine's speed is measured
 
 
 @dataclass(frozen=True)
@@ -28,9 +28,9 @@ class Forecast:
     ----------
     scales : (height, width) and iterations of each
     estimate : of the memory at the finest scale
-    limit : bytes that it may have
-    seconds : None on an emulated GPU, which would take far too long
-    where : on what it would be computed
+    limit : bytes that it may take
+    seconds : None on an emulated GPU, where it is not measured
+    where : the device, or how many threads
     """
 
     scales: Scales
@@ -43,7 +43,7 @@ class Forecast:
 def forecast(
     settings: Settings, tell: Callable[[str], None] = ignore, notice: Callable[[str], None] = ignore
 ) -> Forecast:
-    """Return what `scratchnst.transfer.job.run` would take; it raises what that would before its first step."""
+    """Return what `scratchnst.transfer.job.run` would take, or raise the error that it raises before its first step."""
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
         objective = prepared.objective_at(*prepared.shapes[-1])
@@ -53,7 +53,7 @@ def forecast(
 
 
 def _time(objective: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
-    """How long a run will take, and on what."""
+    """Return how long a run would take, and on what."""
     count, there = threads.count(), objective.network.engine.describe()
     if there["device"] == EMULATED:
         return None, EMULATED
@@ -64,7 +64,7 @@ def _time(objective: Objective, scales: Scales, settings: Settings) -> tuple[flo
 
 
 def _seconds_per_pixel(objective: Objective, settings: Settings) -> float:
-    """Try it on a smaller image; what it takes is proportional to pixels."""
+    """Measure it on a smaller image; time is proportional to pixels."""
     height, width, _ = objective.shape
     factor = min(1.0, TRIAL_SIDE / max(height, width))
     shape = max(32, round(height * factor)), max(32, round(width * factor)), 3
@@ -88,7 +88,7 @@ def _trial_seconds(trial: Objective, optimizer: str) -> float:
     times: list[float] = []
     stylize(
         trial,
-        iterations=TRIAL_ITERATIONS + 1,  # the first warms up
+        iterations=TRIAL_ITERATIONS + 1,  # the first is not counted
         optimizer=optimizer,
         on_step=lambda _: times.append(time.perf_counter()),
     )

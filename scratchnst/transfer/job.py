@@ -41,7 +41,7 @@ Scales = list[tuple[tuple[int, int], int]]  # (height, width) and iterations of 
 
 
 def ignore(*_: Any) -> None:
-    """Hear and do nothing."""
+    """Do nothing: the callback where none is given."""
 
 
 def run(
@@ -60,16 +60,16 @@ def run(
     ----------
     settings : a Settings
     on_progress : called after each step
-    tell : called with lines that inform: which network, how much memory if layers are computed in strips
+    tell : called with lines of information: which network, how much memory if layers are computed in strips
     on_scale : called when a scale begins, with its number, from 0, and all scales
-    notice : called with what people should know of the device
-    warn : called with a sentence where the log, a stage or `on_progress` has failed and is left out
+    notice : called with messages about the device
+    warn : called with a sentence if the log, a stage or `on_progress` has failed and is left out from then on
     command : the words of the command line, for the record
 
     Returns
     -------
     StylizedByScales
-        As written; `complete` is False if Ctrl-C or trouble came between.
+        As written; `complete` is False after Ctrl-C or an error on the way.
 
     Raises
     ------
@@ -129,7 +129,7 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
 
     def objective_at(height, width):
         content = contents[height, width]
-        # Weights of sums over pixels count as much at every scale.
+        # Weights of sums over pixels are those of the finest scale, where there are more pixels.
         fewer = 1 if content is None else contents[shapes[-1]].size / content.size
         return Objective(
             network,
@@ -149,11 +149,11 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
 
 
 def _load_pictures(settings: Settings, network: Network) -> tuple[list, dict, dict]:
-    """Return the shapes of the scales and, by shape, content and styles, each made from the picture in the file."""
+    """Return the shapes of the scales and, by shape, content and styles, each scaled from the picture in the file."""
     content_layers = _names(settings.content_layers, network.defaults.content_layers)
     style_layers = _names(settings.style_layers, network.defaults.style_layers)
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
-    first = settings.content or settings.styles[0]  # whose shape the picture has
+    first = settings.content or settings.styles[0]  # the picture gets its shape
     picture = load_picture(first, network, content_layers if settings.content else style_layers)
     fitted = _fit(picture, network, layers, settings)
     shapes = choose_scales(fitted, network, layers, settings.scales, settings.init)
@@ -178,7 +178,7 @@ def _optimise(
     tell: Callable[[str], None],
     warn: Callable[[str], None],
 ) -> tuple[StylizedByScales, dict]:
-    """Return the end of the run, and what its last scale has made of the settings."""
+    """Return the result, and the settings as resolved at its last scale."""
     settings, scales = prepared.settings, prepared.scales
     used: list[dict] = []  # settings as resolved at each scale
     estimates: list[memory.MemoryEstimate] = []
@@ -220,7 +220,7 @@ def _optimise(
 
 
 def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> None:
-    """Make sure, before anything is computed, that all outputs can be written and harm no input that is a file.
+    """Make sure, before anything is computed, that all outputs can be written and overwrite no input.
 
     Raises
     ------
@@ -246,9 +246,7 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
 
 
 def load_picture(path: Path, network: Network, layers: Iterable[str]) -> np.ndarray:
-    """Return the picture in a file, if it has by itself the pixels that the deepest of `layers` needs.
-
-    Enlarged it would pass, and nothing of a picture would be in it.
+    """Return the picture in a file, if it has, before it is scaled, the pixels that the deepest of `layers` needs.
 
     Raises
     ------
@@ -263,7 +261,7 @@ def load_picture(path: Path, network: Network, layers: Iterable[str]) -> np.ndar
 
 
 def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Iterable[str]) -> None:
-    """Raise a UserError if the picture in a file has not, by itself, the pixels that the deepest of `layers` needs."""
+    """Raise a UserError if the picture in a file has fewer pixels than the deepest of `layers` needs."""
     height, width, _ = picture.shape
     try:
         network.check_size(height, width, layers)
@@ -283,15 +281,15 @@ def load_init(init: str) -> str | np.ndarray:
 def choose_scales(
     picture: np.ndarray, network: Network, layers: Iterable[str], scales: int | str, init: str
 ) -> list[tuple[int, int]]:
-    """Return the (height, width) of each scale at which to paint `picture`, the coarsest first.
+    """Return the (height, width) of each scale for `picture`, the coarsest first.
 
     "auto" adds a scale with each doubling of the longer side above 512, as long as the coarsest has the pixels that the
-    deepest of `layers` needs; only one if the start is the user's own picture, whose details would be lost.
+    deepest of `layers` needs; it is only one if the start is a file, whose details would be lost.
 
     Raises
     ------
     UserError
-        If so many scales are asked for that the coarsest is too small.
+        If the coarsest of a given number of scales is too small.
     """
     (height, width, _), layers = picture.shape, list(layers)
     if scales != "auto":
@@ -311,13 +309,7 @@ def choose_scales(
 
 
 def _fit(picture: np.ndarray, network: Network, layers: list[str], settings: Settings) -> np.ndarray:
-    """Return `picture` scaled to the size asked for.
-
-    Raises
-    ------
-    UserError
-        If a layer is unknown, the picture too small for the deepest, or memory too small for the picture.
-    """
+    """Return `picture` scaled to the size asked for, if the deepest layer and memory allow it."""
     computation.check_room(*images.fitted_shape(picture, settings.size), network.engine, settings)
     picture = images.fit(picture, settings.size)
     network.check_layers(layers)
@@ -336,10 +328,7 @@ def _times(weight: float | None, factor: float) -> float | None:
 
 @contextmanager
 def _uninterrupted() -> Iterator[None]:
-    """Let Ctrl-C wait: a result that took minutes is not lost in the moment in which it is written.
-
-    Only the main thread gets it.
-    """
+    """Ignore Ctrl-C, which only the main thread receives, while results are written."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

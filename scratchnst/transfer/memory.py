@@ -1,6 +1,6 @@
-"""How much memory a run needs, before it runs, and how to get by with less.
+"""Estimate how much memory a run needs, and choose strips with which it needs no more than there is.
 
-It is the GPU's memory where the engine computes on one, else that of the process.
+It is the GPU's memory if the engine computes on one, else that of the process.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from scratchnst.system import startup
 from scratchnst.transfer.objective import Objective
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
-RUN_BYTES_PER_UNKNOWN = 16  # the start and the last image, which `stylize` keeps
+RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
 KEPT_FREE = 0.05  # of the memory that is available, for everything else
 
 
@@ -32,15 +32,15 @@ class MemoryEstimate:
 
     Attributes
     ----------
-    peak : bytes at most: of the whole process or, on a GPU, of all arrays there and the holes between them
-    largest_strip : what `Objective` takes under this name
+    peak : bytes at most: of the whole process or, on a GPU, of all arrays there and the fragments between them
+    largest_strip : as for `Objective`
     """
 
     peak: int
     largest_strip: float
 
     def in_words(self) -> str:
-        """Say how much memory it will take, and whether in strips."""
+        """Return how much memory it is, and whether in strips, in words."""
         peak = in_words(self.peak)
         if self.largest_strip == math.inf:
             return peak
@@ -48,10 +48,9 @@ class MemoryEstimate:
 
 
 def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
-    """Return the bytes that a call of `objective` takes, at most, besides what is there before.
+    """Return the bytes that a call of `objective` takes at most, apart from images, weights and targets.
 
-    It is called with arrays that have no numbers, see `scratchnst.engine.meta`; images, weights and targets are there
-    already.
+    It is called with arrays that have no numbers, see `scratchnst.engine.meta`.
     """
     engine: Any = meta.of(objective.network.engine.name)
     dry = objective.with_engine(engine)
@@ -65,7 +64,7 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
 def estimate(
     objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf
 ) -> MemoryEstimate:
-    """Return what a run of `objective`, which must have been built, will need."""
+    """Return what a run of `objective` will need."""
     engine, run = objective.network.engine, evaluation(objective, largest_strip)
     if engine is where_vectors_are(engine, optimizer):
         run += vectors(math.prod(objective.shape), optimizer, bounded)
@@ -74,25 +73,25 @@ def estimate(
 
 
 def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
-    """Return the engine in whose memory an optimiser has its vectors: SciPy's are on the CPU."""
+    """Return the engine in whose memory an optimiser's vectors are: SciPy's are on the CPU."""
     return cpu if optimizer in ON_THE_CPU and engine.has_own_memory else engine
 
 
 def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
-    """Return the bytes that an optimiser and `stylize` hold for so many pixels and channels."""
+    """Return the bytes that an optimiser and `stylize` hold for so many unknowns."""
     optimizers = BYTES_PER_BOUNDED_UNKNOWN if bounded else BYTES_PER_UNKNOWN
     return unknowns * (optimizers[optimizer] + RUN_BYTES_PER_UNKNOWN)
 
 
 def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False) -> MemoryEstimate:
-    """Return the estimate of the fastest way that stays within `limit` bytes, and let `objective` go it.
+    """Set the largest strips with which `objective` stays within `limit` bytes, and return the estimate.
 
     Raises
     ------
     UserError
-        If none does.
+        If it stays within the limit with none.
     """
-    threads.release()  # what a coarser scale has left there is not what this one will need
+    threads.release()  # buffers of a coarser scale
     engine = objective.network.engine
     engine.release_memory()
     for largest_strip in STRIPS:
@@ -107,7 +106,7 @@ def fit(objective: Objective, optimizer: str, limit: int, bounded: bool = False)
 
 
 def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, engine: Engine = cpu) -> str:
-    """Return the sentence that there is not enough memory."""
+    """Return the message that there is not enough memory."""
     whose = "a GPU's memory" if engine.has_own_memory else "memory"
     return (
         f"{width}x{height} pixels need at least {in_words(needed)} of {whose} with the optimiser {optimizer}, and "
@@ -117,18 +116,18 @@ def too_large(height: int, width: int, needed: int, optimizer: str, limit: int, 
 
 
 def resident(engine: Engine = cpu) -> int:
-    """Return the bytes that this process has, where `engine` computes, after it has given back what it could."""
+    """Return the bytes that this process holds in the engine's memory, after free ones were given back."""
     if engine.has_own_memory:
         return engine.memory_in_use()
-    with suppress(OSError, AttributeError, TypeError):  # there is malloc_trim in glibc alone
+    with suppress(OSError, AttributeError, TypeError):  # only glibc has malloc_trim
         ctypes.CDLL(None).malloc_trim(0)
     return psutil.Process().memory_info().rss
 
 
 def limit(engine: Engine = cpu) -> int:
-    """Return the bytes that this process may have: its own and what is free, in the machine and in its container.
+    """Return the bytes that this process may hold: its own and what is free in the machine and in its container.
 
-    Of an engine on a GPU it is the GPU's memory.
+    For an engine on a GPU it is the GPU's memory.
     """
     if engine.has_own_memory:
         return resident(engine) + int((1 - KEPT_FREE) * engine.free_memory())
@@ -140,7 +139,7 @@ def limit(engine: Engine = cpu) -> int:
 
 
 def in_words(size: float) -> str:
-    """Return a number of bytes as people write it: 640 MB, 2.4 GB; 5.2 MB, 1 KB."""
+    """Return a number of bytes with its unit: 640 MB, 2.4 GB, 5.2 MB, 1 KB."""
     if size >= 1e9:
         return f"{size / 1e9:.1f} GB"
     return f"{size / 1e3:.0f} KB" if size < 1e5 else f"{size / 1e6:.2g} MB" if size < 1e7 else f"{size / 1e6:.0f} MB"

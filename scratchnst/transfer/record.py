@@ -1,4 +1,4 @@
-"""The record of a run, OUT.json: what was asked for, what came of it, and all that it takes to run it again."""
+"""The record of a run, OUT.json: settings, result, and everything that is needed to run it again."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import Stylized
 
 PACKAGES = ("numpy", "scipy", "pillow", "h5py")
-GIVEN = "given"  # the key of the settings that make the run again
+GIVEN = "given"  # the key of the settings with which to run it again
 
 
 def resolved(objective: Objective) -> dict:
-    """Return what an objective has made of the settings given, JSON-able: its network, settings and computation."""
+    """Return, for JSON, an objective's network, its settings with defaults filled in, and how it is computed."""
     network = objective.network
     return {
         "network": {"name": network.name, **network.provenance},
@@ -40,12 +40,12 @@ def resolved(objective: Objective) -> dict:
 
 
 def record(settings: Settings, used: dict, result: StylizedByScales, command: Sequence[str]) -> dict:
-    """Return the record, JSON-able.
+    """Return the record, for JSON.
 
     Parameters
     ----------
     settings : as given, but for the network, which is named
-    used : what the last scale has made of them, see `resolved`
+    used : as resolved at the last scale, see `resolved`
     result : the end of the run
     command : the words of the command line, if there was one
     """
@@ -91,12 +91,12 @@ def read_settings(path: str | os.PathLike) -> dict:
 
 
 def _scale(end: Stylized) -> dict:
-    """What there is to say of one scale."""
+    """The end of one scale."""
     return {"height": end.image.shape[0], "width": end.image.shape[1], **_end(end)}
 
 
 def _end(end: Stylized) -> dict:
-    """How a run, or a scale of it, came out."""
+    """The end of a run or of one scale."""
     return {
         "stopped": end.stop_reason,
         "complete": end.complete,

@@ -1,9 +1,9 @@
-"""Coarse to fine: the picture is painted small first, and what comes out, enlarged, is where the next size starts.
+"""Coarse to fine: optimise a small image first, and start the next size from it, enlarged.
 
-A filter sees so many pixels and no more: about forty at VGG19's conv3_3.  Of a large picture that is a small part, so
-strokes come out short, and what is wider than a filter stays as the start was.  Of a small copy of the same pictures
-the same filter sees much, and an iteration on it costs little.  Enlarged, it has the wide strokes already, and only
-fine ones are left to be painted.
+The receptive field of a unit is limited: about forty pixels at VGG19's conv3_3.  Of a large picture that is a small
+part, so strokes come out short, and structures wider than a receptive field stay as the start was.  On a smaller copy
+of the same pictures it covers more, and an iteration costs little.  Enlarged, the result has the wide strokes already,
+and the next scale adds fine ones.
 """
 
 from __future__ import annotations
@@ -48,8 +48,8 @@ def scale_shapes(height: int, width: int, scales: int) -> list[tuple[int, int]]:
 def share_iterations(iterations: int, shapes: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], int]]:
     """Return (shape, iterations) of each scale to run: each scale gets half as many as the one before.
 
-    A fine scale has little left to do, its iterations take four times as long, and with too many of them the wide
-    strokes are painted over with short ones.  Where there are fewer iterations than scales, the coarsest are left out.
+    Iterations of a finer scale take four times as long, fewer are needed, and too many of them would replace wide
+    strokes by short ones.  If there are fewer iterations than scales, the coarsest are left out.
     """
     shapes = list(shapes)[-max(1, iterations) :]
     shares: list[int] = []
@@ -69,33 +69,33 @@ def stylize_by_scales(
     on_evaluation: Callable[[Evaluation], None] | None = None,
     **settings: Any,
 ) -> StylizedByScales:
-    """Optimise an image scale after scale; like `stylize`, but for what is said here.
+    """Optimise an image scale after scale, from the coarsest to the finest; otherwise as `stylize`.
 
     Parameters
     ----------
     objective_at : (height, width) -> the Objective of a scale, over images of that shape with the margin around it.
-        Default weights mean the same at every scale; a content_weight or tv_weight of your own weighs a sum over
+        Default weights count the same at every scale; a content_weight or tv_weight of your own is of a sum over
         pixels, so multiply it by (pixels of the finest scale) / (pixels of this one)
     shapes : (height, width) of every scale, without the margin, see `scale_shapes`; the last is that of the result
-    init : where the first scale starts; an image has no margin and is resized
+    init : where the first scale starts; an image is given without the margin, and resized
     iterations : steps at most, of all scales together, see `share_iterations`
     margin : pixels that are added to every side of each scale and cut off its result
-    on_step, on_evaluation : numbers go on from scale to scale, and the `scale` of what they get tells which it is.  Its
-        images have the shape of their scale
+    on_step, on_evaluation : called with numbers counted over all scales, the number of the scale, and images in the
+        shape of their scale
     settings : optimizer, seed and bounded, as for `stylize`
 
     Returns
     -------
     StylizedByScales
-        Its `loss` and `terms` are those of the last scale that was run.  If that is not the finest, since Ctrl-C or
-        trouble came between, its image is enlarged, and `complete` is False.
+        Its `loss` and `terms` are those of the last scale that was run.  If that is not the finest, because of Ctrl-C
+        or an error, its image is enlarged, and `complete` is False.
     """
     ends: list[Stylized] = []
     for shape, share in share_iterations(iterations, shapes):
         tell_step, tell_evaluation = _counting_on(ends, on_step, on_evaluation)
         try:
             end = stylize(
-                objective_at(*shape),  # nobody else holds it, so it is freed before the next is made
+                objective_at(*shape),  # not kept, so that it is freed before the next is made
                 _start(ends[-1].image if ends else init, shape, margin),
                 iterations=share,
                 margin=margin,
@@ -103,10 +103,10 @@ def stylize_by_scales(
                 on_evaluation=tell_evaluation,
                 **settings,
             )
-        except (KeyboardInterrupt, MemoryError, UserError) as trouble:
+        except (KeyboardInterrupt, MemoryError, UserError) as error:
             if not ends:
                 raise
-            ends[-1] = replace(ends[-1], stop_reason=_reason(trouble, shape), complete=False)
+            ends[-1] = replace(ends[-1], stop_reason=_reason(error, shape), complete=False)
             break
         ends.append(end)
         if not end.complete:
@@ -115,12 +115,12 @@ def stylize_by_scales(
 
 
 def _start(init, shape, margin):
-    """Return the start of a scale: a name, or an image in its shape, with the margin around it."""
+    """Return the start of a scale: a name, or an image in its shape with the margin."""
     return init if isinstance(init, str) else images.extend(images.resize(as_image("start", init), *shape), margin)
 
 
 def _counting_on(ends, on_step, on_evaluation):
-    """Return both callbacks, told of counts that go on where the scales before ended."""
+    """Return both callbacks with counts that continue those of the scales before."""
     scale, done = len(ends) + 1, _sums(ends)
 
     def tell_step(progress):
@@ -139,17 +139,17 @@ def _sums(ends):
     return {name: sum(getattr(end, name) for end in ends) for name in ("iterations", "evaluations", "seconds")}
 
 
-def _reason(trouble, shape):
-    """Why a scale could not be run, a sentence."""
-    if isinstance(trouble, KeyboardInterrupt):
+def _reason(error, shape):
+    """Why a scale could not be run."""
+    if isinstance(error, KeyboardInterrupt):
         return "interrupted"
-    if isinstance(trouble, MemoryError):
+    if isinstance(error, MemoryError):
         return f"there is not enough memory for {shape[1]}x{shape[0]} pixels"
-    return str(trouble).rstrip(".")
+    return str(error).rstrip(".")
 
 
 def _total(ends, shape, iterations):
-    """All ends in one: the picture of the last, in `shape`."""
+    """The end of the whole run: the last scale's, its image resized to `shape`."""
     last, sums = ends[-1], _sums(ends)
     if last.complete and sums["iterations"] == iterations:
         last = replace(last, stop_reason=f"all {iterations} iterations done")

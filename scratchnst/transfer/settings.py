@@ -99,15 +99,15 @@ _COUNT = partial(_whole, 1, None)
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """Everything that a run needs: what `transfer` and `reconstruct` take, see their help.
+    """Everything that a run needs: the settings of `transfer` and `reconstruct`, see their help.
 
-    Without content, the first style gives the picture its shape, and the style alone is imitated; without styles, the
-    content alone.  None stands for the default of the network or of the machine.
+    Without content, the picture has the shape of the first style, and the style alone is imitated; without styles, the
+    content alone.  None is the default of the network or of the machine.
 
     Attributes
     ----------
     content, styles : files with pictures
-    output : the file for the picture; the record lies beside it, with the suffix .json
+    output : the file for the picture; the record is written beside it, with the suffix .json
     network : a name or a weights file, see `scratchnst.weights.load.load_network`
     preprocessing, pooling, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
@@ -181,12 +181,12 @@ class Settings:
         return self.output.with_suffix(".json")
 
     def to_json(self) -> dict[str, Any]:
-        """Return what `from_json` takes, to be written as JSON."""
+        """Return the settings for JSON, as `from_json` takes them."""
         return {one.name: _plain(getattr(self, one.name)) for one in fields(self)}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any], **others: Any) -> Settings:
-        """Return the settings that JSON holds; `others` go before what stands there.
+        """Return the settings in JSON data; `others` replace those of the same name.
 
         Raises
         ------
@@ -204,7 +204,7 @@ class Settings:
 
 
 def _plain(value: Any) -> Any:
-    """Return a value as JSON has it."""
+    """Return a value with JSON's types."""
     if isinstance(value, Path):
         return str(value)
     if isinstance(value, Mapping):

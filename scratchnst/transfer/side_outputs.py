@@ -1,4 +1,4 @@
-"""What a run writes on its way: the log and the stages; neither can cost the picture."""
+"""What a run writes before its end: the log and the stages; an error there does not end the run."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from scratchnst.transfer.stylize import Evaluation, Iterate
 
 
 class SideOutput:
-    """A callback whose first failure is told to `warn` and ends it, but not the run: the picture matters more."""
+    """A callback that is no longer called after its first error, with which `warn` is called."""
 
     def __init__(self, name: str, write: Callable[[Any], None], warn: Callable[[str], None]):
         self.name, self.write, self.warn, self.failed = name, write, warn, False
 
-    def __call__(self, news: Any) -> None:
+    def __call__(self, value: Any) -> None:
         if self.failed:
             return
         try:
-            self.write(news)
+            self.write(value)
         except (OSError, UserError) as error:
             self.failed = True
             with suppress(OSError):
@@ -33,7 +33,7 @@ class SideOutput:
 
 
 class Log:
-    """JSON lines; the file is opened with the first evaluation, when all settings have proved good."""
+    """A file of JSON lines, opened at the first evaluation, when all settings have been checked."""
 
     def __init__(self, path: Path | None, stack: ExitStack):
         self.path, self.stack = path, stack
@@ -44,13 +44,13 @@ class Log:
         if self.path is None:
             return
         if self.file is None:
-            # Without a buffer, nothing is left to be written, and to fail, when the file is closed.
+            # Without a buffer, nothing is left to be written, which might fail, when the file is closed.
             self.file = self.stack.enter_context(self.path.open("wb", buffering=0))
         self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
 
 
 def _log_entry(evaluation: Evaluation) -> dict:
-    """Content and style by layer, before weighting, from names like "style/conv1_1"."""
+    """A line of the log: content and style by layer, before weighting, from names like "style/conv1_1"."""
     entry: dict = {"evaluation": evaluation.number, "scale": evaluation.scale, "total": evaluation.loss}
     for name, value in evaluation.terms.items():
         kind, _, layer = name.partition("/")
@@ -62,12 +62,12 @@ def _log_entry(evaluation: Evaluation) -> dict:
 
 
 def stages(settings: Settings, shape: tuple[int, int]) -> Callable[[Iterate], None]:
-    """Return what saves the image after every N-th step, enlarged to `shape`: out.png, step 50 -> out-0050.png."""
+    """Return a callback that saves the image after every N-th step, resized to `shape`: out-0050.png after step 50."""
     path, every = settings.output, settings.save_every
 
-    def save(progress: Iterate) -> None:
-        if every and progress.iteration % every == 0:
-            stage = path.with_name(f"{path.stem}-{progress.iteration:04d}{path.suffix}")
-            images.save(stage, images.resize(progress.image, *shape))
+    def save(iterate: Iterate) -> None:
+        if every and iterate.iteration % every == 0:
+            stage = path.with_name(f"{path.stem}-{iterate.iteration:04d}{path.suffix}")
+            images.save(stage, images.resize(iterate.image, *shape))
 
     return save

@@ -1,4 +1,4 @@
-"""The whole job: from a start image, step by step, to the picture."""
+"""Optimise an image: from a start image, step by step, to the picture."""
 
 from __future__ import annotations
 
@@ -16,20 +16,20 @@ from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
 from scratchnst.transfer.objective import Objective, as_image
 
 PIXEL_RANGE = (0.0, 255.0)
-NOISE_MEAN, NOISE_STD = 127.5, 20.0  # mid-grey and faint: strong noise leaves speckle that no layer sees well
-OPTIMIZER = "lbfgs"  # see there for how it does beside SciPy's
-MARGIN = 8  # pixels, for clean borders: see `stylize`
+NOISE_MEAN, NOISE_STD = 127.5, 20.0  # stronger noise leaves speckle, which the layers hardly respond to
+OPTIMIZER = "lbfgs"  # `scratchnst.optimize.lbfgs` compares it with SciPy's
+MARGIN = 8  # pixels, against artefacts at the border: see `stylize`
 
 
 @dataclass(frozen=True)
 class Iterate:
-    """What a callback learns after each step.
+    """The image after a step of the optimiser.
 
     Attributes
     ----------
     iteration : number of steps done
-    loss : the total loss, equation 7, after it
-    canvas : the image where it is computed, which may be a GPU
+    loss : the total loss, equation 7
+    canvas : the image in the engine's memory, which may be a GPU's
     scale : which of several scales, from 1, see `stylize_by_scales`
     """
 
@@ -40,10 +40,7 @@ class Iterate:
 
     @property
     def image(self) -> np.ndarray:
-        """(H, W, 3) float64 array, RGB, values outside 0-255 possible; copy it to keep it.
-
-        A GPU hands its image over when it is asked for, which takes time.
-        """
+        """(H, W, 3) float64 array, RGB, not clipped to 0-255; copied from a GPU at each access, and not to be kept."""
         return asnumpy(self.canvas)
 
 
@@ -99,27 +96,28 @@ def stylize(
     Parameters
     ----------
     objective : an Objective
-    init : where to start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
+    init : the start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
         (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
     optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"
     seed : of the white noise
-    bounded : keep pixels within 0-255 during the optimisation, not only in the end
-    margin : pixels that are cut off every side of the images handed out.  Convolutions see zeros beyond the border,
-        which leaves traces there; an objective over images with a margin, `images.extend`, keeps them out of sight
+    bounded : keep pixels within 0-255 during the optimisation, not only in the result
+    margin : pixels that are cut off every side of the images returned.  Zero padding causes artefacts at the border,
+        which are cut off if the objective's images were extended by the margin, see `images.extend`
     on_step, on_evaluation : called after each step and after each call of the objective
 
     Returns
     -------
     Stylized
-        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.  Ctrl-C
-        before the first evaluation is over goes on to the caller.
+        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.
 
     Raises
     ------
     UserError
         For unknown names, numbers out of range or a margin that leaves no pixel, or if the loss is not finite at the
-        very start.
+        start.
+    KeyboardInterrupt
+        If Ctrl-C comes before the end of the first evaluation.
     """
     if optimizer not in OPTIMIZERS:
         raise UserError(f"there is no optimiser {optimizer!r}; choose one of {', '.join(OPTIMIZERS)}.")
@@ -138,7 +136,7 @@ def stylize(
         return run.end(result.stop_reason, complete=True)
     except KeyboardInterrupt:
         if run.evaluations == 0:
-            raise  # there is nothing but the start
+            raise  # there is only the start
         return run.end("interrupted", complete=False)
     except FloatingPointError as error:
         return run.end(str(error), complete=False)
@@ -160,18 +158,18 @@ def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array
 
 
 class _Run:
-    """The state of a run: the last good image, counters and the clock; it stands between optimiser and objective."""
+    """The state of a run: the last image accepted, counters and time; the optimiser calls the objective through it."""
 
     def __init__(self, objective, start, margin, on_step, on_evaluation):
         self.objective, self.margin = objective, margin
         self.on_step, self.on_evaluation = on_step, on_evaluation
-        self.image, self.loss, self.terms = start, float("nan"), {}  # the image lies where the optimiser has it
+        self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
         self.iterations = self.evaluations = 0
         self.started = time.perf_counter()
 
     def evaluate(self, x):
-        """The objective, watched: (loss, gradient), or a FloatingPointError if they are not finite."""
-        with np.errstate(over="ignore", invalid="ignore"):  # it is told below, once and in words
+        """Return (loss, gradient) of the objective, or raise a FloatingPointError if they are not finite."""
+        with np.errstate(over="ignore", invalid="ignore"):  # an error is raised below instead
             loss, grad = self.objective(x)
         self.evaluations += 1
         if not (math.isfinite(loss) and is_finite(grad)):
