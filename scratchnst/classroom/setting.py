@@ -36,13 +36,13 @@ def pictures(side: int) -> tuple[Array, Array]:
 
 
 def network() -> Network:
-    """Return VGG19 where it is at hand, else the distilled network; `load_network` says where it looks."""
+    """Return VGG19 where its file is found, else the distilled network; see `load_network`."""
     return load_network().on(cpu)
 
 
 def show_images(pictures: Mapping[str, Array], columns: int = 4) -> None:
     """Draw images side by side, title -> (H, W, 3) with RGB 0-255, or (H, W), which grey makes visible."""
-    from matplotlib import pyplot  # the rest of a lesson does without
+    from matplotlib import pyplot  # the other functions do not need it
 
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)
