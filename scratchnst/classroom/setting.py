@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.engine import cpu
 from scratchnst.images import samples
@@ -28,11 +27,7 @@ def full_size(full: Value, small: Value) -> Value:
 
 def pictures(side: int) -> tuple[Array, Array]:
     """Return a content and a style picture, (side, side, 3) float64, RGB 0-255: `scratchnst.images.samples`."""
-    content, style = (
-        images.resize(draw(DRAWN, DRAWN, seed=0).astype(np.float64), side, side)
-        for draw in (samples.draw_content, samples.draw_style)
-    )
-    return content, style
+    return samples.draw_pair(side, DRAWN)
 
 
 def network() -> Network:
