@@ -12,7 +12,6 @@ from dataclasses import dataclass
 import numpy as np
 import psutil
 
-from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.bench.names import EMULATED
 from scratchnst.engine import Engine, cpu
@@ -45,10 +44,7 @@ def make(size: int, seed: int = 0, device: str = "cpu") -> Problem:
 
     Where `device` is emulated, the network has fewer channels.
     """
-    content, style = (
-        images.resize(draw(DRAWN, DRAWN, seed).astype(np.float64), size, size).astype(np.float32)
-        for draw in (samples.draw_content, samples.draw_style)
-    )
+    content, style = (image.astype(np.float32) for image in samples.draw_pair(size, DRAWN, seed))
     network = random_network(seed, NARROWER) if device == EMULATED else random_network(seed)
     return Problem(network, content, style, noise(size, seed))
 

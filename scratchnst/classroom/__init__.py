@@ -1,6 +1,6 @@
-"""What the lessons in the folder `lessons` share, and what leads through them.
+"""What the lessons in the folder `lessons` share, and what shows, checks and converts them.
 
-A lesson imports from here what would distract in its text: pictures, a network, and rows of images.
+Lessons import from here what their text does not explain: pictures, a network, and rows of images.
 """
 
 from scratchnst.classroom.setting import full_size, network, pictures, show_images

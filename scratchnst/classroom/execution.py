@@ -1,7 +1,6 @@
-"""A lesson's cells, run one by one in one namespace: what they print, their figures, warnings and mistakes."""
+"""A lesson's cells, run one by one in one namespace: what they print, their figures, warnings and errors."""
 
 from __future__ import annotations
-import __future__
 
 import ast
 import io
@@ -9,27 +8,28 @@ import sys
 import traceback
 import types
 import warnings
+from codeop import Compile
 from collections.abc import Callable
 from contextlib import redirect_stdout
-from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
+
+from matplotlib import pyplot
 
 import scratchnst
 from scratchnst.classroom.script import Script
 
-FUTURES = [getattr(__future__, name) for name in __future__.all_feature_names]
 DOTS_PER_INCH = 120
 
 
 class CellError(Exception):
-    """A cell has failed; the message is for the learner: the lesson's own lines, then the mistake."""
+    """A cell has failed; the message is for the learner: the lesson's own lines, then the error."""
 
 
 class Execution:
-    """The world in which a lesson's cells run; a context manager.
+    """Runs a lesson's cells; a context manager.
 
-    Cells find a module ``__main__`` of their own, as in a script, and `pyplot.show` saves the figures and, if there
+    Cells run in a module ``__main__`` of their own, as in a script, and `pyplot.show` saves the figures and, if there
     are windows, opens them without waiting.
 
     Parameters
@@ -45,18 +45,16 @@ class Execution:
     def __init__(self, script: Script, figures: Path, windows: bool = False):
         self.script, self.figures = script, figures
         self._wants_windows = windows
-        self._flags = 0  # of the compiler: what the lesson has imported from __future__
+        self._compile = Compile()  # which remembers what the lesson has imported from __future__
         self._cell = self._saved = 0
         self._shown: set[int] = set()
 
     def __enter__(self) -> Execution:
-        pyplot: Any = import_module("matplotlib.pyplot")
-        self._pyplot = pyplot
         if not self._wants_windows:
-            self._pyplot.switch_backend("Agg")
-        self._has_windows = self._wants_windows and _is_interactive(self._pyplot.get_backend())
-        self._show: Callable[..., Any] = self._pyplot.show
-        self._pyplot.show = lambda *_, **__: self._show_figures()
+            pyplot.switch_backend("Agg")
+        self._has_windows = self._wants_windows and _is_interactive(pyplot.get_backend())
+        self._show: Callable[..., Any] = pyplot.show
+        pyplot.show = lambda *_, **__: self._show_figures()
         self._module = types.ModuleType("__main__")
         self._module.__file__ = str(self.script.path)
         self._main, sys.modules["__main__"] = sys.modules["__main__"], self._module
@@ -64,8 +62,8 @@ class Execution:
 
     def __exit__(self, *_: object) -> None:
         sys.modules["__main__"] = self._main
-        self._pyplot.close("all")
-        self._pyplot.show = self._show
+        pyplot.close("all")
+        pyplot.show = self._show
 
     def run(self, number: int, output: IO[str] | Recorder) -> None:
         """Run a cell.
@@ -105,16 +103,12 @@ class Execution:
             if result is not None:
                 print(repr(result))
 
-    def _execute(self, tree: ast.Module | ast.Expression, mode: str) -> Any:
+    def _execute(self, tree: Any, mode: str) -> Any:
         """Run code under the lesson's own name and line numbers, so that tracebacks and `inspect` find its source."""
-        code = compile(tree, str(self.script.path), mode, self._flags, dont_inherit=True)
-        for feature in FUTURES:
-            self._flags |= code.co_flags & feature.compiler_flag
-        return eval(code, self._module.__dict__)
+        return eval(self._compile(tree, str(self.script.path), mode), self._module.__dict__)
 
     def _show_figures(self) -> None:
         """Save the figures that were drawn since the last call, say where, and show them."""
-        pyplot = self._pyplot
         new = [number for number in pyplot.get_fignums() if number not in self._shown]
         if not new:
             return
@@ -135,7 +129,7 @@ class Execution:
         if self._shown:
             self._show(block=False)
             for number in self._shown:
-                self._pyplot.figure(number).canvas.flush_events()
+                pyplot.figure(number).canvas.flush_events()
 
     def _show_warning(
         self, message: Warning | str, category: type[Warning], filename: str, lineno: int, *_: Any, **__: Any
@@ -144,41 +138,24 @@ class Execution:
         print(f"{category.__name__} ({place}): {message}")
 
 
-class Recorder(io.TextIOBase):
-    """Passes on what is written, and remembers it.
+class Recorder(io.StringIO):
+    """Remembers what is written, and passes it on to a target, if there is one.
 
-    Parameters
-    ----------
-    target : file or None
-        Where to pass it on to; nowhere if there is none.
-    before_first : callable or None
-        Called before the first character is passed on.
+    `before_first` is called before the first character is passed on.
     """
 
-    def __init__(self, target: IO[str] | None = None, before_first: Callable[[], None] | None = None):
+    def __init__(self, target: IO[str] | None = None, before_first: Callable[[], None] = lambda: None):
+        super().__init__()
         self._target, self._before_first = target, before_first
-        self._written: list[str] = []
-
-    @property
-    def text(self) -> str:
-        """All that was written."""
-        return "".join(self._written)
-
-    def writable(self) -> bool:
-        """Tell that one can write to it."""
-        return True
 
     def write(self, text: str) -> int:
-        """Pass on and remember."""
-        if text and not self._written and self._before_first:
+        if text and not self.tell():
             self._before_first()
-        self._written.append(text)
         if self._target:
             self._target.write(text)
-        return len(text)
+        return super().write(text)
 
     def flush(self) -> None:
-        """Flush where it is passed on to."""
         if self._target:
             self._target.flush()
 
@@ -196,10 +173,8 @@ def _explain(error: BaseException, path: Path) -> str:
 def _short(filename: str) -> str:
     """Return a file's path, from the package on if it is one of its files, else from the last folder on."""
     path = Path(filename)
-    try:
-        return str(path.relative_to(Path(scratchnst.__file__).parents[1]))
-    except ValueError:
-        return str(Path(*path.parts[-2:]))
+    home = Path(scratchnst.__file__).parents[1]
+    return str(path.relative_to(home) if path.is_relative_to(home) else Path(*path.parts[-2:]))
 
 
 def _is_interactive(backend: str) -> bool:

@@ -1,7 +1,8 @@
-"""Lessons as Jupyter notebooks, written by sphinx-gallery from the same scripts.
+"""Lessons as Jupyter notebooks, converted by sphinx-gallery from the same scripts.
 
-It leaves three things as they are in reStructuredText, which Markdown does not know; they are translated here: tables,
-literal text, and the ``align`` around formulas, which not every editor of notebooks shows.
+Three things that its converter leaves in reStructuredText or LaTeX are translated here: tables, literal text, and the
+``align`` around formulas, which not every editor of notebooks shows.  With pandoc it translates them too, but restarts
+the levels of headings in every cell.
 """
 
 from __future__ import annotations

@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from rich.console import Console, Group, RenderableType
+from rich.constrain import Constrain
 from rich.control import Control
 from rich.padding import Padding
 from rich.rule import Rule
@@ -17,7 +18,7 @@ from rich.text import Text
 from scratchnst.classroom import prose
 from scratchnst.classroom.execution import CellError, Execution, Recorder
 from scratchnst.classroom.library import Lesson, lessons
-from scratchnst.classroom.progress import Progress
+from scratchnst.classroom.progress import ProgressFile
 from scratchnst.classroom.script import Cell, read
 
 INDENT = 4  # columns, of code
@@ -44,7 +45,7 @@ class _Quit(Exception):
 
 def play(
     lesson: Lesson,
-    progress: Progress,
+    progress: ProgressFile,
     figures: Path,
     pause: bool = True,
     from_start: bool = False,
@@ -56,7 +57,7 @@ def play(
     ----------
     lesson : Lesson
         Which one.
-    progress : Progress
+    progress : ProgressFile
         Where the lesson was left, and where to remember it.
     figures : Path
         The folder for the lesson's figures.
@@ -95,7 +96,7 @@ class _Player:
         cells: tuple[Cell, ...],
         execution: Execution,
         console: Console,
-        progress: Progress | None,
+        progress: ProgressFile | None,
     ):
         self.lesson, self.cells, self.execution = lesson, cells, execution
         self.console, self.progress = console, progress
@@ -121,7 +122,7 @@ class _Player:
             self.end()
 
     def begin(self) -> None:
-        """Say how it goes, and run the cells before the first one shown."""
+        """Say what the keys do, and run the cells before the first one shown."""
         about = f"Lesson {self.lesson.number}, {len(self.cells)} cells."
         self.say(f"{about} {KEYS}" if self.progress else about)
         if self.place:
@@ -141,7 +142,7 @@ class _Player:
         parts: list[RenderableType] = ["", Rule(Text(title + place, "dim"), align="left", style="dim"), ""]
         if cell.prose:
             width = min(self.console.width, WIDEST_PROSE)
-            parts += [_Narrow(prose.render(cell.prose), width)]
+            parts += [Constrain(prose.render(cell.prose), width)]
         if cell.code:
             code = Syntax(cell.code, "python", theme="ansi_dark", background_color="default", word_wrap=True)
             parts += ["", Padding(code, (0, 0, 0, INDENT))]
@@ -152,18 +153,18 @@ class _Player:
             self.console.file.write("\n" + self.outputs[number])
 
     def run(self, number: int, waiting: str, seen: bool = True) -> None:
-        """Run a cell; `waiting` is said until there is something to see."""
+        """Run a cell; `waiting` is shown until it prints something."""
         self.say_briefly(waiting)
         recorder = Recorder(self.console.file, before_first=self.begin_output) if seen else Recorder()
         try:
             self.execution.run(number, recorder)
         finally:
-            if not (seen and recorder.text):
+            if not (seen and recorder.getvalue()):
                 self.unsay()
-        self.outputs.append(recorder.text)
+        self.outputs.append(recorder.getvalue())
 
     def begin_output(self) -> None:
-        """Make room for what a cell prints."""
+        """Prepare the terminal for what a cell prints."""
         self.unsay()
         self.console.file.write("\n")
 
@@ -186,7 +187,7 @@ class _Player:
                 self.say(KEYS)
 
     def ask(self, prompt: str) -> str:
-        """Ask for a key; the end of the input is a "q"."""
+        """Ask for a key; the end of the input counts as "q"."""
         self.execution.handle_windows()
         _forget_typed_ahead()
         try:
@@ -195,14 +196,14 @@ class _Player:
             self.console.file.write("\n")
             return "q"
         if not sys.stdin.isatty():
-            self.console.file.write("\n")  # which the learner's Enter has done otherwise
-        elif self.console.is_terminal:  # the question is answered and in the way
+            self.console.file.write("\n")  # on a terminal, Enter has done so
+        elif self.console.is_terminal:  # remove the question
             self.console.control(Control((ControlType.CURSOR_UP, 1)))
             self.unsay()
         return answer.strip().lower()
 
     def end(self) -> None:
-        """Say what comes next."""
+        """Say that it is done, and what comes next."""
         number = self.lesson.number
         if self.progress:
             self.progress.set_place(self.lesson.topic, 0, finished=True)
@@ -214,12 +215,12 @@ class _Player:
             self.say(f"What comes next: scratchnst lesson {following.number}, {prose.plain(following.title)}.")
 
     def remember(self) -> None:
-        """Remember the place at once, since a window may be closed at any time."""
+        """Store the place at once, since a window may be closed at any time."""
         if self.progress:
             self.progress.set_place(self.lesson.topic, self.place)
 
     def print_pages(self, what: RenderableType) -> None:
-        """Print, and wait where the screen is full."""
+        """Print, and wait for a key after each screenful."""
         with self.console.capture() as capture:
             self.console.print(what)
         lines = [line.rstrip() for line in capture.get().splitlines()]
@@ -232,29 +233,19 @@ class _Player:
                 self.wait("Enter shows more")
 
     def say(self, sentence: str, style: str = "dim") -> None:
-        """Say something that is not the lesson's."""
+        """Print a message that is not part of the lesson."""
         self.console.print(Text(sentence, style))
 
     def say_briefly(self, sentence: str) -> None:
-        """Say something on a terminal that `unsay` takes away."""
+        """Print a message on a terminal, until `unsay` erases it."""
         if self.console.is_terminal:
             self.console.print(Text(sentence, "dim"), end="")
             self.console.file.flush()
 
     def unsay(self) -> None:
-        """Empty the line."""
+        """Erase the line."""
         if self.console.is_terminal:
             self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
-
-
-class _Narrow:
-    """Something that does not use all of a wide terminal."""
-
-    def __init__(self, what: RenderableType, width: int):
-        self.what, self.width = what, width
-
-    def __rich_console__(self, console, options):
-        yield from console.render(self.what, options.update(width=self.width))
 
 
 def _page(lines: list[str], room: int) -> int:
@@ -265,7 +256,7 @@ def _page(lines: list[str], room: int) -> int:
 
 
 def _forget_typed_ahead() -> None:
-    """Let keys that were pressed while a cell ran answer no question, which was not there to be read."""
+    """Discard what was typed while a cell ran: it answers no question."""
     with suppress(ImportError):  # no Unix
         import termios
 

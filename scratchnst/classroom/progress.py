@@ -1,7 +1,7 @@
 """What a learner has done: the place in each lesson and the state of each exercise, kept in one small file.
 
-Nothing is kept in memory: every question reads the file and every change reads it anew before it is written, so that a
-lesson in one window and the check of an exercise in another do not undo each other.
+Every query reads the file, and every change reads it again before writing, so that a lesson in one window and the check
+of an exercise in another do not overwrite each other's changes.
 """
 
 from __future__ import annotations
@@ -42,18 +42,18 @@ class LessonProgress(NamedTuple):
     finished: bool = False
 
 
-class Progress:
-    """What is remembered of a learner.
+class ProgressFile:
+    """What is stored of a learner.
 
-    A file that cannot be read or written costs the learner a warning and the memory, never the lesson.
+    Where the file cannot be read or written, there is a warning, nothing is stored, and the lesson goes on.
 
     Parameters
     ----------
     path : Path
         The file; it need not exist.
     warn : callable
-        What to do with a sentence about a file that is damaged or cannot be written, told once each; to standard
-        error unless it is given.
+        Called once with each sentence about a file that is damaged or cannot be written; without it they go to
+        standard error.
     """
 
     def __init__(self, path: Path, warn: Callable[[str], None] | None = None):
@@ -62,7 +62,7 @@ class Progress:
         self._told: set[str] = set()
 
     @classmethod
-    def load(cls, warn: Callable[[str], None] | None = None) -> Progress:
+    def load(cls, warn: Callable[[str], None] | None = None) -> ProgressFile:
         """Return the progress in the file that SCRATCHNST_PROGRESS names, else in the user's data directory."""
         return cls(progress_path(), warn)
 
@@ -88,7 +88,7 @@ class Progress:
     def _set(self, part: str, topic: str, entry: dict[str, Any]) -> None:
         content = self._read()
         content[part][topic] = entry
-        text = json.dumps(content, indent=2, sort_keys=True)  # a mistake of ours if it fails: not to be swallowed
+        text = json.dumps(content, indent=2, sort_keys=True)  # outside of the try: if this fails, the caller is wrong
         try:
             self.path.parent.mkdir(parents=True, exist_ok=True)
             write_atomically(self.path, text.encode() + b"\n")
@@ -100,7 +100,7 @@ class Progress:
             )
 
     def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
-        """The file's content, made sure to have both parts; what is damaged is moved aside, for it may be mended."""
+        """Return the file's content with both parts; a damaged file is moved aside."""
         try:
             content = json.loads(self.path.read_bytes())
             _check(content)
@@ -129,7 +129,7 @@ def progress_path() -> Path:
 
 
 def _by_topic(part: dict[str, Any]) -> dict[str, Any]:
-    """A part of the file, in which what is found under a number, as in older files, is under its topic too."""
+    """Return a part of the file with what older files have under a number also under its topic."""
     older = {topic: part[str(number)] for number, topic in enumerate(NUMBERED, 1) if str(number) in part}
     return {**older, **part}
 

@@ -16,12 +16,12 @@ from rich.text import Text
 
 from scratchnst.classroom.formulas import displayed, in_line
 
-BLANK = "\u2800"  # looks like a blank and is none for rich, which would break a line there
+BLANK = "\u2800"  # looks like a blank, but rich breaks no line there
 INDENT = 4  # columns, of formulas and literal text
 LONGEST_UNBROKEN = 24  # columns; a longer formula within a text may be broken at its blanks
 STYLES = {nodes.emphasis: "italic", nodes.strong: "bold", nodes.literal: "cyan", nodes.math: "green"}
 SETTINGS = {
-    "report_level": 5,  # a lesson is for learners: its mistakes are the tests' affair
+    "report_level": 5,  # nothing is reported to learners; tests check the lessons
     "halt_level": 5,
     "doctitle_xform": False,
     "file_insertion_enabled": False,
@@ -30,7 +30,7 @@ SETTINGS = {
 
 
 def parse(prose: str) -> nodes.document:
-    """Read reStructuredText; what is wrong about it is in the document, as docutils' system messages."""
+    """Parse reStructuredText; errors in it become system messages of docutils in the document."""
     return publish_doctree(prose, settings_overrides=SETTINGS)
 
 
@@ -61,7 +61,7 @@ class Paragraph:
 
 
 class Literal:
-    """Text whose lines stay as they are, indented as far as there is room for it."""
+    """Text whose lines stay as they are, indented as far as the width allows."""
 
     def __init__(self, text: str):
         self.lines = text.splitlines()
@@ -73,7 +73,7 @@ class Literal:
 
 
 class Formula:
-    """A formula on lines of its own, in the width that there is."""
+    """A formula on lines of its own, laid out for the width of the console."""
 
     def __init__(self, latex: str):
         self.latex = latex
@@ -83,18 +83,17 @@ class Formula:
             yield Text(row, style=STYLES[nodes.math], no_wrap=True, overflow="ignore")
 
 
-def _blocks(children: Iterable[nodes.Node], tight: bool = False) -> Group:
-    """Put blocks below each other, with empty lines between them unless they are tight."""
+def _blocks(children: Iterable[nodes.Node]) -> Group:
+    """Put blocks below each other, with empty lines between them."""
     parts: list[RenderableType] = []
-    for child in children:
-        part = _block(child)
+    for part in map(_block, children):
         if part is not None:
-            parts += [part] if tight or not parts else ["", part]
+            parts += ["", part] if parts else [part]
     return Group(*parts)
 
 
-def _block(node: Any, level: int = 1) -> RenderableType | None:
-    """Return one block; None for what is not to be seen."""
+def _block(node: Any) -> RenderableType | None:
+    """Return one block; None for what is not shown."""
     if isinstance(node, nodes.section):
         return _blocks(node.children)
     if isinstance(node, nodes.title):
@@ -128,13 +127,12 @@ def _list(node: Any) -> Table:
 
 
 def _table(node: Any) -> Table:
-    """Return a table; its head is bold, and its last columns give way first when there is little room."""
-    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(list(node.findall(nodes.thead))), pad_edge=False)
+    """Return a table with a bold head."""
     head = [row for part in node.findall(nodes.thead) for row in part.children]
-    count = len(list(node.findall(nodes.colspec)))
-    for column in range(count):
-        title = _inline(head[0].children[column]) if head else ""
-        table.add_column(title, header_style="bold underline", no_wrap=False)
+    table = Table(box=None, padding=(0, 2, 0, 0), show_header=bool(head), pad_edge=False)
+    table.header_style = "bold underline"
+    for column, _ in enumerate(node.findall(nodes.colspec)):
+        table.add_column(_inline(head[0].children[column]) if head else "")
     for body in node.findall(nodes.tbody):
         for row in body.children:
             table.add_row(*(_blocks(entry.children) for entry in row.children))

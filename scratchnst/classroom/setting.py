@@ -8,7 +8,6 @@ from typing import TypeVar
 
 import numpy as np
 
-from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.engine import cpu
 from scratchnst.images import samples
@@ -28,21 +27,17 @@ def full_size(full: Value, small: Value) -> Value:
 
 def pictures(side: int) -> tuple[Array, Array]:
     """Return a content and a style picture, (side, side, 3) float64, RGB 0-255: `scratchnst.images.samples`."""
-    content, style = (
-        images.resize(draw(DRAWN, DRAWN, seed=0).astype(np.float64), side, side)
-        for draw in (samples.draw_content, samples.draw_style)
-    )
-    return content, style
+    return samples.draw_pair(side, DRAWN)
 
 
 def network() -> Network:
-    """Return VGG19 where it is at hand, else the distilled network; `load_network` says where it looks."""
+    """Return VGG19 where its file is found, else the distilled network; see `load_network`."""
     return load_network().on(cpu)
 
 
 def show_images(pictures: Mapping[str, Array], columns: int = 4) -> None:
     """Draw images side by side, title -> (H, W, 3) with RGB 0-255, or (H, W), which grey makes visible."""
-    from matplotlib import pyplot  # the rest of a lesson does without
+    from matplotlib import pyplot  # the other functions do not need it
 
     columns = min(columns, len(pictures))
     rows = -(-len(pictures) // columns)

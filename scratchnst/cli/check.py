@@ -12,7 +12,7 @@ from scratchnst.classroom.grader.examination import PASSED
 from scratchnst.classroom.grader.exercise import Exercise, load_exercise
 from scratchnst.classroom.grader.supervision import Grade, grade
 from scratchnst.classroom.library import Lesson, exercises, find_exercise
-from scratchnst.classroom.progress import Progress
+from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.errors import UserError
 
@@ -35,7 +35,7 @@ def add(commands) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print what the tutor says and return the exit status."""
-    progress = Progress.load()
+    progress = ProgressFile.load()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # learners' lines may hold what the terminal cannot show
     if arguments.number is None:
@@ -75,7 +75,7 @@ def _stub(lesson: Lesson) -> Path:
     return lesson.exercise
 
 
-def _print_hint(exercise: Exercise, lesson: Lesson, found: Grade, progress: Progress) -> None:
+def _print_hint(exercise: Exercise, lesson: Lesson, found: Grade, progress: ProgressFile) -> None:
     """Print the next hint for the first function that does not pass, and remember that it was given."""
     if found.problem is not None:
         print(tutor.report(exercise, lesson.number, found))
@@ -91,13 +91,13 @@ def _print_hint(exercise: Exercise, lesson: Lesson, found: Grade, progress: Prog
     _remember(progress, lesson, function.name, hints=min(given + 1, len(function.hints)))
 
 
-def _remember(progress: Progress, lesson: Lesson, function: str, **facts) -> None:
+def _remember(progress: ProgressFile, lesson: Lesson, function: str, **facts) -> None:
     states = progress.exercise(lesson.topic)
     states[function] = {**states.get(function, {}), **facts}
     progress.set_exercise(lesson.topic, states)
 
 
-def _list(progress: Progress) -> int:
+def _list(progress: ProgressFile) -> int:
     for lesson in exercises():
         exercise = load_exercise(lesson.specification)
         print(f"{lesson.number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(lesson.topic))}")

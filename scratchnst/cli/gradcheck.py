@@ -6,41 +6,27 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import nullcontext
-from dataclasses import replace
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from tqdm import tqdm
 
-from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import check_figure, non_negative_integer, size
 from scratchnst.engine import Engine, textbook
 from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
-from scratchnst.images import samples
-from scratchnst.models import vgg
-from scratchnst.models.network import Network
-from scratchnst.transfer.objective import Objective
 from scratchnst.verify import plot
-from scratchnst.verify.catalogue import check_objective, check_operation
+from scratchnst.verify.engines import OBJECTIVE, check_engine, first_wrong_operation, small_network
 from scratchnst.verify.mutation.mutants import MutantResult, run_mutants
-from scratchnst.verify.network.chain import check_chain
-from scratchnst.verify.numpy_engine import as_numpy_engine
-from scratchnst.verify.operations import GPU_SIZE, ON_A_GPU, OPERATIONS, module_name
+from scratchnst.verify.operations import OPERATIONS
 from scratchnst.verify.report import Report
 from scratchnst.weights.load import load_network
 
-OBJECTIVE = "objective"
 COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
 MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
-OPERATION_SIDE, OBJECTIVE_SIDE = 5, 16  # pixels
 WARM_UP, LONG = 16, 20  # elements before the others' time is estimated, and seconds worth telling
-GPU_SAMPLES = 8  # elements of an operation's input that are compared one by one on a GPU, where images are larger
-SAMPLES = 24  # elements of the objective's gradient that are compared one by one, beside all of them together
 NAN = (
     "On the emulated GPU nan is what memory holds that no thread has written: look for outputs that are left out, and "
     "for shared memory that is read without a barrier, or of which not all is filled."
@@ -96,11 +82,13 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check(arguments: argparse.Namespace, engine: Engine) -> int:
     """Check the operations of an engine, print the table and return the exit status."""
-    network = _network(arguments)
+    network = load_network(arguments.network) if arguments.network else small_network(arguments.seed)
+    network = network.on(engine)
     if not arguments.json:
         print(COLUMNS.format("operation", "of", "elements", "error", "order", "kinks crossed", "verdict", "seconds"))
-    reports = []
-    for report in _reports(arguments, network.on(engine)):
+    reports, settings = [], (arguments.seed, arguments.size)
+    bar = _ElementBar(not arguments.json)
+    for report in check_engine(network, arguments.op, *settings, every_element=arguments.full, on_element=bar):
         reports.append(report)
         if not arguments.json:
             _print_rows(report)
@@ -108,92 +96,33 @@ def _check(arguments: argparse.Namespace, engine: Engine) -> int:
         print(json.dumps([report.as_dict() for report in reports], indent=2))
     else:
         _print_end(reports, arguments.device == EMULATED)
-        _locate(arguments, network.on(as_numpy_engine(engine)), reports)
+        if not all(report.passed for report in reports if report.name not in OPERATIONS):
+            print(f"\n{first_wrong_operation(network, *settings)}")
     if arguments.plot:
         plot.draw(reports, arguments.plot)
     return 0 if all(report.passed for report in reports) else 1
 
 
-def _reports(arguments: argparse.Namespace, network: Network) -> Iterator[Report]:
-    """Check one after the other what was asked for."""
-    engine = network.engine
-    how: dict[str, Any] = {"size": OPERATION_SIDE}
-    if engine.compiles_kernels:
-        how = {"size": GPU_SIZE, "operations": ON_A_GPU, "samples": GPU_SAMPLES}
-    how["size"] = arguments.size or how["size"]
-    for name in _operations_of(engine, arguments.op):
-        if name != OBJECTIVE:
-            module = getattr(as_numpy_engine(engine), module_name(name), None)
-            ways = engine.ways if name == "conv2d" else ()
-            for way in ways or (None,):
-                with engine.conv2d.using(way) if way else nullcontext():
-                    report = check_operation(name, arguments.seed, module=module, **how)
-                yield replace(report, name=f"{name} {way}") if way else report
-            continue
-        with _Bar(not arguments.json) as bar:
-            content, style = _pictures(arguments)
-            yield check_objective(
-                network, content, style, arguments.seed, samples=None if arguments.full else SAMPLES, on_element=bar
-            )
-
-
-def _operations_of(engine: Engine, wanted: list[str] | None) -> list[str]:
-    """The operations that an engine has: the textbook all, another those that it has made its own."""
-    known = list(OPERATIONS)
-    if engine is not textbook:
-        known = [name for name in known if module_name(name) in engine.own and not name.startswith("equation")]
-    for name in wanted or ():
-        if name not in (*known, OBJECTIVE):
-            raise UserError(f"the engine {engine.name} has no {name} of its own; it has {', '.join(known)}.")
-    return wanted or [*known, OBJECTIVE]
-
-
-def _network(arguments: argparse.Namespace) -> Network:
-    """The network asked for, or a VGG19 of few channels with random weights, deep enough for the paper's layers."""
-    if arguments.network:
-        return load_network(arguments.network)
-    random = np.random.default_rng(arguments.seed)
-    layers, parameters, depth = vgg.table(), {}, 3
-    for name in vgg.kernel_shapes():
-        channels = 4
-        w = random.standard_normal((3, 3, depth, channels)) * np.sqrt(2 / (9 * depth))
-        parameters[name] = w.astype(np.float32), (0.1 * random.standard_normal(channels)).astype(np.float32)
-        depth = channels
-    return Network("random vgg19", layers, parameters, vgg.PREPROCESSINGS["torchvision"], vgg.defaults(layers))
-
-
-def _pictures(arguments):
-    """The sample pair, small."""
-    side = arguments.size or OBJECTIVE_SIDE
-    large = max(side, samples.SMALLEST_SIDE)
-    return [
-        images.resize(np.asarray(draw(large, large), np.float64), side, side)
-        for draw in (samples.draw_content, samples.draw_style)
-    ]
-
-
-class _Bar:
-    """Progress of one long check, and, as soon as it can be told, how long it will take."""
+class _ElementBar:
+    """Progress of one long check, called after each element, and an estimate of its time."""
 
     def __init__(self, shown: bool):
         self.shown, self.started = shown, 0.0
-        self.bar = tqdm(unit=" elements", leave=False, delay=1, disable=not (shown and sys.stderr.isatty()))
+        self.bar: Any = None
 
-    def __enter__(self) -> Callable[[int, int], None]:
-        return self._update
-
-    def __exit__(self, *_) -> None:
-        self.bar.close()
-
-    def _update(self, done: int, total: int) -> None:
+    def __call__(self, done: int, total: int) -> None:
+        if self.bar is None:
+            disable = not (self.shown and sys.stderr.isatty())
+            self.bar = tqdm(total=total, unit=" elements", leave=False, delay=1, disable=disable)
         if done == WARM_UP:
             self.started = time.perf_counter()
         if done == 2 * WARM_UP:
             seconds = (time.perf_counter() - self.started) / WARM_UP * (total - done)
             if seconds > LONG and self.shown:
                 print(f"{total} elements will take about {seconds:.0f} s.", file=sys.stderr)
-        self.bar.total = total
         self.bar.update(done - self.bar.n)
+        if done == total:
+            self.bar.close()
 
 
 def _print_rows(report: Report) -> None:
@@ -220,16 +149,6 @@ def _print_end(reports: Sequence[Report], is_emulated: bool) -> None:
     seconds = sum(report.seconds for report in reports)
     said = "everything is right" if not wrong else f"{len(wrong)} of {len(reports)} are not right"
     print(f"\n{said}, {seconds:.0f} s")
-
-
-def _locate(arguments: argparse.Namespace, network: Network, reports: Sequence[Report]) -> None:
-    """Where the objective is wrong, check the operations in it one by one, and print which is the first wrong one."""
-    if all(report.passed for report in reports if report.name not in OPERATIONS):
-        return
-    content, style = _pictures(arguments)
-    objective = Objective(network, content, [style], dtype="float64")
-    picture = np.random.default_rng(arguments.seed).uniform(0, 255, objective.shape)
-    print(f"\n{check_chain(objective, picture, seed=arguments.seed)}")
 
 
 def _refuse_with_mutants(arguments):

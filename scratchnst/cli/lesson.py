@@ -14,7 +14,7 @@ from pathlib import Path
 from scratchnst.classroom.grader.examination import PASSED
 from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.library import Lesson, find_lesson, lessons
-from scratchnst.classroom.progress import Progress
+from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
@@ -24,7 +24,7 @@ from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 BROKEN_PIPE = 141  # what shells report of a program that writes where nobody reads
 ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
 LIBRARIES = {
-    "lessons": ("matplotlib", "rich", "docutils", "pylatexenc"),
+    "lessons": ("matplotlib", "rich", "docutils", "pylatexenc", "sphinx_gallery"),
     "notebooks": ("sphinx_gallery", "nbformat", "docutils", "rich", "pylatexenc"),
 }
 
@@ -56,7 +56,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.number is None:
         if arguments.from_start or arguments.no_pause or arguments.figures:
             raise UserError("which lesson? Give its number: scratchnst lesson NN.")
-        return _list(Progress.load())
+        return _list(ProgressFile.load())
     lesson = find_lesson(arguments.number)
     _check_libraries("lessons")
     figures = _figures_folder(arguments.figures, lesson)
@@ -68,7 +68,7 @@ def run(arguments: argparse.Namespace) -> int:
         sys.stdin.reconfigure(errors="replace")  # a slip of the finger may be no text
     sys.stdin = sys.stdin or io.StringIO()  # where it is closed, as if it had come to its end
     try:
-        return play(lesson, Progress.load(), figures, not arguments.no_pause, arguments.from_start)
+        return play(lesson, ProgressFile.load(), figures, not arguments.no_pause, arguments.from_start)
     except BrokenPipeError:  # whoever has read this, such as less, has quit
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes what is left
         return BROKEN_PIPE
@@ -110,7 +110,7 @@ def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
     return folder
 
 
-def _list(progress: Progress) -> int:
+def _list(progress: ProgressFile) -> int:
     """Print a row for each lesson, the title behind what is short."""
     width = max(shutil.get_terminal_size().columns, 2 * len(ROW.format("", "", "")))
     print(ROW.format("", "read", "exercise") + "lesson")
@@ -121,13 +121,13 @@ def _list(progress: Progress) -> int:
     return 0
 
 
-def _state(lesson: Lesson, progress: Progress) -> str:
+def _state(lesson: Lesson, progress: ProgressFile) -> str:
     """The cell to go on with, or whether it has been read."""
     cell, finished = progress.lesson(lesson.topic)
     return f"cell {cell + 1}" if cell else "yes" if finished else "-"
 
 
-def _exercise_state(lesson: Lesson, progress: Progress) -> str:
+def _exercise_state(lesson: Lesson, progress: ProgressFile) -> str:
     """How many functions of the exercise are right, as the check has found."""
     if not lesson.has_exercise:
         return ""

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 from PIL import Image, ImageDraw
 
+from scratchnst import images
+
 BOARD_WIDTH, BOARD_HEIGHT = 4.0, 3.0
 SMALLEST_SIDE = 16  # pixels; the motif cannot be recognised in fewer
 OVERSAMPLING = 2
@@ -82,6 +84,14 @@ class Board:
 
     def box(self, left: float, top: float, right: float, bottom: float, colour: Sequence[float]) -> None:
         self.polygon(((left, top), (right, top), (right, bottom), (left, bottom)), colour)
+
+
+def draw_pair(side: int, drawn: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Return content and style, (side, side, 3) float64, drawn on `drawn` x `drawn` pixels and resized."""
+    content, style = (
+        images.resize(draw(drawn, drawn, seed).astype(np.float64), side, side) for draw in (draw_content, draw_style)
+    )
+    return content, style
 
 
 def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:

@@ -35,7 +35,7 @@ def outputs(lesson):
         for number in range(1, len(lesson.script.cells)):
             recorder = Recorder()
             running.run(number, recorder)
-            printed.append(recorder.text)
+            printed.append(recorder.getvalue())
     return printed
 
 
@@ -165,6 +165,5 @@ def test_recorder(capsys):
     recorder = Recorder(target, before_first=lambda: started.append(target.getvalue()))
     print("a", file=recorder)
     print(np.arange(2), file=recorder, flush=True)
-    assert recorder.text == target.getvalue() == "a\n[0 1]\n"
+    assert recorder.getvalue() == target.getvalue() == "a\n[0 1]\n"
     assert started == [""]
-    assert recorder.writable()

@@ -23,7 +23,7 @@ from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.grader.shown import shown
 from scratchnst.classroom.grader.supervision import Grade, grade
 from scratchnst.classroom.library import arguments, exercises
-from scratchnst.classroom.progress import Progress
+from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli import OUTPUT_CLOSED, main
 from scratchnst.errors import UserError
 
@@ -534,7 +534,7 @@ class TestCommand:
         written(tmp_path, RIGHT)
         found = Grade((Finding("relu_forward", NOT_WRITTEN, 5),))
         monkeypatch.setattr("scratchnst.cli.check.grade", lambda *_: found)
-        Progress.load().set_exercise("relu", {"relu_forward": {"hints": given}})
+        ProgressFile.load().set_exercise("relu", {"relu_forward": {"hints": given}})
         main(["check", "4", "--file", "mine.py", "--hint"])
         assert "Hint 1 of 3" in capsys.readouterr().out
 

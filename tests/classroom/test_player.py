@@ -23,7 +23,7 @@ from rich.console import Console
 from scratchnst.classroom import player
 from scratchnst.classroom.library import Lesson
 from scratchnst.classroom.player import play
-from scratchnst.classroom.progress import LessonProgress, Progress
+from scratchnst.classroom.progress import LessonProgress, ProgressFile
 
 TEXT = '''r"""
 Slopes
@@ -111,7 +111,7 @@ class Learner:
 
     def __init__(self, folder, monkeypatch):
         self.folder, self.monkeypatch = folder, monkeypatch
-        self.progress = Progress(folder / "progress.json")
+        self.progress = ProgressFile(folder / "progress.json")
         self.lesson, following = Lesson(Path("03_slopes")), Lesson(Path("04_kinks"))
         monkeypatch.setattr(player, "lessons", lambda: [self.lesson, following])
         monkeypatch.chdir(folder)

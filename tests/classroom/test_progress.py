@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from scratchnst.classroom.progress import LessonProgress, Progress, progress_path
+from scratchnst.classroom.progress import LessonProgress, ProgressFile, progress_path
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def told():
 
 @pytest.fixture
 def progress(tmp_path, told):
-    return Progress(tmp_path / "new" / "progress.json", told.append)
+    return ProgressFile(tmp_path / "new" / "progress.json", told.append)
 
 
 def test_begins_with_nothing(progress, told):
@@ -33,7 +33,7 @@ def test_remembers(progress, told):
     progress.set_place("chain_rule", 5)
     progress.set_place("style_transfer", 1, finished=True)
     progress.set_exercise("chain_rule", {"relu_backward": {"passed": True, "hints": 2}})
-    again = Progress(progress.path)
+    again = ProgressFile(progress.path)
     assert again.lesson("chain_rule") == LessonProgress(5, False)
     assert again.lesson("style_transfer") == LessonProgress(1, True)
     assert again.lesson("relu") == LessonProgress()
@@ -48,7 +48,7 @@ def test_once_finished_stays_finished(progress):
 
 
 def test_two_windows_do_not_undo_each_other(progress):
-    other = Progress(progress.path)
+    other = ProgressFile(progress.path)
     other.lesson("images")
     progress.set_place("images", 4)
     other.set_exercise("images", {"f": {"state": "passed"}})
@@ -110,7 +110,7 @@ def test_keeps_what_a_later_version_has_written(progress):
 
 def test_unwritable_is_told_once(tmp_path, told):
     (tmp_path / "file").touch()
-    progress = Progress(tmp_path / "file" / "progress.json", told.append)
+    progress = ProgressFile(tmp_path / "file" / "progress.json", told.append)
     progress.set_place("images", 2)
     progress.set_place("images", 3)
     assert len([sentence for sentence in told if "not remembered" in sentence]) == 1
@@ -118,7 +118,7 @@ def test_unwritable_is_told_once(tmp_path, told):
 
 
 def test_directory_in_the_way(tmp_path, told):
-    progress = Progress(tmp_path, told.append)
+    progress = ProgressFile(tmp_path, told.append)
     assert progress.lesson("images") == LessonProgress()
     progress.set_exercise("images", {"f": {}})
     assert len(told) == 2
@@ -126,7 +126,7 @@ def test_directory_in_the_way(tmp_path, told):
 
 def test_where(monkeypatch, tmp_path):
     monkeypatch.setenv("SCRATCHNST_PROGRESS", str(tmp_path / "mine.json"))
-    assert progress_path() == Progress.load().path == tmp_path / "mine.json"
+    assert progress_path() == ProgressFile.load().path == tmp_path / "mine.json"
     monkeypatch.setenv("SCRATCHNST_PROGRESS", os.path.join("~", "mine.json"))
     assert progress_path() == Path.home() / "mine.json"
     monkeypatch.delenv("SCRATCHNST_PROGRESS")
@@ -137,5 +137,5 @@ def test_where(monkeypatch, tmp_path):
 def test_warns_on_standard_error(tmp_path, monkeypatch, capsys):
     (tmp_path / "progress.json").write_text("{")
     monkeypatch.setenv("SCRATCHNST_PROGRESS", str(tmp_path / "progress.json"))
-    Progress.load().lesson("images")
+    ProgressFile.load().lesson("images")
     assert capsys.readouterr().err.startswith("scratchnst: your progress, ")

@@ -13,7 +13,7 @@ import pytest
 import scratchnst
 from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.library import find_lesson
-from scratchnst.classroom.progress import Progress
+from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli import lesson, main
 
 TEXT = '"""\n{title}\n=====\n"""\n\n# %%\n# Text.\n\nprint("{title} runs")\n'
@@ -49,7 +49,7 @@ def test_list(checkout, capsys):
 
 def test_list_whatever_is_in_the_learners_file(checkout, capsys):
     (checkout / "02_differences" / "exercise.py").write_text("def helper(x)\n    return x")
-    Progress.load().set_exercise("differences", {FIRST: {"state": "passed"}})
+    ProgressFile.load().set_exercise("differences", {FIRST: {"state": "passed"}})
     assert listed(capsys)[1] == ["2", "-", "1", "of", "2", "Differences"]
 
 
@@ -67,7 +67,7 @@ def test_input_that_is_no_text(checkout, capsys, monkeypatch):
 
 
 def test_list_with_progress(checkout, capsys):
-    progress = Progress.load()
+    progress = ProgressFile.load()
     progress.set_place("images", 0, finished=True)
     progress.set_place("differences", 4)
     progress.set_exercise("differences", {FIRST: {"state": "passed"}, SECOND: {"state": "failed"}})

@@ -1,0 +1,56 @@
+"""What a trace needs: equation 7 for pictures in files, and enough memory."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from scratchnst import images
+from scratchnst.attribution.attribution import check_pixel
+from scratchnst.errors import UserError
+from scratchnst.models.network import Network
+from scratchnst.transfer import memory
+from scratchnst.transfer.job import load_picture
+from scratchnst.transfer.objective import Objective
+
+
+def load_objective(
+    network: Network, content: Path, styles: Sequence[Path], longer_side: int, pixel: tuple[int, int], **settings: Any
+) -> Objective:
+    """Return equation 7 for pictures in files, in float64.
+
+    Parameters
+    ----------
+    network : a Network
+    content, styles : the files
+    longer_side : pixels, of the content
+    pixel : (row, column) of the image that will be traced
+    settings : as for `Objective`
+
+    Raises
+    ------
+    UserError
+        If a picture, a layer or the size cannot be used, or the pixel lies outside.
+    """
+    content_layers = list(settings["content_layers"] or network.defaults.content_layers)
+    style_layers = list(settings["style_layers"] or network.defaults.style_layers)
+    picture = load_picture(content, network, content_layers)
+    style_pictures = [load_picture(path, network, style_layers) for path in styles]
+    height, width = images.fitted_shape(picture, longer_side)
+    network.check_layers([*content_layers, *style_layers])
+    network.check_size(height, width, [*content_layers, *style_layers])
+    check_pixel(pixel, (height, width))
+    return Objective(network, images.resize(picture, height, width), style_pictures, dtype="float64", **settings)
+
+
+def check_memory(objective: Objective) -> None:
+    """Raise a UserError if there is not the memory of the walk back, which needs the most."""
+    engine = objective.network.engine
+    needed, limit = memory.resident(engine) + memory.evaluation(objective), memory.limit(engine)
+    if needed > limit:
+        height, width, _ = objective.shape
+        raise UserError(
+            f"tracing {width}x{height} pixels needs {memory.in_words(needed)} of memory, and {memory.in_words(limit)} "
+            "are there: choose a smaller --size."
+        )
