@@ -304,8 +304,7 @@ def _wrong_shape(got, expected, agreement) -> Diagnosis:
     if _agree(spread, expected, agreement):
         return Diagnosis("not-broadcast", f"{shapes}; its values are right once broadcast to that.")
     return Diagnosis(
-        "wrong-shape",
-        f"{shapes}: a gradient has the shape of its input; has it lost an axis, or some elements?",
+        "wrong-shape", f"{shapes}: a gradient has the shape of its input; has it lost an axis, or some elements?"
     )
 
 

@@ -103,11 +103,7 @@ def image_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
 def paper_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
     """The paper's N and M of an input (N, H, W, C), and the number of images."""
     images, height, width, channels = case.x.shape
-    return {
-        "N": (channels, "channels"),
-        "M": (height * width, "pixels"),
-        "images": (images, "the number of images"),
-    }
+    return {"N": (channels, "channels"), "M": (height * width, "pixels"), "images": (images, "the number of images")}
 
 
 def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iterator[KnownMistake]:
@@ -118,9 +114,7 @@ def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iter
         gradient(np.ones_like(grad_y)),
     )
     yield KnownMistake(
-        "upstream-squared",
-        "the right one for grad_y squared: grad_y is multiplied in twice",
-        gradient(grad_y**2),
+        "upstream-squared", "the right one for grad_y squared: grad_y is multiplied in twice", gradient(grad_y**2)
     )
     yield KnownMistake(
         "upstream-absolute", "the right one for |grad_y|: the sign of grad_y is lost", gradient(np.abs(grad_y))

@@ -51,9 +51,7 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         gradient**2 / grad_y,
     )
     yield KnownMistake(
-        "size-of-difference",
-        "|F - P|: the derivative keeps the sign of F - P",
-        np.abs(gradient / grad_y) * grad_y,
+        "size-of-difference", "|F - P|: the derivative keeps the sign of F - P", np.abs(gradient / grad_y) * grad_y
     )
     yield KnownMistake(
         "sign-of-difference",

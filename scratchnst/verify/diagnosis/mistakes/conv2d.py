@@ -74,9 +74,7 @@ def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     if channels == filters > 1:
         text = "of the kernel not exchanged: on the way back output channels come in, w.swapaxes(2, 3)"
         yield KnownMistake(
-            "channels-not-exchanged",
-            f"the right one with the channels {text}",
-            gradient(w=w.swapaxes(2, 3)),
+            "channels-not-exchanged", f"the right one with the channels {text}", gradient(w=w.swapaxes(2, 3))
         )
         yield KnownMistake(
             "kernel-not-flipped-channels-not-exchanged",
@@ -373,11 +371,7 @@ def _input_quantities(case):
 def _summed_quantities(case):
     """What the gradients of the parameters are summed over."""
     images, height, width, _ = case.grad_y.shape
-    return {
-        "images": (images, "the number of images"),
-        "H": (height, "rows of y"),
-        "W": (width, "columns of y"),
-    }
+    return {"images": (images, "the number of images"), "H": (height, "rows of y"), "W": (width, "columns of y")}
 
 
 KERNEL = ("kernel row", "kernel column", "input channel", "output channel")

@@ -91,6 +91,6 @@ FACTORS = {
     0.5: (
         "square-factor-missing",
         "half the right one: the 2 of the square is missing, equation (b) of total_variation",
-    ),
+    )
 }
 INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
