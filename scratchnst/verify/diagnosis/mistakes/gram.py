@@ -8,7 +8,6 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
     GradientCase,
     InputMistakes,
     KnownMistake,
@@ -88,4 +87,4 @@ def _product(x, matrix):
 
 
 FACTORS = {0.5: ("gram-half", "half the right one: F enters G twice, dL/dF = F (g + g^T), equation (a) of gram")}
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)
+INPUTS = (InputMistakes(right, mistakes, FACTORS, quantities=paper_quantities, highest_power=2),)
