@@ -1,4 +1,4 @@
-"""Calling a stranger's function: whatever it does, one sentence says what is the matter with it."""
+"""Calls of the functions under test: whatever is wrong with one, an `Uncheckable` says it in one sentence."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from scratchnst.verify.methods.differences import as_float64
 
 
 class Uncheckable(Exception):
-    """Something that cannot be checked; the message is the sentence for the report."""
+    """Something cannot be checked; the message is the sentence for the report."""
 
     def __str__(self) -> str:
         sentence = super().__str__()
@@ -20,7 +20,7 @@ class Uncheckable(Exception):
 
 
 class NotDeterministic(Uncheckable):
-    """Two calls with the same input disagree, so that neither result means anything."""
+    """Two calls with the same input disagree."""
 
 
 def is_array(values: Any) -> bool:
@@ -29,7 +29,7 @@ def is_array(values: Any) -> bool:
 
 
 def kind_of(value: Any) -> str:
-    """What something is, in words for a sentence."""
+    """Describe `value` for a sentence: "a tuple of 2"."""
     if is_array(value):
         return f"an array of {value.dtype} and of shape {tuple(value.shape)}"
     if isinstance(value, tuple):
@@ -68,13 +68,13 @@ def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
 
 
 def checked_samples(samples: int | None) -> None:
-    """Raise a Uncheckable unless `samples` is a number of elements or None."""
+    """Raise an Uncheckable unless `samples` is a number of elements or None."""
     if samples is not None and samples < 1:
         raise Uncheckable(f"samples must be 1 or more, or None for all elements, not {samples}.")
 
 
 def call(what: str, function: Callable, *arguments: Any) -> Any:
-    """Return function(*arguments), an exception made a Uncheckable; a KeyboardInterrupt passes."""
+    """Return function(*arguments), with any Exception turned into an Uncheckable that begins with `what`."""
     try:
         with np.errstate(all="ignore"):
             return function(*arguments)
@@ -85,13 +85,13 @@ def call(what: str, function: Callable, *arguments: Any) -> Any:
 
 
 def check_unchanged(what: str, copy: Any, original: Any, role: str) -> None:
-    """Raise a Uncheckable if a function has changed the copy that it was given."""
+    """Raise an Uncheckable if a function has changed the copy that it was given."""
     if is_array(original) and not (copy.shape == original.shape and bool((copy == original).all())):
         raise Uncheckable(f"{what} changes {role}: it must leave it as it is and work on a copy.")
 
 
 def checked_values(values: Any, what: str) -> Any:
-    """Return numbers if they are real, finite and there are some, else raise a Uncheckable."""
+    """Return `values`, as an array, if they are real, finite and not empty, else raise an Uncheckable."""
     given = values
     if not hasattr(values, "dtype"):
         values = call(f"turning {what} into an array", np.asarray, values)
@@ -112,7 +112,7 @@ def checked_values(values: Any, what: str) -> Any:
 
 
 def checked_scalar(value: Any, what: str) -> float:
-    """Return a function's value if it is one finite real number, else raise a Uncheckable."""
+    """Return `value` as a float if it is one finite real number, else raise an Uncheckable."""
     values = checked_values(value, what)
     if values.size != 1:
         raise Uncheckable(
@@ -122,7 +122,7 @@ def checked_scalar(value: Any, what: str) -> float:
 
 
 def checked_gradient(gradient: Any, x: Array, what: str, dtypes: Sequence[str]) -> Array:
-    """Return a gradient in float64 if it is one of `x`: finite, of its shape and of one of `dtypes`."""
+    """Return a gradient in float64 if it is finite, of x's shape and of one of `dtypes`, else raise an Uncheckable."""
     values = checked_values(gradient, what)
     if tuple(values.shape) != tuple(x.shape):
         raise Uncheckable(
@@ -134,7 +134,7 @@ def checked_gradient(gradient: Any, x: Array, what: str, dtypes: Sequence[str]) 
 
 
 def check_same(first: Any, second: Any, what: str, dtype: Any, notes: list[str]) -> None:
-    """Raise a Uncheckable if two calls differ by more than rounding; note it if they differ by that."""
+    """Raise an Uncheckable if two calls differ by more than rounding; note it if they differ by that."""
     first, second = as_float64(first), as_float64(second)
     advice = "seed its randomness, and let nothing remain from one call to the next, in the cache or elsewhere"
     if first.shape != second.shape:

@@ -76,22 +76,22 @@ def check_objective(
 
     Parameters
     ----------
-    network, content, style, settings : what `Objective` takes; None leaves an image out
+    network, content, style, settings : arguments of `Objective`; None leaves an image out
     seed : of picture, sample and directions
     samples, on_element : as in `check_gradient`
-    objective : stands in for the class `Objective`, so that a wrong one can be checked
+    objective : class used in place of `Objective`, so that a wrong one can be checked
     with_torch : whether PyTorch's gradient is compared, if it is installed
     """
     settings = {"dtype": "float64", **settings}
     ours = objective(network, content, [] if style is None else [style], **settings)
     picture = np.random.default_rng(seed).uniform(0, 255, ours.shape)
     torch_f = oracles.objective(ours) if with_torch else None
-    watched = KinkRecorder(ours)
+    recorder = KinkRecorder(ours)
     return check_gradient(
-        watched.loss,
+        recorder.loss,
         picture,
-        watched.gradient,
-        kinks=watched.pattern,
+        recorder.gradient,
+        kinks=recorder.pattern,
         torch_f=torch_f,
         samples=samples,
         seed=seed,
@@ -101,35 +101,35 @@ def check_objective(
 
 
 class KinkRecorder:
-    """An objective whose network shows its cache: loss, gradient and kinks of one walk down.
+    """An objective's loss, gradient and kinks; the kinks are read from the cache of the network's forward.
 
-    It stands in the objective's network's place.  While only the loss is wanted, the walk back up is left out.
+    It takes the place of the objective's network.  Where only the loss is wanted, the network's backward is left out.
     """
 
     def __init__(self, objective: Objective):
         self.objective, self.network, self.engine = objective, objective.network, objective.network.engine
         objective.network = self  # type: ignore[assignment]
-        self.walks_back = True
+        self.with_backward = True
         self.recent: dict[bytes, Pattern] = {}
 
     def loss(self, x: Array) -> float:
         """The loss at picture `x`."""
-        self.walks_back = False
+        self.with_backward = False
         return self.objective(x)[0]
 
     def gradient(self, x: Array) -> Array:
         """The gradient at picture `x`."""
-        self.walks_back = True
+        self.with_backward = True
         return self.objective(x)[1]
 
     def pattern(self, x: Array) -> Pattern:
-        """Which units of the network are on which side of their kink; known already where the loss has just been."""
+        """On which side of its kink each unit of the network is; kept from the last evaluations of the loss."""
         if x.tobytes() not in self.recent:
             self.loss(x)
         return self.recent[x.tobytes()]
 
     def forward(self, x: Array, taps: Any, training: bool = True) -> tuple[dict[str, Array], dict[str, Any]]:
-        """The network's forward, its pattern of units remembered."""
+        """The network's forward; keeps the pattern of its units."""
         features, cache = self.network.forward(x, taps, training)
         while len(self.recent) >= 4:
             del self.recent[next(iter(self.recent))]
@@ -138,7 +138,7 @@ class KinkRecorder:
         return features, cache
 
     def backward(self, grad_features: Mapping[str, Array], cache: dict[str, Any]) -> Array:
-        """The network's backward; zeros where nobody asks for the gradient."""
-        if not self.walks_back:
+        """The network's backward; zeros where the gradient is not wanted."""
+        if not self.with_backward:
             return self.engine.zeros((1, *self.objective.shape), "float64")
         return self.network.backward(grad_features, cache)

@@ -1,7 +1,7 @@
 """Is this gradient right?  `check_gradient` for any scalar function, `check_backward` for an operation.
 
-Both return a `Report`, whatever the functions they are given do; `raising=True` raises a `GradientError` with the
-report's text unless everything is right.  How the verdict is reached is told in `scratchnst.verify.verdict`.
+Both return a `Report`, even where a function that they are given raises; `raising=True` raises a `GradientError` with
+the report's text unless everything is right.  `scratchnst.verify.verdict` says how the verdict is reached.
 """
 
 from __future__ import annotations
@@ -59,11 +59,11 @@ def check_gradient(
     x : array of any shape, NumPy or CuPy, or a number; checked in float64
     grad : array -> gradient, or the gradient at x itself
     kinks : array -> {name: integer array}, the side of its kink that each unit is on, see
-        `scratchnst.verify.methods.kinks`; kinks that are not declared are found, as far as they show, but not named
-    complex_f : f for complex arrays, if it is another function; f itself is tried anyhow
+        `scratchnst.verify.methods.kinks`; kinks that are not declared are found from slopes, but not named
+    complex_f : f for complex arrays, if it is another function
     torch_f : f in terms of PyTorch; its automatic derivative is compared if PyTorch is installed
-    samples : number of elements, drawn at random, that are compared one by one; None compares all.  Beside these, all
-        elements are compared along random directions
+    samples : number of elements, drawn at random, that are compared one by one; None compares all.  All elements are
+        also compared together along random directions
     seed : of sample and directions
     keep_dtype : check float32 in float32
     raising : raise a GradientError unless everything is right
@@ -105,7 +105,7 @@ def check_gradient(
         got = checked_gradient(given, point, "the gradient", sorted(dtypes))
         check_same(got, _given(gradient, point), "the gradient", point.dtype, notes)
         known = Gradient(got, None if _is_values(grad) else lambda factor: gradient(factor * point), _precision(given))
-        with np.errstate(all="ignore"):  # what overflows far from x says nothing about x
+        with np.errstate(all="ignore"):  # an overflow far from x says nothing about x
             report = judge(function, known, samples, seed, on_element)
     except Uncheckable as refusal:
         report = _refused(function, given, refusal)
@@ -129,7 +129,7 @@ def check_backward(
     name: str = "backward",
     on_element: Callable[[int, int], None] | None = None,
 ) -> Report:
-    """Check that `backward` is the derivative of `forward`, for every input.
+    """Check that `backward` returns the gradient of `forward`, for every input.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def check_backward(
     torch_forward : (*tensors) -> y, forward in terms of PyTorch
     samples, seed, keep_dtype, raising, name, on_element : as in `check_gradient`
 
-    The upstream gradient grad_y is random and not uniform: mistakes that an upstream gradient of ones hides, such as a
-    kernel that is not flipped, show.
+    The upstream gradient grad_y is random and not uniform: an upstream gradient of ones hides some mistakes, such as a
+    kernel that is not flipped.
     """
     start = time.perf_counter()
     try:
@@ -183,7 +183,7 @@ def check_backward(
 
 
 def _split(f, grad):
-    """(value, gradient), two functions of x, of what `check_gradient` was given."""
+    """(value, gradient), two functions of x, from the arguments of `check_gradient`."""
     if grad is None:
         return lambda x: _pair_of(f(x))[0], lambda x: _pair_of(f(x))[1]
     value = lambda x: result[0] if isinstance(result := f(x), tuple) else result  # noqa: E731
@@ -197,7 +197,7 @@ def _pair_of(result):
 
 
 def _value(value, x):
-    """The value at x, f's behaviour checked."""
+    """The value at x, checked."""
     copy = x.copy()
     y = checked_scalar(call("f", value, copy), "the value of f")
     check_unchanged("f", copy, x, "its input x")
@@ -205,12 +205,12 @@ def _value(value, x):
 
 
 def _number(y):
-    """What `Probe` takes: the value of f, without the axes of length 1 it may have."""
+    """The value of f without axes of length 1, as `Probe` takes it."""
     return as_float64(y).reshape(())
 
 
 def _given(gradient, x):
-    """The gradient at x as it is given, copied."""
+    """A copy of the gradient at x, unchecked."""
     copy = x.copy()
     given = call("the gradient", gradient, copy)
     check_unchanged("the gradient", copy, x, "its input x")
@@ -223,13 +223,13 @@ def _is_values(grad):
 
 
 def _precision(given):
-    """The relative precision of a gradient that is handed over in less than float64."""
+    """The relative precision of a gradient in float32 or float16; 0 in float64."""
     dtype = str(getattr(given, "dtype", "float64"))
     return float(np.finfo(dtype).eps) if dtype in ("float32", "float16") else 0.0
 
 
 def _patterns(kinks, inputs):
-    """position -> (x -> pattern), the other inputs held fixed, or None; tried out once."""
+    """position -> (x -> pattern), the other inputs held fixed; None without `kinks`, which are called once here."""
     if kinks is None:
         return None
 
@@ -254,7 +254,7 @@ def _patterns(kinks, inputs):
 
 
 def _complex_slope(f, x, weights):
-    """direction -> slope by the complex step, None where f turns out to do without complex numbers."""
+    """direction -> slope by the complex step, or None where f does not accept complex numbers."""
 
     def slope(direction):
         def weighted(z):
@@ -267,14 +267,14 @@ def _complex_slope(f, x, weights):
             with np.errstate(all="ignore"), warnings.catch_warnings():
                 warnings.simplefilter("error")
                 return complex_step(weighted, x, direction)
-        except Exception:  # most functions know nothing of complex numbers, and need not
+        except Exception:  # most functions do not accept complex numbers, and need not
             return None
 
     return slope if x.dtype == np.float64 else None
 
 
 def _autograd(torch_f, inputs, weights, y, notes):
-    """PyTorch's gradients, or None if there is no PyTorch or its function is another one."""
+    """PyTorch's gradients, or None if it is not installed or its function has other values."""
     if torch_f is None or not oracles.is_available():
         return None
     host = [on_host(x) for x in inputs]
@@ -286,19 +286,19 @@ def _autograd(torch_f, inputs, weights, y, notes):
 
 
 def _refused(function, given, refusal):
-    """The report on what is no gradient at all, with the numerical one beside it for the diagnosis."""
+    """The report on a gradient that cannot be judged; with the numerical one, for the diagnosis, if it can be had."""
     report = InputReport(function.name, tuple(function.x.shape), str(function.x.dtype), reasons=(str(refusal),))
     is_numbers = hasattr(given, "dtype") and given.dtype.kind in "fiu" and given.size
     if isinstance(refusal, NotDeterministic) or not is_numbers:
         return report
     try:
         return replace(report, got=on_host(given), expected=numerical_gradient(function))
-    except Uncheckable:  # of the function's kinks, which is what the report says already
+    except Uncheckable:  # raised by the function's kinks, which the report says already
         return report
 
 
 def _diagnosed(report, inputs, output, grad_y, position, operation):
-    """The report, with what a wrong gradient is instead."""
+    """The report with the diagnosis of a wrong gradient."""
     if report.verdict not in ("fail", "error") or report.got is None or report.expected is None:
         return report
     try:
@@ -309,7 +309,7 @@ def _diagnosed(report, inputs, output, grad_y, position, operation):
 
 
 def _remarks(report):
-    """What to note about the function of one input."""
+    """Notes on the function of one input."""
     if report.coarse and report.dtype == "float64":
         yield (
             f"The function's values scatter as {report.name} moves, as if they were computed in float32 or had lost "

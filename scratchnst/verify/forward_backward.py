@@ -1,4 +1,4 @@
-"""A forward and a backward after the contract of `scratchnst.ops`, called with care."""
+"""A forward and a backward that keep the contract of `scratchnst.ops`: called, and what they return checked."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from scratchnst.verify.methods.adjoint import Adjoint, adjoint_identity
 
 
 class ForwardBackward:
-    """A forward and a backward with inputs, tried out; a Uncheckable tells if they cannot be checked at all.
+    """A forward and a backward with inputs, called twice; raises an Uncheckable if they cannot be checked at all.
 
     Attributes
     ----------
-    names, inputs : as they are checked, in float64 or, if asked, float32
+    names, inputs : of the arrays that are checked, in float64 or, with `keep_dtype`, float32
     y : the output of forward
-    grad_y : a random upstream gradient of y's shape, not uniform and not small anywhere
+    grad_y : a random upstream gradient of y's shape, of sizes 0.5 to 1.5
     gradients : what backward returns for it, one entry an input
-    notes : sentences worth knowing
+    notes : sentences for the report
     """
 
     def __init__(
@@ -68,7 +68,7 @@ class ForwardBackward:
             check_unchanged("backward", copy, x, f"the input {name}, which it finds in its cache")
 
     def gradient(self, position: int) -> Array:
-        """Return the gradient with respect to one input in float64, or raise a Uncheckable if it is none."""
+        """Return the gradient with respect to one input in float64, or raise an Uncheckable if it is none."""
         x, what = self.inputs[position], f"the gradient with respect to {self.names[position]}"
         given = (self.gradients[position], self._second[position])
         first, second = (checked_gradient(each, x, what, [str(x.dtype)]) for each in given)
@@ -89,7 +89,7 @@ class ForwardBackward:
         return gradient
 
     def adjoint(self, position: int, seed: int) -> Adjoint | None:
-        """Try the adjoint identity in one input; None where forward is not linear in it or backward fails."""
+        """Return both sides of the adjoint identity in one input; None if forward is not linear in it or fails."""
         _, cache = self.forward(*self._with(position, self.inputs[position].copy()))
         try:
             with np.errstate(all="ignore"):
@@ -99,7 +99,7 @@ class ForwardBackward:
                     self.inputs[position],
                     seed,
                 )
-        except Exception:  # far from x the operation may have no value; that is no fault
+        except Exception:  # far from x the operation may have no value
             return None
 
     def transposed(self, grad_y: Array, cache: Any) -> list:
@@ -132,7 +132,7 @@ class ForwardBackward:
         shape = np.shape(self.y)
         sizes = random.uniform(0.5, 1.5, shape) * random.choice([-1.0, 1.0], shape)
         if not is_array(self.y):
-            return float(sizes)  # as the textbook's losses take it
+            return float(sizes)  # the textbook's losses take a float
         dtype = self.y.dtype if self.y.dtype.kind == "f" else "float64"
         return array_module(self.y).asarray(sizes, dtype)
 

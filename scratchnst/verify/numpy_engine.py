@@ -1,7 +1,6 @@
-"""An engine that computes on a GPU, behind NumPy's arrays: what it is given goes there, what it returns comes back.
+"""A GPU's engine that takes and returns NumPy arrays: each call copies its arguments to the GPU and its results back.
 
-So whatever checks operations, networks or objectives on NumPy's arrays checks those of such an engine as well.  It
-costs transfers, of which a check may take as many as it likes.
+So the checks of operations, networks and objectives, which work on NumPy arrays, work for such an engine, too.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters", "di
 
 
 def as_numpy_engine(engine: Engine) -> Any:
-    """Return `engine` behind NumPy's arrays: itself if its own arrays are NumPy's."""
+    """Return `engine` as one of NumPy arrays: itself if its arrays are NumPy's."""
     if isinstance(engine.zeros((), "float32"), np.ndarray):
         return engine
     modules = {name: getattr(engine, name) for name in (*engine.own, *engine.fallbacks)}
@@ -41,7 +40,7 @@ def as_numpy_engine(engine: Engine) -> Any:
 
 
 class NumpyOperation:
-    """An operation's functions, of NumPy's arrays; `statistic` is that of a loss, see `scratchnst.losses`."""
+    """An operation's functions, for NumPy arrays; `statistic` is that of a loss, see `scratchnst.losses`."""
 
     statistic: NumpyOperation | None = None
 
@@ -53,24 +52,24 @@ class NumpyOperation:
 
 
 def _called(engine: Engine, function: Callable, *arguments: Any) -> Any:
-    """Return what a function returns for arrays and tuples of them.
+    """Call an engine's function with copies of NumPy arrays, in tuples or not, and return its result as NumPy arrays.
 
-    What it does to an array that it is given is done to NumPy's as well, and where it returns that very array, NumPy's
-    is returned: whoever watches for that shall see it.
+    Where the function changes an argument, the NumPy array is changed; where it returns one, the NumPy array is
+    returned: checks look for both.
     """
     known: list[tuple[Array, Array]] = []  # NumPy's and the engine's
 
-    def there(value):
+    def to_engine(value):
         if isinstance(value, tuple):
-            return tuple(map(there, value))
+            return tuple(map(to_engine, value))
         if not isinstance(value, np.ndarray):
             return value
         known.append((value, engine.asarray(value)))
         return known[-1][1]
 
-    def back(value):
+    def to_numpy(value):
         if isinstance(value, tuple):
-            return tuple(map(back, value))
+            return tuple(map(to_numpy, value))
         if not hasattr(value, "dtype"):
             return value
         for ours, theirs in known:
@@ -79,9 +78,9 @@ def _called(engine: Engine, function: Callable, *arguments: Any) -> Any:
         known.append((engine.asnumpy(value), value))
         return known[-1][0]
 
-    result = function(*map(there, arguments))
+    result = function(*map(to_engine, arguments))
     for ours, theirs in known:
         now = engine.asnumpy(theirs)
         if not np.array_equal(ours, now, equal_nan=True):
             ours[...] = now
-    return back(result)
+    return to_numpy(result)

@@ -1,4 +1,4 @@
-"""Pictures of a gradient check: V-curves, and the gradient of an image beside its error."""
+"""Plots of a gradient check: V-curves, and the gradient of an image beside its error."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def _is_picture(item: InputReport) -> bool:
 
 
 def _draw_curve(axes: Any, title: str, item: InputReport) -> None:
-    """Error against step: truncation falls on one side, round-off rises on the other."""
+    """Error against step, with its two parts, truncation and round-off."""
     curve = item.curve
     for values, style, label in (
         (curve.error, "k.-", "error of the gradient"),
@@ -56,7 +56,7 @@ def _draw_curve(axes: Any, title: str, item: InputReport) -> None:
 
 
 def _draw_gradient(figure: Any, grid: Any, row: int, name: str, item: InputReport) -> None:
-    """The gradient, its size, and where elements were compared, how far they are off."""
+    """The gradient, its length in each pixel, and the error of the elements that were compared."""
     got = np.asarray(item.got, float)
     largest = np.abs(got).max() or 1.0
     left, middle, right = (figure.add_subplot(grid[row, column]) for column in range(3))
@@ -75,5 +75,4 @@ def _draw_gradient(figure: Any, grid: Any, row: int, name: str, item: InputRepor
     right.set_title("log10 of the relative error, where compared", fontsize=9)
     figure.colorbar(picture, ax=right, shrink=0.7)
     for axes in (left, middle, right):
-        axes.set_xticks([])
-        axes.set_yticks([])
+        axes.set(xticks=[], yticks=[])

@@ -1,8 +1,8 @@
-"""What a gradient check found: a text for the eye, a dictionary for a program, an exception for a test.
+"""What a gradient check found: as text, as a dictionary for JSON, as an exception.
 
 A verdict is one of four.  "pass": the gradient is right, to the precision that is stated.  "fail": it is wrong.
-"inconclusive": too little could be judged, because of kinks or of round-off.  "error": what was given to be checked is
-not a function with a gradient, for the reason stated.
+"inconclusive": too little could be judged, because of kinks or of round-off.  "error": what was given cannot be
+checked, for the reason stated.
 """
 
 from __future__ import annotations
@@ -57,16 +57,16 @@ class Curve:
 
 @dataclass(frozen=True)
 class Kinks:
-    """What kinks, the places without a derivative, did to the check.
+    """The kinks, places without a derivative, that were met.
 
     Attributes
     ----------
-    crossed : elements that cross a kink at the common step; those judged all the same had a smaller step
-    judged_closer : those of them that a smaller step kept clear of the kink
-    not_judged : those that could not be judged, because they sit on the kink
+    crossed : number of elements that cross a kink at the common step
+    judged_closer : number of those that were judged with a smaller step, which crosses no kink
+    not_judged : number of those that could not be judged, because they are on the kink
     units : name of the operation or layer -> number of its units that changed sign or winner
     examples : name -> index of one such unit
-    undeclared : elements that sit on a kink of no named unit, seen in the slopes on its two sides
+    undeclared : number of elements on a kink of no named unit, found from the slopes on its two sides
     """
 
     crossed: int = 0
@@ -88,17 +88,17 @@ class InputReport:
     reasons : sentences that say why the verdict is not "pass"
     checked, judged, total : elements compared one by one, those of them that could be judged, and all there are
     relative_error : the largest deviation over the largest element of the expected gradient
-    precision : the relative error that would have been noticed
+    precision : the smallest relative error that would have been found
     worst : the element that deviates most
     directions : random directions along which all elements were judged together
     curve : the V-curve
     order : of convergence of the Taylor remainder, 2 if the gradient is right and 1 if it is wrong; None if the
         remainder is nothing but round-off, as that of a linear function
     adjoint, complex_step, autograd : relative disagreement with these methods, None where they do not apply
-    kinks : what they did
+    kinks : those that were met
     coarse : whether the function's values scatter as if they were computed in float32
     caught_by : names of the methods that found the gradient wrong
-    diagnosis, diagnosis_key : what the wrong gradient is instead, in words and as a word
+    diagnosis, diagnosis_key : the mistake, as a sentence and by its key
     got, expected : both gradients, for plots; NaN in `expected` where it is not known
     """
 
@@ -137,7 +137,7 @@ class Report:
     name : of what was checked
     inputs : one InputReport an input; empty if the function could not be checked at all
     problems : sentences on why it could not
-    notes : sentences worth knowing that are no fault
+    notes : sentences on what is no fault
     operation : the textbook's operation that it was recognised as, or None
     seconds : how long the check took
     """
@@ -169,8 +169,7 @@ class Report:
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report without its arrays, ready for `json.dumps`."""
-        inputs = [{**_fields(report), "curve": _fields(report.curve)} for report in self.inputs]
-        return _jsonable({**_fields(self), "inputs": inputs, "verdict": self.verdict, "passed": self.passed})
+        return _jsonable({**_fields(self), "verdict": self.verdict, "passed": self.passed})
 
     def __str__(self) -> str:
         lines = [f"{self.name}: {self.verdict}", *(f"  {problem}" for problem in self.problems)]
@@ -180,14 +179,18 @@ class Report:
 
 
 def _input_lines(report: InputReport) -> list[str]:
-    """The text of one input, a line a fact, the diagnosis and the reasons first."""
+    """The text of one input, the diagnosis and the reasons first."""
     lines = [f"{report.name} {report.shape} {report.dtype}: {report.verdict}"]
     facts = [f"diagnosis: {report.diagnosis}"] if report.diagnosis else []
     facts += report.reasons
     if report.checked:
         facts += [_elements_line(report), _curve_line(report.curve), _order_line(report)]
-    for method, error in _other_methods(report).items():
-        facts.append(f"{method}: relative difference {error:.1e}")
+    others = {
+        "adjoint identity": report.adjoint,
+        "complex step": report.complex_step,
+        "PyTorch autograd": report.autograd,
+    }
+    facts += [f"{method}: relative difference {error:.1e}" for method, error in others.items() if error is not None]
     facts += _kink_lines(report.kinks)
     return [*lines, *(f"  {fact}" for fact in facts if fact)]
 
@@ -214,8 +217,8 @@ def _curve_line(curve):
         f"step h = {curve.best:.1e} of {len(curve.steps)} tried, {curve.steps[0]:.0e} to {curve.steps[-1]:.0e}: "
         f"truncation {curve.truncation[best]:.0e}, round-off {curve.roundoff[best]:.0e}"
     )
-    branches = [("falls", curve.falls), ("rises", curve.rises)]
-    measured = [f"{verb} as h^{exponent:.1f}" for verb, exponent in branches if exponent is not None]
+    branches = {"falls": curve.falls, "rises": curve.rises}
+    measured = [f"{verb} as h^{exponent:.1f}" for verb, exponent in branches.items() if exponent is not None]
     return f"{line}; the error {' and '.join(measured)}" if measured else line
 
 
@@ -224,15 +227,6 @@ def _order_line(report):
         return ""
     kind = "round-off only" if report.order is None else f"order {report.order:.2f}"
     return f"Taylor remainder along {report.directions} random directions: {kind} (right: 2, wrong: 1)"
-
-
-def _other_methods(report):
-    methods = {
-        "adjoint identity": report.adjoint,
-        "complex step": report.complex_step,
-        "PyTorch autograd": report.autograd,
-    }
-    return {method: error for method, error in methods.items() if error is not None}
 
 
 def _kink_lines(kinks):
@@ -255,7 +249,7 @@ def _fields(report):
 
 
 def _jsonable(value):
-    """Return `value` in JSON's types; numbers that JSON does not know become None."""
+    """Return `value` in JSON's types; NaN and infinity become None."""
     if dataclasses.is_dataclass(value):
         return _jsonable(_fields(value))
     if isinstance(value, Mapping):

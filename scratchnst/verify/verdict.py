@@ -1,20 +1,20 @@
-r"""The verdict on one gradient: all methods together.
+r"""The verdict on one gradient, by all methods.
 
-Each element of a sample, and all elements at once along a few random directions, get a numerical derivative with an
-error of its own, see `scratchnst.verify.methods.steps`: nothing of the gradient under test enters.  The gradient is
-wrong where it differs from that by more than ::
+Derivatives by each element of a sample, and along a few random directions, are found numerically, each with an
+estimate of its error, see `scratchnst.verify.methods.steps`; the gradient under test is not used for that.  It is wrong
+where it differs from them by more than ::
 
     tolerance = SAFETY (truncation + round-off) + rounding of the gradient itself                    (a)
 
-The last is found by moving x by some units in the last place: by how much the gradient changes then, it cannot be known
-any better.  An element whose tolerance is not small beside the largest one cannot be judged, and counts as such.
+The last is how much the gradient changes when x is moved by some units in the last place.  An element whose tolerance
+is not small beside the largest element cannot be judged, and is counted as such.
 
 The verdict is "fail" if any method finds the gradient wrong.  It is "pass" if at least half of the sampled elements
 could be judged, all of those are right, the elements not sampled are right along some direction, and the Taylor
 remainder shrinks with order 2.  Otherwise it is "inconclusive".
 
-What is compared is the derivative of the function as it is computed.  Where an ill-conditioned algorithm makes that
-another function than it should be, by more than the tolerance, the gradient of the one is not that of the other.
+The derivative is that of the function as it is computed.  Where an ill-conditioned algorithm computes a function that
+differs from the intended one by more than the tolerance, a right gradient of the intended one fails.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ from scratchnst.verify.methods.taylor import order_of_convergence, remainders
 from scratchnst.verify.report import InputReport, WorstElement
 
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
-TRUSTWORTHY = 1e-6  # relative precision of the central difference that a complex step is tried against
-SHIFTS = 50  # times the gradient's change over some units in the last place of x is what rounding may do to it
-SUSPECTS = 100  # elements in which PyTorch disagrees that are looked at for kinks
-ROUNDINGS = 100  # units in the last place that any sum may be off by
+TRUSTWORTHY = 1e-6  # largest relative error of the central difference that a complex step is compared with
+SHIFTS = 50  # the gradient's rounding, in units of its change when x moves by some units in the last place
+SUSPECTS = 100  # number of elements in which PyTorch disagrees that are examined for kinks
+ROUNDINGS = 100  # rounding of sums, in units in the last place
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class Gradient:
     Attributes
     ----------
     values : at x, float64
-    nearby : factor -> the gradient where all inputs are multiplied by it, or None if it is known at x alone
+    nearby : factor -> the gradient with all inputs multiplied by it, or None if it is known at x only
     precision : relative precision of the values, if they are coarser than x
     """
 
@@ -67,42 +67,41 @@ def judge(
 
     Parameters
     ----------
-    function, gradient : what they are
-    samples : how many elements are compared one by one, drawn at random; None compares all
+    function, gradient : under test
+    samples : number of elements that are compared one by one, drawn at random; None compares all
     seed : of sample and directions
     on_element : called with (done, total) after each element of the sample
     """
-    random = np.random.default_rng(seed)
-    sample = [int(index) for index in random.permutation(function.x.size)[:samples]]
-    measurement = Measurement(function, sample, random)
-    elements = ElementDerivatives.of(function.x.size)
-    start = time.perf_counter()
-    elements.measure(measurement, sample, on_element)
-    seconds = (time.perf_counter() - start) / len(sample)
-    return _Verdict(function, gradient, measurement, elements, sample, seconds).report()
+    return _Verdict(function, gradient, samples, np.random.default_rng(seed), on_element).report()
 
 
 class _Verdict:
-    """Compares a gradient with all that was measured."""
+    """The comparison of a gradient with numerical derivatives."""
 
-    def __init__(self, function, gradient, measurement, elements, sample, seconds):
+    def __init__(self, function, gradient, samples, random, on_element):
         self.function, self.gradient = function, gradient
-        self.measurement, self.elements = measurement, elements
-        self.sample, self.seconds = np.array(sample), seconds
+        self.sample = random.permutation(function.x.size)[:samples]
+        indices = self.sample.tolist()
+        self.measurement = Measurement(function, indices, random)
+        self.elements = elements = ElementDerivatives(self.measurement)
+        start = time.perf_counter()
+        elements.measure(indices, on_element)
+        self.seconds = (time.perf_counter() - start) / len(indices)
         self.got = on_host(gradient.values).reshape(-1)
         known = np.abs(elements.slopes[~np.isnan(elements.slopes)])
         self.largest = float(known.max()) if known.size else 0.0
-        self.scale = max(measurement.scale, self.largest)
+        self.scale = max(self.measurement.scale, self.largest)
         self.shift = self._shift()
         self.reasons: list[str] = []
         self.caught_by: list[str] = []
 
     def report(self) -> InputReport:
-        """Every method in turn, then the verdict."""
+        """Compare by each method, then decide."""
         function, elements = self.function, self.elements
         kinks, judged = elements.kinks(), self.sample[self.is_judged(self.sample)]
         precision = float(self.tolerance(judged).max()) / self.unit if judged.size else None
-        self._elements()
+        if self.is_wrong(self.sample).any():
+            self.caught_by.append("elements")
         order, directions = self._directions()
         complex_error, autograd_error = self._complex_step(), self._autograd()
         self._adjoint()
@@ -153,7 +152,7 @@ class _Verdict:
         return self.elements.tolerances[indices] + self.rounding()
 
     def rounding(self):
-        """How exactly the gradient can be known."""
+        """The rounding error of the gradient's elements."""
         return self._unit_rounding() * self.scale + self.shift
 
     def is_judged(self, indices):
@@ -172,7 +171,7 @@ class _Verdict:
         return ROUNDINGS * max(own, noise.relative / 4 if noise.is_coarse else 0.0, self.gradient.precision)
 
     def _shift(self):
-        """By how much most elements of the gradient may change when x moves by some units in the last place."""
+        """How much most elements of the gradient may change when x moves by some units in the last place."""
         if self.gradient.nearby is None:
             return 0.0
         units = self._unit_rounding() / ROUNDINGS * 4
@@ -180,19 +179,14 @@ class _Verdict:
         for factor in (1 + units, 1 - units):
             try:
                 near = on_host(as_float64(self.gradient.nearby(factor))).reshape(-1)
-            except Exception:  # a gradient that fails nearby tells nothing, and is judged at x all the same
+            except Exception:  # the gradient is judged at x, even if it fails nearby
                 continue
             if near.shape == shift.shape and np.isfinite(near).all():
                 shift = np.maximum(shift, np.abs(near - self.got))
         return SHIFTS * float(np.quantile(shift, 0.75))
 
-    def _elements(self):
-        wrong = self.sample[self.is_wrong(self.sample)]
-        if wrong.size:
-            self.caught_by.append("elements")
-
     def _directions(self):
-        """Judge along the random directions; return the order of convergence and how many directions served."""
+        """Compare along the random directions; return the order of convergence and the number of usable directions."""
         orders, served = [], 0
         for name, line in self.measurement.lines.items():
             best = line.best()
@@ -213,7 +207,7 @@ class _Verdict:
         return (float(np.median(orders)) if orders else None), served
 
     def _promise(self, line):
-        """The slope along a line that the gradient promises, and how exactly that can be known."""
+        """The slope along a line that follows from the gradient, and its rounding error."""
         v = on_host(line.direction).reshape(-1).astype("float64")
         rounding = self._unit_rounding() * float(np.linalg.norm(self.got * v))
         return float(np.sum(self.got * v)), rounding + self.shift * math.sqrt(v.size)
@@ -223,10 +217,12 @@ class _Verdict:
             self._catch("order", f"The Taylor remainder shrinks with order {order:.2f} of the step, not 2.")
 
     def _complex_step(self):
-        """Compare with the complex step, if it agrees with the central difference and so can be trusted."""
+        """Compare with the complex step, if that agrees with the central difference."""
         line = next(iter(self.measurement.lines.values()))
         best = line.best()
-        slope = self.function.complex_slope(line.direction) if self.function.complex_slope and best else None
+        if self.function.complex_slope is None or best is None:
+            return None
+        slope = self.function.complex_slope(line.direction)
         if slope is None or not abs(slope - best.slope) <= SAFETY * best.error <= TRUSTWORTHY * abs(slope):
             return None
         promised, rounding = self._promise(line)
@@ -237,18 +233,18 @@ class _Verdict:
     def _adjoint(self):
         identity = self.function.adjoint
         if identity is not None and not identity.holds:
-            sides = f"<A v, u> = {identity.ahead:.10g}, <v, A^T u> = {identity.back:.10g}"
+            sides = f"<A v, u> = {identity.left:.10g}, <v, A^T u> = {identity.right:.10g}"
             self._catch("adjoint", f"The function is linear, and backward is not its transpose: {sides}.")
 
     def _autograd(self):
-        """Compare with PyTorch, but for elements that sit on a kink, where conventions differ."""
+        """Compare with PyTorch, except for elements on a kink, where conventions differ."""
         if self.function.autograd is None:
             return None
         difference = np.abs(self.got - np.asarray(self.function.autograd, "float64").reshape(-1))
         scale = float(np.abs(self.function.autograd).max()) or self.scale or 1.0
         suspects = np.flatnonzero(difference > self.rounding() + 1e-10 * scale)
         unknown = np.setdiff1d(suspects, self.elements.indices)
-        self.elements.measure(self.measurement, unknown[np.argsort(-difference[unknown])[:SUSPECTS]].tolist())
+        self.elements.measure(unknown[np.argsort(-difference[unknown])[:SUSPECTS]].tolist())
         on_kink = np.isnan(self.elements.slopes[suspects])
         if not on_kink.all():
             size = float(difference[suspects[~on_kink]].max()) / scale
@@ -262,12 +258,12 @@ class _Verdict:
             self.reasons.append(sentence)
 
     def _find_the_error(self):
-        """Name the worst element: by differentiating with respect to all of them or, if that takes long, by halving."""
+        """State the worst element, from derivatives by all elements or, if these take too long, by halving."""
         rest = np.setdiff1d(np.arange(self.got.size), self.elements.indices)
         if rest.size * self.seconds <= REFERENCE_SECONDS:
-            self.elements.measure(self.measurement, rest.tolist())
+            self.elements.measure(rest.tolist())
         elif "elements" not in self.caught_by and "directions" in self.caught_by:
-            self.elements.measure(self.measurement, [self._halve()])
+            self.elements.measure([self._halve()])
         measured = np.array(self.elements.indices)
         wrong = int(self.is_wrong(measured).sum())
         if wrong:
@@ -279,9 +275,10 @@ class _Verdict:
             )
 
     def _halve(self):
-        """The element whose error shows along a direction: the half that shows more of it is halved again."""
-        line = max(self.measurement.lines.values(), key=lambda line: line.best() is not None)
-        direction, rung = on_host(line.direction).reshape(-1), line.best().rung
+        """An element whose error shows along a direction: the half with the larger error is halved again and again."""
+        lines = self.measurement.lines.values()
+        line, rung = next((line, best.rung) for line in lines if (best := line.best()))
+        direction = on_host(line.direction).reshape(-1)
         suspects = np.arange(direction.size)
         while suspects.size > 1:
             halves = np.array_split(suspects, 2)
@@ -297,11 +294,10 @@ class _Verdict:
         return abs(float(np.sum(self.got * masked)) - slope)
 
     def _worst(self):
-        """The element that deviates most, of those that are wrong or, if none is, of those that were judged."""
+        """The element that deviates most, of the wrong ones or, if there are none, of those judged."""
         measured = np.array(self.elements.indices)
-        candidates = measured[self.is_wrong(measured)]
-        if not candidates.size:
-            candidates = measured[self.is_judged(measured)]
+        wrong, judged = measured[self.is_wrong(measured)], measured[self.is_judged(measured)]
+        candidates = wrong if wrong.size else judged
         if not candidates.size:
             return None
         slopes = self.elements.slopes
@@ -310,14 +306,14 @@ class _Verdict:
         return WorstElement(index, float(self.got[flat]), float(slopes[flat]))
 
     def _doubts(self, judged, directions, order):
-        """Say what keeps a gradient that nothing speaks against from passing."""
+        """Add the reasons why a gradient that no method finds wrong is inconclusive."""
         sampled, total = len(self.sample), self.got.size
         if judged < sampled / 2 or judged < min(3, sampled):
             self.reasons.append(
-                f"Only {judged} of {sampled} elements could be judged: {self.elements.stuck} sit on a kink, "
-                f"{sampled - judged - self.elements.stuck} drown in round-off or have no stable slope."
+                f"Only {judged} of {sampled} elements could be judged: {self.elements.on_kink} sit on a kink, "
+                f"{sampled - judged - self.elements.on_kink} drown in round-off or have no stable slope."
             )
-        unknown = total - judged - self.elements.stuck
+        unknown = total - judged - self.elements.on_kink
         if not directions and unknown:
             self.reasons.append(
                 f"No random direction is free of kinks and noise, so nothing is known of {unknown} elements that were "

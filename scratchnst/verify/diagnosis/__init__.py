@@ -1,1 +1,1 @@
-"""Which mistake is it?  A wrong gradient compared with what known mistakes give."""
+"""The diagnosis of a wrong gradient, by comparison with the gradients of known mistakes."""

@@ -11,18 +11,16 @@ from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.factors import number
 from scratchnst.verify.diagnosis.mistakes import GradientCase, Region, general
 
-# A deviation is told from the noise of the numerical derivatives where it exceeds so many times the typical one, ...
-NOISE_MARGIN = 30
-# ... and what is below this part of the largest deviation is neglected beside it.
-NEGLIGIBLE = 1e-4
-# Less than this part of the largest element is the rounding of the gradients themselves.
-ROUND_OFF = 1e-13
-# A pattern must leave less of the deviation than this, and agree to this part of the largest element.
+# An element is wrong if it deviates by more than
+NOISE_MARGIN = 30  # times the median deviation, which is the noise of numerical derivatives,
+NEGLIGIBLE = 1e-4  # of the largest deviation, and
+ROUND_OFF = 1e-13  # of the largest element.
+# A pattern explains the deviation if it differs by less than these parts of the deviation and of the largest element.
 EXPLAINED, AGREEMENT = 1e-2, 1e-6
-FEW, MANY = 8, 12  # fewer wrong elements than this fit a pattern by chance,
-FEW_SPARED = 4  # and fewer right ones than this say nothing
+FEW, MANY = 8, 12  # fewer wrong elements than this fit a pattern by chance
+FEW_SPARED = 4  # smallest number of right elements outside of a place
 
-# Keys that say what became of the gradient, not what mistake was made: those of this file, and of a factor.
+# Keys that describe how the gradient deviates and name no mistake: those of this file, and of a factor.
 DESCRIPTIONS = (
     "zero",
     "not-zero",
@@ -54,7 +52,7 @@ class Deviation:
 
     @classmethod
     def of(cls, got: Array, right: Array) -> Deviation:
-        """Tell the wrong elements from those that differ by noise."""
+        """Find the elements that differ by more than noise."""
         known = np.isfinite(right)
         size = np.where(known, np.abs(got - np.where(known, right, 0)), 0)
         largest = size.max(initial=0)
@@ -64,7 +62,7 @@ class Deviation:
         return cls(got, right, known, known & (size > threshold))
 
     def explained_by(self, gradient: Array) -> bool:
-        """Whether the one given is `gradient`, far more closely than the right one."""
+        """Whether `gradient` is the one given, and far closer to it than the right one is."""
         got, right, gradient = self.got[self.known], self.right[self.known], gradient[self.known]
         limit = min(EXPLAINED * np.abs(got - right).max(), AGREEMENT * np.abs(got).max())
         return bool(np.abs(got - gradient).max() <= limit)
@@ -106,7 +104,7 @@ def _zero(deviation, axes):
 
 
 def _clipped(deviation, axes):
-    """The right one, limited to some size."""
+    """The right one, clipped."""
     got, right = deviation.got[deviation.known], deviation.right[deviation.known]
     limit = np.abs(got).max(initial=0)
     clipped = np.abs(right) > limit
@@ -116,7 +114,7 @@ def _clipped(deviation, axes):
 
 
 def _reordered(deviation, axes):
-    """The right one with the places along an axis in another order."""
+    """The right one, permuted along an axis."""
     if not deviation.known.all():
         return None
     for axis, name in enumerate(axes):
@@ -132,7 +130,7 @@ def _reordered(deviation, axes):
 
 
 def _own_factors(deviation, axes):
-    """Each place along an axis with a factor of its own."""
+    """The right one, times a factor for each place along an axis."""
     for axis, name in enumerate(axes):
         got = np.moveaxis(np.where(deviation.known, deviation.got, 0), axis, 0)
         right = np.moveaxis(np.where(deviation.known, deviation.right, 0), axis, 0)
@@ -202,7 +200,7 @@ def _border(deviation):
 
 
 def _signs(deviation, case):
-    """Only where some array of the same shape has some sign: there everywhere or, of many, at some elements."""
+    """Only where an array of the same shape is positive, negative or zero: at all or, if these are many, at some."""
     wrong = deviation.wrong.sum()
     found = []
     for region in general.regions(case):
@@ -218,7 +216,7 @@ def _signs(deviation, case):
 
 
 def _relation(deviation):
-    """What the gradient is at the wrong elements."""
+    """The relation of the gradient to the right one at the wrong elements."""
     got, right = deviation.got[deviation.wrong], deviation.right[deviation.wrong]
     if not got.any():
         return ", where it is 0"

@@ -1,18 +1,17 @@
-"""What is wrong with a wrong gradient, in words that say what to mend.
+"""The diagnosis of a wrong gradient: the mistake that was made, and how to correct it.
 
-The gradient is compared with those that known mistakes make of the same inputs.  A mistake is named where its
-gradient and the one given agree far more closely than the one given and the right one.  Where several agree, these
-inputs cannot tell them apart, and all are named.  In turn:
+The gradient is compared with the gradients that result from known mistakes for the same inputs.  A mistake is named
+if its gradient is far closer to the one given than the right gradient is.  If several are, all are named, since these
+inputs do not distinguish them.  In this order:
 
-1. the right gradient times a constant factor, and what the factor is made of; the gradient of a known mistake;
-2. that of a mistake with free numbers in it, such as a slope;
+1. the right gradient times a constant factor, with products that the factor may be; the gradient of a known mistake;
+2. that of a mistake with free numbers, such as a slope;
 3. that of a known mistake times a constant factor;
 4. float32 round-off;
 5. where and how it deviates, `scratchnst.verify.diagnosis.deviation`, and which known mistake it is there.
 
-The operation's own mistakes come first, those of any operation only if none of them fits: the general ones say what
-became of the right gradient, the operation's own say why.  They are considered only where its equation makes the
-right gradient.
+Mistakes of any operation are tried only if none of the operation's own fits: they describe the gradient, those of the
+operation give the cause.  The latter are tried only if the operation's equation gives the right gradient.
 """
 
 from __future__ import annotations
@@ -28,24 +27,24 @@ from scratchnst.verify.diagnosis import factors
 from scratchnst.verify.diagnosis.deviation import Deviation, describe
 from scratchnst.verify.diagnosis.mistakes import OPERATIONS, GradientCase, InputMistakes, general
 
-EXPLAINED = 1e-2  # a mistake must leave less of the deviation than this
-FINE, COARSE = 1e-6, 1e-3  # and agree with the gradient given to this part of its largest element; COARSE for float32
-EQUALLY_GOOD = 1e-3  # of the deviation: mistakes this close to each other cannot be told apart
-FEW = 3  # wrong elements, fewer of which agree with something by chance
-MANY = 12  # wrong elements in some part of the gradient, from which on a mistake is told there
+EXPLAINED = 1e-2  # largest difference from a mistake's gradient, over the deviation
+FINE, COARSE = 1e-6, 1e-3  # the same over the largest element; COARSE for float32
+EQUALLY_GOOD = 1e-3  # largest difference of the errors of mistakes that are both named, over the deviation
+FEW = 3  # smallest number of wrong elements for mistakes of any operation: fewer agree by chance
+MANY = 12  # smallest number of wrong elements in a part of the gradient for a diagnosis there
 PLACES = ("part", "border")
-LARGEST = 10**6  # elements of an input, more of which take too long to try an operation's mistakes on
-ENOUGH = 6  # elements a free number must explain
+LARGEST = 10**6  # largest number of elements of an array for an operation's mistakes, which would take too long
+ENOUGH = 6  # smallest number of elements for each free number
 
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What a wrong gradient is.
+    """The diagnosis of a wrong gradient.
 
     Attributes
     ----------
     key : of the mistake, "kernel-not-flipped"; of several that fit equally, joined by " or "
-    sentence : what the gradient equals and what to mend
+    sentence : what the gradient equals and how to correct it
     """
 
     key: str
@@ -66,7 +65,7 @@ def diagnose(
     position: int = 0,
     operation: str | None = None,
 ) -> Diagnosis | None:
-    """Say what is wrong with the gradient `got` of inputs[position].
+    """Diagnose the gradient `got` of inputs[position].
 
     Parameters
     ----------
@@ -80,21 +79,20 @@ def diagnose(
 
     Returns
     -------
-    diagnosis : None where nothing deviates, or nothing is known
+    Diagnosis, or None if no element deviates or none of `expected` is known
     """
     single = any(getattr(array, "dtype", None) == "float32" for array in (got, *inputs))
-    got, expected = _plain(got), _plain(expected)
+    got, expected, output = _plain(got), _plain(expected), _plain(output)
     agreement = COARSE if single or _is_single(got) else FINE
-    output = _plain(output)
     upstream = np.ones_like(output) if grad_y is None else _plain(grad_y)
-    case = GradientCase(tuple(_plain(x) for x in inputs), output, upstream, expected, position)
+    case = GradientCase(tuple(map(_plain, inputs)), output, upstream, expected, position)
     if got.shape != expected.shape:
         return _wrong_shape(got, expected, agreement)
     if not np.isfinite(got).all():
         return _not_finite(got)
     if not np.isfinite(expected).any():
         return None
-    with np.errstate(all="ignore"):  # of whatever numbers a wrong gradient holds
+    with np.errstate(all="ignore"):  # a wrong gradient may hold any numbers
         known, right = _known(case, operation, agreement)
         smooth = right if known is None else np.where(known.kinks(case), np.nan, right)
         deviation = Deviation.of(got, smooth)
@@ -106,18 +104,18 @@ def diagnose(
 
 
 def _plain(array):
-    """A NumPy array in float64; one of CuPy's is fetched."""
+    """A NumPy array in float64, from one of NumPy or CuPy."""
     return np.asarray(array.get() if hasattr(array, "get") else array).astype(float)
 
 
 def _is_single(array):
-    """Whether all numbers are float32's."""
+    """Whether float32 holds all numbers exactly."""
     with np.errstate(over="ignore"):
         return np.array_equal(array.astype("float32"), array)
 
 
 def _known(case, operation, agreement) -> tuple[InputMistakes | None, Array]:
-    """What is known about the input, if the operation's equation makes the right gradient, and the right gradient."""
+    """The mistakes of the input, if the operation's equation gives the right gradient, and the right gradient."""
     entries = OPERATIONS.get(operation or "", ())
     small = max(array.size for array in (*case.inputs, case.output)) <= LARGEST
     if small and case.position < len(entries) and case.grad_y.shape == case.output.shape:
@@ -138,7 +136,7 @@ def _agree(gradient, expected, agreement):
 
 
 def _mistake(case, known, got, agreement, part=True) -> Diagnosis | None:
-    """The known mistakes whose gradient is the one given, in a part of the elements, as closely as possible."""
+    """The known mistakes whose gradient agrees best with the one given, in a part of the elements."""
     of_operation = list(known.mistakes(case)) if known else []
     of_any = list(general.mistakes(case, _axes(case, known)))
     for closely in sorted({FINE, agreement}):
@@ -169,7 +167,7 @@ def _axes(case, known):
 
 
 class _Fit:
-    """How closely gradients agree with the one given, where the right one is known."""
+    """The agreement of gradients with the one given, where the right one is known."""
 
     def __init__(self, got, right, agreement):
         self.known = np.isfinite(right)
@@ -177,7 +175,7 @@ class _Fit:
         self.deviation = np.where(self.known, np.abs(got - np.where(self.known, right, 0)), 0)
 
     def error(self, gradient):
-        """The largest difference from the one given, if it is small enough to be the same; else None."""
+        """The largest difference from the one given, or None if it is too large for the same gradient."""
         judged = self.known & np.isfinite(gradient)
         deviation = self.deviation[judged].max(initial=0)
         if not deviation or deviation < 0.5 * self.deviation.max() or 2 * judged.sum() < self.known.sum():
@@ -197,7 +195,7 @@ class _Fit:
 
 
 def _constant_factor(fit, case, known):
-    """The right gradient times a constant factor: (key, text) of every reading."""
+    """The right gradient times a constant factor: (key, text) of each explanation."""
     if np.count_nonzero(case.right[fit.known]) < 2:
         return []
     factor = fit.factor(case.right)
@@ -214,7 +212,7 @@ def _named(fit, mistakes):
 
 
 def _with_free_numbers(fit, mistakes):
-    """The mistakes whose gradient is the one given once their free numbers are chosen."""
+    """The mistakes whose gradient, with fitted free numbers, is the one given."""
     found = []
     for mistake in mistakes:
         if not mistake.free:
@@ -243,7 +241,7 @@ def _times_factor(fit, mistakes):
 
 
 def _either(found) -> Diagnosis:
-    """One diagnosis of everything that fits."""
+    """One diagnosis of all that fit."""
     texts = list(dict.fromkeys(text for _, text in found))
     keys = " or ".join(dict.fromkeys(key for key, _ in found))
     if len(texts) == 1:
@@ -253,7 +251,7 @@ def _either(found) -> Diagnosis:
 
 
 def _rounding(deviation) -> Diagnosis | None:
-    """Deviations as small and as patternless as those of float32, or half precision."""
+    """Deviations of the size of float32 or float16 round-off, without a pattern."""
     got, right = deviation.got[deviation.wrong], deviation.right[deviation.wrong]
     size = np.abs(got - right).max() / np.abs(deviation.right[deviation.known]).max(initial=np.finfo(float).tiny)
     most = 2 * len(got) > np.count_nonzero(deviation.right[deviation.known]) and len(got) >= ENOUGH
@@ -269,7 +267,7 @@ def _rounding(deviation) -> Diagnosis | None:
 
 
 def _patternless(difference, right):
-    """Whether signs are mixed and have nothing to do with those of the right gradient."""
+    """Whether signs are mixed and not correlated with those of the right gradient."""
     signs = np.sign(difference)
     return all(abs(signs @ other) <= 4 * np.sqrt(len(signs)) for other in (np.ones(len(signs)), np.sign(right)))
 
@@ -304,8 +302,7 @@ def _wrong_shape(got, expected, agreement) -> Diagnosis:
     if _agree(spread, expected, agreement):
         return Diagnosis("not-broadcast", f"{shapes}; its values are right once broadcast to that.")
     return Diagnosis(
-        "wrong-shape",
-        f"{shapes}: a gradient has the shape of its input; has it lost an axis, or some elements?",
+        "wrong-shape", f"{shapes}: a gradient has the shape of its input; has it lost an axis, or some elements?"
     )
 
 

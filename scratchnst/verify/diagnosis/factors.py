@@ -1,4 +1,4 @@
-"""What a constant factor gives away: 1/(N M) is a mean for a sum, 4 a missing quarter, -1 a sign."""
+"""Explanations of a constant factor: 1/(N M) is a mean in place of a sum, 4 a missing quarter, -1 a wrong sign."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ import numpy as np
 from scratchnst.verify.diagnosis.mistakes import GradientCase, InputMistakes
 
 NUMBERS = {1.0: 0.0, 2.0: 1.0, 0.5: 1.0, 4.0: 1.0, 0.25: 1.0, 3.0: 2.0, 1 / 3: 2.0, 8.0: 2.0, 0.125: 2.0}
-POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # numbers in their own right, whatever the shapes are
-COSTS = {1: 1.0, 2: 1.5}  # of powers, as those of numbers above: what each adds to an expression's complexity
+POWERS_OF_TWO = ("4", "8", "1/4", "1/8")  # named as numbers, too, where shapes give the same
+COSTS = {1: 1.0, 2: 1.5}  # what a power adds to the complexity of an expression; NUMBERS has that of numbers
 MOST_QUANTITIES = 4
-MOST_COMPLEX = 4.5  # a costlier expression fits some number of these shapes by chance
-NEARLY_ONE = 1e-3  # a factor so near to 1 is no number of anything
-MOST_READINGS = 3  # more expressions of one value say nothing
+MOST_COMPLEX = 4.5  # more complex expressions agree with a factor by chance
+NEARLY_ONE = 1e-3  # a factor so near to 1 is not explained
+MOST_READINGS = 3  # expressions that may be named; of more, none is
 
 GENERAL = {
     -1.0: ("sign", "minus the right one: a sign is wrong"),
@@ -28,7 +28,7 @@ GENERAL = {
 
 @dataclass(frozen=True)
 class Quantity:
-    """A number that a factor may be made of: what it means, the powers it may have, and whether it stands alone."""
+    """A number that may be part of a factor: its meaning, its possible powers, and whether it occurs alone only."""
 
     value: float
     meaning: str = ""
@@ -40,10 +40,10 @@ class Quantity:
 
 
 def readings(factor: float, case: GradientCase, known: InputMistakes | None, tolerance: float) -> list[tuple[str, str]]:
-    """Return what `factor` times the right gradient may come from: (key, words that continue "your gradient equals").
+    """Return explanations of `factor` times the right gradient: (key, words that continue "your gradient equals").
 
-    First what it gives away in this operation, then in any, then the simplest products of powers of the shapes; where
-    none of these is the factor, ratios and products with a number, or the number alone.
+    First those known for this operation, then for any, then the simplest products of powers of the shapes; if none of
+    these is the factor, ratios and products with a number, or the number alone.
     """
 
     def find(table):
@@ -67,7 +67,7 @@ def readings(factor: float, case: GradientCase, known: InputMistakes | None, tol
 
 
 def number(value: float, tolerance: float = 1e-6) -> str:
-    """Return `value` for reading, as a fraction, too, where it is a simple one."""
+    """Return `value` as text, as a fraction, too, where it is a simple one."""
     fraction, decimal = _fraction(value, tolerance), _decimal(value)
     return decimal if fraction in (None, decimal) else f"{fraction} ({decimal})"
 
@@ -79,7 +79,7 @@ def _decimal(value):
 
 
 def _fraction(value, tolerance):
-    """A fraction of small numbers, or one over an integer, that is `value`; None if there is none."""
+    """`value` as a fraction of small numbers, or one over an integer; None if it is neither."""
     if not np.isfinite(value) or not 1e-6 < abs(value) < 1e6 or 0 < abs(value - 1) < NEARLY_ONE:
         return None
     for fraction in (Fraction(value).limit_denominator(64), 1 / Fraction(round(1 / value) or 1)):
@@ -89,7 +89,7 @@ def _fraction(value, tolerance):
 
 
 def _expressions(factor, case, known, tolerance, numbers, ratios):
-    """The simplest products of one of `numbers` and powers of the quantities at hand that make `factor`."""
+    """The simplest products of one of `numbers` and powers of quantities that are equal to `factor`."""
     quantities = _quantities(case, known)
     found: list[tuple[float, str, str]] = []
     for cost, value, text, powers in _products(quantities, numbers):
@@ -97,7 +97,7 @@ def _expressions(factor, case, known, tolerance, numbers, ratios):
         if abs(abs(factor / value) - 1) <= tolerance and (ratios or not ratio):
             sign = "-" if factor / value < 0 else ""
             meanings = " and ".join(f"{symbol} = {quantities[symbol]}" for symbol in powers)
-            words = f"{sign}{text} times the right one ({factor:.6g}), with {meanings}{_moral(powers)}"
+            words = f"{sign}{text} times the right one ({factor:.6g}), with {meanings}{_advice(powers)}"
             found.append((cost, f"factor {sign}{text}", words))
     cheapest = min((cost for cost, _, _ in found), default=0)
     best = [(key, words) for cost, key, words in found if cost == cheapest]
@@ -105,7 +105,7 @@ def _expressions(factor, case, known, tolerance, numbers, ratios):
 
 
 def _quantities(case, known) -> dict[str, Quantity]:
-    """What a factor may be made of: symbol -> quantity."""
+    """Symbol -> quantity that may be part of a factor."""
     quantities: dict[str, Quantity] = {}
     if known and case.x.ndim:
         powers = (1, -1, 2, -2)[: 2 * known.highest_power]
@@ -130,7 +130,7 @@ def _quantities(case, known) -> dict[str, Quantity]:
 def _products(
     quantities: Mapping[str, Quantity], numbers: Iterable[float]
 ) -> Iterator[tuple[float, float, str, dict[str, int]]]:
-    """Yield (cost, value, text, powers) of every product that is not too complex and holds a quantity."""
+    """Yield (cost, value, text, powers) of every product of quantities that is not too complex."""
     for count in range(1, MOST_QUANTITIES + 1):
         for symbols in combinations(quantities, count):
             if count > 1 and any(quantities[symbol].alone for symbol in symbols):
@@ -160,8 +160,8 @@ def _power(symbol, power):
     return symbol if power == 1 else f"{symbol}^{power}"
 
 
-def _moral(powers):
-    """What to look for."""
+def _advice(powers):
+    """The mistake that such a product points to."""
     (symbol, power), *others = powers.items()
     if symbol == "grad_y" and not others:
         return ": grad_y is left out, multiply by it" if power < 0 else ": grad_y is multiplied in twice"

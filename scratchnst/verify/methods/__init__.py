@@ -1,1 +1,1 @@
-"""Ways to find out whether a gradient is right, each independent of the others."""
+"""Ways to compute derivatives without the gradient under test, and to test it, each independent of the others."""

@@ -1,16 +1,15 @@
-r"""The adjoint identity: the exact test of a linear operation's backward, with no step to choose.
+r"""The adjoint identity: a test of a linear operation's backward that needs no step.
 
-If y depends on x linearly, but for a constant, y(x + v) = y(x) + A v, then backward is the transposed map A^T, and for
-any v and u ::
+If y is linear in x but for a constant, y(x + v) = y(x) + A v, then backward is the transposed map A^T, and for any v
+and u ::
 
     <A v, u> = <v, A^T u>                                                                          (a)
 
-to the last digits.  Whether y is linear in x is not taken on trust but tried out, on v and w larger than x: with
-A v = y(x + v) - y(x), both ::
+but for rounding.  Whether y is linear in x is tested with v and w larger than x: with A v = y(x + v) - y(x), both ::
 
     A (v + w/2) = A v + (A w)/2,      A (-v) = -A v                                                (b)
 
-hold to rounding for a linear map.  The first fails for whatever is curved, the second where x sits on a kink.
+hold, but for rounding, for a linear map.  The first fails for a curved function, the second where x is on a kink.
 """
 
 from __future__ import annotations
@@ -23,28 +22,28 @@ import numpy as np
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
 
-ROUNDINGS = 100  # that many times the working precision counts as rounding
-LARGER = 3  # times the size of x are the directions that linearity is tried on
+ROUNDINGS = 100  # largest difference that counts as rounding, in units of the machine epsilon
+LARGER = 3  # size of the directions that linearity is tested with, over that of x
 
 
 @dataclass(frozen=True)
 class Adjoint:
-    """Both sides of equation (a) and the rounding to expect in their difference."""
+    """Both sides of equation (a) and the largest rounding error of their difference."""
 
-    ahead: float
-    back: float
+    left: float
+    right: float
     rounding: float
 
     @property
     def error(self) -> float:
         """Their difference, relative to the larger."""
-        scale = max(abs(self.ahead), abs(self.back))
-        return abs(self.ahead - self.back) / scale if scale else 0.0
+        scale = max(abs(self.left), abs(self.right))
+        return abs(self.left - self.right) / scale if scale else 0.0
 
     @property
     def holds(self) -> bool:
         """Whether they agree to rounding."""
-        return abs(self.ahead - self.back) <= self.rounding
+        return abs(self.left - self.right) <= self.rounding
 
 
 def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0) -> Adjoint | None:
@@ -59,7 +58,7 @@ def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0)
 
     Returns
     -------
-    Adjoint, or None if `f` is not linear or its linear part drowns in rounding
+    Adjoint, or None if `f` is not linear or both sides are no larger than their rounding
     """
     xp, random = array_module(x), np.random.default_rng(seed)
     unit = LARGER * float((x**2).mean() ** 0.5) or 1.0
@@ -76,5 +75,5 @@ def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0)
     back = as_float64(transposed(u if y.ndim else float(u)))
     rounding = precision * float(((abs(ends[0]) + abs(y)) * abs(u)).sum() + abs(v * back).sum())
     identity = Adjoint(float((Av * u).sum()), float((v * back).sum()), rounding)
-    drowned = rounding > 0.1 * max(abs(identity.ahead), abs(identity.back))
+    drowned = rounding > 0.1 * max(abs(identity.left), abs(identity.right))
     return None if drowned and float(abs(Av).max()) > 0 else identity

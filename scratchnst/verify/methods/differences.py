@@ -1,23 +1,23 @@
 r"""Derivatives from values of a function alone: central differences and the complex step.
 
-A function f of an array x, followed along a line, phi(t) = f(x + t v), has by Taylor's theorem ::
+A function f of an array x has along a line, phi(t) = f(x + t v), by Taylor's theorem ::
 
     phi(h)  = phi(0) + h phi'(0) + h^2/2 phi''(0) + h^3/6 phi'''(0) + ...
     phi(-h) = phi(0) - h phi'(0) + h^2/2 phi''(0) - h^3/6 phi'''(0) + ...
 
-and phi'(0) = <gradient, v> is what the gradient says of that line.  Subtract the two: even terms cancel, and ::
+and phi'(0) = <gradient, v>.  In the difference of the two, even terms cancel, and ::
 
     (phi(h) - phi(-h)) / 2h = phi'(0) + h^2/6 phi'''(0) + ...                                      (a)
 
-the central difference, with a truncation error of order h^2.  Values of f are rounded, each by up to some e, which
-adds up to e/h: small steps are no better than large ones, see `scratchnst.verify.methods.steps`.
+the central difference, with a truncation error of order h^2.  Each value of f is rounded by up to some e, which gives
+a round-off error of e/h: the smallest step is not the best, see `scratchnst.verify.methods.steps`.
 
 Where f accepts complex numbers and is analytic, a step along the imaginary axis (W. Squire, G. Trapp, "Using complex
 variables to estimate derivatives of real functions", SIAM Review 40, 1998) gives ::
 
     phi(ih) = phi(0) + ih phi'(0) - h^2/2 phi''(0) - ...,      Im phi(ih) / h = phi'(0) + O(h^2)    (b)
 
-Nothing is subtracted, so nothing is lost to rounding and h may be so small that h^2 vanishes.
+No values are subtracted, so no digits are lost, and h may be so small that h^2 vanishes.
 
 A direction v is an array of x's shape, or an integer: the unit vector of that element, counted in C order.
 """
@@ -33,51 +33,51 @@ from scratchnst.arrays import Array, array_module
 
 Direction = Any  # an array of x's shape or the flat index of one element
 
-COMPLEX_STEP = 1e-100  # its square vanishes beside any other number
+COMPLEX_STEP = 1e-100  # its square is negligible in float64
 
 
 def as_float64(y: Array) -> Array:
-    """Return an array or a number as a float64 array, where it is."""
+    """Return an array or a number as a float64 array on the same device."""
     return array_module(y).asarray(y, "float64")
 
 
 def on_host(x: Array) -> np.ndarray:
-    """Return a NumPy array, fetched from the GPU if it is there."""
+    """Return `x` as a NumPy array, copied from the GPU if it is a CuPy array."""
     return np.asarray(x.get() if hasattr(x, "get") else x)
 
 
 class Sides(NamedTuple):
-    """f at both ends of a step, and how far x really moved there: x + h is rounded too."""
+    """f at both ends of a step, and the distances of these from x, which are rounded too."""
 
     ahead: float
     behind: float
-    forth: float
-    back: float
+    step_ahead: float
+    step_behind: float
 
     @property
     def slope(self) -> float:
         """The central difference, equation (a)."""
-        return (self.ahead - self.behind) / (self.forth + self.back)
+        return (self.ahead - self.behind) / (self.step_ahead + self.step_behind)
 
 
 def moved(x: Array, direction: Direction, step: float) -> Array:
     """Return x + step * direction, a new array of x's dtype."""
-    there = x.copy()
+    x = x.copy()
     if isinstance(direction, (int, np.integer)):
-        there.reshape(-1)[direction] += x.dtype.type(step)
+        x.reshape(-1)[direction] += x.dtype.type(step)
     else:
-        there += (step * direction).astype(x.dtype, copy=False)
-    return there
+        x += (step * direction).astype(x.dtype, copy=False)
+    return x
 
 
 def both_sides(f: Callable[[Array], float], x: Array, direction: Direction, step: float) -> Sides:
     """Evaluate `f` at x + step v and x - step v."""
     ahead, behind = moved(x, direction, step), moved(x, direction, -step)
-    forth = back = float(step)
+    step_ahead = step_behind = float(step)
     if isinstance(direction, (int, np.integer)):
-        here, there, yonder = (float(array.reshape(-1)[direction]) for array in (x, ahead, behind))
-        forth, back = there - here, here - yonder
-    return Sides(float(f(ahead)), float(f(behind)), forth, back)
+        middle, upper, lower = (float(array.reshape(-1)[direction]) for array in (x, ahead, behind))
+        step_ahead, step_behind = upper - middle, middle - lower
+    return Sides(float(f(ahead)), float(f(behind)), step_ahead, step_behind)
 
 
 def directional_derivative(f: Callable[[Array], float], x: Array, direction: Direction, step: float) -> float:

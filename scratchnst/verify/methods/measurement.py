@@ -1,8 +1,8 @@
-"""What is measured of a scalar function around a point, whatever its gradient is said to be.
+"""Numerical derivatives of a scalar function at a point, without use of the gradient under test.
 
-Derivatives element by element and along a few random directions, each with an error of its own.  One step serves most
-elements: it is found by sweeping all steps for some of them, the pilots.  Elements that cross a kink there, or bend too
-much, get smaller steps.
+Derivatives element by element and along a few random directions, each with an estimate of its error.  One step serves
+most elements: it is found by trying all steps for a few of them, the pilots.  Elements that cross a kink at this step,
+or whose truncation error is too large, get smaller steps.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -30,24 +30,24 @@ from scratchnst.verify.methods.steps import (
 )
 from scratchnst.verify.report import Kinks
 
-PILOTS = 6  # elements, of those sampled, with a whole sweep of steps each
-JUDGEABLE = {"fine": 1e-3, "coarse": 1e-2}  # largest tolerance, beside the largest element, in float64 and float32
-REFERENCE_SECONDS = 10.0  # what a numerical gradient in every element may take, to tell what is wrong
+PILOTS = 6  # number of sampled elements for which all steps are tried
+JUDGEABLE = {"fine": 1e-3, "coarse": 1e-2}  # largest tolerance over the largest element, in float64 and float32
+REFERENCE_SECONDS = 10.0  # largest time that derivatives by all elements may take, for the diagnosis
 
 
 @dataclass(frozen=True)
 class ScalarFunction:
-    """A scalar function of one array, <weights, f(x)>, with all that is known of it but its gradient.
+    """A scalar function of one array, <weights, f(x)>, with all that is known of it except its gradient.
 
     Attributes
     ----------
     name : of the input
-    x : where, float32 or float64
+    x : the point, float32 or float64
     f : x -> y, an array or a number
     weights : the upstream gradient, of y's shape
     patterns : x -> which units are on which side of their kink, or None
-    complex_slope : direction -> slope by a complex step, or None where there is none; None if it cannot be had at all
-    adjoint : (transposed) what the adjoint identity gave, or None
+    complex_slope : direction -> slope by a complex step, or None where that fails; None if x is not in float64
+    adjoint : both sides of the adjoint identity, or None
     autograd : PyTorch's gradient, or None
     """
 
@@ -62,16 +62,16 @@ class ScalarFunction:
 
 
 class Measurement:
-    """A function around x: its noise, sweeps along random directions and for the pilots, and the step for all others.
+    """A function around x: its noise, derivatives along random directions and by the pilots, and the step for others.
 
     Attributes
     ----------
     lines : name of a random direction -> the function along it
     pilots : flat index of an element -> the function along it
-    rung : of the common step
+    rung : the common step, as a power of the ratio of steps
     scale : the size of derivatives, or of their changes nearby where they vanish
     limit : the largest tolerance, in units of the scale, of an element that counts as judged
-    good_enough : the error of a derivative that no smaller step is tried for
+    good_enough : the error below which no smaller step is tried
     """
 
     def __init__(self, function: ScalarFunction, sample: list[int], random: np.random.Generator):
@@ -100,10 +100,10 @@ class Measurement:
         return steepness if math.isfinite(steepness) else 0.0
 
     def _correct_noise(self):
-        """Mend the noise of a function that does not change near x: its last digit tells nothing then.
+        """Correct the noise of a function that does not change near x, where values do not show it.
 
-        If it changes nowhere, there is no noise.  If it changes at large steps, by as little as a ten-billionth of its
-        largest change, then that is the size of its own rounding somewhere inside.
+        If the function changes nowhere, there is no noise.  If it changes at large steps only, a smallest change below
+        a ten-billionth of the largest is taken as the rounding of its intermediate results.
         """
         lines = [*self.lines.values(), *self.pilots.values()]
         changes = [change for line in lines for change in line.changes]
@@ -127,35 +127,35 @@ class Measurement:
         return line, line.descend(self.rung, self.good_enough, self.limit * self.scale / SAFETY)
 
 
-@dataclass
 class ElementDerivatives:
-    """Numerical derivatives element by element, flat: NaN and infinite tolerance where there is none."""
+    """Numerical derivatives by single elements, flat: NaN and infinite tolerance where there is none.
 
-    indices: list[int]
-    slopes: np.ndarray
-    tolerances: np.ndarray
-    crossed: int = 0
-    closer: int = 0
-    stuck: int = 0
-    undeclared: int = 0
-    units: dict[str, Array] = field(default_factory=dict)
+    Attributes
+    ----------
+    indices : of the elements tried
+    slopes, tolerances : of all elements
+    crossed, closer, on_kink, undeclared, units : counts and units of `Kinks`
+    """
 
-    @classmethod
-    def of(cls, size: int) -> ElementDerivatives:
-        """None measured yet, of `size`."""
-        return cls([], np.full(size, np.nan), np.full(size, np.inf))
+    def __init__(self, measurement: Measurement):
+        self.measurement = measurement
+        size = measurement.probe.x.size
+        self.indices: list[int] = []
+        self.slopes, self.tolerances = np.full(size, np.nan), np.full(size, np.inf)
+        self.crossed = self.closer = self.on_kink = self.undeclared = 0
+        self.units: dict[str, Array] = {}
 
-    def measure(self, measurement: Measurement, indices: list[int], on_element: Callable | None = None) -> None:
+    def measure(self, indices: list[int], on_element: Callable | None = None) -> None:
         """Differentiate with respect to the elements at `indices`."""
         for done, index in enumerate(indices, start=1):
-            line, estimate = measurement.element(index)
+            line, estimate = self.measurement.element(index)
             self.indices.append(index)
-            if estimate is not None and SAFETY * estimate.error > TELLING * measurement.scale:
+            if estimate is not None and SAFETY * estimate.error > TELLING * self.measurement.scale:
                 estimate = None
             if estimate is not None:
                 self.slopes[index] = estimate.slope
                 self.tolerances[index] = SAFETY * estimate.error
-            self._count_kinks(line, estimate, measurement.rung)
+            self._count_kinks(line, estimate, self.measurement.rung)
             if on_element:
                 on_element(done, len(indices))
 
@@ -166,13 +166,13 @@ class ElementDerivatives:
         self.undeclared += undeclared
         self.crossed += bool(units) or undeclared
         self.closer += bool(units) and estimate is not None
-        self.stuck += (bool(units) or undeclared) and estimate is None
+        self.on_kink += (bool(units) or undeclared) and estimate is None
 
     def kinks(self) -> Kinks:
-        """What kinks did to these elements."""
+        """The kinks that these elements cross."""
         counts = {name: int(mask.sum()) for name, mask in self.units.items()}
         examples = {name: tuple(map(int, np.argwhere(on_host(mask))[0])) for name, mask in self.units.items()}
-        return Kinks(self.crossed, self.closer, self.stuck, counts, examples, self.undeclared)
+        return Kinks(self.crossed, self.closer, self.on_kink, counts, examples, self.undeclared)
 
 
 def numerical_gradient(function: ScalarFunction) -> np.ndarray | None:
@@ -183,17 +183,17 @@ def numerical_gradient(function: ScalarFunction) -> np.ndarray | None:
     seconds = (time.perf_counter() - start) / (measurement.probe.calls or 1)
     if 4 * seconds * len(sample) > REFERENCE_SECONDS:
         return None
-    elements = ElementDerivatives.of(len(sample))
-    elements.measure(measurement, sample)
+    elements = ElementDerivatives(measurement)
+    elements.measure(sample)
     return elements.slopes.reshape(function.x.shape)
 
 
 def random_directions(x: Array, random: np.random.Generator) -> dict[str, Array]:
-    """Return random directions by name, in all of which every element counts about equally, with random signs.
+    """Return three random directions by name, whose elements have random signs and sizes of 0.5 to 1.5.
 
-    Where elements of x are equal, there is a second one in which equal elements move together: what ties in x stays
-    tied, and the winner of a max pool is not in doubt.  Where they are zero, there is a third one in which, besides,
-    zeros stay where they are.  Else these are random like the first.
+    In the second, equal elements of x have equal components: ties in x remain ties, so a max pool's winner does not
+    change.  In the third, elements of x that are zero have the component zero, too.  Where x has no equal elements, or
+    no zeros, these are like the first.
     """
     values, where = np.unique(on_host(x), return_inverse=True)
     where = where.reshape(x.shape)

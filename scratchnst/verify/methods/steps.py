@@ -1,4 +1,4 @@
-r"""Which step?  How the error of a central difference depends on h, without knowing the right derivative.
+r"""The choice of the step: the error of a central difference against h, without knowing the right derivative.
 
 Along a line phi(t) = f(x + t v) the central difference D(h), see `scratchnst.verify.methods.differences`,
 has two errors ::
@@ -12,21 +12,21 @@ whose sum is a V against h on logarithmic axes.  Each is estimated by itself:
 
       D(sqrt(10) h) - D(h) = 9 h^2/6 phi'''(0) + ...,      truncation(h) = |D(sqrt(10) h) - D(h)| / 9        (a)
 
-  That holds where h is small enough for the first term to rule.  It is where all smaller steps that have been tried
-  agree, within their round-off.
+  This holds where h is so small that the first term dominates.  It does if the derivatives at all smaller steps tried
+  agree within their round-off.
 
-* Round-off.  Let values of phi carry noise of size e.  Values at equally spaced points a tiny distance apart differ
-  smoothly but for the noise; differences of differences, taken k times, wipe out what is smooth and leave noise of
-  known variance (R. W. Hamming's difference table; J. More, S. Wild, "Estimating computational noise", SIAM J. Sci.
-  Comput. 33, 2011)::
+* Round-off.  Let values of phi have noise of size e.  Over equally spaced points very close together the k-th
+  differences of a smooth function vanish, and those of the noise have a known variance (R. W. Hamming's difference
+  table; J. More, S. Wild, "Estimating computational noise", SIAM J. Sci. Comput. 33, 2011)::
 
       e^2 = (k!)^2 / (2k)!  mean (k-th differences)^2,      roundoff(h) = e / h                               (b)
 
-  The last bit of the output is noise at least, however regular its neighbours look.
+  The noise is at least the last bit of the output.
 
-The best step has the smallest sum.  No step serves that crosses a kink.  Kinks that nobody declared are seen in the
-slopes on the two sides: their difference is h phi''(0) for a smooth function, shrinking with h, but stays as it is
-where there is a kink.
+The best step has the smallest sum.  A step that crosses a kink is not used.  Undeclared kinks are found from the slopes
+on the two sides: for a smooth function their difference is h phi''(0), which shrinks with h; at a kink it does not.
+
+Steps are powers of sqrt(10) times the typical size of x; the exponent is called a rung.
 """
 
 from __future__ import annotations
@@ -43,20 +43,17 @@ from scratchnst.verify.methods.differences import Direction, Sides, as_float64, 
 from scratchnst.verify.methods.kinks import Pattern, crossed
 from scratchnst.verify.report import Curve
 
-SAFETY = 20  # times the estimated error is the largest that a numerical derivative may have
+SAFETY = 20  # largest error of a numerical derivative over the estimated one
 SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))
-TELLING = 0.1  # the largest error, beside the size of derivatives, of one that tells anything
+TELLING = 0.1  # largest error of a derivative that is used at all, over the size of derivatives
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
-LADDER = range(-18, 2)  # half decades, 1e-9 to 3 times the typical size of x
-USUAL = -10  # the rung that serves a usual function, where none can be found
-LOWEST, HIGHEST = -28, 14  # as far as the ladder is lengthened where its end is not good enough
+LADDER = range(-18, 2)  # rungs that are always tried, 1e-9 to 3 times the typical size of x
+USUAL = -10  # the rung where none can be chosen
+LOWEST, HIGHEST = -28, 14  # rungs that are tried where the end of the ladder is the best
 
-# Spacings of the difference table, in the typical size of x.  The first one shows rounding to float32 inside a float64
-# function, those that follow are for functions that are not smooth at that scale.
-SPACINGS = {
-    "float64": (3e-7, 3e-8, 3e-9, 3e-10, 3e-11, 3e-12),
-    "float32": (1e-3, 1e-4, 1e-5, 1e-6),
-}
+# Spacings of the difference table, in the typical size of x.  At the first one rounding to float32 inside a float64
+# function shows; the others are for functions that are not smooth at that scale.
+SPACINGS = {"float64": (3e-7, 3e-8, 3e-9, 3e-10, 3e-11, 3e-12), "float32": (1e-3, 1e-4, 1e-5, 1e-6)}
 WIDER = {"float64": (3e-5, 3e-3), "float32": (1e-2, 1e-1)}
 TABLE = range(-5, 6)
 ORDERS = (3, 4, 5)
@@ -64,13 +61,13 @@ ORDERS = (3, 4, 5)
 
 @dataclass(frozen=True)
 class Noise:
-    """How far values of a function scatter.
+    """The size of the noise in values of a function.
 
     Attributes
     ----------
     level : e, the size of the noise in values near x
     relative : the same for values far from x, over their size
-    is_measured : whether the values near x differ enough to show it; if not, level is the last bit of the output
+    is_measured : whether values near x differ at all; if not, level is the last bit of the output
     """
 
     level: float
@@ -79,27 +76,27 @@ class Noise:
 
     @property
     def is_coarse(self) -> bool:
-        """Whether values scatter as if they were computed in float32, or worse."""
+        """Whether the noise is that of float32 or larger."""
         return self.relative > 1e-9
 
     def at(self, value: float) -> float:
-        """The noise of a value that has risen by `value`."""
+        """The noise of a value that differs by `value` from that at x."""
         return self.level + self.relative * abs(value)
 
 
 class Probe:
-    """A scalar function around a point: how much it rises when x moves, and which kinks lie on the way.
+    """A scalar function around a point: its change when x moves, and the kinks that are crossed.
 
-    Where f has an array of outputs, the scalar is <weights, f>.  Values at x are subtracted before they are summed:
-    outputs that do not change cancel exactly, and their rounding with them.
+    Where f has an array of outputs, the scalar is <weights, f>.  Outputs at x are subtracted before the sum: outputs
+    that do not change contribute no rounding error.
 
     Attributes
     ----------
     y : f at x
-    size : root of the sum of squares of the summands of <weights, y>, as which their last bits add up
-    unit : the typical size of x's elements, the yardstick of steps: their median, zeros aside
-    resolution : the machine epsilon of the coarsest type that all values other than y fit into; None before the first
-    calls : how often f was called
+    size : root of the sum of squares of the summands of <weights, y>, to which the sum's rounding error is proportional
+    unit : the typical size of x's elements, in units of which steps are taken: the median of those that are not zero
+    resolution : the machine epsilon of the coarsest type that holds all values other than y; None before the first
+    calls : number of calls of f
     failure : the last exception of f, away from x
     """
 
@@ -115,7 +112,7 @@ class Probe:
         self.resolution: float | None = None
 
     def __call__(self, x: Array) -> float:
-        """Return how much <weights, f> rises from the centre to `x`; NaN where f has no finite value there."""
+        """Return <weights, f> at `x` less that at the centre; NaN where f has no finite value."""
         self.calls += 1
         try:
             with np.errstate(all="ignore"):
@@ -129,15 +126,15 @@ class Probe:
         return rise if math.isfinite(rise) else math.nan
 
     def crossed(self, direction: Direction, step: float) -> dict[str, Array]:
-        """Which units cross a kink within `step` to either side."""
+        """Which units cross a kink between -step and step."""
         return crossed(self.patterns, self.x, direction, step, self.here) if self.patterns else {}
 
 
 def computational_noise(probe: Probe, directions: Iterable[Direction]) -> Noise:
-    """Measure how far values of a function scatter around x, equation (b), along some of `directions`.
+    """Measure the noise of a function around x, equation (b), along some of `directions`.
 
-    The largest of the first three that are free of kinks counts; if none of these is, the first one that is.  Where f
-    does not change along any, its values may be rounded to few digits, and wider spacings are tried.
+    The result is the largest of the first three that cross no kink or, if all three do, of the first one that does
+    not.  Where f does not change along any, its values may be rounded to few digits, and wider spacings are tried.
     """
     directions = list(directions)
     tables: list[_Table] = []
@@ -164,7 +161,7 @@ def _resolution(y):
 
 @dataclass(frozen=True)
 class _Table:
-    """What a difference table shows: the noise and how steep f is, both 0 if f does not change, NaN at a kink."""
+    """The noise from a difference table, and the slope of f; both are 0 if f does not change, NaN at a kink."""
 
     level: float
     secant: float
@@ -182,10 +179,10 @@ FLAT, KINKED = _Table(0.0, 0.0), _Table(math.nan, math.nan)
 
 
 def _noise_along(probe, direction) -> _Table:
-    """The noise along a direction, at the widest spacing where it is noise: where a hundredth of it shows as much.
+    """The noise along a direction, at the widest spacing at which a hundredth of the spacing gives as much.
 
-    What is left of a smooth function, or of a kink, shrinks with the spacing; noise does not, until the steps of a
-    function that is rounded to few digits are wider than the table, which then shows no change.
+    Differences of a smooth function, or across a kink, shrink with the spacing; noise does not, unless the function is
+    rounded to so few digits that it does not change within the table.
     """
     dtype = str(probe.x.dtype)
     table = functools.cache(lambda spacing: _difference_table(probe, direction, spacing))
@@ -222,14 +219,14 @@ def _difference_table(probe, direction, spacing) -> _Table:
 
 
 def _root_of_squares(values) -> float:
-    """The root of the sum of squares, of numbers however large."""
+    """The root of the sum of squares, without overflow."""
     largest = float(abs(values).max())
     return largest * float(((values / largest) ** 2).sum()) ** 0.5 if 0 < largest < math.inf else largest
 
 
 @dataclass(frozen=True)
 class DerivativeEstimate:
-    """A derivative found numerically and the two parts of its error; `rung` is the step's place on the ladder."""
+    """A numerical derivative at the step of a `rung`, and the two parts of its error."""
 
     slope: float
     truncation: float
@@ -243,7 +240,7 @@ class DerivativeEstimate:
 
 
 class Line:
-    """A function along x + t v, evaluated at t = +-h for steps h on a ladder, each when it is first needed."""
+    """A function along x + t v, evaluated at t = +-h for the steps h of rungs, each when it is first needed."""
 
     def __init__(self, probe: Probe, direction: Direction, noise: Noise):
         self.probe, self.direction, self.noise = probe, direction, noise
@@ -251,7 +248,7 @@ class Line:
         self.units: dict[int, dict[str, Array]] = {}
 
     def step(self, rung: int) -> float:
-        """h at this rung of the ladder."""
+        """h at this rung."""
         return self.probe.unit * RATIO**rung
 
     def at(self, rung: int) -> Sides:
@@ -264,7 +261,11 @@ class Line:
     def is_clear(self, rung: int) -> bool:
         """Whether f has values at this rung and no unit crosses its kink."""
         sides = self.at(rung)
-        return math.isfinite(sides.ahead + sides.behind) and min(sides.forth, sides.back) > 0 and not self.units[rung]
+        return (
+            math.isfinite(sides.ahead + sides.behind)
+            and min(sides.step_ahead, sides.step_behind) > 0
+            and not self.units[rung]
+        )
 
     def roundoff(self, rung: int) -> float:
         """The noise over h."""
@@ -272,16 +273,16 @@ class Line:
         return self.noise.at(max(abs(sides.ahead), abs(sides.behind))) / self.step(rung)
 
     def bend(self, rung: int) -> float:
-        """How much the slope ahead differs from the slope behind: h phi''(0), or the jump of a kink."""
+        """The difference of the slopes ahead and behind: h phi''(0), or the jump of a kink."""
         ahead, behind = self._slopes(rung)
         return abs(ahead - behind)
 
     def is_smooth(self, rung: int) -> bool:
-        """Whether the bend shrinks with h, from the rung above to this one, or is no more than noise."""
+        """Whether the bend is smaller than at the rung above, or no more than noise."""
         return self.bend(rung) <= max(0.55 * self.bend(rung + 1), 40 * self.roundoff(rung))
 
     def estimate(self, rung: int) -> DerivativeEstimate | None:
-        """The derivative at this rung with its error, equations (a) and (b); None where a kink forbids it."""
+        """The derivative at this rung with its error, equations (a) and (b); None where there is a kink."""
         if not (self.is_clear(rung) and self.is_clear(rung + 1) and self.is_smooth(rung)):
             return None
         slope = self.at(rung).slope
@@ -297,7 +298,7 @@ class Line:
         )
 
     def sweep(self) -> DerivativeEstimate | None:
-        """Try every step of the ladder, and more beyond its end if the best lies there; return the best estimate."""
+        """Try every rung of the ladder, and more beyond its end if the best is there; return the best estimate."""
         low, high = LADDER[0], LADDER[-1]
         for rung in LADDER:
             self.at(rung)
@@ -315,16 +316,16 @@ class Line:
         return best
 
     def best(self) -> DerivativeEstimate | None:
-        """The best of the estimates at steps tried so far."""
+        """The estimate with the smallest error, of the steps tried so far."""
         rungs = sorted(self.sides)[:-1]
         found = [estimate for rung in rungs if rung + 1 in self.sides and (estimate := self.estimate(rung))]
         return min(found, key=lambda estimate: estimate.error, default=None)
 
     def descend(self, rung: int, good_enough: float, hopeless: float) -> DerivativeEstimate | None:
-        """Estimate at `rung` and, while that is not good enough, at smaller steps.
+        """Return the best estimate at `rung` and smaller steps.
 
-        Stops where the error is at most `good_enough`, where round-off has taken over, or where round-off alone is
-        more than `hopeless`.
+        Stops where its error is at most `good_enough`, where round-off alone is larger than that error, or where it is
+        larger than `hopeless`.
         """
         best = None
         while rung >= LOWEST:
@@ -339,34 +340,34 @@ class Line:
         return best
 
     def variation(self, rung: int) -> float:
-        """How steep f is over the step at this rung: the larger secant."""
+        """The larger of the slopes ahead and behind, in size."""
         return max(map(abs, self._slopes(rung)))
 
     def _slopes(self, rung):
-        """Ahead and behind; NaN where the step is too small to move x."""
+        """The slopes ahead and behind; NaN where the step is too small to change x."""
         sides = self.at(rung)
         return (
-            sides.ahead / sides.forth if sides.forth else math.nan,
-            -sides.behind / sides.back if sides.back else math.nan,
+            sides.ahead / sides.step_ahead if sides.step_ahead else math.nan,
+            -sides.behind / sides.step_behind if sides.step_behind else math.nan,
         )
 
     @property
     def changes(self) -> list[float]:
-        """How much f changes over each step tried, leaving out where it does not."""
+        """The sizes of f's changes over the steps tried, without zeros."""
         rises = [abs(rise) for sides in self.sides.values() for rise in sides[:2]]
         return [rise for rise in rises if 0 < rise < math.inf]
 
     @property
     def has_kink(self) -> bool:
-        """Whether the slopes on the two sides stay apart down to the smallest step that still tells."""
+        """Whether the slopes on the two sides differ down to the smallest step that is not dominated by round-off."""
         telling = [rung for rung in sorted(self.sides) if self.bend(rung) > 40 * self.roundoff(rung)]
         return bool(telling) and not any(self.is_smooth(rung) for rung in telling[:3] if rung + 1 in self.sides)
 
 
 def common_rung(lines: Sequence[Line]) -> tuple[int, float]:
-    """Return the rung of the ladder that serves most lines best, and the error that these do not exceed there.
+    """Return the rung with the smallest error for most lines, and that error.
 
-    Most is four in five: the others are close to a kink.  Lines that no step serves, on a kink, have no say.
+    Most are four in five: the others are close to a kink.  Lines that have no estimate at any step are left out.
     """
     bests = [(line, best) for line in lines if (best := line.best())]
     scale = max((line.variation(best.rung) for line, best in bests), default=0.0)
@@ -389,53 +390,44 @@ def v_curve(lines: Sequence[Line], slopes: Sequence[float], rung: int, scale: fl
 
     Parameters
     ----------
-    lines : swept lines
-    slopes : what the gradient under test says of each
-    rung : the step that was chosen
-    scale : that errors are divided by
+    lines : after `Line.sweep`
+    slopes : of each line, by the gradient under test
+    rung : of the step chosen
+    scale : by which errors are divided
     """
     rungs = sorted({each for line in lines for each in line.sides})
-    bests = {id(line): line.best() for line in lines}
-    table: dict[str, list[float]] = {"error": [], "truncation": [], "roundoff": [], "scatter": []}
+    bests = [line.best() for line in lines]
+    rows = []
     for each in rungs:
-        clear = [(line, slope) for line, slope in zip(lines, slopes) if each in line.sides and line.is_clear(each)]
-        estimates = [estimate for line, _ in clear if each + 1 in line.sides and (estimate := line.estimate(each))]
-        scatter = [line.at(each).slope - best.slope for line, _ in clear if (best := bests[id(line)])]
-        table["error"].append(_largest([line.at(each).slope - slope for line, slope in clear], scale))
-        table["truncation"].append(_largest([estimate.truncation for estimate in estimates], scale))
-        table["roundoff"].append(_largest([line.roundoff(each) for line, _ in clear], scale))
-        table["scatter"].append(_largest(scatter, scale))
-    steps = [lines[0].step(each) for each in rungs]
-    falls, rises = _branches(rungs, table, rung)
+        clear = [row for row in zip(lines, slopes, bests) if each in row[0].sides and row[0].is_clear(each)]
+        estimates = [estimate for line, *_ in clear if each + 1 in line.sides and (estimate := line.estimate(each))]
+        errors = (
+            [line.at(each).slope - slope for line, slope, _ in clear],
+            [estimate.truncation for estimate in estimates],
+            [line.roundoff(each) for line, *_ in clear],
+            [line.at(each).slope - best.slope for line, _, best in clear if best],
+        )
+        rows.append([max(map(abs, sizes), default=math.nan) / (scale or 1.0) for sizes in errors])
+    error, truncation, roundoff, scatter = zip(*rows)
+    points = [row for row in zip(rungs, scatter, truncation, roundoff) if row[1] > 0]
+    above = [(each, size) for each, size, cut, noise in points if each > rung and cut > 3 * noise]
+    below = [(each, size) for each, size, *_ in points if each < rung]
     return Curve(
-        tuple(steps),
-        tuple(table["error"]),
-        tuple(table["truncation"]),
-        tuple(table["roundoff"]),
-        lines[0].step(rung) if rung in rungs else None,
-        falls,
-        rises,
+        steps=tuple(lines[0].step(each) for each in rungs),
+        error=error,
+        truncation=truncation,
+        roundoff=roundoff,
+        best=lines[0].step(rung) if rung in rungs else None,
+        falls=_exponent(above[:4], 0.1),
+        rises=_exponent(below, 1.0),
     )
 
 
-def _branches(rungs, table, best):
-    """Exponents of h on both sides of the best step."""
-    points = list(zip(rungs, table["scatter"], table["truncation"], table["roundoff"]))
-    right = [(rung, size) for rung, size, cut, noise in points if rung > best and size > 0 and cut > 3 * noise]
-    left = [(rung, size) for rung, size, _, _ in points if rung < best and size > 0]
-    return _exponent(right[:4], 0.1), _exponent(left, 1.0)
-
-
 def _exponent(points, straightness):
-    """The exponent p of sizes ~ h^p; None for points that are too few or, by that many decades, not on a line."""
+    """The exponent p of sizes ~ h^p; None for fewer than 3 points or points off a line by `straightness` decades."""
     if len(points) < 3:
         return None
     exponents, sizes = np.array(points).T
     line = np.polyfit(exponents / 2, np.log10(sizes), 1)
     off = np.abs(np.polyval(line, exponents / 2) - np.log10(sizes)).max()
     return float(line[0]) if off < straightness else None
-
-
-def _largest(values, scale):
-    """The largest size, in units of `scale`; NaN if there is none."""
-    return max(map(abs, values), default=math.nan) / (scale or 1.0)

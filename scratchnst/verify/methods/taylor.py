@@ -1,15 +1,15 @@
-r"""The Taylor remainder: a gradient is right if what it leaves out vanishes with the square of the step.
+r"""The Taylor remainder: a gradient is right if the remainder vanishes with the square of the step.
 
 Along a direction v, for a function f with gradient g and second derivative H at x ::
 
     R(h) = f(x + h v) - f(x) - h <g, v> = h^2/2 <v, H v> + O(h^3)                                  (a)
 
-An error d in the gradient adds -h <d, v>, which outweighs h^2 as h shrinks.  So on logarithmic axes R is a straight
-line of slope 2 if the gradient is right, and of slope 1, at least at small steps, if it is wrong.  That slope, the
-order of convergence, needs no tolerance to be judged.
+An error d in the gradient adds -h <d, v>, which is larger than the h^2 term for small h.  So on logarithmic axes R is
+a straight line of slope 2 if the gradient is right, and of slope 1, at least at small steps, if it is wrong.  To judge
+that slope, the order of convergence, no tolerance is needed.
 
-Only clean steps count: no kink on the way, and a remainder well above the noise of f.  A linear function leaves none:
-its remainder is round-off at every step, and so there is no order to speak of.
+A step is used if it crosses no kink and its remainder is well above the noise of f.  The remainder of a linear function
+is round-off at every step, so it has no order of convergence.
 """
 
 from __future__ import annotations
@@ -20,21 +20,21 @@ import numpy as np
 
 from scratchnst.verify.methods.steps import Line
 
-ABOVE_NOISE = 30  # a remainder that many times the noise is known to 3 %
-FEWEST, MOST = 3, 6  # clean steps that an order is fitted to, the smallest ones
+ABOVE_NOISE = 30  # smallest remainder over the noise, so that it is known to 3 %
+FEWEST, MOST = 3, 6  # number of steps that an order is fitted to
 
 
 def remainders(
     line: Line, slope: float, rounding: float = 0.0, highest: int | None = None
 ) -> tuple[list[float], list[float]]:
-    """Return the clean steps h, ascending, and |R(h)| there: equation (a).
+    """Return the usable steps h, ascending, and |R(h)| there: equation (a).
 
     Parameters
     ----------
-    line : f along v, evaluated on a ladder of steps
+    line : f along v
     slope : <g, v>
-    rounding : how exactly <g, v> is known, absolutely
-    highest : rung of the ladder above which kinks may lie that nobody declared
+    rounding : absolute rounding error of <g, v>
+    highest : largest rung to use, above which undeclared kinks may lie
     """
     steps, sizes = [], []
     for rung in sorted(line.sides):

@@ -1,1 +1,1 @@
-"""The checker checked: mistakes planted in the textbook's own source."""
+"""The gradient checker tested by mistakes planted in the textbook's source."""

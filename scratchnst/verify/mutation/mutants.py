@@ -1,7 +1,7 @@
-"""Is the tester any good?  Mistakes are planted in the textbook, one at a time, and each must be caught.
+"""A test of the gradient checker: mistakes are planted in the textbook, one at a time, and each must be caught.
 
-A mutant is a module of this package, executed anew from its source with one small change; nothing that is imported
-is touched.  Operations are checked by themselves, networks and objectives link by link and as a whole.
+A mutant is a new module, executed from the source of one of this package's modules with a small change; the imported
+module stays as it is.  Operations are checked one by one, networks and objectives by `check_chain` and as a whole.
 """
 
 from __future__ import annotations
@@ -27,21 +27,21 @@ from scratchnst.verify.network.chain import check_chain
 from scratchnst.verify.operations import OPERATIONS, module_name
 from scratchnst.verify.report import Report
 
-LARGE = 46  # pixels a side: more pixels than a convolution takes in one strip
-TARGETS_IN_FLOAT64 = ("content_loss", "style_loss")  # which make float64 of whatever they meet
+SIDE, LARGE = 5, 46  # pixels; LARGE gives more pixels than a convolution takes in one strip
+TARGETS_IN_FLOAT64 = ("content_loss", "style_loss")  # whose results are in float64, as their targets are
 SAMPLES, LARGE_SAMPLES = 24, 12  # elements compared one by one; all are, where something is wrong
 
 
 @dataclass(frozen=True)
 class MutantResult:
-    """What became of one mutant.
+    """What the checks found of one mutant.
 
     Attributes
     ----------
     mutant : what was planted
     caught : whether any check did not pass
-    methods : by what it was caught
-    diagnosis, sentence : what it was called, as keys and in words
+    methods : by which it was caught
+    diagnosis, sentence : the keys and the sentence of the diagnosis
     outcome : "named", "described", "unnamed", "misnamed" or "missed"; for a sound change "passed" or "false alarm"
     seconds : how long it took
     """
@@ -55,14 +55,14 @@ class MutantResult:
     seconds: float
 
 
-def run_mutants(seed: int = 0, size: int = 5, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[MutantResult]:
-    """Check the mutants one after the other; see `check_backward` for `seed`, and `OperationInfo` for `size`."""
+def run_mutants(seed: int = 0, mutants: Iterable[Mutant] = (*MUTANTS, *SOUND)) -> Iterator[MutantResult]:
+    """Check the mutants one after the other, each with inputs drawn with `seed`."""
     for mutant in mutants:
         start = time.perf_counter()
         module = mutated(mutant)
         room, _, name = mutant.module.partition(".")
         is_operation = room in ("ops", "losses")
-        reports = check_module(module, name, seed, size) if is_operation else check_assembly(module, seed)
+        reports = check_module(module, name, seed) if is_operation else check_assembly(module, seed)
         yield _row(mutant, reports, time.perf_counter() - start)
 
 
@@ -88,10 +88,10 @@ def mutated(mutant: Mutant) -> ModuleType:
     return module
 
 
-def check_module(module: ModuleType, name: str, seed: int = 0, size: int = 5) -> list[Report]:
+def check_module(module: ModuleType, name: str, seed: int = 0) -> list[Report]:
     """Check an operation's module in its cases up to the first wrong one: in float64, in float32, for large images."""
     reports: list[Report] = []
-    for keep_dtype, side, samples in ((False, size, SAMPLES), (True, size, SAMPLES), (False, LARGE, LARGE_SAMPLES)):
+    for keep_dtype, side, samples in ((False, SIDE, SAMPLES), (True, SIDE, SAMPLES), (False, LARGE, LARGE_SAMPLES)):
         for case in OPERATIONS:
             if module_name(case) == name and not (keep_dtype and name in TARGETS_IN_FLOAT64):
                 reports.append(check_operation(case, seed, side, samples=samples, module=module, keep_dtype=keep_dtype))
@@ -131,7 +131,7 @@ def small_network(random: np.random.Generator, kind: type[Network] = Network) ->
     )
 
 
-# Two terms tap conv2, one taps the side branch, none weighs 1, and all of them show in the gradient.
+# Two terms tap conv2, one taps the side branch; no weight is 1, and each term is a sizeable part of the gradient.
 WEIGHTS: dict[str, Any] = {
     "content_layers": {"conv2": 2.0, "side": 0.7},
     "style_layers": {"conv1": 60.0, "conv2": 150.0},
@@ -159,7 +159,7 @@ def _row(mutant, reports, seconds) -> MutantResult:
 
 
 def _methods(report):
-    """By what a report found something wrong; the name of the chain's check is its own method."""
+    """The methods by which a report found something wrong; `check_chain` counts as one."""
     if report.name == "chain":
         yield "chain"
     elif report.problems:
@@ -184,5 +184,5 @@ def _outcome(mutant, wrong, found, text):
 
 
 def _is_description(key):
-    """Whether a diagnosis's key only says what became of the gradient."""
+    """Whether a key describes how the gradient deviates and names no mistake."""
     return key in DESCRIPTIONS or key.startswith(("factor ", "where "))

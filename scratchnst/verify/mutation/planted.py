@@ -1,8 +1,8 @@
 """Planted mistakes: small, realistic changes to the textbook, each of which a gradient check has to catch.
 
-They are patches of the source text and share nothing with `scratchnst.verify.diagnosis.mistakes`.  Some are nasty:
-they show in one element, in odd heights only, for several images only, in float32 only, or for large images only.  The
-last ones, `SOUND`, change forward and backward alike and are no mistakes: they must pass.
+They are patches of the source text and share no code with `scratchnst.verify.diagnosis.mistakes`.  Some show in one
+element only, or only in odd heights, for several images, in float32 or for large images.  Those in `SOUND` change
+forward and backward alike and are no mistakes: they must pass.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class Mutant:
     name : of the operation, or the module, and what was done
     patches : (old, new) text; each `old` stands in the module's source exactly once
     key : of the diagnosis that names it; empty for a mistake that has no name
-    words : of the report, which tell what is wrong with one that has no name
+    words : a pattern that the report of a mistake without a name must match
     """
 
     module: str
@@ -30,14 +30,15 @@ class Mutant:
     words: str = ""
 
 
-def planted(module: str, name: str, old: str, new: str, key: str = "", words: str = "") -> Mutant:
-    """Return a mutant with one patch."""
-    return Mutant(module, f"{module.rpartition('.')[2]}: {name}", ((old, new),), key, words)
+def planted(module: str, name: str, patches: tuple[tuple[str, str], ...], key: str = "", words: str = "") -> Mutant:
+    """Return the mutant of a module, whose name begins with the module's."""
+    return Mutant(module, f"{module.rpartition('.')[2]}: {name}", patches, key, words)
 
 
 BACK = "return _convolve(grad_y, w[::-1, ::-1].swapaxes(2, 3))"
 PAD = "array_module(w).pad(grad_y, ((0, 0), {}, {}, (0, 0)))"
 SUM = "grad_y.sum(axis=(0, 1, 2))"
+GRAD_W = "return grad_w.reshape(w.shape), "
 CONV2D = (
     ("kernel not flipped", BACK, "return _convolve(grad_y, w.swapaxes(2, 3))", "kernel-not-flipped"),
     (
@@ -78,42 +79,22 @@ CONV2D = (
         + BACK.replace("grad_y", "g"),
         "border-outputs-lost",
     ),
-    (
-        "one tap forgotten",
-        BACK,
-        "w = w.copy()\n    w[0, 0] = 0\n    " + BACK,
-        "tap-missing",
-    ),
-    (
-        "dL/dw of the last image only",
-        "grad_w += windows.T",
-        "grad_w[...] = windows.T",
-        "last-image-only",
-    ),
+    ("one tap forgotten", BACK, "w = w.copy()\n    w[0, 0] = 0\n    " + BACK, "tap-missing"),
+    ("dL/dw of the last image only", "grad_w += windows.T", "grad_w[...] = windows.T", "last-image-only"),
     (
         "dL/dw with the first image's upstream gradient for all",
         "windows.T @ grad_y[image, rows]",
         "windows.T @ grad_y[0, rows]",
         "images-first-for-all",
     ),
-    (
-        "dL/dw flipped",
-        "return grad_w.reshape(w.shape), ",
-        "return grad_w.reshape(w.shape)[::-1, ::-1], ",
-        "kernel-gradient-flipped",
-    ),
+    ("dL/dw flipped", GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],"), "kernel-gradient-flipped"),
     (
         "dL/dw averaged over the images",
-        "return grad_w.reshape(w.shape), ",
+        GRAD_W,
         "return grad_w.reshape(w.shape) / x.shape[0], ",
         "half or factor 1/images",
     ),
-    (
-        "dL/dw without one tap",
-        "return grad_w.reshape(w.shape), ",
-        "grad_w[-w.shape[2] :] = 0\n    return grad_w.reshape(w.shape), ",
-        "tap-missing",
-    ),
+    ("dL/dw without one tap", GRAD_W, "grad_w[-w.shape[2] :] = 0\n    " + GRAD_W, "tap-missing"),
     ("dL/db averaged, not summed", SUM, "grad_y.mean(axis=(0, 1, 2))", "factor 1/(images H W)"),
     ("dL/db of one image only", SUM, "grad_y[0].sum(axis=(0, 1))", "bias-first-image-only"),
     (
@@ -125,8 +106,8 @@ CONV2D = (
     ),
     (
         "dL/dw a hundredth too large, in float32 only",
-        "return grad_w.reshape(w.shape), ",
-        "grad_w *= 1 + 1e-2 * (x.dtype == 'float32')\n    return grad_w.reshape(w.shape), ",
+        GRAD_W,
+        "grad_w *= 1 + 1e-2 * (x.dtype == 'float32')\n    " + GRAD_W,
         "factor 1.01",
     ),
     (
@@ -305,18 +286,8 @@ VARIATION = "                grad += engine.total_variation.backward(self.tv_wei
 VARIATION_VALUE = '            loss += self.tv_weight * values["tv"]\n'
 TERM = "partial(term.loss.backward, term.weight, loss_cache)"
 OBJECTIVE = (
-    (
-        "total variation not in the gradient",
-        VARIATION,
-        "",
-        "term-missing-in-gradient",
-    ),
-    (
-        "total variation not in the loss",
-        VARIATION_VALUE,
-        "            pass\n",
-        "term-missing-in-loss",
-    ),
+    ("total variation not in the gradient", VARIATION, "", "term-missing-in-gradient"),
+    ("total variation not in the loss", VARIATION_VALUE, "            pass\n", "term-missing-in-loss"),
     (
         "total variation without its weight in the gradient",
         "backward(self.tv_weight, tv_cache)",
@@ -361,18 +332,18 @@ OBJECTIVE = (
     ),
 )
 SEVERAL = (
-    Mutant(
+    planted(
         "ops.max_pool",
-        "max_pool: ties counted twice",
+        "ties counted twice",
         (
             ("return y, (x.shape, winner)", "return y, (x.shape, [corner == y for corner in corners])"),
             ("(winner == number)", "winner[number]"),
         ),
         "ties-counted-twice",
     ),
-    Mutant(
+    planted(
         "ops.preprocess",
-        "preprocess: mean subtracted from the gradient",
+        "mean subtracted from the gradient",
         (
             ("return y, (channels, factor)", "return y, (channels, factor, offset)"),
             ("channels, factor = cache", "channels, factor, offset = cache"),
@@ -381,78 +352,80 @@ SEVERAL = (
         "mean-in-gradient",
     ),
 )
+SINGLE_PATCH = {
+    "ops.conv2d": CONV2D,
+    "ops.relu": RELU,
+    "ops.average_pool": AVERAGE_POOL,
+    "ops.max_pool": MAX_POOL,
+    "ops.preprocess": PREPROCESS,
+    "losses.gram": GRAM,
+    "losses.content_loss": CONTENT_LOSS,
+    "losses.style_loss": STYLE_LOSS,
+    "losses.total_variation": TOTAL_VARIATION,
+    "models.network": NETWORK,
+    "transfer.objective": OBJECTIVE,
+}
 MUTANTS = (
-    *(planted("ops.conv2d", *row) for row in CONV2D),
-    *(planted("ops.relu", *row) for row in RELU),
-    *(planted("ops.average_pool", *row) for row in AVERAGE_POOL),
-    *(planted("ops.max_pool", *row) for row in MAX_POOL),
-    *(planted("ops.preprocess", *row) for row in PREPROCESS),
-    *(planted("losses.gram", *row) for row in GRAM),
-    *(planted("losses.content_loss", *row) for row in CONTENT_LOSS),
-    *(planted("losses.style_loss", *row) for row in STYLE_LOSS),
-    *(planted("losses.total_variation", *row) for row in TOTAL_VARIATION),
-    *(planted("models.network", *row) for row in NETWORK),
-    *(planted("transfer.objective", *row) for row in OBJECTIVE),
+    *(
+        planted(module, name, ((old, new),), *found)
+        for module, rows in SINGLE_PATCH.items()
+        for name, old, new, *found in rows
+    ),
     *SEVERAL,
 )
 SOUND = (
-    Mutant(
+    planted(
         "ops.conv2d",
-        "conv2d: kernel flipped in forward and backward",
+        "kernel flipped in forward and backward",
         (
             ("y = _convolve(x, w)", "y = _convolve(x, w[::-1, ::-1])"),
             (BACK, "return _convolve(grad_y, w.swapaxes(2, 3))"),
-            ("return grad_w.reshape(w.shape), ", "return grad_w.reshape(w.shape)[::-1, ::-1], "),
+            (GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],")),
         ),
     ),
-    Mutant(
+    planted(
         "ops.relu",
-        "relu: leaky in forward and backward",
+        "leaky in forward and backward",
         (
             ("y = array_module(x).maximum(x, 0)", "y = array_module(x).maximum(x, x / 8)"),
             (MASK, "return array_module(y).where(y > 0, grad_y, grad_y / 8)"),
         ),
     ),
-    Mutant(
+    planted(
         "ops.average_pool",
-        "average_pool: a sum of squares of pixels, forward and backward",
+        "a sum of squares of pixels, forward and backward",
         (("y *= x.dtype.type(1 / 4)", "y *= x.dtype.type(1)"), (QUARTER, "quarter = grad_y")),
     ),
-    Mutant(
-        "ops.max_pool", "max_pool: the last of tied pixels wins", (("corners[number] > y", "corners[number] >= y"),)
-    ),
-    Mutant(
+    planted("ops.max_pool", "the last of tied pixels wins", (("corners[number] > y", "corners[number] >= y"),)),
+    planted(
         "losses.style_loss",
-        "style_loss: another normalisation",
+        "another normalisation",
         (("float(G.shape[-1]) ** 2", "float(G.shape[-1])"), ("(N**2 * M**2)", "(N * M**2)")),
     ),
-    Mutant(
+    planted(
         "losses.gram",
-        "gram: divided by M, forward and backward",
+        "divided by M, forward and backward",
         (
             ("return F.swapaxes(1, 2) @ F, x", "return F.swapaxes(1, 2) @ F / F.shape[1], x"),
             (HALVES, f"({HALVES} / F.shape[1])"),
         ),
     ),
-    Mutant(
+    planted(
         "transfer.objective",
-        "objective: weights squared in loss and gradient",
+        "weights squared in loss and gradient",
         (
             (TERM, TERM.replace("term.weight", "term.weight**2")),
             ("loss += term.weight * values", "loss += term.weight**2 * values"),
         ),
     ),
-    Mutant(
+    planted(
         "transfer.objective",
-        "objective: total variation left out everywhere",
-        (
-            (VARIATION, ""),
-            (VARIATION_VALUE, "            pass\n"),
-        ),
+        "total variation left out everywhere",
+        ((VARIATION, ""), (VARIATION_VALUE, "            pass\n")),
     ),
-    Mutant(
+    planted(
         "models.network",
-        "network: ReLU left out in forward and backward",
+        "ReLU left out in forward and backward",
         (("layer.rule.operation(self.pooling)", 'layer.rule.operation(self.pooling).removesuffix("_relu")'),),
     ),
 )

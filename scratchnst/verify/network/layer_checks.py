@@ -1,14 +1,14 @@
-"""What holds the operations of a chain together: gradients that meet are added up, and terms weigh alike.
+"""How the operations of a chain are composed: gradients that meet are added, weights in loss and gradient are equal.
 
-`check_network` compares `Network.backward` with a walk of its own, `scratchnst.verify.network.walk`, that calls the
-same operations: what differs can only be the way they are put together.
+`check_network` compares `Network.backward` with `scratchnst.verify.network.walk`, which calls the same operations: a
+difference is a mistake in their composition.
 
-`check_objective` finds out what weight each term has in the loss and in the gradient.  The loss is linear in the
-terms' values, over some pictures, and the gradient in the terms' gradients, ::
+`check_objective` finds the weight of each term in the loss and in the gradient.  The loss is linear in the terms'
+values, over some pictures, and the gradient in the terms' gradients, ::
 
     loss(x) = sum_t a_t value_t(x),       grad = sum_t b_t dvalue_t/dx                              (a)
 
-so least squares give a and b, and the gradient is the loss's if a = b, whatever the weights are meant to be.
+so least squares give a and b.  The gradient is that of the loss if a = b, whatever the weights should be.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from scratchnst.verify.network.walk import Step, Walk
 from scratchnst.verify.report import InputReport, Report, WorstElement
 
 AGREEMENT = 1e-9  # relative, of the same sums in another order
-FITTED = 1e-5  # relative, of what least squares find
-NEGLIGIBLE = 1e-9  # part of the loss, or of the gradient, of a term whose weight cannot be told
+FITTED = 1e-5  # relative, of least-squares solutions
+NEGLIGIBLE = 1e-9  # part of the gradient of a term whose weight cannot be found
 
 WALK = "walk back through the table"
 SUM = "sum of the terms"
@@ -68,9 +68,9 @@ def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]
 
 
 def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> Report:
-    """Check that `network.backward` goes back through every row of the table and adds up the gradients that meet.
+    """Check that `network.backward` goes through every row of the table and adds the gradients that meet.
 
-    One tap at a time is tried, from the first row on: the first one that fails has the mistake.  Then all at once.
+    Gradients come in at one row at a time, in the order of the table, then at all: the first row that fails is wrong.
     """
     random = np.random.default_rng(seed)
     upstream = {row.name: random.standard_normal(walk.outputs[row.name].shape) for row in walk.rows}
@@ -89,7 +89,7 @@ def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> 
 
 
 def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 0) -> Report:
-    """Check that the objective's gradient weighs its terms as its loss does, equation (a)."""
+    """Check that each term has the same weight in the objective's gradient and in its loss, equation (a)."""
     summands = list(_summands(objective))
     try:
         loss, given = objective(image[0].copy())
@@ -142,7 +142,7 @@ def _back(network, image, taps):
 
 
 def _left_out(walk, taps, given):
-    """The kind of operation that a single tap's gradient does not go through, if one tap is given."""
+    """The kind of operation whose backward is left out, if one tap is given."""
     for operation in dict.fromkeys(step.operation for step in walk.steps_back()):
         try:
             without = walk.backward(taps, {operation})
@@ -155,7 +155,7 @@ def _left_out(walk, taps, given):
 
 
 def _lost_taps(walk, taps, given):
-    """Which of several taps' gradients do not arrive, or not once."""
+    """Which of several taps' gradients are not in the given one, or not once."""
     parts = np.stack([walk.backward({name: gradient}).ravel() for name, gradient in taps.items()], axis=1)
     shares = _least_squares(parts, np.ravel(given))
     if shares is None or np.shape(given) != walk.backward(taps).shape:
@@ -169,7 +169,7 @@ def _lost_taps(walk, taps, given):
 
 
 def _weights_in_loss(objective, walk, summands, image, seed):
-    """The weight a of each term in the loss, by its values over some pictures; None if the loss is no such sum."""
+    """The weight a of each term in the loss, from values at some pictures; None if the loss is no such sum."""
     random = np.random.default_rng(seed)
     rows, losses = [], []
     for _ in range(2 * len(summands) + 3):
@@ -181,7 +181,7 @@ def _weights_in_loss(objective, walk, summands, image, seed):
 
 
 def _least_squares(columns, wanted):
-    """The factors of the columns that make what is wanted, or None if none do."""
+    """The factors of columns whose sum is `wanted`, or None if there are none."""
     scale = np.linalg.norm(columns, axis=0)
     if not scale.all() or len(wanted) != len(columns):
         return None
@@ -190,7 +190,7 @@ def _least_squares(columns, wanted):
 
 
 def _unlike_weights(summands, in_loss, gradients, given):
-    """Key and words for the terms whose weights in loss and gradient differ; None where all differ by one factor."""
+    """Key and words for the terms whose weights in loss and gradient differ; None if all differ by one factor."""
     parts = np.abs(gradients).reshape(len(summands), -1).max(axis=1) * [each.weight for each in summands]
     told = np.flatnonzero(parts > NEGLIGIBLE * parts.max())
     in_gradient = _least_squares(gradients[told].reshape(len(told), -1).T, given.ravel())
@@ -204,7 +204,7 @@ def _unlike_weights(summands, in_loss, gradients, given):
 
 
 def _unlike(summand, a, b):
-    """(key, words, name) of a term that weighs a in the loss and b in the gradient; None if they are the same."""
+    """(key, words, name) of a term with weight a in the loss and b in the gradient; None if they are equal."""
     weight = summand.weight
 
     def same(found, assumed):
@@ -228,7 +228,7 @@ def _unlike(summand, a, b):
 
 
 def _joined(findings):
-    """One key and one sentence of what was found of each term; None if nothing was."""
+    """One key and one sentence of the findings on all terms; None if there are none."""
     names: dict[tuple[str, str], list[str]] = {}
     for key, words, name in filter(None, findings):
         names.setdefault((key, words), []).append(name)
@@ -243,44 +243,36 @@ def _listed(names):
 
 
 def _compared(name, given, right, agreement=AGREEMENT, found=None) -> Report:
-    """The report on an image's gradient beside the right one."""
+    """The report on the comparison of an image's gradient with the right one."""
     given, right = np.asarray(given, float), np.asarray(right, float)
     if given.shape != right.shape:
         return Report(name, problems=(f"The gradient has the shape {given.shape}, the image {right.shape}.",))
     error = np.abs(given - right)
     index = tuple(int(place) for place in np.unravel_index(np.nanargmax(error), error.shape))
     scale = np.abs(right).max() or 1.0
-    passed = bool(error.max() <= agreement * scale)
-    if not passed and found is None:
-        diagnosis = diagnose([right], 0.0, None, given, right)
-        found = (diagnosis.key, diagnosis.sentence) if diagnosis else None
-    reasons = (
-        ()
-        if passed
-        else (f"The gradient is wrong; at {index} it is {given[index]:.10g} and should be {right[index]:.10g}.",)
+    report = InputReport(
+        "image",
+        given.shape,
+        "float64",
+        "pass",
+        checked=given.size,
+        judged=given.size,
+        total=given.size,
+        relative_error=float(error.max() / scale),
+        worst=WorstElement(index, float(given[index]), float(right[index])),
+        got=given,
+        expected=right,
     )
-    return Report(
-        name,
-        (
-            InputReport(
-                "image",
-                given.shape,
-                "float64",
-                "pass" if passed else "fail",
-                reasons,
-                checked=given.size,
-                judged=given.size,
-                total=given.size,
-                relative_error=float(error.max() / scale),
-                worst=WorstElement(index, float(given[index]), float(right[index])),
-                caught_by=() if passed else ("chain",),
-                diagnosis=found[1] if found and not passed else None,
-                diagnosis_key=found[0] if found and not passed else None,
-                got=given,
-                expected=right,
-            ),
-        ),
+    if error.max() <= agreement * scale:
+        return Report(name, (report,))
+    if found is None and (diagnosis := diagnose([right], 0.0, None, given, right)):
+        found = diagnosis.key, diagnosis.sentence
+    key, sentence = found or (None, None)
+    reason = f"The gradient is wrong; at {index} it is {given[index]:.10g} and should be {right[index]:.10g}."
+    wrong = replace(
+        report, verdict="fail", reasons=(reason,), caught_by=("chain",), diagnosis=sentence, diagnosis_key=key
     )
+    return Report(name, (wrong,))
 
 
 def _whole_network(network, image, upstream, seed) -> Report:

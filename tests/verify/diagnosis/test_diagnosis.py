@@ -320,10 +320,10 @@ def test_central_differences_as_the_right_gradient():
 def test_a_sample_of_the_right_gradient_is_enough():
     inputs, y, grad_y, right = setting("conv2d")
     indices = np.random.default_rng(0).choice(right[0].size, 40, replace=False)
-    expected = np.full(right[0].shape, 1e9)  # nothing but the sample may be looked at
+    expected = np.full(right[0].shape, np.nan)  # all but the sample is unknown
     expected.ravel()[indices] = right[0].ravel()[indices]
     got = CONV2D_INPUT["kernel-not-flipped"](inputs, grad_y, None)
-    assert diagnose(inputs, y, grad_y, got, expected, 0, "conv2d", indices).key == "kernel-not-flipped"
+    assert diagnose(inputs, y, grad_y, got, expected, 0, "conv2d").key == "kernel-not-flipped"
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -57,7 +57,7 @@ def test_the_step_that_counts_is_the_one_that_was_made():
     # Beside 1e8 float32 has a spacing of 8: a step of 5 becomes 8, and the slope of 3 x is 3 nevertheless.
     x = np.array([1e8], np.float32)
     sides = both_sides(lambda x: 3 * float(x[0]), x, 0, 5.0)
-    assert (sides.forth, sides.back) == (8.0, 8.0)
+    assert (sides.step_ahead, sides.step_behind) == (8.0, 8.0)
     assert sides.slope == 3
 
 

@@ -20,8 +20,8 @@ X = np.random.default_rng(0).standard_normal(30)
 def measured(f, x, patterns=None):
     function = ScalarFunction("x", x, f, patterns=patterns)
     measurement = Measurement(function, list(range(x.size)), np.random.default_rng(0))
-    elements = ElementDerivatives.of(x.size)
-    elements.measure(measurement, list(range(x.size)))
+    elements = ElementDerivatives(measurement)
+    elements.measure(list(range(x.size)))
     return measurement, elements
 
 

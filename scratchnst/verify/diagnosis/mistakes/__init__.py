@@ -1,7 +1,7 @@
 """Known mistakes: for each operation of the textbook, the wrong gradients that people write.
 
-Each module states the right gradient of its operation once more, in a form in which a mistake is one argument
-changed, and shares no code with `scratchnst.ops`: a mistake made there is not repeated here.
+Each module computes the right gradient of its operation in a form in which a mistake is a change of one argument.  It
+shares no code with `scratchnst.ops`, so that a mistake there is not repeated here.
 """
 
 from __future__ import annotations

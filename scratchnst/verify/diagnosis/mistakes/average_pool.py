@@ -7,27 +7,13 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
-    GradientCase,
-    InputMistakes,
-    KnownMistake,
-    upstream_mistakes,
-)
-from scratchnst.verify.diagnosis.mistakes.squares import (
-    CORNERS,
-    is_pooling,
-    left_over,
-    one_corner,
-    spread,
-    tiled,
-    winner,
-)
+from scratchnst.verify.diagnosis.mistakes import squares
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, upstream_mistakes
 
 
 def right(case: GradientCase) -> Array | None:
     """Equation (b)."""
-    return spread(case.grad_y, case.x.shape) / 4 if is_pooling(case) else None
+    return squares.spread(case.grad_y, case.x.shape) / 4 if squares.is_pooling(case) else None
 
 
 def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
@@ -36,20 +22,20 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     yield KnownMistake(
         "winner-takes-all",
         "that of max pooling, all of grad_y for the largest of each square: a mean hands a quarter to each of the four",
-        spread(g, x.shape) * winner(x),
+        squares.spread(g, x.shape) * squares.winner(x),
     )
-    for corner, name in enumerate(CORNERS):
+    for corner, name in enumerate(squares.CORNERS):
         yield KnownMistake(
             "one-corner-only",
             f"the right one at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
-            one_corner(g, x.shape, corner) / 4,
+            squares.one_corner(g, x.shape, corner) / 4,
         )
         yield KnownMistake(
             "one-corner-takes-all",
             f"all of grad_y at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
-            one_corner(g, x.shape, corner),
+            squares.one_corner(g, x.shape, corner),
         )
-    right = spread(g, x.shape) / 4
+    right = squares.spread(g, x.shape) / 4
     for name, part in (
         ("top row", np.s_[:, 0::2]),
         ("bottom row", np.s_[:, 1::2]),
@@ -63,9 +49,9 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     yield KnownMistake(
         "tiled",
         "1/4 grad_y laid out as tiles beside each other: each of its numbers fills one square, np.repeat, not np.tile",
-        tiled(g, x.shape) / 4,
+        squares.tiled(g, x.shape) / 4,
     )
-    yield from upstream_mistakes(lambda g: spread(g, x.shape) / 4, g)
+    yield from upstream_mistakes(lambda g: squares.spread(g, x.shape) / 4, g)
 
 
 FACTORS = {
@@ -76,4 +62,4 @@ FACTORS = {
     2.0: ("average-factor", "twice the right one: a mean of four has the factor 1/4, not 1/2"),
     0.25: ("average-factor-twice", "1/4 of the right one: the factor 1/4 of the mean is taken twice"),
 }
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, regions=left_over),)
+INPUTS = (InputMistakes(right, mistakes, FACTORS, regions=squares.left_over),)

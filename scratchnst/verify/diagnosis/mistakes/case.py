@@ -1,4 +1,4 @@
-"""The terms in which mistakes are written: a gradient under examination, and a mistake with the gradient it makes."""
+"""What mistakes are written with: the gradient to be diagnosed, and a mistake with the gradient that results."""
 
 from __future__ import annotations
 
@@ -9,10 +9,12 @@ import numpy as np
 
 from scratchnst.arrays import Array
 
+ACTIVATION = ("image", "row", "column", "channel")  # axes of activations (N, H, W, C)
+
 
 @dataclass(frozen=True)
 class GradientCase:
-    """A gradient under examination, in NumPy's float64.
+    """A gradient to be diagnosed, in float64 NumPy arrays.
 
     Attributes
     ----------
@@ -31,16 +33,16 @@ class GradientCase:
 
     @property
     def x(self) -> Array:
-        """The input whose gradient is examined."""
+        """The input whose gradient is diagnosed."""
         return self.inputs[self.position]
 
 
 @dataclass(frozen=True)
 class KnownMistake:
-    """One mistake: its key, the gradient that it makes, and words that continue "your gradient equals ...".
+    """One mistake: its key, words that continue "your gradient equals ...", and the gradient that results from it.
 
     A mistake may have free numbers, such as a slope: its gradients are then ``gradient + sum_i number_i free[i]``,
-    and `text` names the numbers that fit as {0}, {1} ...
+    and {0}, {1} ... in `text` stand for the numbers that fit.
     """
 
     key: str
@@ -51,7 +53,7 @@ class KnownMistake:
 
 @dataclass(frozen=True)
 class Region:
-    """Elements that a mistake confines itself to, whatever it does there: "your gradient is right but ..."."""
+    """Elements outside of which a mistake leaves the gradient right; the text continues "... is right but"."""
 
     key: str
     text: str
@@ -60,33 +62,30 @@ class Region:
 
 @dataclass(frozen=True)
 class InputMistakes:
-    """What is known about one input of an operation of the textbook.
+    """The known mistakes in the gradient with respect to one input of an operation.
 
     Attributes
     ----------
     right : the gradient by the operation's equation, or None where the case cannot be this operation's
-    mistakes : those that are made with it
-    axes : names of the axes of the input
-    factors : constant factor -> (key, text) of the mistake it gives away
-    any_factor : (key, text) of what any constant factor may be, {factor} and one over it, {inverse}
-    quantities : symbol -> (number, meaning), of which a constant factor may be made
+    mistakes : with the gradients that result from them
+    factors : constant factor -> (key, text) of the mistake that it points to
+    any_factor : (key, text) of any other constant factor, with {factor} and one over it, {inverse}
+    quantities : symbol -> (number, meaning), of which a constant factor may be a product
     highest_power : of such a number in a factor
-    regions : where mistakes of this operation confine themselves to
-    kinks : elements where the derivative is a matter of choice, as a mask
+    axes : names of the axes of the input
+    regions : outside of which mistakes of this operation leave the gradient right
+    kinks : mask of elements on a kink, where the derivative is a convention
     """
 
     right: Callable[[GradientCase], Array | None]
     mistakes: Callable[[GradientCase], Iterator[KnownMistake]]
-    axes: tuple[str, ...]
     factors: Mapping[float, tuple[str, str]] = field(default_factory=dict)
     any_factor: tuple[str, str] | None = None
     quantities: Callable[[GradientCase], dict[str, tuple[int, str]]] = lambda case: {}
     highest_power: int = 1
+    axes: tuple[str, ...] = ACTIVATION
     regions: Callable[[GradientCase], Iterable[Region]] = lambda case: ()
     kinks: Callable[[GradientCase], Array] = lambda case: np.zeros(case.x.shape, bool)
-
-
-ACTIVATION = ("image", "row", "column", "channel")
 
 
 def image_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
@@ -103,11 +102,7 @@ def image_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
 def paper_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
     """The paper's N and M of an input (N, H, W, C), and the number of images."""
     images, height, width, channels = case.x.shape
-    return {
-        "N": (channels, "channels"),
-        "M": (height * width, "pixels"),
-        "images": (images, "the number of images"),
-    }
+    return {"N": (channels, "channels"), "M": (height * width, "pixels"), "images": (images, "the number of images")}
 
 
 def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iterator[KnownMistake]:
@@ -118,9 +113,7 @@ def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iter
         gradient(np.ones_like(grad_y)),
     )
     yield KnownMistake(
-        "upstream-squared",
-        "the right one for grad_y squared: grad_y is multiplied in twice",
-        gradient(grad_y**2),
+        "upstream-squared", "the right one for grad_y squared: grad_y is multiplied in twice", gradient(grad_y**2)
     )
     yield KnownMistake(
         "upstream-absolute", "the right one for |grad_y|: the sign of grad_y is lost", gradient(np.abs(grad_y))

@@ -1,6 +1,6 @@
 """Mistakes in the backward of the content loss: `scratchnst.losses.content_loss`.
 
-The target P may be an argument without a gradient; the right gradient, grad_y (F - P), tells it.
+The target P may be an argument without a gradient; it is found from the right gradient, grad_y (F - P).
 """
 
 from __future__ import annotations
@@ -10,13 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
-    GradientCase,
-    InputMistakes,
-    KnownMistake,
-    paper_quantities,
-)
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, paper_quantities
 
 
 def right(case: GradientCase) -> Array | None:
@@ -51,9 +45,7 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         gradient**2 / grad_y,
     )
     yield KnownMistake(
-        "size-of-difference",
-        "|F - P|: the derivative keeps the sign of F - P",
-        np.abs(gradient / grad_y) * grad_y,
+        "size-of-difference", "|F - P|: the derivative keeps the sign of F - P", np.abs(gradient / grad_y) * grad_y
     )
     yield KnownMistake(
         "sign-of-difference",
@@ -67,7 +59,4 @@ FACTORS = {
     0.5: ("square-factor-missing", "half the right one: the square's 2 takes the 1/2 of equation 1, dL/dF = F - P"),
     -1.0: ("difference-reversed", "minus the right one: the difference is F - P, not P - F"),
 }
-INPUTS = (
-    InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
-    InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),
-)
+INPUTS = (InputMistakes(right, mistakes, FACTORS, quantities=paper_quantities),) * 2  # F and P

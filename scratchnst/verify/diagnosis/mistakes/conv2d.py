@@ -1,6 +1,6 @@
 """Mistakes in the backward of a convolution: `scratchnst.ops.conv2d`, stride 1, any zero padding.
 
-The right gradients stand here once more, tap by tap, in a form in which a mistake is one argument changed.
+The right gradients are computed tap by tap, in a form in which a mistake is a change of one argument.
 """
 
 from __future__ import annotations
@@ -74,9 +74,7 @@ def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     if channels == filters > 1:
         text = "of the kernel not exchanged: on the way back output channels come in, w.swapaxes(2, 3)"
         yield KnownMistake(
-            "channels-not-exchanged",
-            f"the right one with the channels {text}",
-            gradient(w=w.swapaxes(2, 3)),
+            "channels-not-exchanged", f"the right one with the channels {text}", gradient(w=w.swapaxes(2, 3))
         )
         yield KnownMistake(
             "kernel-not-flipped-channels-not-exchanged",
@@ -240,7 +238,7 @@ def _input_gradient(case, padding, g, w):
 
 
 def _spread(g, w):
-    """Hand each output pixel's gradient back to the kh x kw pixels that it looked at, those of the padding included."""
+    """Add each output pixel's gradient to the kh x kw pixels of its window, those of the padding included."""
     kh, kw, channels, _ = w.shape
     count, height, width, _ = g.shape
     full = np.zeros((count, height + kh - 1, width + kw - 1, channels))
@@ -260,7 +258,7 @@ def _kernel_gradient(padded, g):
 
 
 def _shifted_input(case, padding):
-    """The gradient cut out of its padded form one pixel, or the whole padding, beside the right place."""
+    """The gradient moved by one pixel, or by the width of the padding."""
     full = _spread(case.grad_y, case.inputs[1])
     (r, s), (height, width) = padding, case.inputs[0].shape[1:3]
     for down, sideways, words in shifts():
@@ -309,22 +307,15 @@ def _input_borders(case, padding):
     )
     full = _spread(case.grad_y, w)
     height, width = case.inputs[0].shape[1:3]
-    wrapped = np.zeros((len(full), height, width, full.shape[3]))
-    for u, v in np.ndindex(*full.shape[1:3]):
-        wrapped[:, (u - r) % height, (v - s) % width] += full[:, u, v]
-    yield KnownMistake(
-        "padded-wrap",
-        "the right one for an image continued around its border (as np.roll does): the forward pads with zeros",
-        wrapped,
-    )
-    clamped = np.zeros_like(wrapped)
-    for u, v in np.ndindex(*full.shape[1:3]):
-        clamped[:, min(max(u - r, 0), height - 1), min(max(v - s, 0), width - 1)] += full[:, u, v]
-    yield KnownMistake(
-        "padded-edge",
-        "the right one for an image continued by repeating its border: the forward pads with zeros",
-        clamped,
-    )
+    rows, columns = np.arange(full.shape[1])[:, np.newaxis] - r, np.arange(full.shape[2]) - s
+    for key, words, places in (
+        ("wrap", "around its border (as np.roll does)", (rows % height, columns % width)),
+        ("edge", "by repeating its border", (rows.clip(0, height - 1), columns.clip(0, width - 1))),
+    ):
+        folded = np.zeros((height, width, len(full), full.shape[3]))
+        np.add.at(folded, places, full.transpose(1, 2, 0, 3))
+        text = f"the right one for an image continued {words}: the forward pads with zeros"
+        yield KnownMistake(f"padded-{key}", text, folded.transpose(2, 0, 1, 3))
 
 
 def _missing_taps(w, gradient):
@@ -371,18 +362,14 @@ def _input_quantities(case):
 
 
 def _summed_quantities(case):
-    """What the gradients of the parameters are summed over."""
+    """The lengths of the axes over which the gradients of the parameters are summed."""
     images, height, width, _ = case.grad_y.shape
-    return {
-        "images": (images, "the number of images"),
-        "H": (height, "rows of y"),
-        "W": (width, "columns of y"),
-    }
+    return {"images": (images, "the number of images"), "H": (height, "rows of y"), "W": (width, "columns of y")}
 
 
 KERNEL = ("kernel row", "kernel column", "input channel", "output channel")
 INPUTS = (
-    InputMistakes(right_input, input_mistakes, ACTIVATION, quantities=_input_quantities),
-    InputMistakes(right_kernel, kernel_mistakes, KERNEL, quantities=_summed_quantities),
-    InputMistakes(right_bias, bias_mistakes, ("output channel",), quantities=_summed_quantities),
+    InputMistakes(right_input, input_mistakes, quantities=_input_quantities),
+    InputMistakes(right_kernel, kernel_mistakes, quantities=_summed_quantities, axes=KERNEL),
+    InputMistakes(right_bias, bias_mistakes, quantities=_summed_quantities, axes=("output channel",)),
 )

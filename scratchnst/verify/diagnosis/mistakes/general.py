@@ -1,4 +1,4 @@
-"""Mistakes that are made with any operation: told from the right gradient and the arrays around it alone."""
+"""Mistakes of any operation, made from the right gradient and the operation's inputs and output."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ def mistakes(case: GradientCase, axes: Sequence[str]) -> Iterator[KnownMistake]:
 
 
 def regions(case: GradientCase) -> Iterator[Region]:
-    """Elements set apart by the signs of the arrays of their shape."""
+    """The elements where an array of the gradient's shape is negative, positive or zero."""
     arrays = {"x": case.x, "grad_y": case.grad_y, "y": case.output, "the right gradient": case.right}
     for name, array in arrays.items():
         if np.shape(array) == case.right.shape and array.ndim:
@@ -57,7 +57,7 @@ def _other_arrays(case):
 
 
 def _masks(case):
-    """The right gradient cut off by some sign, as a ReLU too many does."""
+    """The right gradient set to zero where some array is negative, as by a ReLU too many."""
     right = case.right
     text = "the right one with zeros where {} is negative: a ReLU's mask that does not belong here"
     yield KnownMistake("mask-input", text.format("x"), right * (case.x > 0))
@@ -69,7 +69,7 @@ def _masks(case):
 
 
 def _upstream(case):
-    """grad_y left out or taken twice, where each output depends on its own input alone."""
+    """grad_y left out or taken twice, where each output depends on one input."""
     right, g = case.right, case.grad_y
     if g.shape == right.shape and g.ndim:
         slope = np.where(g == 0, np.nan, right / g)

@@ -8,7 +8,6 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
     GradientCase,
     InputMistakes,
     KnownMistake,
@@ -34,14 +33,10 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         "gram-not-symmetrised", f"F g, the half that comes through the rows of G: {text}", _product(x, g)
     )
     yield KnownMistake(
-        "gram-transposed",
-        f"F g^T, the half that comes through the columns of G: {text}",
-        _product(x, transposed),
+        "gram-transposed", f"F g^T, the half that comes through the columns of G: {text}", _product(x, transposed)
     )
     yield KnownMistake(
-        "gram-taken-as-symmetric",
-        f"2 F g, which is right for a symmetric g only: {text}",
-        _product(x, 2 * g),
+        "gram-taken-as-symmetric", f"2 F g, which is right for a symmetric g only: {text}", _product(x, 2 * g)
     )
     yield KnownMistake(
         "gram-transposed-taken-as-symmetric",
@@ -91,7 +86,5 @@ def _product(x, matrix):
     return (x.reshape(len(x), -1, x.shape[3]) @ matrix).reshape(x.shape)
 
 
-FACTORS = {
-    0.5: ("gram-half", "half the right one: F enters G twice, dL/dF = F (g + g^T), equation (a) of gram"),
-}
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)
+FACTORS = {0.5: ("gram-half", "half the right one: F enters G twice, dL/dF = F (g + g^T), equation (a) of gram")}
+INPUTS = (InputMistakes(right, mistakes, FACTORS, quantities=paper_quantities, highest_power=2),)

@@ -7,34 +7,19 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
-    GradientCase,
-    InputMistakes,
-    KnownMistake,
-    upstream_mistakes,
-)
-from scratchnst.verify.diagnosis.mistakes.squares import (
-    CORNERS,
-    corners,
-    is_pooling,
-    left_over,
-    one_corner,
-    spread,
-    tiled,
-    winner,
-)
+from scratchnst.verify.diagnosis.mistakes import squares
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, upstream_mistakes
 
 
 def right(case: GradientCase) -> Array | None:
     """Equation (b), the first of several largest taken as the winner."""
-    return spread(case.grad_y, case.x.shape) * winner(case.x) if is_pooling(case) else None
+    return squares.spread(case.grad_y, case.x.shape) * squares.winner(case.x) if squares.is_pooling(case) else None
 
 
 def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     x, g = case.x, case.grad_y
-    whole = spread(g, x.shape)
+    whole = squares.spread(g, x.shape)
     yield KnownMistake(
         "all-take-it", "grad_y at all four pixels of each square: only the largest one gets it, the others 0", whole
     )
@@ -43,8 +28,8 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         "that of average pooling, 1/4 grad_y for each of a square: the largest gets all of it",
         whole / 4,
     )
-    largest = np.max(corners(x), axis=0)
-    tied = whole * (x == spread(largest, x.shape))
+    largest = np.max(squares.corners(x), axis=0)
+    tied = whole * (x == squares.spread(largest, x.shape))
     yield KnownMistake(
         "ties-counted-twice",
         "the right one with ties counted more than once: where pixels of a square are equally large, only one of them "
@@ -52,43 +37,45 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         tied,
     )
     yield KnownMistake(
-        "smallest-wins", "grad_y at the smallest pixel of each square: the largest is the winner", whole * winner(-x)
+        "smallest-wins",
+        "grad_y at the smallest pixel of each square: the largest is the winner",
+        whole * squares.winner(-x),
     )
     yield KnownMistake(
         "largest-size-wins",
         "grad_y at the pixel with the largest |x| of each square: the largest x is the winner, signs count",
-        whole * winner(np.abs(x)),
+        whole * squares.winner(np.abs(x)),
     )
-    for corner, name in enumerate(CORNERS):
+    for corner, name in enumerate(squares.CORNERS):
         yield KnownMistake(
             "one-corner-only",
             f"grad_y at the {name} pixel of each square, whichever is the largest: the cache must say who won",
-            one_corner(g, x.shape, corner),
+            squares.one_corner(g, x.shape, corner),
         )
-    number = np.argmax(corners(x), axis=0)
+    number = np.argmax(squares.corners(x), axis=0)
     for key, text, other in (
         ("winner-transposed", "row and column within the square exchanged", number % 2 * 2 + number // 2),
         ("winner-reversed", "the pixels of the square counted from the other end", 3 - number),
     ):
         moved = np.zeros_like(x)
-        for corner, view in enumerate(corners(moved)):
+        for corner, view in enumerate(squares.corners(moved)):
             view[...] = g * (other == corner)
         yield KnownMistake(key, f"the right one with {text}: count the winner as the forward does", moved)
     yield KnownMistake(
         "tiled",
         "the winners' share of grad_y laid out as tiles beside each other: each of its numbers belongs to one square, "
         "np.repeat, not np.tile",
-        tiled(g, x.shape) * winner(x),
+        squares.tiled(g, x.shape) * squares.winner(x),
     )
-    yield from upstream_mistakes(lambda g: spread(g, x.shape) * winner(x), g)
+    yield from upstream_mistakes(lambda g: squares.spread(g, x.shape) * squares.winner(x), g)
 
 
 def ties(case: GradientCase) -> Array:
     """Pixels that are as large as another one of their square and no smaller than the rest."""
-    largest = spread(np.max(corners(case.x), axis=0), case.x.shape)
+    largest = squares.spread(np.max(squares.corners(case.x), axis=0), case.x.shape)
     winners = case.x == largest
-    count = spread(np.sum(corners(winners), axis=0), case.x.shape)
+    count = squares.spread(np.sum(squares.corners(winners), axis=0), case.x.shape)
     return winners & (count > 1)
 
 
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, regions=left_over, kinks=ties),)
+INPUTS = (InputMistakes(right, mistakes, regions=squares.left_over, kinks=ties),)

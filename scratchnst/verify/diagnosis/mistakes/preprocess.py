@@ -1,7 +1,7 @@
 """Mistakes in the backward of preprocessing: `scratchnst.ops.preprocess`.
 
-Its settings are no inputs.  They are read off the right gradient, which gives channel order[c] of x the factor
-scale / std[c] times channel c of grad_y.
+Its settings are no inputs; they are found from the right gradient, in which channel order[c] is scale / std[c] times
+channel c of grad_y.
 """
 
 from __future__ import annotations
@@ -12,7 +12,6 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
     GradientCase,
     InputMistakes,
     KnownMistake,
@@ -123,4 +122,4 @@ SCALE = (
     "scale",
     "{factor} times the right one: the factor is scale / std[c], and scale is left out, if it is {inverse}",
 )
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, any_factor=SCALE, quantities=image_quantities),)
+INPUTS = (InputMistakes(right, mistakes, any_factor=SCALE, quantities=image_quantities),)

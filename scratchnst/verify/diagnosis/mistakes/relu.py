@@ -7,13 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
-    GradientCase,
-    InputMistakes,
-    KnownMistake,
-    upstream_mistakes,
-)
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, upstream_mistakes
 
 
 def right(case: GradientCase) -> Array | None:
@@ -63,4 +57,4 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     )
 
 
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, kinks=lambda case: case.x == 0),)
+INPUTS = (InputMistakes(right, mistakes, kinks=lambda case: case.x == 0),)

@@ -1,4 +1,4 @@
-"""The 2x2 squares of pooling: handing one number of each square out to its four pixels."""
+"""The 2x2 squares of pooling: arrays with a number for each square, and with one for each pixel."""
 
 from __future__ import annotations
 
@@ -27,8 +27,7 @@ def corners(x: Array) -> list[Array]:
 def spread(y: Array, shape: tuple[int, ...]) -> Array:
     """Give each square's number to all of its pixels; a row or column that is left over gets 0."""
     x = np.zeros(shape)
-    for corner in corners(x):
-        corner[...] = y
+    x[:, : 2 * y.shape[1], : 2 * y.shape[2]] = y.repeat(2, 1).repeat(2, 2)
     return x
 
 
@@ -40,7 +39,7 @@ def one_corner(y: Array, shape: tuple[int, ...], number: int) -> Array:
 
 
 def tiled(y: Array, shape: tuple[int, ...]) -> Array:
-    """Lay `y` out twice in each direction, in place of doubling its pixels."""
+    """Repeat `y` as a whole twice in each direction, in place of its pixels."""
     x = np.zeros(shape)
     x[:, : 2 * y.shape[1], : 2 * y.shape[2]] = np.tile(y, (1, 2, 2, 1))
     return x
@@ -56,7 +55,7 @@ def winner(x: Array) -> Array:
 
 
 def left_over(case: GradientCase) -> Iterator[Region]:
-    """The last row or column of an odd height or width, which no square holds."""
+    """The last row or column of an odd height or width, which is in no square."""
     _, height, width, _ = case.x.shape
     mask = np.zeros(case.x.shape, bool)
     mask[:, height // 2 * 2 :] = mask[:, :, width // 2 * 2 :] = True

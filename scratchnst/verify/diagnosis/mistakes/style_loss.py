@@ -1,6 +1,6 @@
 """Mistakes in the backward of the style loss: `scratchnst.losses.style_loss`.
 
-The Gram matrix A of the style may be an argument without a gradient; most mistakes are told without it.
+The Gram matrix A of the style may be an argument without a gradient; most mistakes do not need it.
 """
 
 from __future__ import annotations
@@ -10,13 +10,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
-    GradientCase,
-    InputMistakes,
-    KnownMistake,
-    paper_quantities,
-)
+from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, paper_quantities
 
 
 def right(case: GradientCase) -> Array | None:
@@ -141,4 +135,4 @@ FACTORS = {
     ),
     -1.0: ("difference-reversed", "minus the right one: the difference is G - A, not A - G"),
 }
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities, highest_power=2),)
+INPUTS = (InputMistakes(right, mistakes, FACTORS, quantities=paper_quantities, highest_power=2),)

@@ -8,7 +8,6 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.verify.diagnosis.mistakes.case import (
-    ACTIVATION,
     GradientCase,
     InputMistakes,
     KnownMistake,
@@ -91,6 +90,6 @@ FACTORS = {
     0.5: (
         "square-factor-missing",
         "half the right one: the 2 of the square is missing, equation (b) of total_variation",
-    ),
+    )
 }
-INPUTS = (InputMistakes(right, mistakes, ACTIVATION, FACTORS, quantities=paper_quantities),)
+INPUTS = (InputMistakes(right, mistakes, FACTORS, quantities=paper_quantities),)
