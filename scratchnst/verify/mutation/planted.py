@@ -265,7 +265,7 @@ BRANCH = "gradients[source] = self._sum(gradients.get(source), grad_x)"
 MASKED = "operation.backward_input(grad_y, layer_cache)"
 IMAGE = "return self.engine.preprocess.backward(grad_x, cache.pop(IMAGE))"
 NETWORK = (
-    ("a tap's gradient overwritten", TAP, f"{TAP} if layer.name not in gradients else 0", "gradient-overwritten"),
+    ("a tap's gradient overwritten", TAP, f"{TAP} * (layer.name not in gradients)", "gradient-overwritten"),
     ("a branch's gradient overwritten", BRANCH, "gradients[source] = grad_x", "gradient-overwritten"),
     (
         "gradients that meet subtracted",
