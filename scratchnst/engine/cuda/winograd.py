@@ -24,8 +24,8 @@ What limits it.  This is arithmetic on paper with data sheets, in float32; ``scr
 * The products read D, write M, and take 72 C K operations a tile: C K / (2 (C + K)) a byte, 16 for 64 channels, 128
   for 512.  They read U as well, which counts where tiles are few: with the image below 64 of 128 are left for
   conv4_2-4, and 26 for conv5_1.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25
-  (T4: 8.1 and 0.32), or, with TF32, 103 (H200: 495).  So in float32 arithmetic is the limit of all of VGG19, save on a T4 of the
-  first two layers; with TF32 memory is the limit of all, until at 1024x1024 pixels conv4_2-4 have 102.
+  (T4: 8.1 and 0.32), or, with TF32, 103 (H200: 495).  So in float32 arithmetic is the limit of all of VGG19, save on a
+  T4 of the first two layers; with TF32 memory is the limit of all, until at 1024x1024 pixels conv4_2-4 have 102.
 
 VGG19 with an image of 512x512 pixels takes 47 G operations one way, and 2.7 GB to and from memory if no cache helps:
 conv1_2 has 16384 tiles, 302 MB of D and M and 0.6 MB of U, conv5_1 64 tiles, 9 MB and 37.7 MB.  Even conv5_1 has 256
