@@ -47,7 +47,7 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
     return threads.total(strip, threads.strips(grad_y.shape, -(-grad_y.shape[1] // 8)))
 
 
-SHARED = Conv2d(WAYS, preferred, takes, bias_gradient, empty)
-choose, using, convolve = SHARED.choose, SHARED.using, SHARED.convolve
-forward, forward_relu, backward = SHARED.forward, SHARED.forward_relu, SHARED.backward
-backward_input, backward_parameters = SHARED.backward_input, SHARED.backward_parameters
+CONVOLUTION = Conv2d(WAYS, preferred, takes, bias_gradient, empty)
+choose, using, convolve = CONVOLUTION.choose, CONVOLUTION.using, CONVOLUTION.convolve
+forward, forward_relu, backward = CONVOLUTION.forward, CONVOLUTION.forward_relu, CONVOLUTION.backward
+backward_input, backward_parameters = CONVOLUTION.backward_input, CONVOLUTION.backward_parameters

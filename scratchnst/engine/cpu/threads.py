@@ -37,11 +37,11 @@ class _State:
         self.chosen = chosen
         self.executor: ThreadPoolExecutor | None = None
         self.size = 0  # threads of the executor
-        self.inside: set[int] = set()  # the threads that limit BLAS to one thread
+        self.limiting: set[int] = set()  # the threads that limit BLAS to one thread
         self.limit: Any = None  # gives BLAS its threads back
 
 
-class _Own(threading.local):
+class _Local(threading.local):
     """What belongs to one thread."""
 
     def __init__(self):
@@ -50,7 +50,7 @@ class _Own(threading.local):
 
 
 _state = _State()
-_own = _Own()
+_local = _Local()
 
 
 def count() -> int:
@@ -99,7 +99,7 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     and so are those of a job that calls `run`: it would wait for threads of the pool that wait for it.
     """
     waiting = deque(arguments)
-    workers = 1 if _own.in_pool else min(count(), len(waiting))
+    workers = 1 if _local.in_pool else min(count(), len(waiting))
     if workers <= 1:
         with _blas(per_thread=True).limit(limits=1):
             return _work(job, waiting)
@@ -140,7 +140,7 @@ def total(job: Callable[..., Any], arguments: Iterable[tuple]) -> Any:
 def blas_on_one_thread() -> Iterator[None]:
     """Limit BLAS to one thread; when the last block of any thread ends, it has as many as before."""
     thread = threading.get_ident()
-    if thread in _state.inside:
+    if thread in _state.limiting:
         yield
         return
     try:
@@ -161,10 +161,10 @@ def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     given back: deep layers need large buffers, shallow layers need the memory for activations.
     """
     size = math.prod(shape) * np.dtype(dtype).itemsize
-    memory = _own.buffers.get(name)
+    memory = _local.buffers.get(name)
     if memory is None or not size <= memory.size <= 4 * size:
-        _own.buffers[name] = memory = None  # free it before the new one is there
-        _own.buffers[name] = memory = np.empty(max(size, 1), np.uint8)
+        _local.buffers[name] = memory = None  # free it before the new one is there
+        _local.buffers[name] = memory = np.empty(max(size, 1), np.uint8)
     return memory[:size].view(dtype).reshape(shape)
 
 
@@ -174,7 +174,7 @@ def release() -> None:
         executor, _state.executor = _state.executor, None
     if executor is not None:
         executor.shutdown()
-    _own.buffers.clear()
+    _local.buffers.clear()
 
 
 def pieces(length: int, longest: int) -> list[tuple[int, int]]:
@@ -225,7 +225,7 @@ def _submit(workers, job, waiting, futures):
 
 
 def _enter_pool():
-    _own.in_pool = True
+    _local.in_pool = True
     _blas(per_thread=True).limit(limits=1)
 
 
@@ -243,18 +243,18 @@ def _blas(per_thread: bool) -> ThreadpoolController:
 
 def _enter(thread):
     with _state.lock:
-        if not _state.inside:
+        if not _state.limiting:
             _take_control()
             _state.limit = _blas(per_thread=False).limit(limits=None)  # remembers what there is
             _blas(per_thread=False).limit(limits=1)
-        _state.inside.add(thread)
+        _state.limiting.add(thread)
 
 
 def _leave(thread):
     """Undo `_enter`, also one that did not come to its end, and also for the second time."""
     with _state.lock:
-        _state.inside.discard(thread)
-        if not _state.inside and _state.limit is not None:
+        _state.limiting.discard(thread)
+        if not _state.limiting and _state.limit is not None:
             _restore(_state.limit)
             _state.limit = None
 
@@ -276,7 +276,7 @@ def _after_fork():
     """A forked child has one thread, the one that forked: no pool, and no other thread limits BLAS."""
     global _state
     old, _state = _state, _State(_state.chosen)
-    _state.limit, _state.inside = old.limit, old.inside & {threading.get_ident()}
+    _state.limit, _state.limiting = old.limit, old.limiting & {threading.get_ident()}
     _leave(None)
 
 

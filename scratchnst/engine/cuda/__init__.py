@@ -33,6 +33,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from scratchnst.arrays import Array
+from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
@@ -54,6 +56,10 @@ class Cuda(Engine):
     current_precision = staticmethod(products.current_precision)
     describe = staticmethod(availability.describe)
     hardware = staticmethod(availability.hardware)
+
+    def add(self, total: Array, part: Array) -> Array:
+        check_shape("gradient", part, total.shape)
+        return super().add(total, part)
 
     def synchronize(self) -> None:
         device.library().cuda.Device().synchronize()

@@ -47,7 +47,7 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
     return column_sums(grad_y.reshape(matrix), None if mask is None else mask.reshape(matrix))
 
 
-SHARED = Conv2d(WAYS, preferred, takes, bias_gradient)
-choose, using, convolve = SHARED.choose, SHARED.using, SHARED.convolve
-forward, forward_relu, backward = SHARED.forward, SHARED.forward_relu, SHARED.backward
-backward_input, backward_parameters = SHARED.backward_input, SHARED.backward_parameters
+CONVOLUTION = Conv2d(WAYS, preferred, takes, bias_gradient)
+choose, using, convolve = CONVOLUTION.choose, CONVOLUTION.using, CONVOLUTION.convolve
+forward, forward_relu, backward = CONVOLUTION.forward, CONVOLUTION.forward_relu, CONVOLUTION.backward
+backward_input, backward_parameters = CONVOLUTION.backward_input, CONVOLUTION.backward_parameters

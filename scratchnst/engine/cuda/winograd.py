@@ -11,7 +11,7 @@ U = G w G^T is made by a kernel too, and kept in a session; so is that of the fl
 convolved.  Where there was a ReLU, the way back applies its mask to what the first step reads.  For dL/dw the products
 of D, transposed, with dL/dM are added up, piece by piece.
 
-What limits it.  This is arithmetic on paper with data sheets, in float32; times are for a benchmark to tell.
+What limits it.  This is arithmetic on paper with data sheets, in float32; ``scratchnst bench`` measures times.
 
 * The first kernel reads 16 C numbers for a tile (each up to four times, but then from a cache: neighbouring tiles are
   neighbours in a block, or soon follow) and writes 36 C, with 264 C additions and multiplications; the last reads 36 K,
@@ -22,30 +22,19 @@ What limits it.  This is arithmetic on paper with data sheets, in float32; times
   132 if memory answers within a microsecond.  Vectors like float4 would not carry more, and take four times the
   registers.
 * The products read D, write M, and take 72 C K operations a tile: C K / (2 (C + K)) a byte, 16 for 64 channels, 128
-  for 512.  They read U as well, which counts where tiles are few: in the table below it leaves 64 of 128 for conv4_2-4,
-  and 26 for conv5_1.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25 (T4: 8.1 and
-  0.32), or, with TF32, 103 (H200: 495).  So in float32 arithmetic is the limit of all these layers, save on a T4 of the
-  first two; with TF32 memory is the limit of all, until at 1024x1024 pixels conv4_2-4 have 102.
+  for 512.  They read U as well, which counts where tiles are few: with the image below 64 of 128 are left for
+  conv4_2-4, and 26 for conv5_1.  Arithmetic takes longer than memory from 14 on (H200: 67 teraflops, 4.8 TB/s), 25
+  (T4: 8.1 and 0.32), or, with TF32, 103 (H200: 495).  So in float32 arithmetic is the limit of all of VGG19, save on a
+  T4 of the first two layers; with TF32 memory is the limit of all, until at 1024x1024 pixels conv4_2-4 have 102.
 
-VGG19 with an image of 512x512 pixels, one way, operations of the products, and bytes::
-
-    layer      channels     pixels   tiles    operations    D and M    x and y    U
-    conv1_2    64 -> 64     512      16384    4.8 G         302 MB     134 MB     0.6 MB
-    conv2_1    64 -> 128    256       4096    2.4 G         113 MB      50 MB     1.2 MB
-    conv2_2    128 -> 128   256       4096    4.8 G         151 MB      67 MB     2.4 MB
-    conv3_1    128 -> 256   128       1024    2.4 G          57 MB      25 MB     4.7 MB
-    conv3_2-4  256 -> 256   128       1024    4.8 G each     75 MB      34 MB     9.4 MB
-    conv4_1    256 -> 512    64        256    2.4 G          28 MB      13 MB    18.9 MB
-    conv4_2-4  512 -> 512    64        256    4.8 G each     38 MB      17 MB    37.7 MB
-    conv5_1    512 -> 512    32         64    1.2 G           9 MB       4 MB    37.7 MB
-
-In all 47 G operations, and 2.7 GB to and from memory if no cache helps, since D and M are written and read.  Even the
-last layer has 256 blocks of threads for an H200's 132 multiprocessors.
+VGG19 with an image of 512x512 pixels takes 47 G operations one way, and 2.7 GB to and from memory if no cache helps:
+conv1_2 has 16384 tiles, 302 MB of D and M and 0.6 MB of U, conv5_1 64 tiles, 9 MB and 37.7 MB.  Even conv5_1 has 256
+blocks of threads for an H200's 132 multiprocessors.
 
 Pieces.  D and M of a piece have at most `NUMBERS` numbers, 268 MB in float32, whatever the image's size.  Pieces of a
 tenth of that would stay in an H200's L2 cache, of 50 MB, and spare D and M most of their way through memory; a T4's, of
 4 MB, is too small for any.  But a piece costs three calls from Python, of 10 microseconds and more, in which memory
-moves 150 MB.  So pieces are large, and all layers above but conv1_2 are one.
+moves 150 MB.  So pieces are large, and of the layers above all but conv1_2 are one.
 """
 
 from __future__ import annotations

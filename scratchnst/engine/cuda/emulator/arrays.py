@@ -90,7 +90,7 @@ class ndarray(NDArrayOperatorsMixin):
     nbytes = property(lambda self: self.host.nbytes)
     strides = property(lambda self: self.host.strides)
     data = property(lambda self: MemoryPointer(self.host))
-    T = property(lambda self: outside(self.host.T))
+    T = property(lambda self: wrap(self.host.T))
 
     @property
     def flags(self) -> SimpleNamespace:
@@ -132,10 +132,10 @@ class ndarray(NDArrayOperatorsMixin):
         return NotImplemented if ours is None else ours(*arguments, **keywords)
 
     def __getitem__(self, key: Any) -> ndarray:
-        return outside(self.host[inside(key)])
+        return wrap(self.host[unwrap(key)])
 
     def __setitem__(self, key: Any, value: Any) -> None:
-        self.host[inside(key)] = operand(value)
+        self.host[unwrap(key)] = operand(value)
 
     def __iter__(self) -> Iterator[ndarray]:
         if not self.ndim:
@@ -161,10 +161,10 @@ class ndarray(NDArrayOperatorsMixin):
         return repr(self.get())
 
     def __copy__(self) -> ndarray:
-        return outside(self.host.copy())
+        return wrap(self.host.copy())
 
     def __deepcopy__(self, _: Any) -> ndarray:
-        return outside(self.host.copy())
+        return wrap(self.host.copy())
 
 
 def unusable(dtype: Any) -> Any:
@@ -199,7 +199,7 @@ def declared(declaration: str) -> tuple[str, Callable]:
     return name, sort
 
 
-def inside(value: Any) -> Any:
+def unwrap(value: Any) -> Any:
     """Return what an array of ours holds; sequences element by element, scalars as they are.
 
     Raises
@@ -211,7 +211,7 @@ def inside(value: Any) -> Any:
         return value.host
     if isinstance(value, np.ndarray):
         raise TypeError(f"Unsupported type {type(value)}")
-    return type(value)(map(inside, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(unwrap, value)) if type(value) in (list, tuple) else value
 
 
 def our_array(value: Any) -> ndarray:
@@ -225,14 +225,14 @@ def operand(value: Any) -> Any:
     """Return what an array of ours holds, or a number; CuPy computes with nothing else, not with lists either."""
     if not isinstance(value, ndarray | bool | int | float | complex | np.generic):
         raise TypeError(f"Unsupported type {type(value)}")
-    return inside(value)
+    return unwrap(value)
 
 
-def outside(value: Any) -> Any:
+def wrap(value: Any) -> Any:
     """Return what NumPy returned as CuPy would return it: scalars are arrays without dimensions."""
     if isinstance(value, np.ndarray | np.generic):
         return ndarray.__new__(ndarray)._hold(np.asarray(value))
-    return type(value)(map(outside, value)) if type(value) in (list, tuple) else value
+    return type(value)(map(wrap, value)) if type(value) in (list, tuple) else value
 
 
 def computed(function: Callable, arguments: Sequence, keywords: Mapping[str, Any]) -> Any:
@@ -241,8 +241,8 @@ def computed(function: Callable, arguments: Sequence, keywords: Mapping[str, Any
     if out is not None and not isinstance(out, ndarray):
         raise TypeError(f"Unsupported type {type(out)}")
     with np.errstate(all="ignore"):  # a GPU computes on, and says nothing
-        result = function(*map(inside, arguments), **{name: inside(value) for name, value in keywords.items()})
-    return outside(result) if out is None else out
+        result = function(*map(unwrap, arguments), **{name: unwrap(value) for name, value in keywords.items()})
+    return wrap(result) if out is None else out
 
 
 def _method(declaration: str) -> None:

@@ -76,7 +76,7 @@ class RawKernel:
         buffers = copied([value.host if isinstance(value, ndarray) else None for value in values])
         self._check_overlap(buffers)
         self._run(grid, block, values, buffers)
-        self._look_through(buffers)
+        self._check_buffers(buffers)
 
     def _check_size(self, grid, block):
         threads = block[0] * block[1] * block[2]
@@ -108,7 +108,7 @@ class RawKernel:
         if problem:
             raise KernelFault(f"{self.name}: {problem.decode()}")
 
-    def _look_through(self, buffers):
+    def _check_buffers(self, buffers):
         """Compare guard zones and constant arrays with what they were; copy the other arrays back."""
         written = {id(buffer) for buffer, one in zip(buffers, self.kernel.parameters) if not one.is_constant}
         for position, buffer in enumerate(buffers):
