@@ -192,7 +192,7 @@ def _optimise(
         return objective
 
     with ExitStack() as stack:
-        write_log = SideOutput("the log", Log(settings.log, stack).write, warn)
+        write_log = SideOutput("the log", Log(settings.log, stack).write, warn) if settings.log else None
         save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
         show = SideOutput("progress", on_progress, warn)
 
