@@ -1,4 +1,4 @@
-"""What tests of readers share: files that are wrong in every way, and what a reader may do about them."""
+"""Shared by the tests of readers: damaged files, and checks of how a reader handles them."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from scratchnst.weights.assembly import Holding
 
 
 def written(path, data):
-    """Write `data` to `path` and return it.  Some file systems take a hundred times longer to write over a file."""
+    """Write `data` to `path` and return it.  Some file systems take a hundred times longer to overwrite a file."""
     path.unlink(missing_ok=True)
     path.write_bytes(data)
     return path
 
 
 def truncations(path, data):
-    """Leave every beginning of `data` in `path`, the longest first, and yield how long it is."""
+    """Truncate `data` in `path` to every length, the longest first, and yield the length."""
     written(path, data)
     for length in reversed(range(len(data))):
         os.truncate(path, length)
@@ -31,7 +31,7 @@ def truncations(path, data):
 
 @st.composite
 def damaged(draw, contents, places=()):
-    """One of `contents` in which one to four bytes are exchanged, about half of them at `places` if there are any."""
+    """One of `contents` with one to four bytes changed, about half of them at `places` if there are any."""
     content = bytearray(draw(st.sampled_from(contents)))
     place = st.integers(0, len(content) - 1)
     if places:
@@ -42,7 +42,7 @@ def damaged(draw, contents, places=()):
 
 
 def programs():
-    """Up to sixty bytes; of all ways to make them, this one tries the most values."""
+    """Up to sixty bytes, generated in the way that tries the most values."""
     return st.lists(st.sampled_from([bytes([code]) for code in range(256)]), max_size=60).map(b"".join)
 
 
@@ -56,11 +56,11 @@ class Calls:
         return self.call
 
 
-# ------------------------------------------------------------------------------------- what a reader may do
+# ------------------------------------------------------------------------------------- checks
 
 
 def outcome(read, path):
-    """Return what `read` makes of a file: its result, or the one short sentence with which it refuses it."""
+    """Return the result of `read`, or the short sentence with which it refuses the file."""
     try:
         return read(path)
     except UserError as error:
@@ -72,7 +72,7 @@ def outcome(read, path):
 
 
 def refused(read, path, pattern="", memory=50e6):
-    """Check that `read` refuses a file in few bytes of memory, for a reason that `pattern` finds; return the reason."""
+    """Check that `read` refuses a file in little memory, with a message that matches `pattern`; return the message."""
     with memory_below(memory):
         message = outcome(read, path)
     assert isinstance(message, str), "it was read"
@@ -81,7 +81,7 @@ def refused(read, path, pattern="", memory=50e6):
 
 
 def survived(reader, path, data):
-    """Check that `reader` says whether it recognises a file, and reads or refuses it; return the outcome."""
+    """Check that `reader` recognises a file or not, and reads or refuses it; return the outcome."""
     written(path, data)
     assert reader.recognises(path) in (True, False)
     result = outcome(reader.read, path)
@@ -91,7 +91,7 @@ def survived(reader, path, data):
 
 @contextmanager
 def memory_below(limit):
-    """Check that at no moment more than `limit` bytes are held that were not held before."""
+    """Check that never more than `limit` bytes are allocated within the block."""
     tracemalloc.start()
     try:
         yield
@@ -100,7 +100,7 @@ def memory_below(limit):
         tracemalloc.stop()
 
 
-# ------------------------------------------------------------------------------------- what a file holds
+# ------------------------------------------------------------------------------------- contents
 
 
 def assert_holds(holding, layers):

@@ -1,4 +1,4 @@
-"""Files are written whole or not at all, and what cannot be written is known beforehand."""
+"""Files are written whole or not at all, and whether they can be written is checked beforehand."""
 
 from __future__ import annotations
 

@@ -53,23 +53,23 @@ class Reporter:
         if len(self.scales) > 1:
             self.say(f"scale {self.scale} of {len(self.scales)}: {width}x{height} pixels, {iterations} iterations")
 
-    def step(self, progress: Iterate) -> None:
+    def step(self, iterate: Iterate) -> None:
         """Show that one more step is done."""
         self.steps += 1
-        self.pixels += math.prod(progress.canvas.shape[:2])
+        self.pixels += math.prod(iterate.canvas.shape[:2])
         if self.bar is not None:
             self.bar.seconds_left = self._seconds_left()
-            self.bar.set_postfix_str(f"loss {progress.loss:.4g}", refresh=False)
+            self.bar.set_postfix_str(f"loss {iterate.loss:.4g}", refresh=False)
             self.bar.update()
             return
         every = max(1, self.iterations // LINES)
-        if progress.iteration == 1 or progress.iteration % every == 0:
-            self.say(self._line(progress))
+        if iterate.iteration == 1 or iterate.iteration % every == 0:
+            self.say(self._line(iterate))
 
-    def _line(self, progress):
-        rate = progress.iteration / (time.perf_counter() - self.started)
+    def _line(self, iterate):
+        rate = iterate.iteration / (time.perf_counter() - self.started)
         return (
-            f"iteration {progress.iteration}/{self.iterations}  loss {progress.loss:.4g}"
+            f"iteration {iterate.iteration}/{self.iterations}  loss {iterate.loss:.4g}"
             f"  {rate:.2f} it/s  {self._seconds_left():.0f} s left"
         )
 

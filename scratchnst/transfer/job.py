@@ -18,6 +18,7 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.engine import Engine
+from scratchnst.engine.devices import AUTO
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
 from scratchnst.models.network import Network
@@ -120,8 +121,7 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
         As for `run`.
     """
     source, reason = choose_source(settings.network)
-    pictures = [*([] if settings.content is None else [settings.content]), *settings.styles]
-    check_outputs(settings, [*pictures, settings.init, source_file(source)])
+    check_outputs(settings, [settings.content, *settings.styles, settings.init, source_file(source)])
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, contents, styles = _load_pictures(settings, network)
     init = load_init(settings.init)
@@ -155,15 +155,14 @@ def _load_pictures(settings: Settings, network: Network) -> tuple[list, dict, di
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
     first = settings.content or settings.styles[0]  # the picture gets its shape
     picture = load_picture(first, network, content_layers if settings.content else style_layers)
-    fitted = _fit(picture, network, layers, settings)
-    shapes = choose_scales(fitted, network, layers, settings.scales, settings.init)
-    del fitted
+    height, width = images.fitted_shape(picture, settings.size)
+    computation.check_room(height, width, network.engine, settings)
+    network.check_layers(layers)
+    network.check_size(height, width, layers)
+    shapes = choose_scales(height, width, network, layers, settings)
     canvases = {shape: images.extend(images.resize(picture, *shape), settings.margin) for shape in shapes}
     del picture
-    if settings.content is None:
-        styles = {shape: [canvas] for shape, canvas in canvases.items()}
-    else:
-        styles = {shape: [] for shape in shapes}
+    styles = {shape: [] if settings.content else [canvas] for shape, canvas in canvases.items()}
     for path in settings.styles[settings.content is None :]:
         style = load_picture(path, network, style_layers)
         for shape, canvas in canvases.items():
@@ -193,7 +192,7 @@ def _optimise(
         return objective
 
     with ExitStack() as stack:
-        write_log = SideOutput("the log", Log(settings.log, stack).write, warn)
+        write_log = SideOutput("the log", Log(settings.log, stack).write, warn) if settings.log else None
         save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
         show = SideOutput("progress", on_progress, warn)
 
@@ -279,9 +278,9 @@ def load_init(init: str) -> str | np.ndarray:
 
 
 def choose_scales(
-    picture: np.ndarray, network: Network, layers: Iterable[str], scales: int | str, init: str
+    height: int, width: int, network: Network, layers: list[str], settings: Settings
 ) -> list[tuple[int, int]]:
-    """Return the (height, width) of each scale for `picture`, the coarsest first.
+    """Return the (height, width) of each scale up to `height` and `width`, the coarsest first.
 
     "auto" adds a scale with each doubling of the longer side above 512, as long as the coarsest has the pixels that the
     deepest of `layers` needs; it is only one if the start is a file, whose details would be lost.
@@ -291,30 +290,20 @@ def choose_scales(
     UserError
         If the coarsest of a given number of scales is too small.
     """
-    (height, width, _), layers = picture.shape, list(layers)
-    if scales != "auto":
-        shapes = scale_shapes(height, width, int(scales))
+    if settings.scales != AUTO:
+        shapes = scale_shapes(height, width, int(settings.scales))
         try:
             network.check_size(*shapes[0], layers)
         except UserError as error:
-            raise UserError(f"--scales {scales} are too many: {error}") from None
+            raise UserError(f"--scales {settings.scales} are too many: {error}") from None
         return shapes
-    wanted = automatic_scales(max(height, width)) if init in STARTS else 1
+    wanted = automatic_scales(max(height, width)) if settings.init in STARTS else 1
     for count in range(wanted, 1, -1):
         shapes = scale_shapes(height, width, count)
         with suppress(UserError):
             network.check_size(*shapes[0], layers)
             return shapes
     return [(height, width)]
-
-
-def _fit(picture: np.ndarray, network: Network, layers: list[str], settings: Settings) -> np.ndarray:
-    """Return `picture` scaled to the size asked for, if the deepest layer and memory allow it."""
-    computation.check_room(*images.fitted_shape(picture, settings.size), network.engine, settings)
-    picture = images.fit(picture, settings.size)
-    network.check_layers(layers)
-    network.check_size(picture.shape[0], picture.shape[1], layers)
-    return picture
 
 
 def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:

@@ -53,22 +53,18 @@ def _choice(names: Iterable[str], value: Any) -> str:
     return value
 
 
-def _flag(value: Any) -> bool:
-    if not isinstance(value, bool):
-        raise ValueError("true or false")
+def _instance(kind: type | tuple[type, ...], name: str, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise ValueError(name)
     return value
 
 
-def _text(value: Any) -> str:
-    if not isinstance(value, str):
-        raise ValueError("a name or a file")
-    return value
+_FLAG = partial(_instance, bool, "true or false")
+_TEXT = partial(_instance, str, "a name or a file")
 
 
 def _path(value: Any) -> Path:
-    if not isinstance(value, (str, os.PathLike)):
-        raise ValueError("the name of a file")
-    return Path(value)
+    return Path(_instance((str, os.PathLike), "the name of a file", value))
 
 
 def _paths(value: Any) -> tuple[Path, ...]:
@@ -82,7 +78,7 @@ def _scales(value: Any) -> int | str:
 
 
 def _device(value: Any) -> str:
-    parse(_text(value))
+    parse(_TEXT(value))
     return value
 
 
@@ -134,10 +130,10 @@ class Settings:
     content: Annotated[Path | None, _path] = None
     styles: Annotated[tuple[Path, ...], _paths] = ()
     output: Annotated[Path, _path]
-    network: Annotated[str | None, _text] = None
+    network: Annotated[str | None, _TEXT] = None
     preprocessing: Annotated[str | None, partial(_choice, PREPROCESSINGS)] = None
     pooling: Annotated[str | None, partial(_choice, POOLINGS)] = None
-    normalize: Annotated[bool, _flag] = True
+    normalize: Annotated[bool, _FLAG] = True
     content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     content_weight: Annotated[float | None, _number] = None
@@ -145,16 +141,16 @@ class Settings:
     tv_weight: Annotated[float | None, _number] = None
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     scales: Annotated[int | str, _scales] = AUTO
-    init: Annotated[str, _text] = "noise"
+    init: Annotated[str, _TEXT] = "noise"
     iterations: Annotated[int, _COUNT] = 500
     optimizer: Annotated[str, partial(_choice, OPTIMIZERS)] = OPTIMIZER
     seed: Annotated[int, partial(_whole, 0, None)] = 0
-    bounded: Annotated[bool, _flag] = False
+    bounded: Annotated[bool, _FLAG] = False
     margin: Annotated[int, partial(_whole, 0, LARGEST_MARGIN)] = MARGIN
     device: Annotated[str, _device] = AUTO
     engine: Annotated[str | None, partial(_choice, ENGINES)] = None
     convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
-    tf32: Annotated[bool, _flag] = False
+    tf32: Annotated[bool, _FLAG] = False
     threads: Annotated[int | None, _COUNT] = None
     dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
     memory_limit: Annotated[int | None, _COUNT] = None

@@ -35,14 +35,12 @@ class SideOutput:
 class Log:
     """A file of JSON lines, opened at the first evaluation, when all settings have been checked."""
 
-    def __init__(self, path: Path | None, stack: ExitStack):
+    def __init__(self, path: Path, stack: ExitStack):
         self.path, self.stack = path, stack
         self.file: FileIO | None = None
 
     def write(self, evaluation: Evaluation) -> None:
         """Write one line."""
-        if self.path is None:
-            return
         if self.file is None:
             # Without a buffer, nothing is left to be written, which might fail, when the file is closed.
             self.file = self.stack.enter_context(self.path.open("wb", buffering=0))

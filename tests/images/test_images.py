@@ -1,4 +1,4 @@
-"""Pictures of every kind come out of their files as float RGB in sRGB, and go back without harm."""
+"""Pictures of every kind are read as float RGB in sRGB, and written without loss."""
 
 from __future__ import annotations
 
@@ -501,7 +501,7 @@ class TestLoadErrors:
 
 
 def repair_checksums(png):
-    """Make a damaged PNG's chunks look sound, so that the damage gets past the first inspection."""
+    """Correct the checksums of a damaged PNG's chunks, so that Pillow decodes them."""
     out, place = png[:8], 8
     while place + 12 <= len(png):
         length = struct.unpack_from(">I", png, place)[0]
@@ -512,7 +512,7 @@ def repair_checksums(png):
 
 
 def load_damaged(path, data):
-    """Damage may pass unnoticed or be told to the user, nothing else."""
+    """A damaged file is read, or refused with a UserError."""
     path.write_bytes(data)
     try:
         loaded = images.load(path)

@@ -1,4 +1,4 @@
-"""Our own L-BFGS: the two loops against the matrices that they stand for, and functions made to be hard."""
+"""Our own L-BFGS: the two loops against matrices, and difficult functions."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from scratchnst.transfer.stylize import start_image
 
 
 def rosenbrock(x):
-    """The banana valley in any even number of dimensions, minimum 0 at (1, 1, ...)."""
+    """Rosenbrock's function in any even number of dimensions, minimum 0 at (1, 1, ...)."""
     a, b = x[::2], x[1::2]
     gradient = np.empty_like(x)
     gradient[::2] = -2 * (1 - a) - 400 * a * (b - a**2)
@@ -87,7 +87,7 @@ class TestTwoLoops:
         assert np.linalg.norm(result - expected) < 1e-4 * np.linalg.norm(expected)
 
     def test_with_bounds_it_is_the_inverse_hessian_of_the_free_unknowns(self, random):
-        """Unknowns 0 and 3 are pressed against a bound, 1 and 2 lie on one that the gradient leads away from."""
+        """Unknowns 0 and 3 are at a bound and descend beyond it, 1 and 2 are at one and descend away from it."""
         x = np.array([0.0, 0.0, 1.0, 1.0, 0.5, 0.7])
         gradient = np.array([1.0, -2.0, 3.0, -4.0, 5.0, -6.0])
         pairs = random_pairs(random, 6, 3)
@@ -109,7 +109,7 @@ class TestRemember:
         "y", [[-1.0, 0.0], [0.0, 1.0], [0.0, 0.0], [1e-20, 1.0], [np.nan, 1.0], [np.inf, 1.0], [1e-9, 1.0]]
     )
     def test_no_pair_without_positive_curvature(self, y, dtype):
-        """The last y is a matter of rounding in float32, but not in float64."""
+        """The last y is below the rounding error of float32, but not of float64."""
         pairs = deque()
         remember(pairs, np.array([1.0, 0.0], dtype), np.array(y, dtype))
         assert len(pairs) == (y == [1e-9, 1.0] and dtype == "float64")
@@ -145,7 +145,7 @@ class TestMinimum:
         np.testing.assert_allclose(ours.x, scipys.x, atol=1e-6)
 
     def test_style_transfer_as_fast_as_scipy(self, dtype):
-        """To where SciPy is after 40 iterations, hardly any evaluation more."""
+        """The loss of SciPy after 40 iterations takes hardly more evaluations."""
         pictures = np.random.default_rng(3).uniform(0, 255, (2, 24, 32, 3))
         objective = Objective(random_vgg19(5, width=6), pictures[0], pictures[1:], normalized=True)
         start = start_image(objective, "noise").ravel()
@@ -192,7 +192,7 @@ class TestUnits:
 
 class TestContract:
     def test_f_was_called_last_where_the_callback_is(self):
-        """The kink of |x| leads the line search back to steps tried before."""
+        """At the kink of |x| the line search returns to steps tried before."""
         visited = []
 
         def f(x):
@@ -278,7 +278,7 @@ class TestEnds:
         np.testing.assert_array_equal(result.x, start)
 
     def test_gradient_that_overflows_float32_on_the_way(self):
-        """exp: a step too far gives more than float32 holds, and no warning."""
+        """exp: a step that is too long overflows float32, without a warning."""
         result = lbfgs(lambda x: (float(np.sum(np.exp(x) - x)), np.exp(x) - 1), np.array([-300.0, 1.0]), 200)
         np.testing.assert_allclose(result.x, 0, atol=1e-3)
 

@@ -1,4 +1,4 @@
-"""The line search on functions made to be hard: J. Moré, D. Thuente, "Line search algorithms", ACM TOMS 1994."""
+"""The line search on difficult functions: J. Moré, D. Thuente, "Line search algorithms", ACM TOMS 1994."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def two_bends(beta_1, beta_2):
     return phi
 
 
-NASTY = {  # with the c1 and c2 of the paper's tables
+DIFFICULT = {  # with the c1 and c2 of the paper's tables
     "one dip": (one_dip, 0.001, 0.1),
     "steep wall": (steep_wall, 0.1, 0.1),
     "wiggles": (wiggles, 0.1, 0.1),
@@ -65,9 +65,9 @@ class Recorded:
 
 
 @pytest.mark.parametrize("first", [1e-3, 0.1, 10.0, 1e3])
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("name", DIFFICULT)
 def test_strong_wolfe_conditions(name, first):
-    phi, c1, c2 = NASTY[name]
+    phi, c1, c2 = DIFFICULT[name]
     loss, slope = phi(0.0)
     recorded = Recorded(phi)
     found = line_search(recorded, loss, slope, first, c1, c2)
@@ -78,9 +78,9 @@ def test_strong_wolfe_conditions(name, first):
     assert abs(found.slope) <= c2 * abs(slope)
 
 
-@pytest.mark.parametrize("name", NASTY)
+@pytest.mark.parametrize("name", DIFFICULT)
 def test_the_slopes_of_the_nasty_functions_are_right(name):
-    phi, h = NASTY[name][0], 1e-6
+    phi, h = DIFFICULT[name][0], 1e-6
     for t in (0.05, 0.3, 0.7, 0.985, 0.995, 1.2, 5.0):
         assert (phi(t + h)[0] - phi(t - h)[0]) / (2 * h) == pytest.approx(phi(t)[1], rel=1e-5, abs=1e-8)
 
@@ -110,7 +110,7 @@ def test_cubic_minimum_inside_and_beyond(a, b):
     ("phi", "a", "b"),
     [
         (lambda t: (-t, -1.0), 0.0, 1.0),  # a straight line
-        (lambda t: (-(t**3) - t, -3 * t**2 - 1), 0.0, 2.0),  # falls for ever
+        (lambda t: (-(t**3) - t, -3 * t**2 - 1), 0.0, 2.0),  # unbounded below
         (lambda t: (math.inf if t else 0.0, math.nan if t else -1.0), 0.0, 1.0),
     ],
 )
@@ -122,7 +122,7 @@ def test_cubic_without_a_minimum(phi, a, b):
     "beyond", [(math.nan, 1.0), (math.inf, 1.0), (-math.inf, 1.0), (0.0, math.nan), (0.0, math.inf)]
 )
 def test_what_is_not_finite_is_too_far(beyond):
-    """Minimum at 1; from 1.5 on there is nothing."""
+    """Minimum at 1; not finite from 1.5 on."""
     phi = Recorded(lambda t: ((t - 1) ** 2, 2 * (t - 1)) if t < 1.5 else beyond)
     found = line_search(phi, 1.0, -2.0, 1e6)
     assert 0 < found.step < 1.5

@@ -16,7 +16,7 @@ def bowl(x):
 
 
 def rosenbrock(x):
-    """The banana valley, minimum 0 at (1, 1)."""
+    """Rosenbrock's function, minimum 0 at (1, 1)."""
     a, b = x
     return (1 - a) ** 2 + 100 * (b - a**2) ** 2, np.array([-2 * (1 - a) - 400 * a * (b - a**2), 200 * (b - a**2)])
 
@@ -103,6 +103,6 @@ def test_lbfgs_says_that_the_loss_falls_no_further():
 
 
 def test_lbfgs_says_that_the_line_search_failed():
-    """The kink of |x|: the slope never gets small, as the line search wants it to."""
+    """|x| with its kink: the curvature condition never holds."""
     result = scipy_lbfgs(lambda x: (np.sum(np.abs(x)), np.sign(x)), np.array([1.0, 2.0]), 200)
     assert result.stop_reason.startswith("stalled: the line search")

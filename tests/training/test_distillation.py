@@ -134,7 +134,7 @@ def test_a_student_goes_on_where_it_was(small, pictures):
 
 
 def test_the_axes_of_a_teacher_are_always_the_same(small, pictures):
-    """A student that goes on would have to learn the others anew."""
+    """Otherwise a student could not be trained further."""
     network = random_vgg19(8, width=6)
     first, again = distillation.Teacher(network, pictures), distillation.Teacher(network, pictures)
     for name in student.AXES:

@@ -36,7 +36,7 @@ def test_distances_on_every_engine(by, platform):
 
 
 def test_distances_by_their_definition(by):
-    """|F - P| / |P| and |G - A| / |A|, written down anew."""
+    """|F - P| / |P| and |G - A| / |A|, implemented again."""
 
     def matrix(image, layer):
         feature = by.forward(image[np.newaxis], [layer])[0][layer]

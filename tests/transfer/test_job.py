@@ -78,7 +78,7 @@ def test_two_styles_without_content(folder):
 
 
 def test_in_a_thread(folder):
-    """Only the main thread may change what Ctrl-C does."""
+    """Only the main thread may change the handler of Ctrl-C."""
     thread = threading.Thread(target=job.run, args=[settings()])
     thread.start()
     thread.join()

@@ -28,8 +28,8 @@ def objective(network, height, width, **settings):
 
 
 def measured(function):
-    """Bytes that a call of `function` has taken at most."""
-    threads.release()  # what they have kept would not be taken
+    """The largest number of bytes allocated during a call of `function`."""
+    threads.release()  # buffers that they keep would not be allocated again
     tracemalloc.start()
     try:
         function()

@@ -1,4 +1,4 @@
-"""The objective: equation 7, its gradient, and what it says to nonsense."""
+"""The objective: equation 7, its gradient, and errors for invalid input."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def features(network, image, layer):
 
 
 def equation_7(network, x, content, styles, alpha, beta, blend):
-    """Equations 1, 3, 4, 5 and 7 written down anew, in float64."""
+    """Equations 1, 3, 4, 5 and 7 implemented again, in float64."""
     total = 0.0
     for layer, weight in LAYERS["content_layers"].items():
         F, P = features(network, x, layer), features(network, content, layer)

@@ -1,4 +1,4 @@
-"""Loss and gradient of the whole objective against PyTorch's autograd, an oracle that shares no line with us."""
+"""Loss and gradient of the whole objective against PyTorch's autograd, which shares no code with this package."""
 
 from __future__ import annotations
 

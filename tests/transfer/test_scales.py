@@ -1,4 +1,4 @@
-"""Coarse to fine: which sizes, which share of the iterations, and what goes from one scale to the next."""
+"""Coarse to fine: sizes, shares of the iterations, and what one scale passes to the next."""
 
 from __future__ import annotations
 

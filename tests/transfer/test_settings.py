@@ -1,4 +1,4 @@
-"""The settings of a run: what is refused, and the way through JSON."""
+"""The settings of a run: invalid values, and conversion to and from JSON."""
 
 from __future__ import annotations
 

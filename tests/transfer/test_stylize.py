@@ -1,4 +1,4 @@
-"""The whole job from Python: starts, seeds, callbacks, and endings of every kind."""
+"""`stylize`: starts, seeds, callbacks, and all reasons to stop."""
 
 from __future__ import annotations
 

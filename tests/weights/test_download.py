@@ -1,4 +1,4 @@
-"""Downloads end with the right file or with a sentence that helps, whatever the server does; loopback only."""
+"""Downloads end with the right file or a message, whatever the server does; loopback only."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ IMPATIENT = (10.0, 0.3)  # for servers that stall; the others may be slow on a b
 
 
 class Server(ThreadingHTTPServer):
-    """Gives one answer after the other, the last of them for ever, and notes what was asked and sent."""
+    """Gives one answer after the other, then repeats the last, and records what was requested and sent."""
 
     daemon_threads = False  # so that closing joins them all
 
@@ -52,7 +52,7 @@ class Server(ThreadingHTTPServer):
         return self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
 
     def handle_error(self, *_):
-        """Say nothing: clients that hang up are part of the tests."""
+        """Print nothing: clients that disconnect are part of the tests."""
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -369,7 +369,7 @@ class TestFailure:
 
     def test_connection_refused(self, tmp_path, serve):
         with socket.socket() as closed:
-            closed.bind(("127.0.0.1", 0))  # taken, but nobody listens
+            closed.bind(("127.0.0.1", 0))  # bound, but not listening
             address = f"http://127.0.0.1:{closed.getsockname()[1]}/{NAME}"
             assert "refused" in failure(tmp_path, address)
             assert_nothing_bad(tmp_path)

@@ -177,7 +177,7 @@ def test_the_average_image_becomes_the_mean_colour(path, image, mean):
 )
 def test_an_unsuitable_file_is_refused(path, change, message):
     saved(path, imported(parameters()) | change)
-    if message is None:  # text has the size of one: as good as no image
+    if message is None:  # a text counts as no image
         assert matconvnet.read(path).preprocessing == OXFORD_RGB
         return
     readers.refused(matconvnet.read, path, message)
@@ -317,7 +317,7 @@ def test_a_long_name_in_a_variable_that_nobody_wants_is_refused_too(path):
 
 
 def test_deep_nesting_is_refused(path):
-    heads = matrix(1, (1, 1))  # its size is wrong, which nobody but this test cares for
+    heads = matrix(1, (1, 1))  # its size is wrong, which does not matter here
     refused(path, file_of(matrix(1, (1, 1), heads * 100_000, name=b"layers")), memory=2**25)
 
 

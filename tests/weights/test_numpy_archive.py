@@ -314,7 +314,7 @@ class TestHostile:
         refused(path, of_dict(CONV + b"](" + array + BIAS + b"e"))
 
     def test_a_huge_array_that_is_not_there(self, path):
-        """The data are promised, and passed over, but the file ends."""
+        """The data are declared and skipped, but the file ends."""
         array = old_array((3, 3, 512, 512), b"f8", b"T" + struct.pack("<i", 3 * 3 * 512 * 512 * 8))
         refused(path, of_dict(CONV + b"](" + array + BIAS + b"e"), "too early")
 

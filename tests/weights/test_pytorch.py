@@ -180,7 +180,7 @@ class TestValues:
 
     @pytest.mark.parametrize("write", WRITERS)
     def test_gatys(self, path, write):
-        """Plain names tell that the network is Oxford's."""
+        """By its plain names the network is Oxford's."""
         arrays = state_dict(PLAIN)
         holding = read(path, write(arrays))
         assert_holds(holding, layers_of(arrays, PLAIN))
@@ -218,7 +218,7 @@ class TestValues:
         assert_holds(read(path, data), layers_of(arrays, TORCHVISION[:1]))
 
     def test_classifier_is_not_read(self, path):
-        """Its storage, the last one, is not even there."""
+        """Its storage, the last one, is missing."""
         arrays = state_dict()
         assert_holds(read(path, zip_file(state_pickle(arrays), raw(arrays)[:-1])), layers_of(arrays))
 
@@ -451,7 +451,7 @@ class TestHostile:
             b"]" * 200_000 + b"a" * 199_999 + b".",
             b")" + b"\x85" * 200_000 + b".",
             b"}\x94" * 120_000 + b".",
-            b"}" + shared(100) + b"Ns.",  # a key that takes forever to hash
+            b"}" + shared(100) + b"Ns.",  # a key that takes 2^100 steps to hash
             b"}(" + shared(100) + b"Nu.",
             b"ccollections\nOrderedDict\n](]" + b"(" + shared(100) + b"Nee\x85R.",
             b"(ctorch\nFloatStorage\n" + shared(100) + b"tQ.",

@@ -84,7 +84,7 @@ class TestValues:
         assert_holds(safetensors.read(path), layers_of(arrays))
 
     def test_classifier_is_not_read(self, path):
-        """Its numbers are not even there, and of a type that is not known."""
+        """Its numbers are missing, and of an unknown type."""
         arrays = state_dict()
         header, data = entries(arrays)
         header["classifier.0.weight"] = {"dtype": "F4", "shape": [10**12], "data_offsets": [0, 10**18]}

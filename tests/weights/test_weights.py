@@ -1,4 +1,4 @@
-"""Weights files: Keras's layouts and our own, written here, and files that are wrong in every way we could think of."""
+"""Weights files: Keras's layouts and our own, written here, and damaged files of many kinds."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ class TestKeras:
         assert read.defaults == network.defaults
 
     def test_whole_network(self, tmp_path):
-        """All sixteen layers, as thin as the reader lets them be: the shapes are checked, so they must be genuine."""
+        """All sixteen layers in their genuine shapes, which are checked."""
         network = random_vgg19(16)
         write_keras(tmp_path / "vgg.h5", network)
         read = load_network(str(tmp_path / "vgg.h5"))
@@ -151,7 +151,7 @@ class TestOtherKerasLayouts:
 
 class TestHostileHdf5:
     def test_huge_declared_shape(self, keras_file):
-        """A few bytes that claim to be terabytes: refused before anything of that size is made."""
+        """A few bytes that declare terabytes are refused before anything of that size is allocated."""
         with h5py.File(keras_file, "a") as file:
             del file["block1_conv1/block1_conv1_W_1:0"]
             file["block1_conv1"].create_dataset("block1_conv1_W_1:0", (3, 3, 3, 1 << 40), "f", chunks=(3, 3, 3, 64))

@@ -114,16 +114,16 @@ def _axes(found):
 def _declared_entry(archive, name):
     """The array that an .npy file in an archive declares."""
     with open_entry(archive, name, _COMPRESSIONS) as file:
-        _, _, shape = _header(file)
-    return Declared(shape, lambda: _load_entry(archive, name))
-
-
-def _load_entry(archive, name):
-    with open_entry(archive, name, _COMPRESSIONS) as file:
         descr, is_fortran, shape = _header(file)
+
+    def load():
         dtype = _float_type(descr)
-        data = read_exactly(file, math.prod(shape) * dtype.itemsize)
-    return _in_order(data, dtype, is_fortran, shape)
+        with open_entry(archive, name, _COMPRESSIONS) as file:
+            _header(file)
+            data = read_exactly(file, math.prod(shape) * dtype.itemsize)
+        return _in_order(data, dtype, is_fortran, shape)
+
+    return Declared(shape, load)
 
 
 def _float_type(descr):
