@@ -6,22 +6,22 @@ The chain rule over all features of all terms::
 
     dL/dx = sum_t sum_{p,k}  dL_t/dF_l[p,k]  dF_l[p,k]/dx                                          (a)
 
-The first factor is what the loss of a term hands to its layer.  The second, how each feature changes as the pixel
-changes, is the tangent of F_l.  The walk back has no need of it; a walk *down* computes it, each operation in turn
-handing on the derivative dx of its input along with x itself (forward mode)::
+The first factor is the gradient of a term's loss at its layer.  The second, how each feature changes as the pixel
+changes, is the tangent of F_l.  The walk back does not compute it; a walk *down* does: each operation takes the
+derivative dx of its input along with x itself, and returns dy with y (forward mode)::
 
     preprocessing     y = (scale x - mean) / std       dy = scale dx / std
     convolution       y = x * w + b                    dy = dx * w                                 (b)
     ReLU              y = max(x, 0)                    dy = dx where y > 0,   0 elsewhere
     average pooling   y = the mean of a square         dy = the mean of dx
-    max pooling       y = the largest of a square      dy = the winner's dx
+    max pooling       y = the largest of a square      dy = dx of the largest
 
 Then every product of (a) is known.  The two walks share nothing but the network and the losses, and so check each
 other: the products must add up to what the walk back finds.
 
-A walk down costs as much as a walk back but serves one unknown only, where the walk back serves all.  A pixel's three
-colours travel as a batch of three images, and only where their tangent can be other than zero, which is the pixel at
-first and grows slowly (`scratchnst.models.receptive_field`).
+A walk down costs as much as a walk back, but gives the derivatives with respect to one unknown only.  A pixel's three
+colours are computed as a batch of three images, and only where their tangent can be other than zero: at the pixel
+first, then on a window that grows slowly (`scratchnst.models.receptive_field`).
 """
 
 from __future__ import annotations
@@ -144,7 +144,7 @@ def trace(objective: Objective, image: Array, pixel: tuple[int, int]) -> Trace:
     if image.shape != objective.shape:
         raise UserError(f"the traced image must have the shape {objective.shape}, not {image.shape}.")
     pixel = check_pixel(pixel, image.shape)
-    with np.errstate(over="ignore", invalid="ignore"):  # told below, in words
+    with np.errstate(over="ignore", invalid="ignore"):  # reported below
         _, gradient, _ = objective.evaluate(image)
         parts = tuple(_parts(objective, image, pixel))
     if not np.isfinite(gradient[pixel]).all():
@@ -199,7 +199,7 @@ def tangents(
         for source in sources[row.name]:
             readers[source] -= 1
             if not readers[source]:
-                del walked[source]  # everybody has read it
+                del walked[source]  # no other layer reads it
         if row.name in taps:
             yield row.name, y, windows[row.name], dy
         if not readers[row.name]:

@@ -1,7 +1,7 @@
 """What is measured: contenders, each in a process of its own.
 
-``Contender(size, device)`` sets one up, ``evaluate()`` is what is timed.  Some have ``check()``, what they tell of
-themselves, ``run(iterations)``, a whole run, and ``steps()``, the kernels of an evaluation.
+``Contender(size, device)`` sets one up, ``evaluate()`` is what is timed.  Some return facts too: ``check()`` errors,
+bytes or versions, ``run(iterations)`` those of a whole run, ``steps()`` the kernels of an evaluation.
 """
 
 from __future__ import annotations
@@ -67,8 +67,8 @@ class OnEngine(Contender):
     def on_host(self, array: Array) -> Array:
         return self.engine.asnumpy(array)
 
-    def steps(self) -> dict[str, dict[str, float]]:
-        """Return how often each kernel ran in an evaluation on a GPU, and for how many seconds in all.
+    def steps(self) -> dict[str, dict[str, dict[str, float]]]:
+        """Return "steps": how often each kernel ran in an evaluation on a GPU, and for how many seconds in all.
 
         Events mark its begin and end on the GPU, which computes something else at first: all launches that follow wait
         in a queue, so that none of them is late.
@@ -92,7 +92,7 @@ class OnEngine(Contender):
         for name, begin, end in marks:
             steps[name]["calls"] += 1
             steps[name]["seconds"] += cuda.get_elapsed_time(begin, end) / 1000
-        return dict(steps)
+        return {"steps": dict(steps)}
 
     def _occupy(self):
         """Let the GPU compute for about 20 ms."""

@@ -50,7 +50,7 @@ class DeviceRung(OnEngine):
         super().__init__(device, "tf32" if name == tf32(WINOGRAD) else "float32")
         self.until_the_end.enter_context(self.engine.conv2d.using(way(name)))
         self.until_the_end.enter_context(self.engine.session(keep_kernels=True))
-        random, count = np.random.default_rng(0), channels(device)
+        random, (_, count) = np.random.default_rng(0), layer(device)
         shapes = (1, size, size, count), (3, 3, count, count), (count,)
         self.host = [random.standard_normal(shape, np.float32) for shape in shapes]
         self.x, self.w, self.b = (gpu.asarray(array) for array in self.host)
@@ -70,7 +70,7 @@ class DeviceRung(OnEngine):
 
 def work(rung: str, device: str) -> Mapping[str, Work]:
     """Return name of each step of a rung, `DeviceRung.steps`' -> what it has to do."""
-    size, count = side(device), channels(device)
+    size, count = layer(device)
     image, kernel = size**2 * count, count**2
     if way(rung) != WINOGRAD:
         return {f"{rung}.{rung}_convolve": Work(2 * 9 * size**2 * kernel, NUMBER * (2 * image + 9 * kernel + count))}
@@ -95,14 +95,9 @@ def way(rung: str) -> str:
     return rung.split()[0]
 
 
-def side(device: str) -> int:
-    """Return the side of the layer in pixels."""
-    return TINY_SIDE if device == EMULATED else SIDE
-
-
-def channels(device: str) -> int:
-    """Return the layer's channels, of its input and of its output."""
-    return TINY_CHANNELS if device == EMULATED else CHANNELS
+def layer(device: str) -> tuple[int, int]:
+    """Return the side of the layer in pixels, and its channels, of its input and of its output."""
+    return (TINY_SIDE, TINY_CHANNELS) if device == EMULATED else (SIDE, CHANNELS)
 
 
 class Shares(NamedTuple):

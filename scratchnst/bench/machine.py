@@ -1,4 +1,4 @@
-"""What the figures depend on: processor, threads, libraries."""
+"""What the figures depend on: processor, threads, libraries; and a GPU, its driver and libraries."""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ import numpy as np
 from threadpoolctl import threadpool_info
 
 from scratchnst import __version__
+from scratchnst.bench.contender import OnEngine
+from scratchnst.engine.cuda import availability
+from scratchnst.engine.cuda import device as gpu
 from scratchnst.system import startup
 
 BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
@@ -41,10 +44,7 @@ def commit() -> str | None:
     """Return the commit of this package, with "-dirty" where files differ from it, or None outside of a repository."""
     if not (ROOT / ".git").exists():
         return None
-    command = ["git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*"]
-    with suppress(OSError, subprocess.SubprocessError):
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
-    return None
+    return _output("git", "-C", str(ROOT), "describe", "--always", "--dirty", "--abbrev=12", "--exclude=*")
 
 
 def _blas_of_numpy():
@@ -56,4 +56,36 @@ def _blas_of_numpy():
 def _version(package):
     with suppress(PackageNotFoundError):
         return version(package)
+    return None
+
+
+class DeviceFacts(OnEngine):
+    """A contender that computes nothing and tells what it runs on."""
+
+    def __init__(self, size: int, device: str):
+        super().__init__(device)
+
+    def check(self) -> dict[str, Any]:
+        """Return the GPU's name, compute capability, memory, driver, and the versions of what computes on it."""
+        cuda = gpu.library().cuda
+        here = cuda.Device()
+        return {
+            **availability.describe(),
+            "multiprocessors": cuda.runtime.getDeviceProperties(here.id)["multiProcessorCount"],
+            "bytes": here.mem_info[1],
+            "nvidia_driver": _driver(),
+            "cublas": cuda.cublas.getVersion(here.cublas_handle),
+        }
+
+
+def _driver() -> str | None:
+    """The driver's own version, which NVIDIA's tool prints for each GPU."""
+    said = _output("nvidia-smi", "--query-gpu=driver_version", "--format=csv,noheader")
+    return said and said.split("\n")[0]
+
+
+def _output(*command: str) -> str | None:
+    """Return what a program prints, None if it fails."""
+    with suppress(OSError, subprocess.SubprocessError):
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=30).stdout.strip()
     return None

@@ -79,7 +79,7 @@ class Conditions:
 
 
 @dataclass
-class Measurement:
+class ContenderResult:
     """What is known of one contender at one size.
 
     Attributes
@@ -117,7 +117,7 @@ class Measurement:
 class Contestant:
     """A contender's process and what is known of it; once lost it is asked nothing any more."""
 
-    def __init__(self, process: Process, result: Measurement):
+    def __init__(self, process: Process, result: ContenderResult):
         self.process, self.result, self.name = process, result, result.contender
 
     def ask(self, do: str, **arguments: Any) -> dict[str, Any]:
@@ -148,7 +148,7 @@ def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iter
         for name in names:
             plain = name.startswith("torch") and not conditions.prepare_peers
             process = Process(name, size, conditions.threads, plain, conditions.device, conditions.libraries(name))
-            started.append(Contestant(stack.enter_context(process), Measurement(name, size)))
+            started.append(Contestant(stack.enter_context(process), ContenderResult(name, size)))
         for contestant in started:
             conditions.tell(f"{contestant.name} at {size}x{size}: set up")
             contestant.ask("set_up", **contestant.process.settings)
@@ -172,7 +172,7 @@ def take_turns(contestants: Sequence[Contestant], repeats: int, conditions: Cond
                 contestant.result.seconds.append(reply["seconds"])
 
 
-def speed(size: int, repeats: int, conditions: Conditions) -> list[Measurement]:
+def speed(size: int, repeats: int, conditions: Conditions) -> list[ContenderResult]:
     """Measure time and peak memory of one evaluation by us and by the peers, and the machine's rate of products.
 
     Ours comes first.  Its facts have the operations of its matrix products, a limit's the rate in operations a second.
@@ -211,7 +211,7 @@ def _with_rates(contestants, conditions):
     return [contestant.result for contestant in contestants]
 
 
-def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[Measurement]:
+def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[ContenderResult]:
     """Measure a run from white noise by one contender: seconds, evaluations and the loss at the end."""
     with contestants([name], size, conditions) as (contestant,):
         conditions.tell(f"{name} at {size}x{size}: {iterations} iterations")
@@ -219,7 +219,7 @@ def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> 
         return [contestant.result]
 
 
-def climb(repeats: int, conditions: Conditions) -> list[Measurement]:
+def climb(repeats: int, conditions: Conditions) -> list[ContenderResult]:
     """Measure every rung of the ladder, see `scratchnst.bench.ladder`: time, extra memory and error of a layer."""
     size = ladder.SIDE
     with contestants(ladder.RUNGS, size, conditions) as rungs:
@@ -233,14 +233,14 @@ def climb(repeats: int, conditions: Conditions) -> list[Measurement]:
     return [rung.result for rung in rungs]
 
 
-def climb_on_device(repeats: int, conditions: Conditions) -> list[Measurement]:
+def climb_on_device(repeats: int, conditions: Conditions) -> list[ContenderResult]:
     """Measure every rung of a GPU's ladder, see `scratchnst.bench.device_ladder`, and what it has at best beside them.
 
     A rung's facts have its error and its steps; those of a large product the rate in operations a second, those of the
     large copy in bytes.
     """
-    names = [*device_ladder.RUNGS, *conditions.limits, COPY]
-    with contestants(names, device_ladder.side(conditions.device), conditions) as all_of_them:
+    names, (side, _) = [*device_ladder.RUNGS, *conditions.limits, COPY], device_ladder.layer(conditions.device)
+    with contestants(names, side, conditions) as all_of_them:
         rungs = all_of_them[: len(device_ladder.RUNGS)]
         for rung in rungs:
             rung.note("check")
@@ -251,7 +251,7 @@ def climb_on_device(repeats: int, conditions: Conditions) -> list[Measurement]:
 
 
 def device_facts(conditions: Conditions) -> dict[str, Any]:
-    """Return what a GPU's figures depend on, see `scratchnst.bench.device_facts`.
+    """Return what a GPU's figures depend on, see `scratchnst.bench.machine.DeviceFacts`.
 
     Raises
     ------
@@ -265,7 +265,7 @@ def device_facts(conditions: Conditions) -> dict[str, Any]:
     return contestant.result.facts
 
 
-def exactness(conditions: Conditions) -> list[Measurement]:
+def exactness(conditions: Conditions) -> list[ContenderResult]:
     """Compare gradient and end of a run with the textbook's, see `scratchnst.bench.accuracy`."""
     results, settings = [], accuracy.settings(conditions.device)
     for do, arguments in (("check", {}), ("run", {"iterations": settings["iterations"]})):

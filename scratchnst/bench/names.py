@@ -3,7 +3,7 @@
 OURS, SGEMM = "scratchnst", "sgemm"
 PEERS = {"torch contiguous": "contiguous_format", "torch channels_last": "channels_last"}  # PyTorch's names of them
 PRODUCT, COPY = "large product", "large copy"  # what a GPU does at best
-EMULATED = "emulated"  # the device that is none: all is small there, and times mean nothing
+EMULATED = "emulated"  # a GPU on the CPU: sizes are small, and times have no meaning
 _TF32 = " tf32"
 
 

@@ -10,7 +10,7 @@ from functools import partial
 from typing import Any
 
 from scratchnst.bench import measure, peer, problem
-from scratchnst.bench.measure import Conditions, Measurement
+from scratchnst.bench.measure import Conditions, ContenderResult
 from scratchnst.bench.names import EMULATED, PEERS
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import AUTO, parse
@@ -25,18 +25,7 @@ ON_EMULATED = {"sizes": [32], "run_size": 32, "run_iterations": 2, "repeats": 1}
 
 @dataclass(frozen=True)
 class Plan:
-    """The settings of a benchmark; `complete` makes one.
-
-    Attributes
-    ----------
-    device : "cpu", "cuda:N" or "emulated"
-    sizes : sides of the images in pixels, of the part "speed"
-    peer : "torch", or None for this package alone
-    prepare_peer : see `Conditions.prepare_peers`
-    repeats : evaluations that count
-    run_size, run_iterations : side of the images, and iterations, of the part "run"
-    minutes : after which nothing more begins, or None
-    """
+    """The settings of a benchmark, see the help of ``scratchnst bench``; `complete` makes one."""
 
     device: str
     sizes: list[int]
@@ -62,12 +51,12 @@ class Plan:
         if self.peer:
             peer.check_available()
 
-    def measure(self, part: str, conditions: Conditions) -> Iterator[tuple[str, list[Measurement] | None]]:
+    def measure(self, part: str, conditions: Conditions) -> Iterator[tuple[str, list[ContenderResult] | None]]:
         """Measure a part piece by piece; yield what each piece is, and its results, None after the deadline."""
         for what, piece in self._pieces(part, conditions):
             yield what, None if conditions.is_late else piece()
 
-    def _pieces(self, part: str, conditions: Conditions) -> Iterator[tuple[str, Callable[[], list[Measurement]]]]:
+    def _pieces(self, part: str, conditions: Conditions) -> Iterator[tuple[str, Callable[[], list[ContenderResult]]]]:
         if part == "speed":
             for side in dict.fromkeys(self.sizes):
                 yield f"speed at {side}x{side}", partial(measure.speed, side, self.repeats, conditions)

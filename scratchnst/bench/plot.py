@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from io import BytesIO
 from pathlib import Path
 
-from scratchnst.bench.measure import Measurement
+from scratchnst.bench.measure import ContenderResult
 from scratchnst.bench.names import OURS, PEERS
 from scratchnst.files import write_atomically
 
 
-def draw(results: Sequence[Measurement], path: Path) -> None:
+def draw(results: Sequence[ContenderResult], path: Path) -> None:
     """Write seconds of an evaluation against pixels, both logarithmic, ours and PyTorch's, to a picture.
 
     Dotted lines go up in proportion to the pixels, from the smallest size measured.

@@ -8,6 +8,7 @@ from multiprocessing import get_context
 from typing import Any
 
 from scratchnst.bench import worker
+from scratchnst.transfer.job import uninterrupted
 
 SPAWN = get_context("spawn")  # a new interpreter, in which nothing has been imported
 
@@ -34,11 +35,8 @@ class Process:
         self.settings = {"contender": contender, "size": size, "threads": threads, "device": device}
         self.connection, theirs = SPAWN.Pipe()
         self.process = SPAWN.Process(target=worker.main, args=(theirs, plain, libraries), daemon=True)
-        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)  # the child inherits it; its parent handles Ctrl-C
-        try:
+        with uninterrupted():  # which the new process inherits: on Ctrl-C its parent ends it
             self.process.start()
-        finally:
-            signal.signal(signal.SIGINT, handler)
         theirs.close()
 
     def __enter__(self) -> Process:

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.bench import device_ladder, ladder
-from scratchnst.bench.measure import Measurement
+from scratchnst.bench.measure import ContenderResult
 from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, is_tf32, tf32
 
 LOST = "lost"
@@ -36,14 +36,14 @@ def device(facts: dict[str, Any]) -> list[str]:
     ]
 
 
-def part(name: str, results: Sequence[Measurement], where: str) -> list[str]:
+def part(name: str, results: Sequence[ContenderResult], where: str) -> list[str]:
     """Return the tables of a part of the benchmark on a device."""
     if name == "ladder" and where != "cpu":
         return climb_on_device(results, where)
     return {"speed": speed, "run": whole_run, "ladder": climb, "accuracy": exactness}[name](results)
 
 
-def speed(results: Sequence[Measurement]) -> list[str]:
+def speed(results: Sequence[ContenderResult]) -> list[str]:
     """Median seconds, peak memory, and PyTorch's better figures over ours, a row for each size."""
     known, lines = {item.contender for item in results}, []
     for limit, every in (
@@ -92,7 +92,7 @@ def _steps(item):
     return lines
 
 
-def whole_run(results: Sequence[Measurement]) -> list[str]:
+def whole_run(results: Sequence[ContenderResult]) -> list[str]:
     """Seconds, evaluations and loss of a run, a row for each contender."""
     side = results[0].size
     lines = ["", f"a run from white noise at {side}x{side}, each with its own L-BFGS"]
@@ -104,10 +104,9 @@ def whole_run(results: Sequence[Measurement]) -> list[str]:
     return lines + _failures(results)
 
 
-def climb(results: Sequence[Measurement]) -> list[str]:
+def climb(results: Sequence[ContenderResult]) -> list[str]:
     """Seconds, extra memory and error, a row for each rung."""
-    side, channels = results[0].size, ladder.CHANNELS
-    lines = ["", f"one convolution, 3x3, {channels} to {channels} channels, {side}x{side} pixels"]
+    lines = _layer(results[0].size, ladder.CHANNELS)
     lines.append(f"{'':<22}{'seconds':>10}{'times faster':>14}{'extra MB':>10}{'error':>10}")
     below: float | None = None
     for item in results:
@@ -123,11 +122,14 @@ def climb(results: Sequence[Measurement]) -> list[str]:
     return lines + _failures(results)
 
 
-def climb_on_device(results: Sequence[Measurement], where: str) -> list[str]:
+def _layer(side, channels):
+    return ["", f"one convolution, 3x3, {channels} to {channels} channels, {side}x{side} pixels"]
+
+
+def climb_on_device(results: Sequence[ContenderResult], where: str) -> list[str]:
     """Time, shares of what the GPU does at best, what limits it and the error, a row for each rung and its steps."""
     found = {item.contender: item for item in results}
-    side, channels = device_ladder.side(where), device_ladder.channels(where)
-    lines = ["", f"one convolution, 3x3, {channels} to {channels} channels, {side}x{side} pixels"]
+    lines = _layer(*device_ladder.layer(where))
     lines.append(
         f"{'':<28}{'ms':>9}{'GFLOP':>9}{'MB':>9}{'arithmetic':>12}{'bandwidth':>11}{'limited by':>12}{'error':>10}"
     )
@@ -144,7 +146,7 @@ def climb_on_device(results: Sequence[Measurement], where: str) -> list[str]:
     return lines + _failures(results)
 
 
-def device_rates(results: Sequence[Measurement]) -> tuple[dict[bool, float], float] | None:
+def device_rates(results: Sequence[ContenderResult]) -> tuple[dict[bool, float], float] | None:
     """Return operations a second of a large product, by whether it is in TF32, and bytes a second of a large copy."""
     found = {item.contender: item.facts for item in results}
     rates = {is_tf32(name): found[name].get("operations_per_second", 0.0) for name in (PRODUCT, tf32(PRODUCT))}
@@ -176,7 +178,7 @@ def _work(name, works, seconds, rates, bandwidth, busy=1.0):
     return row + f"{operations:>9.3g}{moved:>9.4g}{share.arithmetic:>12.1%}{share.bandwidth:>11.1%}{share.limit:>12}"
 
 
-def exactness(results: Sequence[Measurement]) -> list[str]:
+def exactness(results: Sequence[ContenderResult]) -> list[str]:
     """The errors, a line each."""
     lines = [""]
     for item in results:
@@ -208,11 +210,11 @@ def _end(item):
 
 
 def _by_size(
-    results: Sequence[Measurement],
+    results: Sequence[ContenderResult],
     names: Sequence[str],
-    figure: Callable[[Measurement], float | None],
+    figure: Callable[[ContenderResult], float | None],
     form: str,
-    last: tuple[str, Callable[[dict[str, Measurement]], str]] | None = None,
+    last: tuple[str, Callable[[dict[str, ContenderResult]], str]] | None = None,
 ) -> list[str]:
     """A table of a figure: a row for each size, a column for each name, PyTorch's better one over ours, one more."""
     peers = names[1:]

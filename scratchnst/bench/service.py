@@ -1,4 +1,7 @@
-"""What a contender's process is asked to do, and what it replies: dicts of facts, or {"failed": why}."""
+"""What a contender's process is asked to do, and what it replies: dicts of facts, or {"failed": why}.
+
+The requests are the methods of `Service`, and those of the contender itself: ``check``, ``run`` and ``steps``.
+"""
 
 from __future__ import annotations
 
@@ -14,8 +17,8 @@ from threadpoolctl import threadpool_limits
 
 from scratchnst.bench import device_ladder, ladder
 from scratchnst.bench.accuracy import Accuracy
-from scratchnst.bench.device_facts import Facts
 from scratchnst.bench.limit import Copy, Product, Sgemm
+from scratchnst.bench.machine import DeviceFacts
 from scratchnst.bench.names import COPY, OURS, PEERS, PRODUCT, SGEMM, tf32
 from scratchnst.bench.ours import Ours
 from scratchnst.bench.peer import Peer
@@ -32,7 +35,7 @@ CONTENDERS: dict[str, Callable[..., Any]] = {  # each takes the size and the dev
     tf32(PRODUCT): partial(Product, precision="tf32"),
     COPY: Copy,
     "accuracy": Accuracy,
-    "facts": Facts,
+    "facts": DeviceFacts,
 }
 CPU_RUNGS = {name: partial(ladder.Rung, way=name) for name in ladder.RUNGS}
 DEVICE_RUNGS = {name: partial(device_ladder.DeviceRung, name=name) for name in device_ladder.RUNGS}
@@ -40,14 +43,14 @@ OUT_OF_MEMORY = "allocate memory", "out of memory", "outofmemory"  # as librarie
 
 
 class Service:
-    """The requests, each a method that returns the reply."""
+    """Makes one contender and answers requests."""
 
     contender: Any
 
     def answer(self, do: str, **arguments: Any) -> dict[str, Any]:
         """Return the reply to the request `do`."""
         try:
-            return getattr(self, do)(**arguments)
+            return getattr(self if hasattr(self, do) else self.contender, do)(**arguments)
         except MemoryError:
             return {"failed": "out of memory"}
         except UserError as error:
@@ -84,18 +87,6 @@ class Service:
         seconds = (time.perf_counter() - started) / calls
         self.contender.rest()
         return {"seconds": seconds}
-
-    def check(self) -> dict[str, Any]:
-        """Return what the contender tells of itself: errors, bytes, versions."""
-        return self.contender.check()
-
-    def steps(self) -> dict[str, Any]:
-        """Return how often each kernel of one evaluation ran, and how long."""
-        return {"steps": self.contender.steps()}
-
-    def run(self, iterations: int) -> dict[str, Any]:
-        """Return seconds, evaluations and last loss of a whole run."""
-        return self.contender.run(iterations)
 
     def peak(self) -> dict[str, Any]:
         """Return the most bytes of memory taken: on a GPU by arrays, else by this process."""

@@ -19,7 +19,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line and return its exit status.
 
     0: done; 1: what was checked is not all right, or the loss did not stay finite; 2: a mistake of the user's, told in
-    one sentence; 130: Ctrl-C; 141: nobody reads the output any more.
+    one sentence; 130: Ctrl-C; 141: the reader of the output has closed it.
     """
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {__version__}")
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except MemoryError:
         print("scratchnst: there is not enough memory for this; choose a smaller --size.", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # who read our output, head or a pager, has had enough
+    except BrokenPipeError:  # the reader, such as head or a pager, has ended
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return OUTPUT_CLOSED
     except KeyboardInterrupt:

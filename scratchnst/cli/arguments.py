@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
@@ -18,6 +19,24 @@ from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
+
+
+def _number(text, kind, lowest, what, highest=math.inf):
+    """Parse a number from `lowest` to `highest`, which must be finite."""
+    try:
+        number = kind(text)
+    except ValueError:
+        number = math.nan
+    if not lowest <= number <= highest or number == math.inf:
+        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
+    return number
+
+
+size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
+margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
+positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
+non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
+non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
 
 
 class Parser(argparse.ArgumentParser):
@@ -46,7 +65,7 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=Path, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
-    group.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
 
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
@@ -115,11 +134,6 @@ def check_figure(path: Path) -> None:
     check_writable(path, PICTURE_SUFFIXES)
 
 
-def size(text: str) -> int:
-    """Parse the longer side of an image in pixels."""
-    return _number(text, int, 1, f"a whole number from 1 to {LARGEST_SIZE}", LARGEST_SIZE)
-
-
 def scales(text: str) -> int | str:
     """Parse the number of scales, or "auto"."""
     if text == "auto":
@@ -136,36 +150,6 @@ def pixel(text: str) -> tuple[int, int]:
             f"must be ROW,COL, two whole numbers counted from 0 at the top left, not {text!r}"
         ) from None
     return row, column
-
-
-def margin(text: str) -> int:
-    """Parse the width of a margin in pixels."""
-    return _number(text, int, 0, f"a whole number from 0 to {LARGEST_MARGIN}", LARGEST_MARGIN)
-
-
-def positive_integer(text: str) -> int:
-    """Parse a whole number of 1 or more."""
-    return _number(text, int, 1, "a whole number of 1 or more")
-
-
-def non_negative_integer(text: str) -> int:
-    """Parse a whole number of 0 or more."""
-    return _number(text, int, 0, "a whole number of 0 or more")
-
-
-def non_negative_number(text: str) -> float:
-    """Parse a finite number of 0 or more."""
-    return _number(text, float, 0, "a number of 0 or more")
-
-
-def _number(text, kind, lowest, what, highest=math.inf):
-    try:
-        number = kind(text)
-    except ValueError:
-        number = math.nan
-    if not lowest <= number <= highest or number == math.inf:
-        raise argparse.ArgumentTypeError(f"must be {what}, not {text!r}")
-    return number
 
 
 def parse_layers(texts: list[str] | None) -> dict[str, float] | list[str] | None:

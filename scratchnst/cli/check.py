@@ -34,7 +34,7 @@ def add(commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Check, print what the tutor says and return the exit status."""
+    """Check, print the report and return the exit status."""
     progress = ProgressFile.load()
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="backslashreplace")  # learners' lines may hold what the terminal cannot show
@@ -86,7 +86,7 @@ def _print_hint(exercise: Exercise, lesson: Lesson, found: Grade, progress: Prog
         return
     function = next(function for function in exercise.functions if function.name == waiting[0])
     given = progress.exercise(lesson.topic).get(function.name, {}).get("hints", 0)
-    given = given if isinstance(given, int) and given > 0 else 0  # whatever somebody has made of the file
+    given = given if isinstance(given, int) and given > 0 else 0  # the file may have been edited
     print(tutor.hint(function, given))
     _remember(progress, lesson, function.name, hints=min(given + 1, len(function.hints)))
 

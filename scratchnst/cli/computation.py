@@ -47,7 +47,9 @@ def add(parser: argparse.ArgumentParser) -> None:
         help="like 2G, on a GPU of its memory: large layers are computed in strips, and twice, until this is enough "
         "(all that is free)",
     )
-    group.add_argument("--dry-run", action="store_true", help="tell how much memory and time it would take, and stop")
+    group.add_argument(
+        "--dry-run", action="store_true", default=False, help="tell how much memory and time it would take, and stop"
+    )
 
 
 def add_device(group, default: str | None = AUTO) -> argparse.Action:

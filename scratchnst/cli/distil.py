@@ -18,7 +18,7 @@ from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
 LONGEST_SIDE = 2048  # of pictures to learn from
-SAMPLE_SEEDS = (1, 2, 3)  # the sample pair itself, seed 0, stays unseen
+SAMPLE_SEEDS = (1, 2, 3)  # seed 0, the sample pair itself, is not trained on
 
 
 def add(actions) -> None:
@@ -41,7 +41,7 @@ def add(actions) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and write the student in our own layout."""
-    check_output(arguments)
+    check_output(arguments.output, arguments.source)
     teacher = load_network(arguments.source)
     start = load_network(arguments.start) if arguments.start else None
     names, pictures = pictures_in(arguments.images, LONGEST_SIDE)

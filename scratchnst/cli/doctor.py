@@ -25,7 +25,7 @@ def add(commands) -> None:
 
 
 def run(arguments: argparse.Namespace) -> int:
-    """Look, print and return 0: there is nothing wrong about a small machine."""
+    """Print what was found and return 0."""
     findings = examine()
     print(json.dumps(_as_dict(findings), indent=2) if arguments.json else _as_text(findings))
     return 0

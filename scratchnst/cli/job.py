@@ -23,16 +23,15 @@ def given(arguments: argparse.Namespace) -> dict:
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def run(settings: Settings, arguments: argparse.Namespace) -> int:
+def run(settings: Settings, quiet: bool, dry_run: bool) -> int:
     """Run the job, or tell what it would take, and return the exit status."""
-    quiet = getattr(arguments, "quiet", False)
     reporter = Reporter(settings.iterations, quiet)
 
     def notice(sentence):
         if not quiet:
             complain(sentence)
 
-    if getattr(arguments, "dry_run", False):
+    if dry_run:
         print(_outlook(forecast(settings, reporter.say, notice)))
         return 0
     with ExitStack() as stack:

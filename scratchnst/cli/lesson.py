@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import io
-import os
 import shutil
 import sys
 import textwrap
@@ -21,7 +20,6 @@ from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
-BROKEN_PIPE = 141  # what shells report of a program that writes where nobody reads
 ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
 LIBRARIES = {
     "lessons": ("matplotlib", "rich", "docutils", "pylatexenc", "sphinx_gallery"),
@@ -65,13 +63,10 @@ def run(arguments: argparse.Namespace) -> int:
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # not every terminal can show every formula
     if isinstance(sys.stdin, io.TextIOWrapper):
-        sys.stdin.reconfigure(errors="replace")  # a slip of the finger may be no text
-    sys.stdin = sys.stdin or io.StringIO()  # where it is closed, as if it had come to its end
+        sys.stdin.reconfigure(errors="replace")  # what is typed may be no valid text
+    sys.stdin = sys.stdin or io.StringIO()  # a closed stdin counts as empty
     try:
         return play(lesson, ProgressFile.load(), figures, not arguments.no_pause, arguments.from_start)
-    except BrokenPipeError:  # whoever has read this, such as less, has quit
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # where Python flushes what is left
-        return BROKEN_PIPE
     except KeyboardInterrupt:
         goes_on = "" if arguments.no_pause else f"; scratchnst lesson {lesson.number} goes on there"
         print(f"\nscratchnst: stopped{goes_on}.", file=sys.stderr)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import os
 import sys
 from pathlib import Path
@@ -16,12 +15,12 @@ from scratchnst.files import check_writable
 from scratchnst.weights.load import source_file
 
 
-def check_output(arguments: argparse.Namespace) -> None:
-    """Raise a UserError if `arguments.output` cannot be written or is the file of `arguments.source`."""
-    check_writable(arguments.output, [".h5", ".hdf5"])
-    source = source_file(arguments.source)
-    if source and os.path.realpath(arguments.output) == os.path.realpath(source):
-        raise UserError(f"{arguments.output} is the source itself: name another file to write.")
+def check_output(output: Path, source: str) -> None:
+    """Raise a UserError if weights cannot be written to `output`, or it is the file of the network `source`."""
+    check_writable(output, [".h5", ".hdf5"])
+    file = source_file(source)
+    if file and os.path.realpath(output) == os.path.realpath(file):
+        raise UserError(f"{output} is the source itself: name another file to write.")
 
 
 def pictures_in(directory: Path, longest_side: int) -> tuple[list[str], list[np.ndarray]]:

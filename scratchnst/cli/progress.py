@@ -1,4 +1,4 @@
-"""Signs of life: a progress bar on a terminal, plain lines elsewhere, nothing when quiet."""
+"""The progress of a run: a bar on a terminal, plain lines elsewhere, nothing when quiet."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ class Reporter:
         self.scales: list[tuple[tuple[int, int], int]] = []  # (height, width) and iterations of each
         self.scale = self.steps = self.pixels = 0  # the number of the scale, its steps done, pixels computed in all
         self.terminal = sys.stderr.isatty()
-        self.bar: _Bar | None = None
+        self.bar: _RunBar | None = None
         self.started = 0.0
 
     def __enter__(self) -> Reporter:
         self.started = time.perf_counter()
         if self.terminal and not self.quiet:
-            self.bar = _Bar(total=self.iterations, unit=" it", dynamic_ncols=True, file=sys.stderr, bar_format=BAR)
+            self.bar = _RunBar(total=self.iterations, unit=" it", dynamic_ncols=True, file=sys.stderr, bar_format=BAR)
         return self
 
     def __exit__(self, *_) -> None:
@@ -40,7 +40,7 @@ class Reporter:
         """Print one line, unless quiet."""
         if self.quiet:
             return
-        with suppress(OSError):  # whoever read it may be gone
+        with suppress(OSError):  # the reader may have closed it
             if self.bar is not None:
                 self.bar.write(message, file=sys.stderr)
             else:
@@ -74,14 +74,14 @@ class Reporter:
         )
 
     def _seconds_left(self):
-        """What the pixels still to be computed take at the pace so far: coarse scales are quick, fine ones are not."""
+        """Return the time that the pixels still to be computed take at the rate so far, over all scales."""
         (shape, iterations), *finer = self.scales[self.scale - 1 :]
         pixels = math.prod(shape) * (iterations - self.steps) + sum(math.prod(shape) * steps for shape, steps in finer)
         return (time.perf_counter() - self.started) * pixels / self.pixels
 
 
-class _Bar(tqdm):
-    """A progress bar that is told how many seconds are left."""
+class _RunBar(tqdm):
+    """A progress bar with our own estimate of the seconds left."""
 
     seconds_left = float("nan")
 

@@ -35,4 +35,4 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}
     settings = Settings(**{"scales": 1, "tv_weight": 0.0, **picture, **job.given(arguments)})
-    return job.run(settings, arguments)
+    return job.run(settings, arguments.quiet, arguments.dry_run)

@@ -54,4 +54,4 @@ def run(arguments: argparse.Namespace) -> int:
             given[name] = parse_layers(given[name])
     file = getattr(arguments, "settings", None)
     settings = Settings.from_json({} if file is None else read_settings(file), **given)
-    return job.run(settings, arguments)
+    return job.run(settings, arguments.quiet, arguments.dry_run)

@@ -117,7 +117,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write a network in our own layout."""
-    check_output(arguments)
+    check_output(arguments.output, arguments.source)
     network = load_network(arguments.source, arguments.preprocessing)
     native.write(network, arguments.output)
     print(f"{arguments.output}: {network.name} in our own layout")
@@ -126,7 +126,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
 
 def run_normalize(arguments: argparse.Namespace) -> int:
     """Scale a network's filters on some pictures and write it in our own layout."""
-    check_output(arguments)
+    check_output(arguments.output, arguments.source)
     network = load_network(arguments.source, arguments.preprocessing)
     names, photos = pictures_in(arguments.images, LONGEST_SIDE)
     network = normalize(network, photos)

@@ -82,7 +82,7 @@ def run(
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
         result, used = _optimise(prepared, on_progress, on_scale, tell, warn)
-        with _uninterrupted():
+        with uninterrupted():  # a result that took minutes is not lost while it is written
             images.save(settings.output, result.image)
             text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
             write_atomically(settings.record, (text + "\n").encode())
@@ -316,8 +316,8 @@ def _times(weight: float | None, factor: float) -> float | None:
 
 
 @contextmanager
-def _uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C, which only the main thread receives, while results are written."""
+def uninterrupted() -> Iterator[None]:
+    """Ignore Ctrl-C within the block and in processes started there; outside the main thread do nothing."""
     if threading.current_thread() is not threading.main_thread():
         yield
         return

@@ -12,8 +12,8 @@ from theatre import Theatre, lost
 
 from scratchnst.bench import accuracy, device_ladder, limit, machine, measure, problem, report
 from scratchnst.bench.accuracy import Accuracy
-from scratchnst.bench.device_facts import Facts
 from scratchnst.bench.device_ladder import RUNGS, DeviceRung, Work, shares
+from scratchnst.bench.machine import DeviceFacts
 from scratchnst.bench.measure import Conditions
 from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, is_tf32, tf32
 from scratchnst.bench.ours import Ours
@@ -166,8 +166,9 @@ def test_rungs_compute_a_convolution_in_known_steps(here, monkeypatch, name):
     rung = here(DeviceRung, 6, EMULATED, name)
     error = rung.check()["error"]
     assert 1e-4 < error < 1e-2 if is_tf32(name) else error < 1e-5
-    assert set(rung.steps()) == set(device_ladder.work(name, EMULATED))
-    assert all(step["calls"] == 1 and step["seconds"] > 0 for step in rung.steps().values())
+    steps = rung.steps()["steps"]
+    assert set(steps) == set(device_ladder.work(name, EMULATED))
+    assert all(step["calls"] == 1 and step["seconds"] > 0 for step in steps.values())
     assert rung.peak()["bytes"] >= rung.x.nbytes + rung.w.nbytes
 
 
@@ -194,7 +195,7 @@ def test_ours_on_the_device_runs_and_tells_its_steps(here):
     end = ours.run(2)
     assert end["iterations"] == 2
     assert end["loss"] < ours.evaluate()[0]
-    steps = ours.steps()
+    steps = ours.steps()["steps"]
     convolutions = sum(step["calls"] for name, step in steps.items() if name.endswith(("convolve", "output")))
     assert convolutions == 2 * problem.CONVOLUTIONS
     assert steps["average_pool.average_pool_forward"]["calls"] == 4
@@ -228,7 +229,7 @@ def test_the_limits_and_the_facts(here):
     copy.evaluate()
     assert (copy.on_host(copy.target) == 3).all()
     assert limit.amounts(EMULATED)[COPY] == ("bytes", 2 * copy.source.nbytes)
-    facts = here(Facts, 1, EMULATED).check()
+    facts = here(DeviceFacts, 1, EMULATED).check()
     assert facts["device"] == EMULATED
     assert facts["bytes"] > 0
     json.dumps(facts)
@@ -244,7 +245,7 @@ def test_accuracy_of_each_precision(here, monkeypatch):
     assert 10 * max(found["gradient_errors"]) < min(found["tf32_gradient_errors"]) < 1e-1
     end = contender.run(1)
     assert 0 < end["difference"] < end["tf32_difference"] < 1e-1
-    lines = report.exactness([measure.Measurement("accuracy", 16, facts=facts) for facts in (found, end)])
+    lines = report.exactness([measure.ContenderResult("accuracy", 16, facts=facts) for facts in (found, end)])
     assert [line.split(":")[0].split(", ")[0] for line in lines[1:]] == [
         "gradient in float32 at 16x16",
         "gradient in TF32 at 16x16",

@@ -132,7 +132,7 @@ def test_a_lost_rung_is_left_out(theatre):
 
 def test_table_of_times_and_memory():
     def result(name, size, seconds, facts=None, failure=None):
-        return measure.Measurement(name, size, [seconds], {"peak_bytes": 1e6 * seconds, **(facts or {})}, failure)
+        return measure.ContenderResult(name, size, [seconds], {"peak_bytes": 1e6 * seconds, **(facts or {})}, failure)
 
     results = [
         result(OURS, 32, 2.0, {"operations": 3e9}),
