@@ -121,6 +121,7 @@ def check_backward(
     names: Sequence[str] | None = None,
     kinks: Callable | None = None,
     operation: str | None = None,
+    constants: Sequence[Array] = (),
     torch_forward: Callable | None = None,
     samples: int | None = 64,
     seed: int = 0,
@@ -140,6 +141,7 @@ def check_backward(
     kinks : (*inputs) -> {name: integer array}, see `check_gradient`
     operation : name in `scratchnst.verify.operations.OPERATIONS`, for the diagnosis; without it the operation is
         recognised by what forward returns, if it is one of these
+    constants : the operation's further arguments, which forward keeps fixed, for the diagnosis
     torch_forward : (*tensors) -> y, forward in terms of PyTorch
     samples, seed, keep_dtype, raising, name, on_element : as in `check_gradient`
 
@@ -177,7 +179,8 @@ def check_backward(
                 report = judge(function, known, samples, seed, on_element)
         except Uncheckable as refusal:
             report = _refused(function, given, refusal)
-        reports.append(_diagnosed(report, host_inputs, output, on_host(pair.grad_y), position, operation))
+        arguments = [*host_inputs, *map(on_host, constants)]
+        reports.append(_diagnosed(report, arguments, output, on_host(pair.grad_y), position, operation))
     return _finish(Report(name, tuple(reports), notes=tuple(pair.notes), operation=operation), start, raising)
 
 

@@ -28,7 +28,12 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64, on_host
-from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, ElementDerivatives, Measurement, ScalarFunction
+from scratchnst.verify.methods.measurement import (
+    REFERENCE_SECONDS,
+    ElementDerivatives,
+    FunctionMeasurement,
+    ScalarFunction,
+)
 from scratchnst.verify.methods.steps import SAFETY, TELLING, Line, v_curve
 from scratchnst.verify.methods.taylor import order_of_convergence, remainders
 from scratchnst.verify.report import InputReport, WorstElement
@@ -82,7 +87,7 @@ class _Verdict:
         self.function, self.gradient = function, gradient
         self.sample = random.permutation(function.x.size)[:samples]
         indices = self.sample.tolist()
-        self.measurement = Measurement(function, indices, random)
+        self.measurement = FunctionMeasurement(function, indices, random)
         self.elements = elements = ElementDerivatives(self.measurement)
         start = time.perf_counter()
         elements.measure(indices, on_element)

@@ -61,7 +61,7 @@ class ScalarFunction:
     autograd: Array | None = None
 
 
-class Measurement:
+class FunctionMeasurement:
     """A function around x: its noise, derivatives along random directions and by the pilots, and the step for others.
 
     Attributes
@@ -137,7 +137,7 @@ class ElementDerivatives:
     crossed, closer, on_kink, undeclared, units : counts and units of `Kinks`
     """
 
-    def __init__(self, measurement: Measurement):
+    def __init__(self, measurement: FunctionMeasurement):
         self.measurement = measurement
         size = measurement.probe.x.size
         self.indices: list[int] = []
@@ -179,7 +179,7 @@ def numerical_gradient(function: ScalarFunction) -> np.ndarray | None:
     """Return the gradient by central differences in every element, NaN at kinks; None where that would take long."""
     sample = list(range(function.x.size))
     start = time.perf_counter()
-    measurement = Measurement(function, sample, np.random.default_rng(0))
+    measurement = FunctionMeasurement(function, sample, np.random.default_rng(0))
     seconds = (time.perf_counter() - start) / (measurement.probe.calls or 1)
     if 4 * seconds * len(sample) > REFERENCE_SECONDS:
         return None
