@@ -290,7 +290,7 @@ def _refused(function, given, refusal):
         return report
     try:
         return replace(report, got=on_host(given), expected=numerical_gradient(function))
-    except Uncheckable:  # raised by the function's kinks, which the report says already
+    except Uncheckable:  # raised by `kinks`; the report has the same reason
         return report
 
 

@@ -43,7 +43,7 @@ class Curve:
     steps : the steps h, ascending
     error : largest deviation of the central differences from the gradient given, over its largest element
     truncation, roundoff : the two parts of the numerical error at each step, estimated without the gradient given
-    best : the step with the smallest sum of these two, or None if no step served
+    best : the step with the smallest sum of these two, or None if no step is usable
     falls, rises : measured exponents of h of the two branches, 2 and -1 in theory; None where a branch is too short
     """
 
