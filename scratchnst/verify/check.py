@@ -93,7 +93,7 @@ def check_gradient(
     function = ScalarFunction(
         "x",
         point,
-        lambda x: _number(value(x)),
+        lambda x: as_float64(value(x)).reshape(()),
         patterns=patterns and patterns(0),
         complex_slope=_complex_slope(lambda x: (complex_f or value)(x), point, 1.0),
         autograd=theirs and theirs[0],
@@ -110,7 +110,7 @@ def check_gradient(
     except Uncheckable as refusal:
         report = _refused(function, given, refusal)
     report = _diagnosed(report, [on_host(point)], y, 1.0, 0, None)
-    return _finish(Report(name, (report,), notes=(*notes, *_remarks(report))), start, raising)
+    return _finish(Report(name, (report,), notes=tuple(notes)), start, raising)
 
 
 def check_backward(
@@ -121,6 +121,7 @@ def check_backward(
     names: Sequence[str] | None = None,
     kinks: Callable | None = None,
     operation: str | None = None,
+    constants: Sequence[Array] = (),
     torch_forward: Callable | None = None,
     samples: int | None = 64,
     seed: int = 0,
@@ -140,6 +141,7 @@ def check_backward(
     kinks : (*inputs) -> {name: integer array}, see `check_gradient`
     operation : name in `scratchnst.verify.operations.OPERATIONS`, for the diagnosis; without it the operation is
         recognised by what forward returns, if it is one of these
+    constants : the operation's further arguments, which forward keeps fixed, for the diagnosis
     torch_forward : (*tensors) -> y, forward in terms of PyTorch
     samples, seed, keep_dtype, raising, name, on_element : as in `check_gradient`
 
@@ -177,9 +179,9 @@ def check_backward(
                 report = judge(function, known, samples, seed, on_element)
         except Uncheckable as refusal:
             report = _refused(function, given, refusal)
-        reports.append(_diagnosed(report, host_inputs, output, on_host(pair.grad_y), position, operation))
-    remarks = [remark for report in reports for remark in _remarks(report)]
-    return _finish(Report(name, tuple(reports), notes=(*pair.notes, *remarks), operation=operation), start, raising)
+        arguments = [*host_inputs, *map(on_host, constants)]
+        reports.append(_diagnosed(report, arguments, output, on_host(pair.grad_y), position, operation))
+    return _finish(Report(name, tuple(reports), notes=tuple(pair.notes), operation=operation), start, raising)
 
 
 def _split(f, grad):
@@ -202,11 +204,6 @@ def _value(value, x):
     y = checked_scalar(call("f", value, copy), "the value of f")
     check_unchanged("f", copy, x, "its input x")
     return y
-
-
-def _number(y):
-    """The value of f without axes of length 1, as `Probe` takes it."""
-    return as_float64(y).reshape(())
 
 
 def _given(gradient, x):
@@ -293,7 +290,7 @@ def _refused(function, given, refusal):
         return report
     try:
         return replace(report, got=on_host(given), expected=numerical_gradient(function))
-    except Uncheckable:  # raised by the function's kinks, which the report says already
+    except Uncheckable:  # raised by `kinks`; the report has the same reason
         return report
 
 
@@ -308,15 +305,13 @@ def _diagnosed(report, inputs, output, grad_y, position, operation):
     return report if found is None else replace(report, diagnosis=found.sentence, diagnosis_key=found.key)
 
 
-def _remarks(report):
-    """Notes on the function of one input."""
-    if report.coarse and report.dtype == "float64":
-        yield (
-            f"The function's values scatter as {report.name} moves, as if they were computed in float32 or had lost "
-            "digits to cancellation: smaller errors than stated cannot be seen."
-        )
-
-
 def _finish(report, start, raising):
-    report = replace(report, seconds=time.perf_counter() - start)
+    """The report with notes on inexact functions and the seconds since `start`; raises if it is to."""
+    notes = [
+        f"The function's values scatter as {each.name} moves, as if they were computed in float32 or had lost "
+        "digits to cancellation: smaller errors than stated cannot be seen."
+        for each in report.inputs
+        if each.coarse and each.dtype == "float64"
+    ]
+    report = replace(report, notes=(*report.notes, *notes), seconds=time.perf_counter() - start)
     return report.raise_if_wrong() if raising else report

@@ -11,12 +11,13 @@ import dataclasses
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
 from scratchnst.arrays import Array
 
+ReportType = TypeVar("ReportType", bound="WithVerdict")
 VERDICTS = ("pass", "inconclusive", "fail", "error")  # from the best to the worst
 
 
@@ -42,7 +43,7 @@ class Curve:
     steps : the steps h, ascending
     error : largest deviation of the central differences from the gradient given, over its largest element
     truncation, roundoff : the two parts of the numerical error at each step, estimated without the gradient given
-    best : the step with the smallest sum of these two, or None if no step served
+    best : the step with the smallest sum of these two, or None if no step is usable
     falls, rises : measured exponents of h of the two branches, 2 and -1 in theory; None where a branch is too short
     """
 
@@ -128,8 +129,25 @@ class InputReport:
     expected: Array = field(default=None, repr=False, compare=False)
 
 
+class WithVerdict:
+    """A report with a verdict."""
+
+    verdict: Any
+
+    @property
+    def passed(self) -> bool:
+        """Whether everything is right."""
+        return self.verdict == "pass"
+
+    def raise_if_wrong(self: ReportType) -> ReportType:
+        """Raise a GradientError with the report's text unless everything is right; return the report if it is."""
+        if not self.passed:
+            raise GradientError(str(self))
+        return self
+
+
 @dataclass(frozen=True)
-class Report:
+class Report(WithVerdict):
     """What was found of one function or operation: `str(report)` is the text.
 
     Attributes
@@ -155,17 +173,6 @@ class Report:
         if self.problems or not self.inputs:
             return "error"
         return max((report.verdict for report in self.inputs), key=VERDICTS.index)
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything is right."""
-        return self.verdict == "pass"
-
-    def raise_if_wrong(self) -> Report:
-        """Raise a GradientError with the report's text unless everything is right; return the report if it is."""
-        if not self.passed:
-            raise GradientError(str(self))
-        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report without its arrays, ready for `json.dumps`."""

@@ -28,8 +28,13 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64, on_host
-from scratchnst.verify.methods.measurement import REFERENCE_SECONDS, ElementDerivatives, Measurement, ScalarFunction
-from scratchnst.verify.methods.steps import SAFETY, TELLING, Line, v_curve
+from scratchnst.verify.methods.measurement import (
+    REFERENCE_SECONDS,
+    ElementDerivatives,
+    FunctionMeasurement,
+    ScalarFunction,
+)
+from scratchnst.verify.methods.steps import SAFETY, USABLE, Line, v_curve
 from scratchnst.verify.methods.taylor import order_of_convergence, remainders
 from scratchnst.verify.report import InputReport, WorstElement
 
@@ -82,7 +87,7 @@ class _Verdict:
         self.function, self.gradient = function, gradient
         self.sample = random.permutation(function.x.size)[:samples]
         indices = self.sample.tolist()
-        self.measurement = Measurement(function, indices, random)
+        self.measurement = FunctionMeasurement(function, indices, random)
         self.elements = elements = ElementDerivatives(self.measurement)
         start = time.perf_counter()
         elements.measure(indices, on_element)
@@ -163,7 +168,7 @@ class _Verdict:
     def is_wrong(self, indices):
         """Whether the gradient differs by more than the tolerance, and that is not too large to tell."""
         slopes, tolerance = self.elements.slopes[indices], self.tolerance(indices)
-        return (tolerance <= TELLING * self.scale) & (np.abs(self.got[indices] - slopes) > tolerance)
+        return (tolerance <= USABLE * self.scale) & (np.abs(self.got[indices] - slopes) > tolerance)
 
     def _unit_rounding(self):
         noise = self.measurement.noise
@@ -187,7 +192,7 @@ class _Verdict:
 
     def _directions(self):
         """Compare along the random directions; return the order of convergence and the number of usable directions."""
-        orders, served = [], 0
+        orders, usable = [], 0
         for name, line in self.measurement.lines.items():
             best = line.best()
             if best is None:
@@ -195,16 +200,16 @@ class _Verdict:
             promised, rounding = self._promise(line)
             tolerance = SAFETY * best.error + rounding
             size = max(line.variation(best.rung), self.scale * math.sqrt(self.got.size))
-            if abs(promised - best.slope) > tolerance and tolerance <= TELLING * size:
+            if abs(promised - best.slope) > tolerance and tolerance <= USABLE * size:
                 slopes = f"a slope of {promised:.10g}, the function has {best.slope:.10g}"
                 self._catch("directions", f"Along {name} the gradient promises {slopes}.")
             elif tolerance > self.measurement.limit * size:
                 continue
-            served += 1
+            usable += 1
             order = order_of_convergence(*remainders(line, promised, rounding, best.rung + 1))
             if order is not None:
                 orders.append(order)
-        return (float(np.median(orders)) if orders else None), served
+        return (float(np.median(orders)) if orders else None), usable
 
     def _promise(self, line):
         """The slope along a line that follows from the gradient, and its rounding error."""

@@ -195,7 +195,7 @@ def _border(deviation):
     }
     touched = [name for name, side in sides.items() if side.any()]
     if len(touched) < 2 or touched in (["top", "bottom"], ["left", "right"]):
-        return None  # rows or columns, which are said more simply
+        return None  # rows or columns, which `_place` describes
     return "border", f"on the border ({', '.join(touched)}), one pixel wide"
 
 

@@ -23,7 +23,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
 
 ROUNDINGS = 100  # largest difference that counts as rounding, in units of the machine epsilon
-LARGER = 3  # size of the directions that linearity is tested with, over that of x
+DIRECTION_SIZE = 3  # size of the directions that linearity is tested with, over that of x
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0)
     Adjoint, or None if `f` is not linear or both sides are no larger than their rounding
     """
     xp, random = array_module(x), np.random.default_rng(seed)
-    unit = LARGER * float((x**2).mean() ** 0.5) or 1.0
+    unit = DIRECTION_SIZE * float((x**2).mean() ** 0.5) or 1.0
     v, w = (xp.asarray(unit * random.standard_normal(x.shape), x.dtype) for _ in range(2))
     y = as_float64(f(x.copy()))
     ends = [as_float64(f(x + direction)) for direction in (v, -v, w, v + w / 2)]
@@ -75,5 +75,5 @@ def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0)
     back = as_float64(transposed(u if y.ndim else float(u)))
     rounding = precision * float(((abs(ends[0]) + abs(y)) * abs(u)).sum() + abs(v * back).sum())
     identity = Adjoint(float((Av * u).sum()), float((v * back).sum()), rounding)
-    drowned = rounding > 0.1 * max(abs(identity.left), abs(identity.right))
-    return None if drowned and float(abs(Av).max()) > 0 else identity
+    is_rounding = rounding > 0.1 * max(abs(identity.left), abs(identity.right))
+    return None if is_rounding and float(abs(Av).max()) > 0 else identity

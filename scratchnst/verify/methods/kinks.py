@@ -1,10 +1,10 @@
 """Kinks: places where a function has a slope on either side and no derivative.
 
 A ReLU has one at zero, a max pool wherever its winner changes.  A difference taken across a kink is the derivative of
-neither side.  What tells is the pattern of the units: the sign of every ReLU's input, the winner of every pool.  Where
-the pattern at x - h, x and x + h is the same, there was no kink on the way.
+neither side.  It is found from the pattern of the units: the sign of every ReLU's input, the winner of every pool.
+Where the pattern at x - h, x and x + h is the same, no kink was crossed.
 
-A pattern is a dictionary, name of the operation or layer -> integer array, an entry a unit.
+A pattern is a dictionary, name of the operation or layer -> integer array with one entry for each unit.
 """
 
 from __future__ import annotations
@@ -32,10 +32,9 @@ def pool_winners(x: Array) -> Pattern:
 
 
 def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:
-    """The units of every layer that has kinks, read off the cache that `network.forward` returned.
+    """The units of every layer that has kinks, from the cache that `network.forward` returned.
 
-    A ReLU keeps its output, which is 0 both at the kink and left of it: that serves as well as the sign, since on
-    the way from one side to the other the output changes from 0 to more than 0.
+    For a ReLU that is whether its output is positive, which changes at the kink as the sign of its input does.
     """
     pattern = {}
     for layer in network.layers:
@@ -56,7 +55,7 @@ def crossed(
 ) -> dict[str, Array]:
     """Name -> which of its units cross a kink between x - step v and x + step v; empty if none does.
 
-    `here` is the pattern at x, if it is known already.
+    `here` is the pattern at x, which is computed if it is None.
     """
     here = patterns(x) if here is None else here
     ahead = changes(here, patterns(moved(x, direction, step)))

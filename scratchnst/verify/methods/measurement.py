@@ -20,7 +20,7 @@ from scratchnst.verify.methods.differences import on_host
 from scratchnst.verify.methods.kinks import Pattern, merged
 from scratchnst.verify.methods.steps import (
     SAFETY,
-    TELLING,
+    USABLE,
     DerivativeEstimate,
     Line,
     Noise,
@@ -61,7 +61,7 @@ class ScalarFunction:
     autograd: Array | None = None
 
 
-class Measurement:
+class FunctionMeasurement:
     """A function around x: its noise, derivatives along random directions and by the pilots, and the step for others.
 
     Attributes
@@ -71,7 +71,7 @@ class Measurement:
     rung : the common step, as a power of the ratio of steps
     scale : the size of derivatives, or of their changes nearby where they vanish
     limit : the largest tolerance, in units of the scale, of an element that counts as judged
-    good_enough : the error below which no smaller step is tried
+    target_error : the error below which no smaller step is tried
     """
 
     def __init__(self, function: ScalarFunction, sample: list[int], random: np.random.Generator):
@@ -91,7 +91,7 @@ class Measurement:
         steepness += [self._steepness(line) / math.sqrt(x.size) for line in self.lines.values()]
         self.scale = max(steepness)
         self.limit = JUDGEABLE["coarse" if self.is_coarse else "fine"]
-        self.good_enough = max(10 * error, 1e-10 * self.scale)
+        self.target_error = max(10 * error, 1e-10 * self.scale)
 
     def _steepness(self, line):
         """The size of a derivative along a line, or of its changes nearby where it vanishes."""
@@ -124,7 +124,7 @@ class Measurement:
         if index in self.pilots:
             return self.pilots[index], self.pilots[index].best()
         line = Line(self.probe, index, self.noise)
-        return line, line.descend(self.rung, self.good_enough, self.limit * self.scale / SAFETY)
+        return line, line.descend(self.rung, self.target_error, self.limit * self.scale / SAFETY)
 
 
 class ElementDerivatives:
@@ -134,15 +134,15 @@ class ElementDerivatives:
     ----------
     indices : of the elements tried
     slopes, tolerances : of all elements
-    crossed, closer, on_kink, undeclared, units : counts and units of `Kinks`
+    crossed, at_smaller_step, on_kink, undeclared, units : counts and units of `Kinks`
     """
 
-    def __init__(self, measurement: Measurement):
+    def __init__(self, measurement: FunctionMeasurement):
         self.measurement = measurement
         size = measurement.probe.x.size
         self.indices: list[int] = []
         self.slopes, self.tolerances = np.full(size, np.nan), np.full(size, np.inf)
-        self.crossed = self.closer = self.on_kink = self.undeclared = 0
+        self.crossed = self.at_smaller_step = self.on_kink = self.undeclared = 0
         self.units: dict[str, Array] = {}
 
     def measure(self, indices: list[int], on_element: Callable | None = None) -> None:
@@ -150,7 +150,7 @@ class ElementDerivatives:
         for done, index in enumerate(indices, start=1):
             line, estimate = self.measurement.element(index)
             self.indices.append(index)
-            if estimate is not None and SAFETY * estimate.error > TELLING * self.measurement.scale:
+            if estimate is not None and SAFETY * estimate.error > USABLE * self.measurement.scale:
                 estimate = None
             if estimate is not None:
                 self.slopes[index] = estimate.slope
@@ -165,21 +165,21 @@ class ElementDerivatives:
         self.units = merged(self.units, units)
         self.undeclared += undeclared
         self.crossed += bool(units) or undeclared
-        self.closer += bool(units) and estimate is not None
+        self.at_smaller_step += bool(units) and estimate is not None
         self.on_kink += (bool(units) or undeclared) and estimate is None
 
     def kinks(self) -> Kinks:
         """The kinks that these elements cross."""
         counts = {name: int(mask.sum()) for name, mask in self.units.items()}
         examples = {name: tuple(map(int, np.argwhere(on_host(mask))[0])) for name, mask in self.units.items()}
-        return Kinks(self.crossed, self.closer, self.on_kink, counts, examples, self.undeclared)
+        return Kinks(self.crossed, self.at_smaller_step, self.on_kink, counts, examples, self.undeclared)
 
 
 def numerical_gradient(function: ScalarFunction) -> np.ndarray | None:
     """Return the gradient by central differences in every element, NaN at kinks; None where that would take long."""
     sample = list(range(function.x.size))
     start = time.perf_counter()
-    measurement = Measurement(function, sample, np.random.default_rng(0))
+    measurement = FunctionMeasurement(function, sample, np.random.default_rng(0))
     seconds = (time.perf_counter() - start) / (measurement.probe.calls or 1)
     if 4 * seconds * len(sample) > REFERENCE_SECONDS:
         return None

@@ -1,8 +1,8 @@
-"""The gradient by PyTorch's automatic differentiation: an oracle that shares no line with us.
+"""The gradient by PyTorch's automatic differentiation, an oracle that shares no code with this package.
 
-PyTorch is no requirement.  It is imported when it is first needed, and only by whoever gives a function in PyTorch's
-terms.  The textbook's own operations and objective are stated in these terms here, by PyTorch's own layers where it
-has them, in our layout: images (N, H, W, C), kernels (kh, kw, C, K).
+PyTorch is optional; it is imported when it is first needed.  The textbook's operations and its objective are written
+here in PyTorch, with its own functions where it has them, for this package's layout: images (N, H, W, C), kernels
+(kh, kw, C, K).
 """
 
 from __future__ import annotations

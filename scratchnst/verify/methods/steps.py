@@ -45,10 +45,10 @@ from scratchnst.verify.report import Curve
 
 SAFETY = 20  # largest error of a numerical derivative over the estimated one
 SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))
-TELLING = 0.1  # largest error of a derivative that is used at all, over the size of derivatives
+USABLE = 0.1  # largest error of a derivative that is used at all, over the size of derivatives
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
 LADDER = range(-18, 2)  # rungs that are always tried, 1e-9 to 3 times the typical size of x
-USUAL = -10  # the rung where none can be chosen
+DEFAULT_RUNG = -10  # the rung where none can be chosen
 LOWEST, HIGHEST = -28, 14  # rungs that are tried where the end of the ladder is the best
 
 # Spacings of the difference table, in the typical size of x.  At the first one rounding to float32 inside a float64
@@ -321,20 +321,20 @@ class Line:
         found = [estimate for rung in rungs if rung + 1 in self.sides and (estimate := self.estimate(rung))]
         return min(found, key=lambda estimate: estimate.error, default=None)
 
-    def descend(self, rung: int, good_enough: float, hopeless: float) -> DerivativeEstimate | None:
+    def descend(self, rung: int, target_error: float, max_roundoff: float) -> DerivativeEstimate | None:
         """Return the best estimate at `rung` and smaller steps.
 
-        Stops where its error is at most `good_enough`, where round-off alone is larger than that error, or where it is
-        larger than `hopeless`.
+        Stops where its error is at most `target_error`, where round-off alone is larger than that error, or where it is
+        larger than `max_roundoff`.
         """
         best = None
         while rung >= LOWEST:
             estimate = self.estimate(rung)
             if estimate is not None and (best is None or estimate.error < best.error):
                 best = estimate
-            if best is not None and (best.error <= good_enough or self.roundoff(rung) > best.error):
+            if best is not None and (best.error <= target_error or self.roundoff(rung) > best.error):
                 break
-            if self.roundoff(rung) > hopeless:
+            if self.roundoff(rung) > max_roundoff:
                 break
             rung -= 1
         return best
@@ -360,8 +360,8 @@ class Line:
     @property
     def has_kink(self) -> bool:
         """Whether the slopes on the two sides differ down to the smallest step that is not dominated by round-off."""
-        telling = [rung for rung in sorted(self.sides) if self.bend(rung) > 40 * self.roundoff(rung)]
-        return bool(telling) and not any(self.is_smooth(rung) for rung in telling[:3] if rung + 1 in self.sides)
+        significant = [rung for rung in sorted(self.sides) if self.bend(rung) > 40 * self.roundoff(rung)]
+        return bool(significant) and not any(self.is_smooth(rung) for rung in significant[:3] if rung + 1 in self.sides)
 
 
 def common_rung(lines: Sequence[Line]) -> tuple[int, float]:
@@ -371,17 +371,17 @@ def common_rung(lines: Sequence[Line]) -> tuple[int, float]:
     """
     bests = [(line, best) for line in lines if (best := line.best())]
     scale = max((line.variation(best.rung) for line, best in bests), default=0.0)
-    served = [line for line, best in bests if SAFETY * best.error <= TELLING * scale]
-    rungs = set.intersection(*(set(line.sides) for line in served)) if served else set()
+    usable = [line for line, best in bests if SAFETY * best.error <= USABLE * scale]
+    rungs = set.intersection(*(set(line.sides) for line in usable)) if usable else set()
 
     def error(rung):
-        errors = sorted(estimate.error if (estimate := line.estimate(rung)) else math.inf for line in served)
+        errors = sorted(estimate.error if (estimate := line.estimate(rung)) else math.inf for line in usable)
         return errors[math.ceil(0.8 * len(errors)) - 1]
 
-    usable = [rung for rung in rungs if rung + 1 in rungs]
-    if not usable:
-        return USUAL, 0.0
-    chosen = min(usable, key=lambda rung: (error(rung), -rung))
+    candidates = [rung for rung in rungs if rung + 1 in rungs]
+    if not candidates:
+        return DEFAULT_RUNG, 0.0
+    chosen = min(candidates, key=lambda rung: (error(rung), -rung))
     return chosen, error(chosen)
 
 

@@ -35,29 +35,25 @@ def planted(module: str, name: str, patches: tuple[tuple[str, str], ...], key: s
     return Mutant(module, f"{module.rpartition('.')[2]}: {name}", patches, key, words)
 
 
-BACK = "return _convolve(grad_y, w[::-1, ::-1].swapaxes(2, 3))"
+CONVOLVE = "return _convolve(grad_y, {})"
+BACK = CONVOLVE.format("w[::-1, ::-1].swapaxes(2, 3)")
 PAD = "array_module(w).pad(grad_y, ((0, 0), {}, {}, (0, 0)))"
 SUM = "grad_y.sum(axis=(0, 1, 2))"
 GRAD_W = "return grad_w.reshape(w.shape), "
 CONV2D = (
-    ("kernel not flipped", BACK, "return _convolve(grad_y, w.swapaxes(2, 3))", "kernel-not-flipped"),
-    (
-        "kernel flipped along rows only",
-        BACK,
-        "return _convolve(grad_y, w[::-1].swapaxes(2, 3))",
-        "kernel-columns-not-flipped",
-    ),
+    ("kernel not flipped", BACK, CONVOLVE.format("w.swapaxes(2, 3)"), "kernel-not-flipped"),
+    ("kernel flipped along rows only", BACK, CONVOLVE.format("w[::-1].swapaxes(2, 3)"), "kernel-columns-not-flipped"),
     (
         "kernel flipped along columns only",
         BACK,
-        "return _convolve(grad_y, w[:, ::-1].swapaxes(2, 3))",
+        CONVOLVE.format("w[:, ::-1].swapaxes(2, 3)"),
         "kernel-rows-not-flipped",
     ),
-    ("kernel transposed, not flipped", BACK, "return _convolve(grad_y, w.transpose(1, 0, 3, 2))", "kernel-transposed"),
+    ("kernel transposed, not flipped", BACK, CONVOLVE.format("w.transpose(1, 0, 3, 2)"), "kernel-transposed"),
     (
         "channels of the kernel reshaped, not exchanged",
         BACK,
-        "return _convolve(grad_y, w[::-1, ::-1].reshape(*w.shape[:2], w.shape[3], w.shape[2]))",
+        CONVOLVE.format("w[::-1, ::-1].reshape(*w.shape[:2], w.shape[3], w.shape[2])"),
         "channels-reshaped",
     ),
     (
@@ -88,12 +84,7 @@ CONV2D = (
         "images-first-for-all",
     ),
     ("dL/dw flipped", GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],"), "kernel-gradient-flipped"),
-    (
-        "dL/dw averaged over the images",
-        GRAD_W,
-        "return grad_w.reshape(w.shape) / x.shape[0], ",
-        "half or factor 1/images",
-    ),
+    ("dL/dw averaged over the images", GRAD_W, GRAD_W.replace(", ", " / x.shape[0], "), "half or factor 1/images"),
     ("dL/dw without one tap", GRAD_W, "grad_w[-w.shape[2] :] = 0\n    " + GRAD_W, "tap-missing"),
     ("dL/db averaged, not summed", SUM, "grad_y.mean(axis=(0, 1, 2))", "factor 1/(images H W)"),
     ("dL/db of one image only", SUM, "grad_y[0].sum(axis=(0, 1))", "bias-first-image-only"),
@@ -131,24 +122,16 @@ RELU = (
     ("slope of a leaky ReLU", MASK, "return array_module(y).where(y > 0, grad_y, 0.01 * grad_y)", "leaky"),
     ("gradient in float32", MASK, "return (grad_y * (y > 0)).astype('float32')", "float32-round-off"),
 )
+SQUARE = "for i in {}:\n        for j in {}:\n            grad_x"
+PIXELS = SQUARE.format((0, 1), (0, 1))
 QUARTER = "quarter = grad_y * grad_y.dtype.type(1 / 4)"
 AVERAGE_POOL = (
     ("factor 1/4 missing", QUARTER, "quarter = grad_y", "average-factor"),
     ("factor 1/2 in its place", QUARTER, "quarter = grad_y / 2", "average-factor"),
     ("factor off by 4e-8", QUARTER, "quarter = grad_y * (1 / 4 + 1e-8)", "factor 1 + 4e-08"),
     ("factor 1/4 twice", QUARTER, "quarter = grad_y / 16", "average-factor-twice"),
-    (
-        "one pixel of four",
-        "for i in (0, 1):\n        for j in (0, 1):\n            grad_x",
-        "for i in (0,):\n        for j in (1,):\n            grad_x",
-        "one-corner-only",
-    ),
-    (
-        "one row of two",
-        "for i in (0, 1):\n        for j in (0, 1):\n            grad_x",
-        "for i in (0,):\n        for j in (0, 1):\n            grad_x",
-        "half-of-square-only",
-    ),
+    ("one pixel of four", PIXELS, SQUARE.format((0,), (1,)), "one-corner-only"),
+    ("one row of two", PIXELS, SQUARE.format((0,), (0, 1)), "half-of-square-only"),
     ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
     (
         "one element off by a millionth",
@@ -160,10 +143,11 @@ AVERAGE_POOL = (
     (
         "the first image's gradient for all",
         QUARTER,
-        "quarter = grad_y[:1] * grad_y.dtype.type(1 / 4)",
+        QUARTER.replace("grad_y *", "grad_y[:1] *"),
         "images-first-for-all",
     ),
 )
+LARGER = "larger = corners[number] > y"
 WINNER = "corner[...] = grad_y * (winner == number)"
 MAX_POOL = (
     ("all four pixels get it", WINNER, "corner[...] = grad_y", "all-take-it"),
@@ -175,14 +159,8 @@ MAX_POOL = (
         "corner[...] = grad_y * (winner == number // 2 + number % 2 * 2)",
         "winner-transposed",
     ),
-    ("a smaller one wins", "larger = corners[number] > y", "larger = corners[number] < y", "", "deviates|right but"),
-    (
-        "compared with the first pixel only",
-        "larger = corners[number] > y",
-        "larger = corners[number] > corners[0]",
-        "",
-        "deviates|right but",
-    ),
+    ("a smaller one wins", LARGER, LARGER.replace(">", "<"), "", "deviates|right but"),
+    ("compared with the first pixel only", LARGER, LARGER.replace("y", "corners[0]"), "", "deviates|right but"),
     ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
 )
 ORDER = "grad_x[..., list(ORDERS[channels])] = grad_y * factor"
@@ -300,18 +278,8 @@ OBJECTIVE = (
         TERM.replace("term.weight", "1.0"),
         "weight-missing-in-gradient",
     ),
-    (
-        "terms without their weights in the loss",
-        "loss += term.weight * values[term.name]",
-        "loss += values[term.name]",
-        "weight-missing-in-loss",
-    ),
-    (
-        "two terms at one layer overwrite each other",
-        "            total += step()\n",
-        "            pass\n",
-        "term-missing-in-gradient",
-    ),
+    ("terms without their weights in the loss", "term.weight * values[", "values[", "weight-missing-in-loss"),
+    ("two terms at one layer overwrite each other", "total += step()", "pass", "term-missing-in-gradient"),
     (
         "weights taken twice in the gradient",
         TERM,
@@ -379,7 +347,7 @@ SOUND = (
         "kernel flipped in forward and backward",
         (
             ("y = _convolve(x, w)", "y = _convolve(x, w[::-1, ::-1])"),
-            (BACK, "return _convolve(grad_y, w.swapaxes(2, 3))"),
+            (BACK, CONVOLVE.format("w.swapaxes(2, 3)")),
             (GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],")),
         ),
     ),

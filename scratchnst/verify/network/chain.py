@@ -1,12 +1,9 @@
-"""Which operation is the first one wrong?  A network's or an objective's gradient, taken apart.
+"""The first wrong operation in the gradient of a network or an objective.
 
-A whole gradient that is wrong says little about where.  Here every operation of the chain is checked by itself, at
-the numbers that reach it in this network for this picture, with a random upstream gradient of its own, so that one
-wrong backward does not spoil the check of the next.  Then what holds them together is checked in
-`scratchnst.verify.network.layer_checks`: that gradients that meet are added up, and that loss and gradient weigh each
-term alike.
-
-By the chain rule the whole is right if all of these are.
+Every operation of the chain is checked by itself, at the input that it has in this network for this picture, with a
+random upstream gradient, so that a wrong backward does not affect the other checks.  Then
+`scratchnst.verify.network.layer_checks` checks how they are composed: gradients that meet are added, and each term has
+the same weight in loss and gradient.  By the chain rule the whole gradient is right if all of these are.
 """
 
 from __future__ import annotations
@@ -23,24 +20,22 @@ from scratchnst.arrays import Array
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
 from scratchnst.verify.check import check_backward
-from scratchnst.verify.diagnosis.diagnosis import diagnose
 from scratchnst.verify.network import layer_checks
 from scratchnst.verify.network.walk import Step, Walk, default_taps
-from scratchnst.verify.operations import kinks_of
-from scratchnst.verify.report import VERDICTS, GradientError, Report
+from scratchnst.verify.report import VERDICTS, Report, WithVerdict
 
-JITTER = 1e-3  # of an activation's largest element: moves ties apart, and zeros off their kink
+JITTER = 1e-3  # size of the noise that separates ties and moves zeros off their kink, over the largest activation
 
 
 @dataclass(frozen=True)
-class ChainReport:
+class ChainReport(WithVerdict):
     """What was found of a chain of operations: `str(report)` is the text.
 
     Attributes
     ----------
     name : of the network or objective
-    reports : one Report an operation, from the loss to the pixels, then those on what holds them together
-    seconds : how long it took
+    reports : one for each operation, from the loss to the pixels, then those on their composition
+    seconds : duration of the checks
     """
 
     name: str
@@ -62,17 +57,6 @@ class ChainReport:
     def verdict(self) -> str:
         """The worst verdict of all."""
         return max((report.verdict for report in self.reports), key=VERDICTS.index)
-
-    @property
-    def passed(self) -> bool:
-        """Whether everything is right."""
-        return not self.wrong
-
-    def raise_if_wrong(self) -> ChainReport:
-        """Raise a GradientError with the report's text unless everything is right; return the report if it is."""
-        if not self.passed:
-            raise GradientError(str(self))
-        return self
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report without its arrays, ready for `json.dumps`."""
@@ -115,11 +99,9 @@ def check_chain(
     x : (H, W, 3) array, RGB 0-255
     taps : layers where gradients come in, of a network; by default those of its default losses and every row that no
         other reads
-    samples : how many elements of each activation are compared one by one, beside all of them together along random
-        directions; None compares all
+    samples, raising : as in `check_gradient`, for each activation
     seed : of samples and upstream gradients
-    raising : raise a GradientError unless everything is right
-    on_link : called with (done, total) after each link
+    on_link : called with (done, total) after each operation
 
     Raises
     ------
@@ -154,10 +136,9 @@ def check_chain(
 
 
 def check_step(step: Step, samples: int | None = 16, seed: int = 0) -> Report:
-    """Check one operation at the numbers that reach it.
+    """Check one operation at its input in the chain.
 
-    If these leave too much undecided, as where most of a max pool's squares hold nothing but zeros, they are moved a
-    little.
+    If too few elements can be judged there, as where most squares of a max pool are zero, a little noise is added.
     """
     report = _checked(step, samples, seed)
     if report.verdict != "inconclusive":
@@ -171,35 +152,14 @@ def check_step(step: Step, samples: int | None = 16, seed: int = 0) -> Report:
 
 
 def _checked(step, samples, seed):
-    upstream = []
-
-    def backward(grad_y, cache):
-        upstream.append(np.copy(grad_y))
-        return step.backward(grad_y, cache)
-
-    report = check_backward(
+    return check_backward(
         step.forward,
-        backward,
+        step.backward,
         [step.x],
         names=["x"],
-        kinks=kinks_of(step.operation),
         operation=step.operation,
+        constants=step.parameters,
         samples=samples,
         seed=seed,
         name=step.name,
     )
-    return _diagnosed(report, step, upstream[0]) if upstream else report
-
-
-def _diagnosed(report, step, grad_y):
-    """The report with a diagnosis that knows the parameters, too: they were held fixed, and not handed on."""
-    if report.passed or not report.inputs or not step.parameters:
-        return report
-    (found,) = report.inputs
-    if found.got is None or found.expected is None:
-        return report
-    y, _ = step.forward(step.x)
-    diagnosis = diagnose((step.x, *step.parameters), y, grad_y, found.got, found.expected, 0, step.operation)
-    if diagnosis is None:
-        return report
-    return replace(report, inputs=(replace(found, diagnosis=diagnosis.sentence, diagnosis_key=diagnosis.key),))

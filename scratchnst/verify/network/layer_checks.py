@@ -192,15 +192,15 @@ def _least_squares(columns, wanted):
 def _unlike_weights(summands, in_loss, gradients, given):
     """Key and words for the terms whose weights in loss and gradient differ; None if all differ by one factor."""
     parts = np.abs(gradients).reshape(len(summands), -1).max(axis=1) * [each.weight for each in summands]
-    told = np.flatnonzero(parts > NEGLIGIBLE * parts.max())
-    in_gradient = _least_squares(gradients[told].reshape(len(told), -1).T, given.ravel())
+    known = np.flatnonzero(parts > NEGLIGIBLE * parts.max())
+    in_gradient = _least_squares(gradients[known].reshape(len(known), -1).T, given.ravel())
     if in_gradient is None:
         return None
     with np.errstate(divide="ignore", invalid="ignore"):
-        ratios = in_gradient / in_loss[told]
+        ratios = in_gradient / in_loss[known]
     if np.ptp(ratios) <= 10 * FITTED * np.abs(ratios).max():
         return None
-    return _joined([_unlike(summands[each], in_loss[each], b) for each, b in zip(told, in_gradient)])
+    return _joined([_unlike(summands[each], in_loss[each], b) for each, b in zip(known, in_gradient)])
 
 
 def _unlike(summand, a, b):

@@ -1,7 +1,7 @@
-"""A network's table walked anew, an operation at a time, each with what reached it and how to go back through it.
+"""Forward and backward through a network's table, one operation at a time, each with its input and its backward.
 
-The walk reads the table itself and takes from the network nothing but its rows, weights and operations, so that it
-can be held against `Network.forward` and `Network.backward`.
+Only the rows, weights and operations of the network are used, so that the results can be compared with those of
+`Network.forward` and `Network.backward`.
 """
 
 from __future__ import annotations

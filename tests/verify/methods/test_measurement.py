@@ -8,7 +8,7 @@ import pytest
 from scratchnst.verify.methods.kinks import relu_signs
 from scratchnst.verify.methods.measurement import (
     ElementDerivatives,
-    Measurement,
+    FunctionMeasurement,
     ScalarFunction,
     numerical_gradient,
     random_directions,
@@ -19,7 +19,7 @@ X = np.random.default_rng(0).standard_normal(30)
 
 def measured(f, x, patterns=None):
     function = ScalarFunction("x", x, f, patterns=patterns)
-    measurement = Measurement(function, list(range(x.size)), np.random.default_rng(0))
+    measurement = FunctionMeasurement(function, list(range(x.size)), np.random.default_rng(0))
     elements = ElementDerivatives(measurement)
     elements.measure(list(range(x.size)))
     return measurement, elements

@@ -161,7 +161,7 @@ def test_a_small_error_at_large_steps_does_not_deceive():
 def test_descending_stops_when_it_is_good_enough():
     probe = Probe(lambda x: np.maximum(x, 0).sum(), np.array([1e-3, 1.0]))
     climber = Line(probe, 0, Noise(1e-16, 1e-15))
-    found = climber.descend(-1, good_enough=1e-9, hopeless=1e-3)
+    found = climber.descend(-1, target_error=1e-9, max_roundoff=1e-3)
     assert found.slope == pytest.approx(1, rel=1e-9)
     assert climber.step(found.rung + 1) < 1e-3 <= climber.step(found.rung + 3)
 

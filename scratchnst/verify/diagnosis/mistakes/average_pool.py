@@ -25,16 +25,10 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         squares.spread(g, x.shape) * squares.winner(x),
     )
     for corner, name in enumerate(squares.CORNERS):
-        yield KnownMistake(
-            "one-corner-only",
-            f"the right one at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
-            squares.one_corner(g, x.shape, corner) / 4,
-        )
-        yield KnownMistake(
-            "one-corner-takes-all",
-            f"all of grad_y at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y",
-            squares.one_corner(g, x.shape, corner),
-        )
+        alone = squares.one_corner(g, x.shape, corner)
+        text = f"at the {name} pixel of each square and zero at the other three: all four get 1/4 grad_y"
+        yield KnownMistake("one-corner-only", f"the right one {text}", alone / 4)
+        yield KnownMistake("one-corner-takes-all", f"all of grad_y {text}", alone)
     right = squares.spread(g, x.shape) / 4
     for name, part in (
         ("top row", np.s_[:, 0::2]),
@@ -44,8 +38,8 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     ):
         kept = np.zeros(x.shape)
         kept[part] = right[part]
-        text = f"the right one in the {name} of each square and zero in the other: all four pixels get 1/4 grad_y"
-        yield KnownMistake("half-of-square-only", text, kept)
+        sentence = f"the right one in the {name} of each square and zero in the other: all four pixels get 1/4 grad_y"
+        yield KnownMistake("half-of-square-only", sentence, kept)
     yield KnownMistake(
         "tiled",
         "1/4 grad_y laid out as tiles beside each other: each of its numbers fills one square, np.repeat, not np.tile",

@@ -107,26 +107,18 @@ def paper_quantities(case: GradientCase) -> dict[str, tuple[int, str]]:
 
 def upstream_mistakes(gradient: Callable[[Array], Array], grad_y: Array) -> Iterator[KnownMistake]:
     """Mistakes in the use of the upstream gradient; `gradient` is the operation's backward as a function of it."""
-    yield KnownMistake(
-        "upstream-ignored",
-        "the right one for an upstream gradient of ones: grad_y is left out, multiply by it",
-        gradient(np.ones_like(grad_y)),
-    )
-    yield KnownMistake(
-        "upstream-squared", "the right one for grad_y squared: grad_y is multiplied in twice", gradient(grad_y**2)
-    )
-    yield KnownMistake(
-        "upstream-absolute", "the right one for |grad_y|: the sign of grad_y is lost", gradient(np.abs(grad_y))
-    )
+    for key, words, other in (
+        ("ignored", "an upstream gradient of ones: grad_y is left out, multiply by it", np.ones_like(grad_y)),
+        ("squared", "grad_y squared: grad_y is multiplied in twice", grad_y**2),
+        ("absolute", "|grad_y|: the sign of grad_y is lost", np.abs(grad_y)),
+    ):
+        yield KnownMistake(f"upstream-{key}", f"the right one for {words}", gradient(other))
     if grad_y.ndim > 1 and len(grad_y) > 1:
         text = "the right one with the images of grad_y in another order: image n of x belongs to image n of grad_y"
         for mixed in (grad_y[::-1], np.roll(grad_y, 1, 0), np.roll(grad_y, -1, 0)):
             yield KnownMistake("images-mixed-up", text, gradient(mixed))
-        yield KnownMistake(
-            "images-first-for-all",
-            "the right one with the first image of grad_y for every image: index grad_y with n",
-            gradient(np.broadcast_to(grad_y[:1], grad_y.shape)),
-        )
+        sentence = "the right one with the first image of grad_y for every image: index grad_y with n"
+        yield KnownMistake("images-first-for-all", sentence, gradient(np.broadcast_to(grad_y[:1], grad_y.shape)))
 
 
 def shifts() -> Iterator[tuple[int, int, str]]:

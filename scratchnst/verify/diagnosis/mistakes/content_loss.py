@@ -28,30 +28,21 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dF."""
     F, gradient, grad_y = case.inputs[0], right(case), float(case.grad_y)
     assert gradient is not None
-    yield KnownMistake(
-        "target-not-subtracted",
-        "grad_y F: the content image's features P are not subtracted, dL/dF = F - P",
-        grad_y * F,
-    )
+    sentence = "grad_y F: the content image's features P are not subtracted, dL/dF = F - P"
+    yield KnownMistake("target-not-subtracted", sentence, grad_y * F)
     yield KnownMistake(
         "masked-here",
         "the right one where F > 0 and 0 elsewhere: that is equation 2, which goes through the ReLU before; here the "
         "network's own ReLU does that",
         gradient * (F > 0),
     )
-    yield KnownMistake(
-        "square-of-difference",
-        "the square of F - P: the derivative of a square is twice its root",
-        gradient**2 / grad_y,
-    )
-    yield KnownMistake(
-        "size-of-difference", "|F - P|: the derivative keeps the sign of F - P", np.abs(gradient / grad_y) * grad_y
-    )
-    yield KnownMistake(
-        "sign-of-difference",
-        "the sign of F - P: that is the derivative of |F - P|, not of its square",
-        np.sign(gradient / grad_y) * grad_y,
-    )
+    size, sign = np.abs(gradient / grad_y), np.sign(gradient / grad_y)
+    for key, words, wrong in (
+        ("square", "the square of F - P: the derivative of a square is twice its root", gradient**2 / grad_y),
+        ("size", "|F - P|: the derivative keeps the sign of F - P", size * grad_y),
+        ("sign", "the sign of F - P: that is the derivative of |F - P|, not of its square", sign * grad_y),
+    ):
+        yield KnownMistake(f"{key}-of-difference", words, wrong)
 
 
 FACTORS = {

@@ -73,9 +73,8 @@ def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         )
     if channels == filters > 1:
         text = "of the kernel not exchanged: on the way back output channels come in, w.swapaxes(2, 3)"
-        yield KnownMistake(
-            "channels-not-exchanged", f"the right one with the channels {text}", gradient(w=w.swapaxes(2, 3))
-        )
+        sentence = f"the right one with the channels {text}"
+        yield KnownMistake("channels-not-exchanged", sentence, gradient(w=w.swapaxes(2, 3)))
         yield KnownMistake(
             "kernel-not-flipped-channels-not-exchanged",
             f"the right one with the kernel not flipped, w[::-1, ::-1], and the channels {text}",
@@ -86,11 +85,8 @@ def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     yield from _missing_taps(w, lambda w: gradient(w=w))
     yield from _missing_filters(g, lambda g: gradient(g=g))
     if channels == filters and len(case.inputs) > 2:
-        yield KnownMistake(
-            "bias-added",
-            "the right one plus the bias: a constant has no part in dL/dx, convolve without b",
-            gradient() + case.inputs[2],
-        )
+        sentence = "the right one plus the bias: a constant has no part in dL/dx, convolve without b"
+        yield KnownMistake("bias-added", sentence, gradient() + case.inputs[2])
     yield from upstream_mistakes(lambda g: gradient(g=g), g)
 
 
@@ -108,24 +104,15 @@ def kernel_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     right = _kernel_gradient(padded, g)
     kh, kw, channels, filters = right.shape
     text = "equation (c) of conv2d takes the windows as the forward does"
-    yield KnownMistake(
-        "kernel-gradient-flipped",
-        f"the right one flipped, grad_w[::-1, ::-1]: the kernel is flipped for dL/dx only, {text}",
-        right[::-1, ::-1],
-    )
+    sentence = f"the right one flipped, grad_w[::-1, ::-1]: the kernel is flipped for dL/dx only, {text}"
+    yield KnownMistake("kernel-gradient-flipped", sentence, right[::-1, ::-1])
     if kh > 1 and kw > 1:
         for axis, name in ((0, "rows"), (1, "columns")):
-            yield KnownMistake(
-                f"kernel-gradient-{name}-flipped",
-                f"the right one with its {name} in reverse: {text}",
-                np.flip(right, axis),
-            )
+            sentence = f"the right one with its {name} in reverse: {text}"
+            yield KnownMistake(f"kernel-gradient-{name}-flipped", sentence, np.flip(right, axis))
     if kh == kw > 1:
-        yield KnownMistake(
-            "kernel-gradient-transposed",
-            f"the right one with the kernel's rows and columns exchanged: {text}",
-            right.swapaxes(0, 1),
-        )
+        sentence = f"the right one with the kernel's rows and columns exchanged: {text}"
+        yield KnownMistake("kernel-gradient-transposed", sentence, right.swapaxes(0, 1))
     if channels == filters > 1:
         yield KnownMistake(
             "kernel-gradient-channels-exchanged",
@@ -136,11 +123,8 @@ def kernel_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     r, s = padding
     for down, sideways, words in shifts():
         moved = crop(_padded(x, (r + 1, s + 1)), 1 + down, 1 + sideways, *padded.shape[1:3])
-        yield KnownMistake(
-            "padding-off-by-one",
-            f"the right one for windows one pixel too far {words}: the padding is off by one",
-            _kernel_gradient(moved, g),
-        )
+        sentence = f"the right one for windows one pixel too far {words}: the padding is off by one"
+        yield KnownMistake("padding-off-by-one", sentence, _kernel_gradient(moved, g))
     if r or s:
         yield KnownMistake(
             "border-lost",
@@ -150,30 +134,18 @@ def kernel_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         )
         for mode, words in (("edge", "by repeating its border"), ("reflect", "by its reflection"), ("wrap", "around")):
             if mode != "reflect" or min(x.shape[1] - r, x.shape[2] - s) > 0:
-                yield KnownMistake(
-                    f"padded-{mode}",
-                    f"the right one for x continued {words}: the forward pads with zeros",
-                    _kernel_gradient(_padded(x, padding, mode), g),
-                )
+                sentence = f"the right one for x continued {words}: the forward pads with zeros"
+                yield KnownMistake(f"padded-{mode}", sentence, _kernel_gradient(_padded(x, padding, mode), g))
     yield from _missing_taps(right, lambda gradient: gradient)
     for name, image in (("first", 0), ("last", -1)):
         if len(x) > 1:
-            yield KnownMistake(
-                f"{name}-image-only",
-                f"that of the {name} image alone: add the images up, grad_w += ...",
-                _kernel_gradient(padded[[image]], g[[image]]),
-            )
+            sentence = f"that of the {name} image alone: add the images up, grad_w += ..."
+            yield KnownMistake(f"{name}-image-only", sentence, _kernel_gradient(padded[[image]], g[[image]]))
     if case.output.shape == x.shape:
-        yield KnownMistake(
-            "output-for-input",
-            "the right one with the output y in the place of the input x: the cache must keep x",
-            _kernel_gradient(_padded(case.output, padding), g),
-        )
-    yield KnownMistake(
-        "input-after-relu",
-        "the right one for max(x, 0) in the place of x: the cache keeps x of another place",
-        _kernel_gradient(_padded(np.maximum(x, 0), padding), g),
-    )
+        sentence = "the right one with the output y in the place of the input x: the cache must keep x"
+        yield KnownMistake("output-for-input", sentence, _kernel_gradient(_padded(case.output, padding), g))
+    sentence = "the right one for max(x, 0) in the place of x: the cache keeps x of another place"
+    yield KnownMistake("input-after-relu", sentence, _kernel_gradient(_padded(np.maximum(x, 0), padding), g))
     yield from upstream_mistakes(lambda g: _kernel_gradient(padded, g), g)
     seen = _kernel_gradient(_padded(np.ones_like(x), padding), g)
     each = tuple(seen * (np.arange(channels) == channel)[:, np.newaxis] for channel in range(channels))
@@ -199,17 +171,13 @@ def bias_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     for axis, name in enumerate(ACTIVATION[:3]):
         for which, index in (("first", 0), ("last", -1)):
             if g.shape[axis] > 1:
-                yield KnownMistake(
-                    f"bias-{which}-{name}-only",
-                    f"the sum over the {which} {name} alone: {text}",
-                    g.take([index], axis).sum((0, 1, 2)),
-                )
+                sentence = f"the sum over the {which} {name} alone: {text}"
+                yield KnownMistake(f"bias-{which}-{name}-only", sentence, g.take([index], axis).sum((0, 1, 2)))
         others = tuple(other for other in range(4) if other != axis)
         if g.shape[axis] == g.shape[3]:
             yield KnownMistake("bias-wrong-axes", f"the sum of grad_y over axes {others}: {text}", g.sum(others))
-    yield KnownMistake(
-        "bias-border-lost", f"the sum without the border: {text}", without_border(g, 1, 1).sum((0, 1, 2))
-    )
+    sentence = f"the sum without the border: {text}"
+    yield KnownMistake("bias-border-lost", sentence, without_border(g, 1, 1).sum((0, 1, 2)))
     yield from upstream_mistakes(lambda g: g.sum((0, 1, 2)), g)
 
 
@@ -268,15 +236,9 @@ def _shifted_input(case, padding):
             "columns of zeros on each side, pixel (u, v) of the gradient looks at the window around it",
             crop(full, r - down, s - sideways, height, width),
         )
-        moved = np.roll(case.grad_y, (down, sideways), (1, 2))
-        for axis, step in ((1, down), (2, sideways)):
-            if step:
-                np.moveaxis(moved, axis, 0)[0 if step > 0 else -1] = 0
-        yield KnownMistake(
-            "padding-off-by-one",
-            f"the right one for grad_y moved {words} by one pixel: the padding is off by one",
-            _input_gradient(case, padding, moved, case.inputs[1]),
-        )
+        moved = crop(case.grad_y, -down, -sideways, *case.grad_y.shape[1:3])
+        sentence = f"the right one for grad_y moved {words} by one pixel: the padding is off by one"
+        yield KnownMistake("padding-off-by-one", sentence, _input_gradient(case, padding, moved, case.inputs[1]))
     if max(r, s) > 1:
         yield KnownMistake(
             "padding-not-cropped",
@@ -314,8 +276,8 @@ def _input_borders(case, padding):
     ):
         folded = np.zeros((height, width, len(full), full.shape[3]))
         np.add.at(folded, places, full.transpose(1, 2, 0, 3))
-        text = f"the right one for an image continued {words}: the forward pads with zeros"
-        yield KnownMistake(f"padded-{key}", text, folded.transpose(2, 0, 1, 3))
+        sentence = f"the right one for an image continued {words}: the forward pads with zeros"
+        yield KnownMistake(f"padded-{key}", sentence, folded.transpose(2, 0, 1, 3))
 
 
 def _missing_taps(w, gradient):
@@ -330,8 +292,8 @@ def _missing_taps(w, gradient):
     for key, index, words in missing:
         kept = w.copy()
         kept[index] = 0
-        text = f"the right one without {words} of the kernel: let the loop run over all {kh} x {kw} taps"
-        yield KnownMistake(f"{key}-missing", text, gradient(kept))
+        sentence = f"the right one without {words} of the kernel: let the loop run over all {kh} x {kw} taps"
+        yield KnownMistake(f"{key}-missing", sentence, gradient(kept))
 
 
 def _missing_filters(g, gradient):
@@ -342,23 +304,16 @@ def _missing_filters(g, gradient):
     for k in {0, last}:
         alone = np.zeros_like(g)
         alone[..., k] = g[..., k]
-        text = "add up all output channels"
-        yield KnownMistake(
-            "output-channel-missing", f"the right one without output channel {k}: {text}", gradient(g - alone)
-        )
-        yield KnownMistake(
-            "one-output-channel-only", f"the part of output channel {k} alone: {text}, grad_x += ...", gradient(alone)
-        )
+        sentence = f"the right one without output channel {k}: add up all output channels"
+        yield KnownMistake("output-channel-missing", sentence, gradient(g - alone))
+        sentence = f"the part of output channel {k} alone: add up all output channels, grad_x += ..."
+        yield KnownMistake("one-output-channel-only", sentence, gradient(alone))
 
 
 def _input_quantities(case):
     kh, kw, channels, filters = case.inputs[1].shape
-    return {
-        "C": (channels, "input channels"),
-        "K": (filters, "output channels"),
-        "kh": (kh, "rows of the kernel"),
-        "kw": (kw, "columns of the kernel"),
-    }
+    kernel = {"kh": (kh, "rows of the kernel"), "kw": (kw, "columns of the kernel")}
+    return {"C": (channels, "input channels"), "K": (filters, "output channels"), **kernel}
 
 
 def _summed_quantities(case):

@@ -38,22 +38,16 @@ def _other_arrays(case):
     right = case.right
     if case.grad_y.shape == right.shape:
         yield KnownMistake("unchanged", "grad_y itself: it is handed on unchanged", case.grad_y)
-        yield KnownMistake(
-            "added-to-upstream",
-            "the right one plus grad_y: it is added to grad_y, or to a buffer that still holds it",
-            right + case.grad_y,
-        )
+        sentence = "the right one plus grad_y: it is added to grad_y, or to a buffer that still holds it"
+        yield KnownMistake("added-to-upstream", sentence, right + case.grad_y)
     if case.output.shape == right.shape:
         yield KnownMistake("returns-output", "the output y: the forward's value is returned", case.output)
     for number, x in enumerate(case.inputs):
         if x.shape == right.shape:
             name = "x" if len(case.inputs) == 1 else f"input {number}"
             yield KnownMistake("returns-input", f"{name} itself: the value is returned, not its gradient", x)
-            yield KnownMistake(
-                "added-to-input",
-                f"the right one plus {name}: the buffer it is added to is not zero at first",
-                right + x,
-            )
+            sentence = f"the right one plus {name}: the buffer it is added to is not zero at first"
+            yield KnownMistake("added-to-input", sentence, right + x)
 
 
 def _masks(case):
@@ -72,10 +66,8 @@ def _upstream(case):
     """grad_y left out or taken twice, where each output depends on one input."""
     right, g = case.right, case.grad_y
     if g.shape == right.shape and g.ndim:
-        slope = np.where(g == 0, np.nan, right / g)
-        yield KnownMistake(
-            "upstream-ignored", "the right one for a grad_y of ones: grad_y is left out, multiply by it", slope
-        )
+        sentence = "the right one for a grad_y of ones: grad_y is left out, multiply by it"
+        yield KnownMistake("upstream-ignored", sentence, np.where(g == 0, np.nan, right / g))
         yield KnownMistake("upstream-squared", "the right one times grad_y: grad_y is multiplied in twice", right * g)
 
 
@@ -83,11 +75,8 @@ def _exchanged_axes(case, axes):
     right = case.right
     for first, second in combinations(range(right.ndim), 2):
         if right.shape[first] == right.shape[second] > 1:
-            yield KnownMistake(
-                "transposed",
-                f"the right one with its axes exchanged, {axes[first]} with {axes[second]}",
-                right.swapaxes(first, second),
-            )
+            sentence = f"the right one with its axes exchanged, {axes[first]} with {axes[second]}"
+            yield KnownMistake("transposed", sentence, right.swapaxes(first, second))
 
 
 def _moved(case, axes):
@@ -97,17 +86,15 @@ def _moved(case, axes):
     for axis in long:
         yield KnownMistake("reversed", f"the right one in reverse along {axes[axis]}", np.flip(right, axis))
     if 1 in long and 2 in long:
-        yield KnownMistake(
-            "reversed", f"the right one in reverse along {axes[1]} and {axes[2]}", np.flip(right, (1, 2))
-        )
+        sentence = f"the right one in reverse along {axes[1]} and {axes[2]}"
+        yield KnownMistake("reversed", sentence, np.flip(right, (1, 2)))
     for axis in long:
         for step, words in ((1, "forwards"), (-1, "backwards")):
             rolled = np.roll(right, step, axis)
             text = f"the right one moved one step {words} along {axes[axis]}: an index is off by one"
             if right.shape[axis] > 2:
-                yield KnownMistake(
-                    "shifted-around", f"{text}, and what leaves at one end comes in at the other", rolled
-                )
+                sentence = f"{text}, and what leaves at one end comes in at the other"
+                yield KnownMistake("shifted-around", sentence, rolled)
             emptied = rolled.copy()
             np.moveaxis(emptied, axis, 0)[0 if step > 0 else -1] = 0
             yield KnownMistake("shifted", text, emptied)
@@ -116,18 +103,9 @@ def _moved(case, axes):
 def _mixed_first_axis(case, name):
     right = case.right
     shape = right.shape
-    for key, words, part in (
-        ("summed-over", "the sum over", right.sum(0)),
-        ("averaged-over", "the mean over", right.mean(0)),
-    ):
-        yield KnownMistake(
-            f"{key}-first-axis",
-            f"the right one with {words} all of axis 0 ({name}) in each place: keep them apart",
-            np.broadcast_to(part, shape),
-        )
-    for key, words, index in (("first", "first", 0), ("last", "last", -1)):
-        yield KnownMistake(
-            f"{key}-for-all",
-            f"the right one with its {words} {name} in the place of all: index with n",
-            np.broadcast_to(right[index], shape),
-        )
+    for key, words, part in (("summed", "sum", right.sum(0)), ("averaged", "mean", right.mean(0))):
+        sentence = f"the right one with the {words} over all of axis 0 ({name}) in each place: keep them apart"
+        yield KnownMistake(f"{key}-over-first-axis", sentence, np.broadcast_to(part, shape))
+    for which, part in (("first", right[0]), ("last", right[-1])):
+        sentence = f"the right one with its {which} {name} in the place of all: index with n"
+        yield KnownMistake(f"{which}-for-all", sentence, np.broadcast_to(part, shape))

@@ -28,56 +28,35 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     x, g = case.x, case.grad_y
     transposed = g.swapaxes(1, 2)
+    symmetric, diagonal = g + transposed, g * np.eye(g.shape[1])
     text = "F[m,c] enters row c and column c of G, dL/dF = F (g + g^T), equation (a) of gram"
-    yield KnownMistake(
-        "gram-not-symmetrised", f"F g, the half that comes through the rows of G: {text}", _product(x, g)
-    )
-    yield KnownMistake(
-        "gram-transposed", f"F g^T, the half that comes through the columns of G: {text}", _product(x, transposed)
-    )
-    yield KnownMistake(
-        "gram-taken-as-symmetric", f"2 F g, which is right for a symmetric g only: {text}", _product(x, 2 * g)
-    )
-    yield KnownMistake(
-        "gram-transposed-taken-as-symmetric",
-        f"2 F g^T, which is right for a symmetric g only: {text}",
-        _product(x, 2 * transposed),
-    )
-    yield KnownMistake("gram-antisymmetric", f"F (g - g^T): {text}", _product(x, g - transposed))
-    yield KnownMistake("gram-antisymmetric", f"F (g^T - g): {text}", _product(x, transposed - g))
-    diagonal = g * np.eye(g.shape[1])
-    yield KnownMistake(
-        "gram-diagonal-once",
-        f"the right one with the diagonal of g counted once: G[c,c] = F[m,c]^2 + ... has the slope 2 F[m,c]; {text}",
-        _product(x, g + transposed - diagonal),
-    )
-    yield KnownMistake(
-        "gram-diagonal-missing",
-        f"the right one without the diagonal of g: {text}",
-        _product(x, g + transposed - 2 * diagonal),
-    )
-    for half, name in ((np.triu(g + transposed), "upper"), (np.tril(g + transposed), "lower")):
-        yield KnownMistake(
-            "gram-one-triangle", f"F times the {name} triangle of g + g^T alone: {text}", _product(x, half)
-        )
-    product = _product(x, g + transposed)
+    once = "the right one with the diagonal of g counted once: G[c,c] = F[m,c]^2 + ... has the slope 2 F[m,c];"
+    for key, words, matrix in (
+        ("gram-not-symmetrised", "F g, the half that comes through the rows of G:", g),
+        ("gram-transposed", "F g^T, the half that comes through the columns of G:", transposed),
+        ("gram-taken-as-symmetric", "2 F g, which is right for a symmetric g only:", 2 * g),
+        ("gram-transposed-taken-as-symmetric", "2 F g^T, which is right for a symmetric g only:", 2 * transposed),
+        ("gram-antisymmetric", "F (g - g^T):", g - transposed),
+        ("gram-antisymmetric", "F (g^T - g):", transposed - g),
+        ("gram-diagonal-once", once, symmetric - diagonal),
+        ("gram-diagonal-missing", "the right one without the diagonal of g:", symmetric - 2 * diagonal),
+        ("gram-one-triangle", "F times the upper triangle of g + g^T alone:", np.triu(symmetric)),
+        ("gram-one-triangle", "F times the lower triangle of g + g^T alone:", np.tril(symmetric)),
+    ):
+        yield KnownMistake(key, f"{words} {text}", _product(x, matrix))
     yield KnownMistake(
         "gram-not-transposed-back",
         "the right numbers in the wrong places: a (C, M) matrix must be transposed to (M, C) before it is reshaped to "
         "(H, W, C)",
-        product.reshape(len(x), -1, x.shape[3]).swapaxes(1, 2).reshape(x.shape),
+        _product(x, symmetric).reshape(len(x), -1, x.shape[3]).swapaxes(1, 2).reshape(x.shape),
     )
     if len(x) > 1:
-        yield KnownMistake(
-            "gram-of-first-image",
-            "the right one with the upstream gradient of the first image for all: each image has its own Gram matrix",
-            _product(x, np.broadcast_to((g + transposed)[:1], g.shape)),
-        )
-        yield KnownMistake(
-            "gram-of-summed-images",
-            "the right one with the upstream gradients of all images added up: each image has its own Gram matrix",
-            _product(x, np.broadcast_to((g + transposed).sum(0), g.shape)),
-        )
+        own = "each image has its own Gram matrix"
+        first, total = np.broadcast_to(symmetric[:1], g.shape), np.broadcast_to(symmetric.sum(0), g.shape)
+        sentence = f"the right one with the upstream gradient of the first image for all: {own}"
+        yield KnownMistake("gram-of-first-image", sentence, _product(x, first))
+        sentence = f"the right one with the upstream gradients of all images added up: {own}"
+        yield KnownMistake("gram-of-summed-images", sentence, _product(x, total))
     yield from upstream_mistakes(lambda g: _product(x, g + g.swapaxes(1, 2)), g)
 
 

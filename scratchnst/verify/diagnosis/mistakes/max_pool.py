@@ -20,14 +20,10 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dL/dx."""
     x, g = case.x, case.grad_y
     whole = squares.spread(g, x.shape)
-    yield KnownMistake(
-        "all-take-it", "grad_y at all four pixels of each square: only the largest one gets it, the others 0", whole
-    )
-    yield KnownMistake(
-        "shared-evenly",
-        "that of average pooling, 1/4 grad_y for each of a square: the largest gets all of it",
-        whole / 4,
-    )
+    sentence = "grad_y at all four pixels of each square: only the largest one gets it, the others 0"
+    yield KnownMistake("all-take-it", sentence, whole)
+    sentence = "that of average pooling, 1/4 grad_y for each of a square: the largest gets all of it"
+    yield KnownMistake("shared-evenly", sentence, whole / 4)
     largest = np.max(squares.corners(x), axis=0)
     tied = whole * (x == squares.spread(largest, x.shape))
     yield KnownMistake(
@@ -36,22 +32,13 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         "gets grad_y",
         tied,
     )
-    yield KnownMistake(
-        "smallest-wins",
-        "grad_y at the smallest pixel of each square: the largest is the winner",
-        whole * squares.winner(-x),
-    )
-    yield KnownMistake(
-        "largest-size-wins",
-        "grad_y at the pixel with the largest |x| of each square: the largest x is the winner, signs count",
-        whole * squares.winner(np.abs(x)),
-    )
+    sentence = "grad_y at the smallest pixel of each square: the largest is the winner"
+    yield KnownMistake("smallest-wins", sentence, whole * squares.winner(-x))
+    sentence = "grad_y at the pixel with the largest |x| of each square: the largest x is the winner, signs count"
+    yield KnownMistake("largest-size-wins", sentence, whole * squares.winner(np.abs(x)))
     for corner, name in enumerate(squares.CORNERS):
-        yield KnownMistake(
-            "one-corner-only",
-            f"grad_y at the {name} pixel of each square, whichever is the largest: the cache must say who won",
-            squares.one_corner(g, x.shape, corner),
-        )
+        sentence = f"grad_y at the {name} pixel of each square, whichever is the largest: the cache must say who won"
+        yield KnownMistake("one-corner-only", sentence, squares.one_corner(g, x.shape, corner))
     number = np.argmax(squares.corners(x), axis=0)
     for key, text, other in (
         ("winner-transposed", "row and column within the square exchanged", number % 2 * 2 + number // 2),

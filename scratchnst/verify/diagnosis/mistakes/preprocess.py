@@ -46,37 +46,19 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
             _gradient(g, order, factor[order]),
         )
     else:
-        yield KnownMistake(
-            "channels-reversed",
-            "the right one with its channels reversed: this network takes them in the order of x",
-            _gradient(g, number[::-1], factor),
-        )
+        sentence = "the right one with its channels reversed: this network takes them in the order of x"
+        yield KnownMistake("channels-reversed", sentence, _gradient(g, number[::-1], factor))
     for shift in (1, 2):
-        yield KnownMistake(
-            "channels-rotated",
-            "the right one with its channels moved round by one: channel c of y is channel order[c] of x",
-            np.roll(_gradient(g, order, factor), shift, 3),
-        )
+        sentence = "the right one with its channels moved round by one: channel c of y is channel order[c] of x"
+        yield KnownMistake("channels-rotated", sentence, np.roll(_gradient(g, order, factor), shift, 3))
     if np.ptp(factor) > 1e-6 * np.abs(factor).max():
-        text = "the factor is scale / std[c]"
-        yield KnownMistake(
-            "std-not-divided",
-            f"the right one with the same factor {{0}} in all channels: the division by std is missing, {text}",
-            np.zeros_like(g),
-            (_gradient(g, order, np.ones(3)),),
-        )
-        yield KnownMistake(
-            "std-multiplied",
-            f"the right one with std multiplied in place of divided by, and {{0}} before it: {text}",
-            np.zeros_like(g),
-            (_gradient(g, order, 1 / factor),),
-        )
-        yield KnownMistake(
-            "std-divided-twice",
-            f"the right one divided by std once too often, and {{0}} before it: {text}",
-            np.zeros_like(g),
-            (_gradient(g, order, factor**2),),
-        )
+        for key, words, factors in (
+            ("not-divided", "with the same factor {0} in all channels: the division by std is missing,", np.ones(3)),
+            ("multiplied", "with std multiplied in place of divided by, and {0} before it:", 1 / factor),
+            ("divided-twice", "divided by std once too often, and {0} before it:", factor**2),
+        ):
+            sentence = f"the right one {words} the factor is scale / std[c]"
+            yield KnownMistake(f"std-{key}", sentence, np.zeros_like(g), (_gradient(g, order, factors),))
     yield KnownMistake(
         "mean-in-gradient",
         "the right one plus constants for each channel, ({0}, {1}, {2}), as when the mean is subtracted from the "

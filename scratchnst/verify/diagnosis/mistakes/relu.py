@@ -24,11 +24,8 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         "which is always true",
         g,
     )
-    yield KnownMistake(
-        "mask-from-upstream",
-        "grad_y masked by its own sign: the ReLU's mask is that of its input, (x > 0), not (grad_y > 0)",
-        g * (g > 0),
-    )
+    sentence = "grad_y masked by its own sign: the ReLU's mask is that of its input, (x > 0), not (grad_y > 0)"
+    yield KnownMistake("mask-from-upstream", sentence, g * (g > 0))
     yield KnownMistake(
         "mask-from-both",
         "the right one with its negative values cut off ('guided backpropagation'): only the sign of x decides, not "
@@ -37,17 +34,12 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     )
     yield KnownMistake("mask-inverted", "grad_y where x <= 0: the mask is inverted, it is (x > 0)", g * (x <= 0))
     if (x == 0).any():
-        yield KnownMistake(
-            "mask-at-zero", "grad_y where x >= 0: at x = 0, a kink, the ReLU's slope is taken as 0, x > 0", g * (x >= 0)
-        )
-    yield KnownMistake(
-        "value-for-slope",
-        "grad_y times the ReLU's output: its slope is wanted, which is 1 where x > 0, not x",
-        g * np.maximum(x, 0),
-    )
-    yield KnownMistake(
-        "sign-for-mask", "grad_y times the sign of x: where x < 0 the slope is 0, not -1", g * np.sign(x)
-    )
+        sentence = "grad_y where x >= 0: at x = 0, a kink, the ReLU's slope is taken as 0, x > 0"
+        yield KnownMistake("mask-at-zero", sentence, g * (x >= 0))
+    sentence = "grad_y times the ReLU's output: its slope is wanted, which is 1 where x > 0, not x"
+    yield KnownMistake("value-for-slope", sentence, g * np.maximum(x, 0))
+    sentence = "grad_y times the sign of x: where x < 0 the slope is 0, not -1"
+    yield KnownMistake("sign-for-mask", sentence, g * np.sign(x))
     yield from upstream_mistakes(lambda g: g * (x > 0), g)
     yield KnownMistake(
         "leaky",

@@ -32,11 +32,8 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     F, gradient = _matrix(case), right(case)
     assert gradient is not None
     slope = _slope(case)
-    yield KnownMistake(
-        "target-not-subtracted",
-        "F G / (N^2 M^2): the style's Gram matrix A is not subtracted, equation (a) of style_loss",
-        _as_input(case, F @ (F.swapaxes(1, 2) @ F) * slope),
-    )
+    sentence = "F G / (N^2 M^2): the style's Gram matrix A is not subtracted, equation (a) of style_loss"
+    yield KnownMistake("target-not-subtracted", sentence, _as_input(case, F @ (F.swapaxes(1, 2) @ F) * slope))
     yield KnownMistake(
         "masked-here",
         "the right one where F > 0 and 0 elsewhere: that is equation 6, which goes through the ReLU before; here the "
@@ -54,33 +51,21 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         return
     diagonal = difference * np.eye(F.shape[2])
     text = "dE/dF = F (G - A) / (N^2 M^2), equation (a) of style_loss"
-    yield KnownMistake(
-        "gram-diagonal-once",
-        f"the right one with the diagonal of G - A counted half: {text}",
-        _as_input(case, F @ (difference - diagonal / 2) * slope),
-    )
-    yield KnownMistake(
-        "gram-diagonal-missing",
-        f"the right one without the diagonal of G - A: {text}",
-        _as_input(case, F @ (difference - diagonal) * slope),
-    )
-    for half, name in ((np.triu(difference), "upper"), (np.tril(difference), "lower")):
-        yield KnownMistake(
-            "gram-one-triangle",
-            f"F times the {name} triangle of G - A alone: {text}",
-            _as_input(case, F @ half * slope),
-        )
+    for key, words, matrix in (
+        ("gram-diagonal-once", "the right one with the diagonal of G - A counted half", difference - diagonal / 2),
+        ("gram-diagonal-missing", "the right one without the diagonal of G - A", difference - diagonal),
+        ("gram-one-triangle", "F times the upper triangle of G - A alone", np.triu(difference)),
+        ("gram-one-triangle", "F times the lower triangle of G - A alone", np.tril(difference)),
+    ):
+        yield KnownMistake(key, f"{words}: {text}", _as_input(case, F @ matrix * slope))
     if len(F) > 1:
-        yield KnownMistake(
-            "gram-of-first-image",
-            "the right one with G - A of the first image for all: each image has its own Gram matrix",
-            _as_input(case, F @ np.broadcast_to(difference[:1], difference.shape) * slope),
-        )
-        yield KnownMistake(
-            "gram-of-summed-images",
-            f"the right one with G - A of all images added up: each image has its own Gram matrix, {text}",
-            _as_input(case, F @ np.broadcast_to(difference.sum(0), difference.shape) * slope),
-        )
+        first = np.broadcast_to(difference[:1], difference.shape)
+        total = np.broadcast_to(difference.sum(0), difference.shape)
+        own = "each image has its own Gram matrix"
+        sentence = f"the right one with G - A of the first image for all: {own}"
+        yield KnownMistake("gram-of-first-image", sentence, _as_input(case, F @ first * slope))
+        sentence = f"the right one with G - A of all images added up: {own}, {text}"
+        yield KnownMistake("gram-of-summed-images", sentence, _as_input(case, F @ total * slope))
 
 
 def _matrix(case):

@@ -26,29 +26,20 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     parts = _parts(case)
     gradient = sum(parts.values())
     text = "equation (b) of total_variation"
+    ends = f"the end gets +2d, the start -2d, {text}"
     for axis, words in ((1, "down the columns"), (2, "along the rows")):
         kept = sum(part for (other, _), part in parts.items() if other != axis)
         yield KnownMistake("axis-missing", f"the right one without the differences {words}: add both, {text}", kept)
-        yield KnownMistake(
-            "axis-sign",
-            f"the right one with the wrong sign for the differences {words}: the end gets +2d, the start -2d, {text}",
-            2 * kept - gradient,
-        )
+        sentence = f"the right one with the wrong sign for the differences {words}: {ends}"
+        yield KnownMistake("axis-sign", sentence, 2 * kept - gradient)
     for (axis, end), part in parts.items():
-        words = ("down the columns", "along the rows")[axis - 1]
-        yield KnownMistake(
-            "one-end-missing",
-            f"the right one without the slopes at the {'end' if end else 'start'} of the differences {words}: the end "
-            f"gets +2d, the start -2d, {text}",
-            gradient - part,
-        )
+        words = f"{'end' if end else 'start'} of the differences {('down the columns', 'along the rows')[axis - 1]}"
+        sentence = f"the right one without the slopes at the {words}: {ends}"
+        yield KnownMistake("one-end-missing", sentence, gradient - part)
     for end, missing in ((True, "start"), (False, "end")):
-        yield KnownMistake(
-            "one-end-only",
-            f"the right one without the slopes at the {missing} of each difference: the end gets +2d, the start -2d, "
-            f"{text}",
-            sum(part for (_, which), part in parts.items() if which is end),
-        )
+        kept = sum(part for (_, which), part in parts.items() if which is end)
+        sentence = f"the right one without the slopes at the {missing} of each difference: {ends}"
+        yield KnownMistake("one-end-only", sentence, kept)
     yield KnownMistake(
         "ends-same-sign",
         f"the right one with the same sign at both ends of each difference: the end gets +2d and the start -2d, {text}",
@@ -61,16 +52,10 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         "the other side",
         2 * case.grad_y * wrapped,
     )
-    yield KnownMistake(
-        "absolute-differences",
-        "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d",
-        sum(_parts(case, np.sign).values()) / 2,
-    )
-    yield KnownMistake(
-        "border-lost",
-        "the right one with the border set to zero: pixels on the border have neighbours, too, only fewer",
-        without_border(gradient, 1, 1),
-    )
+    sentence = "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d"
+    yield KnownMistake("absolute-differences", sentence, sum(_parts(case, np.sign).values()) / 2)
+    sentence = "the right one with the border set to zero: pixels on the border have neighbours, too, only fewer"
+    yield KnownMistake("border-lost", sentence, without_border(gradient, 1, 1))
 
 
 def _parts(case, slope=lambda d: d):
