@@ -147,7 +147,7 @@ BEST_MOMENTUM = Function(
     draw=draw_curvatures,
     tests=(
         Worked("curvatures from 1 to 16", (1.0, 16.0), (0.16, 0.36)),
-        Worked("a single curvature, of which one step is enough", (4.0, 4.0), (0.25, 0.0)),
+        Worked("a single curvature: one step is enough", (4.0, 4.0), (0.25, 0.0)),
         Drawn("a bowl with a condition number of about 10", (10,)),
         Drawn("a bowl with a condition number of about 2500", (2500,)),
         Property("nothing near these settings is faster", nothing_nearby_is_faster),

@@ -42,6 +42,7 @@ PLANTED = (
     ("s subtracted", TAKEN, "alphas[-1] * s", "subtracts-s"),
     ("alpha with y", ALPHA, "alphas.append((y @ q)", "alpha-from-y"),
     ("beta with s", "beta = (y @ r)", "beta = (s @ r)", "beta-from-s"),
+    ("alphas not turned round", OUTWARD, "zip(pairs, alphas)", "alphas-of-other-pairs"),
     ("alpha subtracted", ADDED, "(-alpha - beta) * s", "alpha-subtracted"),
     ("alpha forgotten", ADDED, "(-beta) * s", "alpha-forgotten"),
     ("newest pair only", NONE, f"{NONE}    pairs = pairs[-1:]\n", "newest-pair-only"),

@@ -141,7 +141,16 @@ def newest_gamma(pairs):
 
 
 def loops(
-    q, pairs, gamma=newest_gamma, inward=reversed, outward=list, by="y", with_alpha="s", with_beta="y", alpha_sign=1
+    q,
+    pairs,
+    gamma=newest_gamma,
+    inward=reversed,
+    outward=list,
+    by="y",
+    with_alpha="s",
+    with_beta="y",
+    alpha_sign=1,
+    alphas_of=list,
 ):
     """The two loops with something changed: where they begin, or which of s and y a product is made with."""
     if not pairs:
@@ -152,6 +161,7 @@ def loops(
         alphas[number] = (pair[with_alpha] @ q) / (pair["y"] @ pair["s"])
         q = q - alphas[number] * pair[by]
     r = gamma(pairs) * q
+    alphas = list(alphas_of([alphas[number] for number in range(len(pairs))]))
     for number in outward(range(len(pairs))):
         pair = dict(zip("sy", pairs[number]))
         beta = (pair[with_beta] @ r) / (pair["y"] @ pair["s"])
@@ -227,6 +237,10 @@ TWO_LOOPS = Function(
         "alpha-subtracted": Mistake("On the way out alpha has the wrong sign.", partial(loops, alpha_sign=-1)),
         "alpha-forgotten": Mistake(
             "On the way out alpha is forgotten: H has a second term.", partial(loops, alpha_sign=0)
+        ),
+        "alphas-of-other-pairs": Mistake(
+            "On the way out each pair gets the alpha of another one: in which order have you kept them?",
+            partial(loops, alphas_of=reversed),
         ),
         "newest-pair-only": Mistake("Only the newest pair counts.", lambda q, pairs: loops(q, pairs[-1:])),
         "descent-direction": Mistake(
