@@ -574,7 +574,7 @@ plt.show()
 # nine products is thin.  So the package decides by the shapes (``choose`` in ``scratchnst/engine/cpu/conv2d.py``),
 # after what was measured (``python -m scratchnst.engine.cpu.measure`` prints it for your machine): with three
 # channels it gathers windows, with many it shifts images.  And for 3x3 kernels with many channels there is something
-# better still, which does save multiplications: lesson 13.
+# better still, which does save multiplications: lesson 14.
 
 assert cpu.conv2d.choose((1, 256, 256, 3), (3, 3, 3, 64)) == "windows"
 assert cpu.conv2d.choose((1, 64, 64, 64), (5, 5, 64, 64)) == "shifted"

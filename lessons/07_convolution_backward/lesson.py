@@ -312,7 +312,7 @@ assert np.allclose(grad_b, loops[2])
 # result, but not the kernel.  Start from a kernel of zeros.  The loss is half the mean squared difference from the
 # result, so :math:`g = (y - \text{result})/M` for :math:`M` pixels; take a step against the gradient, 0.7 times as
 # long as it, and again.  In the figure the kernel for vertical edges of lesson 6 appears out of nothing.  Training a
-# network, lesson 14, is the same for many kernels at once.
+# network, lesson 15, is the same for many kernels at once.
 
 sobel = np.array([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])[:, :, None, None]
 noise = random.standard_normal((1, 32, 32, 1))

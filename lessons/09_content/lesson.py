@@ -15,7 +15,7 @@ After this lesson you can
 * explain what "F < 0" means in equation 2, although features are never negative,
 * reconstruct a picture from the features of any layer, and say what that layer keeps and what it throws away.
 
-It needs lessons 4 (ReLU) and 8 (the walk down and back).  An optimiser is used as a tool here; lesson 11 opens it.
+It needs lessons 4 (ReLU) and 8 (the walk down and back).  An optimiser is a tool here; lessons 11 and 12 open it.
 
 ===============================  ===========================================================================
 symbol                           meaning
@@ -171,7 +171,7 @@ assert loss == by_loops == 6
 # That is what the half in (1) is for.  In words: each feature is pulled towards the content's, by as much as it is
 # off.
 #
-# In the paper's total loss L, equation 7 (lesson 12), the content loss will stand with a weight :math:`\alpha`.  Then
+# In the paper's total loss L, equation 7 (lesson 13), the content loss will stand with a weight :math:`\alpha`.  Then
 # :math:`\partial L / \partial \mathcal{L}_c = \alpha` comes from above, and the chain rule multiplies by it;
 # ``backward`` has it as its first argument.
 
@@ -307,7 +307,7 @@ assert np.allclose(grad, package_grad)
 # with these features.  If the layer knew everything, it is the content; what the layer has thrown away will come out
 # as the noise left it, or as anything.  Paper, Figure 1, upper half.
 #
-# ``stylize`` runs an optimiser (L-BFGS, here SciPy's; lesson 11 takes one apart) from a given start and returns the
+# ``stylize`` runs an optimiser (L-BFGS, here SciPy's; lesson 12 takes one apart) from a given start and returns the
 # image.  We take the second convolution of each block, as in the paper, and the deepest one there is.
 
 iterations = full_size(80, 25)

@@ -1,4 +1,4 @@
-"""Exercise 11: a step of Adam, and the two loops of L-BFGS.
+"""Exercise 11: a step of Adam, and the settings of the fastest momentum.
 
 Write the two functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
@@ -30,19 +30,19 @@ def adam_step(x, g, m, v, t, rate):
     raise NotImplementedError("write this")
 
 
-def two_loops(q, pairs):
-    """Return H q by the two loops of L-BFGS, without any matrix.
+def best_momentum(lowest, highest):
+    """Return the rate and the beta with which momentum comes down a bowl fastest.
 
-    H is what the BFGS updates make of gamma I, one update a pair, with gamma = (s . y) / (y . y) of the newest pair; if
-    there are no pairs, it is I.
+    With momentum u becomes beta u + g, and then x becomes x - rate u, from u = 0.  "Fastest" means: of all rates and
+    all beta from 0 to 1, those whose slowest coordinate shrinks by the smallest factor a step in the long run, all
+    curvatures from `lowest` to `highest` being possible.
 
     Parameters
     ----------
-    q : (n,) array
-    pairs : list of pairs (s, y) of (n,) arrays, the oldest first
+    lowest, highest : smallest and largest curvature, 0 < lowest <= highest
 
     Returns
     -------
-    product : (n,) array, H q
+    rate, beta : numbers
     """
     raise NotImplementedError("write this")

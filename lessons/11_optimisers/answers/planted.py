@@ -3,14 +3,8 @@
 CORRECTED = "mean, mean_square = m / (1 - 0.9**t), v / (1 - 0.999**t)"
 ROOT, STEP, KEPT = "np.sqrt(mean_square)", "return x - rate", "+ 1e-8), m, v"
 MEANS = "    m = 0.9 * m + 0.1 * g\n    v = 0.999 * v + 0.001 * g**2\n"
-INWARD, OUTWARD, GAMMA = "reversed(pairs)", "zip(pairs, reversed(alphas))", "(s @ y) / (y @ y)"
-BOTH = f"""in {INWARD}:
-        alphas.append((s @ q) / (y @ s))
-        q = q - alphas[-1] * y
-    r = gamma * q
-    for (s, y), alpha in {OUTWARD}"""
-ALPHA, TAKEN, ADDED = "alphas.append((s @ q)", "alphas[-1] * y", "(alpha - beta) * s"
-NONE = "    if not pairs:\n        return q.copy()\n"
+BETA = "root**2"
+BEST_RATE = "4 / (np.sqrt(lowest) + np.sqrt(highest)) ** 2"
 
 PLANTED = (
     ("no correction", CORRECTED, "mean, mean_square = m, v", "no-correction"),
@@ -35,29 +29,25 @@ PLANTED = (
         "means-of-before",
     ),
     ("in place", "m = 0.9 * m + 0.1 * g", "m *= 0.9\n    m += 0.1 * g", "changed-in-place"),
+    ("rate of plain descent", BEST_RATE, "2 / (lowest + highest)", "rate-of-plain-descent"),
     (
-        "way in from the oldest",
-        BOTH,
-        BOTH.replace(INWARD, "pairs").replace("reversed(alphas)", "alphas"),
-        "first-loop-from-oldest",
+        "no momentum",
+        f"rate = {BEST_RATE}",
+        "return 2 / (lowest + highest), 0.0\n    rate = 0.0",
+        "no-momentum",
     ),
-    ("way out from the newest", OUTWARD, f"zip({INWARD}, alphas)", "second-loop-from-newest"),
     (
-        "oldest taken for newest",
-        "alphas = []",
-        "pairs, alphas = pairs[::-1], []",
-        "both-loops-turned-round",
+        "smallest curvature taken for 1",
+        BEST_RATE,
+        "4 / (1 + np.sqrt(highest / lowest)) ** 2",
+        "smallest-curvature-taken-for-1",
     ),
-    ("no gamma", "r = gamma * q", "r = q", "gamma-missing"),
-    ("gamma of the oldest pair", "s, y = pairs[-1]", "s, y = pairs[0]", "gamma-of-oldest"),
-    ("gamma upside down", GAMMA, "(y @ y) / (s @ y)", "gamma-inverted"),
-    ("gamma of s", GAMMA, "(s @ s) / (s @ y)", "gamma-of-s"),
-    ("s subtracted", TAKEN, "alphas[-1] * s", "subtracts-s"),
-    ("alpha with y", ALPHA, "alphas.append((y @ q)", "alpha-from-y"),
-    ("beta with s", "beta = (y @ r)", "beta = (s @ r)", "beta-from-s"),
-    ("alpha subtracted", ADDED, "(-alpha - beta) * s", "alpha-subtracted"),
-    ("alpha forgotten", ADDED, "(-beta) * s", "alpha-forgotten"),
-    ("newest pair only", NONE, f"{NONE}    pairs = pairs[-1:]\n", "newest-pair-only"),
-    ("minus", "    return r\n", "    return -r\n", "descent-direction"),
-    ("without pairs nothing", NONE, "    if not pairs:\n        return np.zeros_like(q)\n", "zero"),
+    ("beta not squared", f"rate, {BETA}", "rate, root", "beta-not-squared"),
+    (
+        "no root",
+        f"rate, {BETA}",
+        "rate, ((highest - lowest) / (highest + lowest)) ** 2",
+        "condition-number-without-root",
+    ),
+    ("exchanged", f"rate, {BETA}", f"{BETA}, rate", "exchanged"),
 )

@@ -1,4 +1,4 @@
-"""The exercise, solved: a step of Adam, and the two loops of L-BFGS."""
+"""The exercise, solved: a step of Adam, and the settings of the fastest momentum."""
 
 from __future__ import annotations
 
@@ -13,18 +13,8 @@ def adam_step(x, g, m, v, t, rate):
     return x - rate * mean / (np.sqrt(mean_square) + 1e-8), m, v
 
 
-def two_loops(q, pairs):
-    """On the way in, from the newest pair to the oldest, subtract; on the way out add."""
-    if not pairs:
-        return q.copy()
-    s, y = pairs[-1]
-    gamma = (s @ y) / (y @ y)
-    alphas = []
-    for s, y in reversed(pairs):
-        alphas.append((s @ q) / (y @ s))
-        q = q - alphas[-1] * y
-    r = gamma * q
-    for (s, y), alpha in zip(pairs, reversed(alphas)):
-        beta = (y @ r) / (y @ s)
-        r = r + (alpha - beta) * s
-    return r
+def best_momentum(lowest, highest):
+    """A coordinate shrinks by the root of beta while 1 - root and 1 + root, squared, enclose rate times curvature."""
+    rate = 4 / (np.sqrt(lowest) + np.sqrt(highest)) ** 2
+    root = (np.sqrt(highest) - np.sqrt(lowest)) / (np.sqrt(highest) + np.sqrt(lowest))
+    return rate, root**2

@@ -1,4 +1,4 @@
-"""The exercise: a step of Adam, and the two loops of L-BFGS."""
+"""The exercise: a step of Adam, and the settings of the fastest momentum."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Worked
+from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Worked, with_result
 
 BETAS = 0.9, 0.999
 
@@ -106,136 +106,93 @@ ADAM = Function(
 )
 
 
-def updated(q, pairs):
-    """The matrix H, update by update, times q."""
-    size = len(q)
-    H = np.eye(size)
-    if pairs:
-        s, y = pairs[-1]
-        H *= (s @ y) / (y @ y)
-    for s, y in pairs:
-        V = np.eye(size) - np.outer(y, s) / (y @ s)
-        H = V.T @ H @ V + np.outer(s, s) / (y @ s)
-    return H @ q
+def best(lowest, highest):
+    """Chebyshev's factor r a step, which is the root of beta; at the largest curvature both roots are -r."""
+    ratio = np.sqrt(highest / lowest)
+    r = (ratio - 1) / (ratio + 1)
+    return (1 + r) ** 2 / highest, r**2
 
 
-def draw_pairs(random, n, count):
-    """Steps, and how the gradient of a bowl changes along them."""
-    root = random.standard_normal((n, n))
-    B = root @ root.T + np.eye(n)
-    return random.standard_normal(n), [(s, B @ s) for s in random.standard_normal((count, n))]
+def draw_curvatures(random, narrow):
+    """A smallest curvature that is not 1, and one that is about `narrow` times as large."""
+    lowest = random.uniform(0.1, 0.8)
+    return lowest, lowest * narrow * random.uniform(0.8, 1.2)
 
 
-def newest_gamma(pairs):
-    """(s . y) / (y . y)."""
-    s, y = pairs[-1]
-    return (s @ y) / (y @ y)
+def slowest_factor(rate, beta, lowest, highest):
+    """The largest |r| among the roots of r^2 - (1 + beta - rate curvature) r + beta, over many curvatures."""
+    curvatures = np.linspace(lowest, highest, 201)
+    return max(np.abs(np.roots([1, -(1 + beta - rate * each), beta])).max() for each in curvatures)
 
 
-def loops(
-    q, pairs, gamma=newest_gamma, inward=reversed, outward=list, by="y", with_alpha="s", with_beta="y", alpha_sign=1
-):
-    """The two loops with something changed: where they begin, or which of s and y a product is made with."""
-    if not pairs:
-        return q
-    alphas = {}
-    for number in inward(range(len(pairs))):
-        pair = dict(zip("sy", pairs[number]))
-        alphas[number] = (pair[with_alpha] @ q) / (pair["y"] @ pair["s"])
-        q = q - alphas[number] * pair[by]
-    r = gamma(pairs) * q
-    for number in outward(range(len(pairs))):
-        pair = dict(zip("sy", pairs[number]))
-        beta = (pair[with_beta] @ r) / (pair["y"] @ pair["s"])
-        r = r + (alpha_sign * alphas[number] - beta) * pair["s"]
-    return r
+def nothing_nearby_is_faster(function, random):
+    """A rate or a beta a little smaller or larger makes some coordinate slower."""
+    lowest, highest = draw_curvatures(random, 30)
+    rate, beta = function(lowest, highest)
+    here = slowest_factor(rate, beta, lowest, highest)
+    for by_rate, by_beta in ((0.98, 1), (1.02, 1), (1, 0.98), (1, 1.02)):
+        there = slowest_factor(by_rate * rate, by_beta * beta, lowest, highest)
+        if there < here - 1e-6:
+            return (
+                f"For curvatures from {lowest:.3g} to {highest:.3g} your settings shrink the slowest coordinate by "
+                f"{here:.4f} a step, but {by_rate:g} times your rate with {by_beta:g} times your beta by {there:.4f}."
+            )
+    return None
 
 
-def secant(function, random):
-    """H y = s for the newest pair, which is what BFGS is made for."""
-    _, pairs = draw_pairs(random, 6, 4)
-    s, y = pairs[-1]
-    error = np.abs(function(y, pairs) - s).max()
-    return None if error < 1e-8 else f"For the newest pair H y should be s, and differs by {error:.2g}."
-
-
-TWO_LOOPS = Function(
-    name="two_loops",
-    reference=updated,
-    returns="product",
-    draw=draw_pairs,
-    tolerance=1e-8,
+BEST_MOMENTUM = Function(
+    name="best_momentum",
+    reference=best,
+    returns=("rate", "beta"),
+    draw=draw_curvatures,
     tests=(
-        Worked("no pairs yet", ([1.0, -2.0], []), [1.0, -2.0]),
-        Worked(
-            "one pair by hand",
-            ([1.0, 1.0], [(np.array([1.0, 0.0]), np.array([2.0, 1.0]))]),
-            [0.4, 0.2],
-        ),
-        Drawn("one pair, five unknowns", (5, 1)),
-        Drawn("two pairs", (5, 2)),
-        Drawn("as many pairs as unknowns", (6, 6)),
-        Drawn("more pairs than unknowns", (3, 8)),
-        Property("the secant equation for the newest pair", secant),
+        Worked("curvatures from 1 to 16", (1.0, 16.0), (0.16, 0.36)),
+        Worked("a single curvature: one step is enough", (4.0, 4.0), (0.25, 0.0)),
+        Drawn("a bowl with a condition number of about 10", (10,)),
+        Drawn("a bowl with a condition number of about 2500", (2500,)),
+        Property("nothing near these settings is faster", nothing_nearby_is_faster),
     ),
     mistakes={
-        "first-loop-from-oldest": Mistake(
-            "The way in begins at the wrong end: which update is the outermost, the first one made or the last?",
-            partial(loops, inward=list),
+        "rate-of-plain-descent": Mistake(
+            "beta is right, but the rate is the best one without momentum: with it, for which rates are the roots "
+            "complex at both ends?",
+            with_result(best, 0, lambda _, lowest, highest: 2 / (lowest + highest)),
         ),
-        "second-loop-from-newest": Mistake(
-            "The way out has the order of the way in: it begins where the way in has ended.",
-            partial(loops, outward=reversed),
+        "no-momentum": Mistake(
+            "These are the settings of plain gradient descent. Momentum can do better: with its beta above 0 the two "
+            "roots of exercise 2 may be complex.",
+            lambda lowest, highest: (2 / (lowest + highest), 0.0),
         ),
-        "both-loops-turned-round": Mistake(
-            "Both loops run the wrong way, as if the oldest pair were the newest. Which end of the list is which?",
-            partial(loops, inward=list, outward=reversed),
+        "smallest-curvature-taken-for-1": Mistake(
+            "The rate is right only if the smallest curvature is 1, as in the lesson's bowl: which unit does a rate "
+            "have, if x is in metres and the loss in euros?",
+            with_result(best, 0, lambda rate, lowest, _: rate * lowest),
         ),
-        "gamma-missing": Mistake(
-            "Between the loops the first guess of H is missing: nothing is multiplied by gamma.",
-            partial(loops, gamma=lambda pairs: 1.0),
+        "beta-not-squared": Mistake(
+            "Your beta is the factor by which a step shrinks what is left. What is the product of the two roots, and "
+            "so |r| if they are complex?",
+            with_result(best, 1, lambda beta, *_: np.sqrt(beta)),
         ),
-        "gamma-of-oldest": Mistake(
-            "gamma is that of the oldest pair.", partial(loops, gamma=lambda pairs: newest_gamma(pairs[:1]))
+        "condition-number-without-root": Mistake(
+            "beta is made of the condition number itself, as the factor of plain gradient descent is; with momentum "
+            "its root comes in.",
+            with_result(best, 1, lambda _, lowest, highest: ((highest - lowest) / (highest + lowest)) ** 2),
         ),
-        "gamma-inverted": Mistake(
-            "gamma is upside down: H is to take a y to an s.",
-            partial(loops, gamma=lambda pairs: 1 / newest_gamma(pairs)),
-        ),
-        "gamma-of-s": Mistake(
-            "gamma looks like (s . s) / (s . y), which also has the right unit, but is another guess.",
-            partial(loops, gamma=lambda pairs: (pairs[-1][0] @ pairs[-1][0]) / (pairs[-1][0] @ pairs[-1][1])),
-        ),
-        "subtracts-s": Mistake(
-            "On the way in, multiples of s are subtracted; what does V do to q?", partial(loops, by="s")
-        ),
-        "alpha-from-y": Mistake(
-            "alpha is made with y: which of the two vectors stands beside q in V q?", partial(loops, with_alpha="y")
-        ),
-        "beta-from-s": Mistake(
-            "beta is made with s: V is transposed on the way out, so its two vectors change places.",
-            partial(loops, with_beta="s"),
-        ),
-        "alpha-subtracted": Mistake("On the way out alpha has the wrong sign.", partial(loops, alpha_sign=-1)),
-        "alpha-forgotten": Mistake(
-            "On the way out alpha is forgotten: H has a second term.", partial(loops, alpha_sign=0)
-        ),
-        "newest-pair-only": Mistake("Only the newest pair counts.", lambda q, pairs: loops(q, pairs[-1:])),
-        "descent-direction": Mistake(
-            "Your product has the opposite sign: it is the direction -H q that a search would take. Here H q itself is "
-            "wanted.",
-            lambda q, pairs: -loops(q, pairs) if pairs else q,
+        "exchanged": Mistake(
+            "The rate and beta have changed places.", lambda lowest, highest: best(lowest, highest)[::-1]
         ),
     },
     hints=(
-        "Take the recursion of the lesson and write out, for two pairs, in which order its lines are carried out.",
-        "The lines before the recursive call form one loop, those after it another, in the opposite order. What has to "
-        "be remembered from the first to the second?",
-        "In: from the newest pair to the oldest, keep alpha and take alpha times y away from q. Between: times gamma. "
-        "Out: from the oldest to the newest, find beta from what there is now, and add (alpha - beta) times s, with "
-        "the alpha of the same pair.",
+        "Do exercise 2 of the lesson on paper: one coordinate with the curvature lambda goes from two old values to a "
+        "new one, and powers of r solve that.",
+        "The product of the two roots is beta. As long as they are complex both have the same size; they are complex "
+        "for all rate times lambda between two bounds, which depend on beta only.",
+        "The bounds are the squares of 1 minus and of 1 plus the root of beta. Put the smallest curvature at the lower "
+        "bound and the largest at the upper one, take roots on both sides: two linear equations for two unknowns.",
     ),
-    read='the section "L-BFGS: the product without the matrix"',
+    read='the section "Momentum", and exercise 2',
 )
 
-EXERCISE = Exercise("a step of Adam, and the two loops of L-BFGS", (ADAM, TWO_LOOPS), answers=("scratchnst.optimize",))
+EXERCISE = Exercise(
+    "a step of Adam, and the settings of the fastest momentum", (ADAM, BEST_MOMENTUM), answers=("scratchnst.optimize",)
+)

@@ -1,4 +1,4 @@
-"""Exercise 13: Winograd's convolution of a row of pixels, forward and back, by four multiplications for two outputs.
+"""Exercise 14: Winograd's convolution of a row of pixels, forward and back, by four multiplications for two outputs.
 
 A row x of an even number L of pixels, four or more, is convolved with three weights, without zeros around it:
 
@@ -15,9 +15,9 @@ and G of the lesson) are free, and so are sums.
 
 Write the three functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
-    scratchnst check 13
+    scratchnst check 14
 
-as often as you like; `scratchnst check 13 --hint` gives a hint.
+as often as you like; `scratchnst check 14 --hint` gives a hint.
 """
 
 from __future__ import annotations

@@ -534,9 +534,9 @@ assert cpu.conv2d.choose((1, 8, 8, 512), (3, 3, 512, 512)) != "winograd"
 # 4. Choose five points close to 1 for :math:`m = 4`, and measure the error.  Then try to beat the package's points.
 #    Judge by several random seeds.
 #
-# The coding exercise: in ``lessons/13_winograd/exercise.py`` a row of an even number of pixels is convolved with three
+# The coding exercise: in ``lessons/14_winograd/exercise.py`` a row of an even number of pixels is convolved with three
 # weights, without zeros around it, in tiles of two outputs.  Write ``convolve``, ``backward_input`` and
 # ``backward_kernel``.  Pixels, weights and gradients are multiplied with each other by a function that counts, and
 # four multiplications a tile are allowed in each of the three.  For ``backward_input`` a convolution with the flipped
 # kernel is right but takes too many (the row of pixels is longer than that of the outputs): transpose the steps from
-# x to y, as the lesson has done from w to y.  Then run ``scratchnst check 13``.
+# x to y, as the lesson has done from w to y.  Then run ``scratchnst check 14``.

@@ -441,7 +441,7 @@ assert report.passed
 # batch whose turn it is. The *rate*, which for an image was about 5 of 255 grey levels, is 0.004 here, small beside
 # weights of about 0.1 to 0.3, and falls to 0 along half a cosine, for a calm end.
 #
-# (In lesson 11's L-BFGS a mini-batch would be a disaster: it compares gradients of two steps, and they would be
+# (In lesson 12's L-BFGS a mini-batch would be a disaster: it compares gradients of two steps, and they would be
 # gradients of two different functions.)
 
 BATCH, STEPS = 32, full_size(180, 10)
@@ -722,7 +722,7 @@ plt.show()
 #
 # VGG19 stands at the end of this road: a task so broad, a thousand kinds of things in all colours and sizes, that
 # hardly anything visible could be overlooked. The cross-entropy, the mini-batches, the walk back to the weights and the
-# momentum that trained it are in these fourteen lessons; what is not are two safeguards against learning by heart,
+# momentum that trained it are in these fifteen lessons; what is not are two safeguards against learning by heart,
 # called weight decay and dropout (K. Simonyan and A. Zisserman, 2015).
 #
 # Exercises
@@ -739,7 +739,7 @@ plt.show()
 #    do? And what becomes of the pictures at the end if the losses read ``conv2_1`` in place of ``see_conv2_1``, and so
 #    on? Repeat it with other noise (``seed`` of ``stylize``) before you believe a difference.
 #
-# To write: ``smoothed_cross_entropy`` and ``energy_backward`` in ``lessons/14_training/exercise.py``. The first is the
+# To write: ``smoothed_cross_entropy`` and ``energy_backward`` in ``lessons/15_training/exercise.py``. The first is the
 # loss for labels that are not quite certain. The second is the way back through a classifier that reads not the
-# channels' means but their mean squares: what a Gram matrix has on its diagonal. ``scratchnst check 14`` tries them
+# channels' means but their mean squares: what a Gram matrix has on its diagonal. ``scratchnst check 15`` tries them
 # and says what is wrong.

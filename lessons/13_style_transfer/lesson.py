@@ -2,11 +2,11 @@ r"""
 Style transfer: two losses, one picture
 =======================================
 
-Lesson 9 has a loss that knows *what* is in a picture, lesson 10 one that knows *how* it is painted, and lesson 11 walks
-downhill. This lesson adds the two losses up. That is all there is to style transfer, equation 7 of the paper, and one
-line of code. What takes a lesson is what the sum does: which weights, which layers, which start, which size give which
-picture. We make the paper's Figures 4, 5 and 6 ourselves, and at the end walk the whole way once more, from pixels to
-features to losses to gradients and back to pixels.
+Lesson 9 has a loss that knows *what* is in a picture, lesson 10 one that knows *how* it is painted, and lessons 11 and
+12 walk downhill. This lesson adds the two losses up. That is all there is to style transfer, equation 7 of the paper,
+and one line of code. What takes a lesson is what the sum does: which weights, which layers, which start, which size
+give which picture. We make the paper's Figures 4, 5 and 6 ourselves, and at the end walk the whole way once more, from
+pixels to features to losses to gradients and back to pixels.
 
 After this lesson you can
 
@@ -15,7 +15,7 @@ After this lesson you can
 * say what :math:`\alpha / \beta`, the content layer, the start and the size do to a picture, and choose them;
 * tell the whole way of style transfer, with the number of each equation, on one page.
 
-It needs lessons 3 (chain rule), 8 (the walk down and back), 9 (content), 10 (style) and 11 (optimisers).
+It needs lessons 3 (chain rule), 8 (the walk down and back), 9 (content), 10 (style) and 12 (L-BFGS).
 
 ===============================  =================================================================================
 symbol                           meaning
@@ -170,7 +170,7 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 # divided by :math:`H W`. On our small pictures we let content count three times as much as that. And a little
 # smoothness is added, of which more below.
 #
-# The start is white noise, as in the paper, and L-BFGS, which lesson 11 takes apart, does the rest; here it is SciPy's.
+# The start is white noise, as in the paper, and L-BFGS, which lesson 12 takes apart, does the rest; here it is SciPy's.
 
 iterations = full_size(80, 16)
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
@@ -442,13 +442,13 @@ assert from_afar[1] < from_afar[0]
 #     losses     L_content = 1/2 sum (F - P)^2                      equation 1         lesson 9
 #                E_l = sum (G - A)^2 / (4 N^2 M^2)                  equation 4         lesson 10
 #                L_style = sum_l w_l E_l                            equation 5         lesson 10
-#                L_total = alpha L_content + beta L_style           equation 7         lesson 12
+#                L_total = alpha L_content + beta L_style           equation 7         lesson 13
 #     gradients  alpha (F - P)                                      equation 2         lesson 9
 #                beta w_l F (G - A) / (N^2 M^2)                     equation 6         lesson 10
 #       up       added where they belong; pooling spreads, ReLU masks,
 #                convolution with turned kernels                                       lessons 5, 4, 7
 #     pixels     dL/dx; plus tau dV/dx                                                 lesson 1
-#       then     direction from ten pairs (s, y), length from the line search          lesson 11
+#       then     direction from ten pairs (s, y), length from the line search          lesson 12
 #
 # And that a gradient is right is never taken on trust (lesson 2). ``equation_7`` above is all of it but the smoothness
 # and the last line, in twenty lines of code. With the optimiser it is the package's own run without smoothness, step
@@ -486,4 +486,4 @@ assert np.allclose(ours.clip(0, 255), package.image, atol=0.5)
 #
 # To write: ``equation_7``, loss and gradients at two layers one of which has both content and style, with NumPy
 # alone; and ``total_variation``, V and its gradient for a whole picture, in
-# ``lessons/12_style_transfer/exercise.py``. ``scratchnst check 12`` tries them and says what is wrong.
+# ``lessons/13_style_transfer/exercise.py``. ``scratchnst check 13`` tries them and says what is wrong.

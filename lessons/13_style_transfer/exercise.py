@@ -1,10 +1,10 @@
-"""Exercise 12: the whole of equation 7 with its gradients, and a loss on rough pictures.
+"""Exercise 13: the whole of equation 7 with its gradients, and a loss on rough pictures.
 
 Write the two functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
-    scratchnst check 12
+    scratchnst check 13
 
-as often as you like; `scratchnst check 12 --hint` gives a hint.
+as often as you like; `scratchnst check 13 --hint` gives a hint.
 """
 
 from __future__ import annotations

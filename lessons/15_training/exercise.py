@@ -1,10 +1,10 @@
-"""Exercise 14: a loss for labels in doubt, and the way back through a classifier that reads squares.
+"""Exercise 15: a loss for labels in doubt, and the way back through a classifier that reads squares.
 
 Write the two functions below, each in place of its `raise` line.  You need nothing but NumPy.  Check them with
 
-    scratchnst check 14
+    scratchnst check 15
 
-as often as you like; `scratchnst check 14 --hint` gives a hint.
+as often as you like; `scratchnst check 15 --hint` gives a hint.
 """
 
 from __future__ import annotations
