@@ -6,7 +6,7 @@ Lesson 1 walked downhill in a landscape whose contours were circles: every step 
 step arrived at once. Lessons 9 and 10 had a better loss and left the walk to ``stylize``. Try lesson 1's walk on
 their losses, and it crawls. The gradient says which way is down *here*; it does not say how far to go. This lesson says
 how far gradient descent may go, why that is not far enough in a narrow valley, and what two other optimisers, momentum
-and Adam, do about it. Neither of them knows how a valley bends; lesson 12 finds that out as well.
+and Adam, do about it. None of the three uses the curvature itself; lesson 12 has an optimiser that does.
 
 After this lesson you can
 
@@ -457,7 +457,6 @@ assert np.mean(curvatures < curvatures[0] / 300) > 0.5, "most directions are bel
 # :math:`(1 - 1/300)^{300} \approx 1/e = 0.37` after 300 steps. Most directions lie below it, where more is left, and
 # far below nearly all. Losses that fall fast and then hardly at all: this is why.
 #
-#
 # A race on an image
 # ------------------
 #
@@ -521,13 +520,14 @@ assert max(at_the_end["momentum"], at_the_end["Adam"]) < 0.8 * at_the_end["gradi
 #    all curvatures from :math:`\lambda_{\min}` to :math:`\lambda_{\max}` are just covered, and compare with the
 #    numbers in the section "Momentum".
 # 3. Multiply the loss by 1000. Which of the optimisers of this lesson take the same steps as before, and which do
-#    not? Find out by thought, then by trial. Then measure :math:`x_1` in millimetres instead: who notices?
+#    not? Find out by thought, then by trial. Then measure :math:`x_1` in millimetres instead: which take other steps?
 # 4. *The power method.* :math:`B v \approx (g(x + h v) - g(x - h v)) / 2h` costs two evaluations, and no matrix. Why
 #    does multiplying a random vector by :math:`B` again and again, each time scaled to length 1, turn it into the
 #    steepest eigenvector? Measure :math:`\lambda_{\max}` in this way for the image of the race (:math:`h = 10`
 #    serves).
-# 5. In Rosenbrock's valley, give Adam other rates, and one that falls: ``rate=lambda t: 0.3 / (1 + t / 100)``. Which
-#    comes down fastest, and what does a rate cost that is too large?
+# 5. In Rosenbrock's valley, give Adam the rates 0.03, 0.3 and 1, and one that falls,
+#    ``rate=lambda t: 0.3 / (1 + t / 100)``. With which is the loss below a millionth within 2000 steps? What goes
+#    wrong with the others?
 #
 # To write: ``adam_step``, a step with both corrections, and ``best_momentum``, what exercise 2 finds, in
 # ``lessons/11_optimisers/exercise.py``. ``scratchnst check 11`` tries them and says what is wrong.

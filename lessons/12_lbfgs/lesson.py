@@ -610,12 +610,12 @@ assert at_the_end["L-BFGS, 10 pairs"] < 0.5 * at_the_end["line search only"]
 #    then lie, for any :math:`s`? Write :math:`s` in the eigenvectors of :math:`B`. What does that say of the first
 #    guess :math:`\gamma I`?
 # 2. *The cubic of the line search.* At the steps :math:`a` and :math:`b` value and slope are known. Let
-#    :math:`u = (t - a) / (b - a)`, which runs from 0 to 1, and let :math:`A = \varphi'(a) (b - a)` and
-#    :math:`B = \varphi'(b) (b - a)` be the slopes in this unit. (a) Show that the derivative of any cubic with these
-#    slopes is :math:`p'(u) = A (1 - u)^2 - 2 C u (1 - u) + B u^2`, with some number :math:`C`. (b) Integrate it from
-#    0 to 1: what must :math:`C` be, for the difference of the values to be right? (c) Solve :math:`p'(u) = 0`. Which
-#    of the two roots is the minimum? (d) What remains of your formula if the cubic is only a parabola, or if
-#    its maximum is at :math:`a` or :math:`b`?
+#    :math:`u = (t - a) / (b - a)`, which runs from 0 to 1, and let the numbers :math:`A = \varphi'(a) (b - a)` and
+#    :math:`B = \varphi'(b) (b - a)` be the slopes in this unit (no Hessian here). (a) Show that the derivative of any
+#    cubic with these slopes is :math:`p'(u) = A (1 - u)^2 - 2 C u (1 - u) + B u^2`, with some number :math:`C`.
+#    (b) Integrate it from 0 to 1: what must :math:`C` be, for the difference of the values to be right? (c) Solve
+#    :math:`p'(u) = 0`. Which of the two roots is the minimum? (d) What remains of your formula if the cubic is only a
+#    parabola, or if its maximum is at :math:`a` or :math:`b`?
 # 3. Multiply the loss by 1000. Does the L-BFGS of this lesson take the same steps as before? Find out by thought, then
 #    by trial. Then measure :math:`x_1` in millimetres instead. Compare with exercise 3 of lesson 11.
 # 4. Give ``optimize.lbfgs`` a ``history`` of 3, 30 and 100 in the race. What does it cost, what does it bring? What

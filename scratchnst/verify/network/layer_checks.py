@@ -13,9 +13,9 @@ so least squares give a and b.  The gradient is that of the loss if a = b, whate
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import partial
+from typing import Any
 
 import numpy as np
 
@@ -38,12 +38,42 @@ SUM = "sum of the terms"
 
 @dataclass(frozen=True)
 class Summand:
-    """One term of an objective: its weight, and its value and gradient, unweighted, for a walk down some picture."""
+    """One term of an objective, with its weight: a loss of the features at `layer`, or of the image if that is None."""
 
     name: str
     weight: float
-    value: Callable[[Walk, Array], float]
-    gradient: Callable[[Walk, Array], Array]
+    loss_name: str
+    loss: Any
+    layer: str | None = None
+    targets: tuple[Array, ...] = ()
+
+    def step(self, walk: Walk, image: Array) -> Step:
+        """The loss, unweighted, at the features of a walk."""
+        x = image if self.layer is None else walk.outputs[self.layer]
+        forward = lambda F: self.loss.forward(F, *self.targets)  # noqa: E731
+        return Step(self.name, self.loss_name, x, self.targets, forward, self.loss.backward)
+
+    def value(self, walk: Walk, image: Array) -> float:
+        """The loss, unweighted."""
+        step = self.step(walk, image)
+        return step.forward(step.x)[0]
+
+    def gradient(self, walk: Walk, image: Array) -> Array:
+        """The gradient with respect to the image, unweighted."""
+        step = self.step(walk, image)
+        gradient = step.backward(1.0, step.forward(step.x)[1])
+        return gradient if self.layer is None else walk.backward({self.layer: gradient})
+
+
+def _summands(objective: Objective) -> list[Summand]:
+    """The terms of equation 7."""
+    terms = [
+        Summand(term.name, term.weight, term.loss_name, term.loss, term.layer, (term.target,))
+        for term in objective.summands
+    ]
+    if objective.tv_weight:
+        terms.append(Summand("tv", objective.tv_weight, "total_variation", objective.network.engine.total_variation))
+    return terms
 
 
 def taps_of(objective: Objective) -> list[str]:
@@ -52,19 +82,9 @@ def taps_of(objective: Objective) -> list[str]:
 
 
 def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]:
-    """The operations nearest the loss, one a term."""
-    if objective.tv_weight:
-        variation = objective.network.engine.total_variation
-        yield Step("tv", "total_variation", image, (), variation.forward, variation.backward)
-    for term in objective.summands:
-        yield Step(
-            term.name,
-            term.loss_name,
-            walk.outputs[term.layer],
-            (term.target,),
-            lambda F, term=term: term.loss.forward(F, term.target),
-            term.loss.backward,
-        )
+    """The operations nearest the loss, one for each term, that of the image first."""
+    for summand in sorted(_summands(objective), key=lambda summand: summand.layer is not None):
+        yield summand.step(walk, image)
 
 
 def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> Report:
@@ -90,7 +110,7 @@ def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> 
 
 def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 0) -> Report:
     """Check that each term has the same weight in the objective's gradient and in its loss, equation (a)."""
-    summands = list(_summands(objective))
+    summands = _summands(objective)
     try:
         loss, given = objective(image[0].copy())
         given = np.asarray(given).reshape(image.shape)
@@ -106,29 +126,6 @@ def check_objective(objective: Objective, walk: Walk, image: Array, seed: int = 
         return Report(SUM, problems=(f"The objective raises {type(error).__name__}: {error}.",))
     right = np.tensordot(in_loss, gradients, 1)
     return _compared(SUM, given, right, agreement, _unlike_weights(summands, in_loss, gradients, given))
-
-
-def _summands(objective) -> Iterator[Summand]:
-    """The terms of equation 7."""
-    for term in objective.summands:
-        yield Summand(term.name, term.weight, partial(_term_value, term), partial(_term_gradient, term))
-    if objective.tv_weight:
-        variation = objective.network.engine.total_variation
-        yield Summand(
-            "tv",
-            objective.tv_weight,
-            lambda walk, image: variation.forward(image)[0],
-            lambda walk, image: variation.backward(1.0, variation.forward(image)[1]),
-        )
-
-
-def _term_value(term, walk, image):
-    return term.loss.forward(walk.outputs[term.layer], term.target)[0]
-
-
-def _term_gradient(term, walk, image):
-    _, cache = term.loss.forward(walk.outputs[term.layer], term.target)
-    return walk.backward({term.layer: term.loss.backward(1.0, cache)})
 
 
 def _close(a, b, agreement=AGREEMENT):

@@ -21,15 +21,8 @@ from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistake
 
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
-# Name of an operation -> what is known about each of its inputs.
+_MODULES = (average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss, total_variation)
+# Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
-    "conv2d": conv2d.INPUTS,
-    "relu": relu.INPUTS,
-    "average_pool": average_pool.INPUTS,
-    "max_pool": max_pool.INPUTS,
-    "preprocess": preprocess.INPUTS,
-    "gram": gram.INPUTS,
-    "content_loss": content_loss.INPUTS,
-    "style_loss": style_loss.INPUTS,
-    "total_variation": total_variation.INPUTS,
+    module.__name__.rpartition(".")[2]: module.INPUTS for module in _MODULES
 }
