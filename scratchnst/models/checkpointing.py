@@ -305,6 +305,7 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
             grad_y = losses.backward(name, own, feature, pixels)
             del feature
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
+            del grad_y
         grads_x = network.backward_inputs(layer, gradients.pop(name), caches.pop(name))
         for above, grad_x in zip(sources[name], grads_x):
             room = strip.computed.get(above, strip.needed[above])  # the source is not computed here
