@@ -347,7 +347,7 @@ def _joined(engine, parts):
 
 
 def _groups(network, taps):
-    """Cut the layers that `taps` depend on behind each pool from which alone all that follows is computed."""
+    """Cut the layers that `taps` depend on behind each strided one from which alone all that follows is computed."""
     layers, sources = network.needed(taps), network.sources()
     position = {IMAGE: -1} | {layer.name: number for number, layer in enumerate(layers)}
     groups, start = [], 0

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 
+import h5py
 import numpy as np
 import pytest
 
@@ -297,6 +299,15 @@ class TestToyKind:
         for name, arrays in network.parameters.items():
             for ours, theirs in zip(arrays, read.parameters[name], strict=True):
                 np.testing.assert_array_equal(ours, theirs)
+
+    def test_only_a_row_that_reads_several_says_so_in_a_file(self, network, tmp_path):
+        """So that who knows of one source only can read all others."""
+        native.write(network, tmp_path / "toy.h5")
+        with h5py.File(tmp_path / "toy.h5") as file:
+            rows = json.loads(file.attrs["network"])["layers"]
+        assert [row["name"] for row in rows if row.keys() != {"name", "kind", "source"}] == [
+            layer.name for layer in network.layers if len(layer.sources) > 1
+        ]
 
     def test_an_engine_that_lacks_it(self, toy, network):
         with pytest.raises(AttributeError, match=toy.kind.operation("avg")):
