@@ -1,4 +1,4 @@
-"""Are these gradients right?  Checks for any function, and the textbook checked with them."""
+"""Gradient checks for any function, and their application to the textbook's operations and networks."""
 
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.report import GradientError, InputReport, Report

@@ -1,4 +1,4 @@
-"""Calls of the functions under test: whatever is wrong with one, an `Uncheckable` says it in one sentence."""
+"""Calls of the functions under test, and checks of what they return: an `Uncheckable` has a sentence for the report."""
 
 from __future__ import annotations
 

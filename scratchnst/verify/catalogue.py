@@ -1,4 +1,4 @@
-"""The textbook checked by itself: every operation, and the full objective from pixels to loss."""
+"""Checks of the textbook's operations, and of the full objective from pixels to loss."""
 
 from __future__ import annotations
 

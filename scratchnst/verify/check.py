@@ -1,4 +1,4 @@
-"""Is this gradient right?  `check_gradient` for any scalar function, `check_backward` for an operation.
+"""Gradient checks: `check_gradient` for any scalar function, `check_backward` for an operation.
 
 Both return a `Report`, even where a function that they are given raises; `raising=True` raises a `GradientError` with
 the report's text unless everything is right.  `scratchnst.verify.verdict` says how the verdict is reached.

@@ -1,4 +1,4 @@
-"""All that an engine computes, checked: its operations one after the other, then the full objective."""
+"""Checks of an engine: its operations one after the other, then the full objective."""
 
 from __future__ import annotations
 

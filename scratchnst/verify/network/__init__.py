@@ -1,1 +1,1 @@
-"""Networks and objectives, checked operation by operation."""
+"""Checks of networks and objectives, operation by operation."""
