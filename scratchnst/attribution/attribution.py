@@ -1,7 +1,7 @@
 r"""Where does the gradient of a pixel come from?  dL/dpixel, taken apart into everything that adds up to it.
 
-`Network.backward` adds gradients wherever they meet, so its end, dL/dx, does not tell what came from where.  Let x be
-one colour of a pixel and F_l[p,k] the feature of channel k at position p of layer l, which term t of equation 7 taps.
+`Network.backward` adds gradients wherever they meet, so its result, dL/dx, does not show what came from where.  Let x
+be one colour of a pixel and F_l[p,k] the feature of channel k at position p of layer l, tapped by term t of equation 7.
 The chain rule over all features of all terms::
 
     dL/dx = sum_t sum_{p,k}  dL_t/dF_l[p,k]  dF_l[p,k]/dx                                          (a)

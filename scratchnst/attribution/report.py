@@ -63,12 +63,10 @@ def _title(part: Part, objective: Objective) -> str:
 
 
 def _top_positions(part: Part, count: int) -> list[tuple[tuple[int, int], np.ndarray]]:
-    """The positions that push hardest, with what they contribute; those without any are left out."""
-    places = [
-        (place, part.positions[place[0] - part.window.top, place[1] - part.window.left])
-        for place in part.top_positions(count)
-    ]
-    return [(place, contribution) for place, contribution in places if contribution.any()]
+    """The positions that contribute most, with what they contribute; those that contribute nothing are left out."""
+    top, left = part.window.top, part.window.left
+    places = {place: part.positions[place[0] - top, place[1] - left] for place in part.top_positions(count)}
+    return [(place, contribution) for place, contribution in places.items() if contribution.any()]
 
 
 def _neighbour(place: tuple[int, int], around: tuple[int, int]) -> str:

@@ -32,7 +32,7 @@ CHECKED = 64  # pixels, the side of the corner that is compared with the textboo
 WINOGRAD = "winograd"
 RUNGS = ("naive", "tiled", WINOGRAD, tf32(WINOGRAD))
 NUMBER = 4  # bytes
-BUSY, LARGE = 0.5, 0.2  # the shares of which one can say that they are large
+BUSY, LARGE = 0.5, 0.2  # above the first a GPU is busy, above the second a share is large
 
 
 class Work(NamedTuple):

@@ -60,7 +60,7 @@ def _version(package):
 
 
 class DeviceFacts(OnEngine):
-    """A contender that computes nothing and tells what it runs on."""
+    """A contender that computes nothing and describes its GPU."""
 
     def __init__(self, size: int, device: str):
         super().__init__(device)

@@ -36,7 +36,7 @@ HELP = (
 
 
 class _Back(Exception):
-    """The learner wants to see the cell before."""
+    """The learner goes back to the cell before."""
 
 
 class _Quit(Exception):
@@ -169,7 +169,7 @@ class _Player:
         self.console.file.write("\n")
 
     def wait(self, what: str = "") -> None:
-        """Wait until the learner wants to go on."""
+        """Wait until the learner goes on."""
         while self.progress:
             last = self.place == len(self.cells) - 1
             answer = self.ask(what or ("Enter ends the lesson" if last else "Enter goes on"))

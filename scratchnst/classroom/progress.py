@@ -103,7 +103,9 @@ class ProgressFile:
         """Return the file's content with both parts; a damaged file is moved aside."""
         try:
             content = json.loads(self.path.read_bytes())
-            _check(content)
+            _check(content, 1)
+            _check(content.get(LESSONS, {}), 2)
+            _check(content.get(EXERCISES, {}), 3)
             return {**content, **{part: _by_topic(content.get(part, {})) for part in (LESSONS, EXERCISES)}}
         except FileNotFoundError:
             pass
@@ -134,20 +136,12 @@ def _by_topic(part: dict[str, Any]) -> dict[str, Any]:
     return {**older, **part}
 
 
-def _check(content: Any) -> None:
-    """Raise a ValueError unless everything is a dict that has to be one."""
-    lessons, exercises = (_dict(_dict(content).get(part, {})) for part in (LESSONS, EXERCISES))
-    for entry in lessons.values():
-        _dict(entry)
-    for states in exercises.values():
-        for facts in _dict(states).values():
-            _dict(facts)
-
-
-def _dict(value: Any) -> dict[str, Any]:
+def _check(value: Any, depth: int) -> None:
+    """Raise a ValueError unless `value` is a dict, of dicts if `depth` is 2, of dicts of dicts if it is 3."""
     if not isinstance(value, dict):
         raise ValueError
-    return value
+    for item in value.values() if depth > 1 else ():
+        _check(item, depth - 1)
 
 
 def _to_standard_error(sentence: str) -> None:

@@ -119,7 +119,7 @@ def add_equation_7(parser: argparse.ArgumentParser) -> None:
 
 
 def add_preprocessing(parser) -> None:
-    """Add what a VGG expects, for files that cannot tell."""
+    """Add what a VGG expects, for files that do not say."""
     parser.add_argument(
         "--preprocessing",
         choices=list(PREPROCESSINGS),

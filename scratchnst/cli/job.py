@@ -1,4 +1,4 @@
-"""What transfer and reconstruct do alike: run the job, show how it goes on, and say how it ended."""
+"""What transfer and reconstruct share: run the job, show its progress, and say how it ended."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ def _outlook(found: Forecast) -> str:
 
 
 def _in_words(seconds: float) -> str:
-    """Return a time as people say it."""
+    """Return a time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,4 +1,4 @@
-"""``scratchnst reconstruct content|style IMAGE --layers ... -o OUT.png``: what a layer knows, the paper's Figure 1."""
+"""``scratchnst reconstruct content|style IMAGE --layers ... -o OUT.png``: what a layer keeps, the paper's Figure 1."""
 
 from __future__ import annotations
 
