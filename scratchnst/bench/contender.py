@@ -49,8 +49,7 @@ class OnEngine(Contender):
         self.until_the_end.enter_context(self.engine.precision(precision))
 
     def wait(self) -> None:
-        if self.engine.has_own_memory:
-            gpu.library().cuda.Device().synchronize()
+        self.engine.synchronize()
 
     def rest(self) -> None:
         self.engine.release_memory()
@@ -62,7 +61,7 @@ class OnEngine(Contender):
         self.rest()
         self.evaluate()
         self.wait()
-        return {"bytes": gpu.library().get_default_memory_pool().total_bytes()}
+        return {"bytes": self.engine.reserved_memory()}
 
     def on_host(self, array: Array) -> Array:
         return self.engine.asnumpy(array)

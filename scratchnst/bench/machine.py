@@ -15,8 +15,6 @@ from threadpoolctl import threadpool_info
 
 from scratchnst import __version__
 from scratchnst.bench.contender import OnEngine
-from scratchnst.engine.cuda import availability
-from scratchnst.engine.cuda import device as gpu
 from scratchnst.system import startup
 
 BLAS_FACTS = ("internal_api", "version", "architecture", "threading_layer")
@@ -67,15 +65,7 @@ class DeviceFacts(OnEngine):
 
     def check(self) -> dict[str, Any]:
         """Return the GPU's name, compute capability, memory, driver, and the versions of what computes on it."""
-        cuda = gpu.library().cuda
-        here = cuda.Device()
-        return {
-            **availability.describe(),
-            "multiprocessors": cuda.runtime.getDeviceProperties(here.id)["multiProcessorCount"],
-            "bytes": here.mem_info[1],
-            "nvidia_driver": _driver(),
-            "cublas": cuda.cublas.getVersion(here.cublas_handle),
-        }
+        return {**self.engine.describe(), **self.engine.hardware(), "nvidia_driver": _driver()}
 
 
 def _driver() -> str | None:

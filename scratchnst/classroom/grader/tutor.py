@@ -38,7 +38,7 @@ def hint(function: Function, given: int) -> str:
 
 
 def standing(exercise: Exercise, states: Mapping[str, Mapping[str, Any]]) -> str:
-    """Return how far a learner is with an exercise, from what `Progress.exercise` remembers of it."""
+    """Return how far a learner is with an exercise, from what `ProgressFile.exercise` remembers of it."""
     passed = sum(states.get(function.name, {}).get("state") == PASSED for function in exercise.functions)
     if passed == len(exercise.functions):
         return "solved"
