@@ -10,14 +10,15 @@ from scratchnst.models import pyramid
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import assemble
 from scratchnst.weights.download import VGG19, cached
-from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
+from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, quantised, safetensors
 from scratchnst.weights.published import checksum
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
-# In the order in which they are tried, after our own layout; Caffe's files have no magic number and come last.
-READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
+# In the order in which they are tried, after our own layout: quantised files are PyTorch's too, and Caffe's, which have
+# no magic number, come last.
+READERS = (matconvnet, keras, quantised, pytorch, safetensors, numpy_archive, caffe)
 
 
 def load_network(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:
