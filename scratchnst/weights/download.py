@@ -7,10 +7,11 @@ is complete.  (The library pooch begins anew after an interruption, and knows on
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import platformdirs
 import requests
@@ -25,6 +26,23 @@ TIMEOUTS = (10.0, 30.0)  # seconds to connect, and without a byte afterwards
 ROUNDS = 2  # every mirror is tried twice, since the connection may have broken off
 MOST_REDIRECTS = 10
 CHUNK = 1 << 14  # bytes; at most this much is lost when a connection breaks
+
+
+class CacheFile(Protocol):
+    """A file that the cache may hold: its name there, its length in bytes, where it comes from, and what it must be."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    @property
+    def origin(self) -> str: ...
+
+    def is_right(self, path: Path) -> bool:
+        """Return whether `path` is this file, by its length and checksum."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +62,15 @@ class RemoteFile:
     size: int
     md5: str
 
+    @property
+    def origin(self) -> str:
+        """The preferred address."""
+        return self.mirrors[0]
+
+    def is_right(self, path: Path) -> bool:
+        """Return whether `path` is this file, by its length and checksum."""
+        return _size(path) == self.size and checksum(path, "md5") == self.md5
+
 
 _KERAS_NAME = "vgg19_weights_tf_dim_ordering_tf_kernels_notop.h5"
 VGG19 = RemoteFile(
@@ -57,6 +84,14 @@ VGG19 = RemoteFile(
 )
 
 
+class NotDelivered(UserError):
+    """No mirror delivered a file; `failures` says of each mirror why."""
+
+    def __init__(self, message: str, failures: Mapping[str, str]):
+        super().__init__(message)
+        self.failures = failures
+
+
 class _MirrorError(Exception):
     """A server answered, but not with the file; the message says with what."""
 
@@ -67,7 +102,7 @@ def cache_directory() -> Path:
     return Path(os.path.expanduser(chosen or platformdirs.user_cache_dir("scratchnst")))
 
 
-def cached(file: RemoteFile, directory: Path | None = None) -> Path | None:
+def cached(file: CacheFile, directory: Path | None = None) -> Path | None:
     """Return the path of a file of the right size in `directory`, by default the cache, or None; it is not read.
 
     `fetch` has put it there only if its checksum was right.
@@ -100,25 +135,46 @@ def fetch(
 
     Raises
     ------
+    NotDelivered
+        If no mirror delivered the file; under its name there is then nothing.
     UserError
-        If no mirror delivered the file, or it cannot be stored; under its name there is then nothing.
+        If it cannot be stored; the same.
+    """
+    return keep(file, lambda path: _download(file, path, progress, timeouts), directory)
+
+
+def keep(file: CacheFile, obtain: Callable[[Path], None], directory: Path | None = None) -> Path:
+    """Return the path of a file in the cache, obtained if it is not there already.
+
+    Of several processes at once, one obtains it and the others wait.
+
+    Parameters
+    ----------
+    file : the file wanted
+    obtain : puts the right file at the path that it is given, or raises an error and puts none there
+    directory : where to keep it; None means `cache_directory()`
+
+    Raises
+    ------
+    UserError
+        If it cannot be stored, and what `obtain` raises.
     """
     path = (directory or cache_directory()) / file.name
     lock = path.with_name(f"{file.name}.lock")
     try:
-        if _is_right(path, file):
+        if file.is_right(path):
             return path
         path.parent.mkdir(parents=True, exist_ok=True)
         with FileLock(lock):
-            if not _is_right(path, file):  # another process may have downloaded it meanwhile
+            if not file.is_right(path):  # another process may have obtained it meanwhile
                 path.unlink(missing_ok=True)
-                _download(file, path, progress, timeouts)
+                obtain(path)
         with suppress(OSError):  # once the file is there, the lock is not needed
             lock.unlink()
     except OSError as error:
         raise UserError(
             f"{path} cannot be stored or read ({error.strerror or error}): mend this, or name another directory by the "
-            f"variable {CACHE_VARIABLE}, or download {file.mirrors[0]} yourself and name it with --network FILE."
+            f"variable {CACHE_VARIABLE}, or download {file.origin} yourself and name it with --network FILE."
         ) from error
     return path
 
@@ -139,9 +195,10 @@ def _download(file: RemoteFile, path: Path, progress: bool, timeouts: tuple[floa
                 os.replace(part, path)
                 return
     what = "; ".join(f"{mirror}: {reason}" for mirror, reason in failures.items())
-    raise UserError(
+    raise NotDelivered(
         f"{file.name} could not be downloaded ({what}): try again later, or download it from one of these addresses "
-        f"yourself and put it at {path}, or name a file that you have with --network FILE."
+        f"yourself and put it at {path}, or name a file that you have with --network FILE.",
+        failures,
     )
 
 
@@ -194,7 +251,7 @@ def _start(response: requests.Response, held: int, size: int) -> int:
 
 def _check(part: Path, file: RemoteFile) -> None:
     """Raise an error and delete `part`, which was received to its end, unless it is the whole file."""
-    if _is_right(part, file):
+    if file.is_right(part):
         return
     size = _size(part)
     part.unlink()
@@ -203,10 +260,6 @@ def _check(part: Path, file: RemoteFile) -> None:
     if size < file.size:
         raise _MirrorError(f"it sent only {size} of {file.size} bytes")
     raise _MirrorError("the checksum of what it sent is wrong")
-
-
-def _is_right(path: Path, file: RemoteFile) -> bool:
-    return _size(path) == file.size and checksum(path, "md5") == file.md5
 
 
 def _size(path: Path) -> int:

@@ -9,15 +9,16 @@ from scratchnst.errors import UserError
 from scratchnst.models import pyramid
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import assemble
-from scratchnst.weights.download import VGG19, cached
-from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, safetensors
+from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, quantised, safetensors
 from scratchnst.weights.published import checksum
+from scratchnst.weights.vgg19 import cached_vgg19
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
-# In the order in which they are tried, after our own layout; Caffe's files have no magic number and come last.
-READERS = (matconvnet, keras, pytorch, safetensors, numpy_archive, caffe)
+# In the order in which they are tried, after our own layout: quantised files are PyTorch's too, and Caffe's, which have
+# no magic number, come last.
+READERS = (matconvnet, keras, quantised, pytorch, safetensors, numpy_archive, caffe)
 
 
 def load_network(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:
@@ -57,14 +58,14 @@ def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
         return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
-    if cached(VGG19):
+    if cached_vgg19():
         return "vgg19", "from the cache"
     return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
 
 
 def source_file(source: str) -> Path | None:
     """Return the file of a network, given its name or the file's; None if it has none."""
-    by_name = {"pyramid": None, "distilled": DISTILLED, "vgg19": cached(VGG19)}
+    by_name = {"pyramid": None, "distilled": DISTILLED, "vgg19": cached_vgg19()}
     return by_name.get(source, Path(source))
 
 

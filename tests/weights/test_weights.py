@@ -518,7 +518,7 @@ class TestChoice:
     def test_before_that_vgg19_in_the_cache(self, no_vgg19, keras_file, monkeypatch):
         with pytest.raises(UserError, match="not in the cache"):
             load_network("vgg19")
-        monkeypatch.setattr(load, "cached", lambda file: keras_file)
+        monkeypatch.setattr(load, "cached_vgg19", lambda: keras_file)
         source, reason = choose_source()
         assert (source, reason) == ("vgg19", "from the cache")
         assert load_network().name == load_network("vgg19").name == "vgg19"
@@ -527,7 +527,7 @@ class TestChoice:
         assert [source_file(name) for name in ("pyramid", "vgg19")] == [None, None]
         assert source_file("distilled") == load.DISTILLED
         assert source_file("some.h5") == Path("some.h5")
-        monkeypatch.setattr(load, "cached", lambda file: keras_file)
+        monkeypatch.setattr(load, "cached_vgg19", lambda: keras_file)
         assert source_file("vgg19") == keras_file
 
     def test_a_missing_file_in_the_environment_is_an_error(self, monkeypatch, tmp_path):

@@ -39,7 +39,7 @@ from scratchnst.weights.formats.torch_names import (
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import Global, Span, Unpickler, ordered_dict
-from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
+from scratchnst.weights.formats.untrusted import damage_told, native_numbers, read_exactly
 
 NAME = "NumPy archive"
 LONGEST_HEADER = 10_000  # bytes, NumPy's own bound
@@ -135,7 +135,7 @@ def _float_type(descr):
 
 def _in_order(data, dtype, is_fortran, shape):
     """An array of these bytes."""
-    return native_floats(data, dtype).reshape(shape, order="F" if is_fortran else "C")
+    return native_numbers(data, dtype).reshape(shape, order="F" if is_fortran else "C")
 
 
 def _header(file):

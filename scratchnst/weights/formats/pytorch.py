@@ -20,7 +20,8 @@ import io
 import math
 import pickle
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -40,7 +41,7 @@ from scratchnst.weights.formats.torch_names import (
     unwrapped,
 )
 from scratchnst.weights.formats.unpickler import LARGEST_PICKLE, Global, Unpickler, ordered_dict
-from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
+from scratchnst.weights.formats.untrusted import damage_told, native_numbers, read_exactly
 from scratchnst.weights.published import checksum
 
 NAME = "PyTorch"
@@ -84,15 +85,37 @@ def read(path: Path) -> Holding:
     UserError
         If the file is damaged, wants anything but tensors made, or does not hold VGG's convolutions.
     """
-    with LimitedFile(io.FileIO(path)) as file, damage_told():
+    with state_dict(io.FileIO(path)) as arrays:
+        found = {name: arrays[key] for name, key in meaningful(arrays).items()}
+        return collect(found, OUTPUTS_FIRST, _preprocessing(path, found))
+
+
+@contextmanager
+def state_dict(raw: io.FileIO | io.BytesIO, kinds: str = "f") -> Iterator[dict[str, Declared]]:
+    """Open a state dict, to be closed after its arrays are loaded.
+
+    Parameters
+    ----------
+    raw : the file, opened unbuffered, or in memory
+    kinds : NumPy's letters for the kinds of numbers that an array may hold
+
+    Yields
+    ------
+    Name -> array.
+
+    Raises
+    ------
+    UserError
+        If the file is damaged or wants anything but tensors made, or an array that is loaded holds other numbers.
+    """
+    with LimitedFile(raw) as file, damage_told():
         is_zip = file.read(len(LOCAL_FILE)) == LOCAL_FILE
         file.seek(0)
         state, order, read_bytes = _open_zip(file) if is_zip else _open_legacy(file)
         if not isinstance(state, dict):
             raise UserError("it does not hold a state dict: save the network's state_dict() and give that.")
         tensors = {name: value for name, value in unwrapped(state).items() if isinstance(value, _Tensor)}
-        found = {name: _declared(tensors[key], order, read_bytes) for name, key in meaningful(tensors).items()}
-        return collect(found, OUTPUTS_FIRST, _preprocessing(path, found))
+        yield {name: _declared(tensor, order, read_bytes, kinds) for name, tensor in tensors.items()}
 
 
 def _preprocessing(path, names):
@@ -203,20 +226,20 @@ def _tensor(storage, offset, shape, strides, *_gradients):
     raise UserError("the description of a tensor in it is not understood: the file is damaged.")
 
 
-def _declared(tensor, order, read_bytes):
-    return Declared(tensor.shape, lambda: _load(tensor, order, read_bytes))
+def _declared(tensor, order, read_bytes, kinds):
+    return Declared(tensor.shape, lambda: _load(tensor, order, read_bytes, kinds))
 
 
-def _load(tensor, order, read_bytes):
+def _load(tensor, order, read_bytes, kinds):
     """The numbers of a tensor, if nothing of it lies outside its storage."""
     dtype = np.dtype(order + _DTYPES[tensor.storage.type])
-    if dtype.kind != "f":
+    if dtype.kind not in kinds:
         raise UserError(f"its weights are stored as {tensor.storage.type}: save them as 32-bit floating-point numbers.")
     steps = zip(tensor.shape, tensor.strides)
     span = 1 + sum((side - 1) * stride for side, stride in steps) if math.prod(tensor.shape) else 0
     if tensor.offset + span > tensor.storage.size or max(span, *tensor.strides) > LARGEST_KERNEL:
         raise UserError("a tensor in it reaches beyond its numbers: the file is damaged.")
-    flat = native_floats(read_bytes(tensor.storage.key, tensor.offset * dtype.itemsize, span * dtype.itemsize), dtype)
+    flat = native_numbers(read_bytes(tensor.storage.key, tensor.offset * dtype.itemsize, span * dtype.itemsize), dtype)
     byte_strides = [stride * dtype.itemsize for stride in tensor.strides]
     return np.lib.stride_tricks.as_strided(flat, tensor.shape, byte_strides).copy()
 

@@ -20,7 +20,7 @@ from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights.assembly import Holding
 from scratchnst.weights.formats.torch_names import OUTPUTS_FIRST, Declared, collect, has_plain_names, meaningful
-from scratchnst.weights.formats.untrusted import damage_told, native_floats, read_exactly
+from scratchnst.weights.formats.untrusted import damage_told, native_numbers, read_exactly
 
 NAME = "safetensors"
 LONGEST_HEADER = 1 << 20  # VGG's has some KiB
@@ -75,4 +75,4 @@ def _load(file, name, dtype, shape, begin, end):
     if end - begin != math.prod(shape) * _DTYPES[dtype].itemsize:
         raise UserError(f"{name} has a shape that does not fit its place in the file: the file is damaged.")
     file.seek(begin)
-    return native_floats(read_exactly(file, end - begin), _DTYPES[dtype]).reshape(shape)
+    return native_numbers(read_exactly(file, end - begin), _DTYPES[dtype]).reshape(shape)

@@ -50,7 +50,7 @@ def read_exactly(file: IO[bytes], count: int) -> bytearray:
     return data
 
 
-def native_floats(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
+def native_numbers(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
     """Return the numbers in `data` as a flat array in this machine's byte order."""
     return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
 
