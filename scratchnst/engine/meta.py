@@ -9,7 +9,7 @@ workspace that it has while it runs.  `MetaCpu` stands for `scratchnst.engine.cp
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -142,6 +142,28 @@ class MetaCpu:
         self.kept = {} if keep_kernels else None
         yield
         self.kept = None
+
+    def describe(self, name: str, inputs: int, shape: Callable) -> None:
+        """Let the operation of a layer that is not described here take its result, and keep what it reads.
+
+        Parameters
+        ----------
+        name : of the operation
+        inputs : how many layers it reads
+        shape : (shapes (H, W, C) of these, parameters) -> that of its result
+        """
+
+        def forward(*arrays):
+            read = arrays[:inputs]
+            y = read[0].like((read[0].shape[0], *shape([x.shape[1:] for x in read], arrays[inputs:])))
+            return y, (read, y, [x.shape for x in read])
+
+        def backward(grad_y, cache):
+            grads = tuple(grad_y.like(each) for each in cache[-1])
+            return grads if inputs > 1 else grads[0]
+
+        if not hasattr(self, name):
+            setattr(self, name, _MetaOperation(forward=forward, backward=backward, backward_input=backward))
 
     def asarray(self, array: Any, dtype: Any = None) -> MetaArray:
         """Return a meta array of the shape of `array`, or `array` itself if it is one of this dtype."""

@@ -52,7 +52,10 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
 
     It is called with arrays that have no numbers, see `scratchnst.engine.meta`.
     """
-    engine: Any = meta.of(objective.network.engine.name)
+    network = objective.network
+    engine: Any = meta.of(network.engine.name)
+    for layer in network.layers:
+        engine.describe(layer.rule.operation(network.pooling), layer.rule.inputs, layer.rule.shape)
     dry = objective.with_engine(engine)
     dry.largest_strip = largest_strip
     x = engine.asarray(meta.MetaArray(engine.ledger, objective.shape, "float64"))

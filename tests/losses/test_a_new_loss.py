@@ -16,6 +16,7 @@ from scratchnst.engine import cpu, meta
 from scratchnst.engine.engine import name_of
 from scratchnst.engine.textbook import OPERATIONS, modules_of
 from scratchnst.transfer import memory
+from scratchnst.verify.catalogue import check_objective
 from scratchnst.verify.network.chain import check_chain
 
 FILES = {
@@ -124,6 +125,13 @@ def test_in_strips(objective, x):
     in_strips, same = objective(x)
     assert in_strips == pytest.approx(loss, rel=1e-12)
     np.testing.assert_allclose(same, grad, rtol=1e-9, atol=1e-12 * np.abs(grad).max())
+
+
+def test_the_objective_is_checked(objective):
+    report = check_objective(
+        objective.network, objective.content, objective.styles[0], samples=8, objective=WithNewLosses
+    )
+    assert report.passed, report
 
 
 def test_verified_traced_and_its_memory_estimated(objective, x):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from copy import copy
 from dataclasses import dataclass, replace
@@ -21,7 +22,9 @@ from scratchnst.models.layers import KINDS, Kind, Layer
 from scratchnst.models.network import Defaults, Network, Preprocessing
 from scratchnst.models.normalize import mean_activations, normalize
 from scratchnst.models.receptive_field import Window, field, reach, unit
+from scratchnst.transfer import memory
 from scratchnst.transfer.objective import Objective
+from scratchnst.verify.catalogue import check_objective
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.network.chain import check_chain
 from scratchnst.weights.formats import native
@@ -198,7 +201,7 @@ class TestToyKind:
         if toy is SCALE:
             parameters["toy"] = (random.uniform(0.5, 2, 4),)
         defaults = Defaults({"conv2": 1.0}, {"toy": 0.5, "conv2": 0.5}, 1e-3, tv_weight_per_pixel=1e-6)
-        engine = Engine("toy", [*cpu.own.values(), toy.operation])
+        engine = Engine("cpu", [*cpu.own.values(), toy.operation])
         network = Network("toy", toy.layers, parameters, Preprocessing("RGB", 1 / 255), defaults)
         return network.on(engine).astype("float32")
 
@@ -245,6 +248,14 @@ class TestToyKind:
     def test_is_verified(self, objective):
         report = check_chain(objective(), x)
         assert report.passed, report
+
+    def test_the_objective_is_checked(self, network):
+        report = check_objective(network, content, style, samples=8)
+        assert report.passed, report
+
+    def test_its_memory_is_estimated(self, toy, objective):
+        whole, in_strips = (memory.evaluation(objective(), largest) for largest in (math.inf, 500))
+        assert x.nbytes < in_strips < whole
 
     def test_a_wrong_backward_is_found(self, toy, network, objective):
         operation = copy(toy.operation)

@@ -117,6 +117,13 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
     return outputs
 
 
+def knows(ours: Objective) -> bool:
+    """Return whether all operations and losses of an objective are here, so that `objective` can be asked."""
+    network = ours.network
+    steps = {step for layer in network.layers for step in layer.rule.steps(network.pooling)}
+    return steps <= OPERATIONS.keys() and {term.loss_name for term in ours.summands} <= {"content_loss", "style_loss"}
+
+
 def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
     """Return equation 7 with the settings of `ours`, as a function of a picture (H, W, 3), from its images on."""
     network, taps = ours.network, [*ours.content_layers, *ours.style_layers]
