@@ -90,7 +90,7 @@ class Execution:
             try:
                 self._run_statements(statements)
                 self._show_figures()
-            except BrokenPipeError:  # nobody reads any more
+            except BrokenPipeError:  # the reader of the output has closed it
                 raise
             except (Exception, SystemExit) as error:
                 raise CellError(_explain(error, self.script.path)) from error

@@ -67,7 +67,7 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
 
 
 def _stub(lesson: Lesson) -> Path:
-    """The learner's file: in the folder lessons, which may be here, or around us, or where the lessons are."""
+    """The learner's file: in the folder lessons below, at or above the current one, else where the lessons are."""
     for lessons in (Path("lessons"), Path(), Path("..")):
         path = lessons / lesson.name / lesson.exercise.name
         if path.exists():

@@ -110,7 +110,7 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     finally:  # after Ctrl-C no job is left that still writes
         waiting.clear()
         wait(futures)
-    while futures:  # an exception refers to this frame: if this to its future, they would keep each other alive
+    while futures:  # popped, since an exception refers to this frame: with its future here there would be a cycle
         futures.pop().result()
 
 
