@@ -10,10 +10,10 @@ from typing import Any, TypeAlias
 
 import numpy
 
-Array: TypeAlias = Any
+Array: TypeAlias = numpy.ndarray
 """An array of NumPy's or of CuPy's.
 
-CuPy has no stubs for type checkers and is installed on few machines, so a checker takes any object for one.
+CuPy has no stubs for type checkers and is installed on few machines, so a checker takes its arrays for NumPy's.
 """
 
 
@@ -35,10 +35,11 @@ def asnumpy(array: Any) -> numpy.ndarray:
 def numbers(values: Sequence[Any]) -> list[float]:
     """Return numbers, and arrays without dimensions, as floats.
 
-    Reading a number from a GPU waits until it is computed, so all are read at once.
+    Reading a number from a GPU waits until it is computed, so all that are there are read at once.
     """
-    module = array_module(values[0]) if values else numpy
-    return [float(value) for value in values] if module is numpy else asnumpy(module.stack(values)).tolist()
+    there = [value for value in values if array_module(value) is not numpy]
+    read = iter(asnumpy(array_module(there[0]).stack(there)).tolist() if there else [])
+    return [float(value) if array_module(value) is numpy else next(read) for value in values]
 
 
 def is_finite(array: Any) -> bool:

@@ -11,7 +11,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from scratchnst.errors import UserError
-from scratchnst.weights.assembly import Holding
+from scratchnst.weights.assembly import FileWeights
 
 
 def written(path, data):
@@ -85,7 +85,7 @@ def survived(reader, path, data):
     written(path, data)
     assert reader.recognises(path) in (True, False)
     result = outcome(reader.read, path)
-    assert isinstance(result, Holding | str)
+    assert isinstance(result, FileWeights | str)
     return result
 
 
@@ -103,12 +103,12 @@ def memory_below(limit):
 # ------------------------------------------------------------------------------------- contents
 
 
-def assert_holds(holding, layers):
-    """Check that `holding` has exactly `layers`, name -> (kernel (kh, kw, C_in, C_out), bias), to the bit."""
-    assert isinstance(holding, Holding), holding
-    assert list(holding.arrays) == list(layers)
+def assert_holds(weights, layers):
+    """Check that `weights` has exactly `layers`, name -> (kernel (kh, kw, C_in, C_out), bias), to the bit."""
+    assert isinstance(weights, FileWeights), weights
+    assert list(weights.arrays) == list(layers)
     for name, both in layers.items():
-        for actual, expected in zip(holding.arrays[name], both):
+        for actual, expected in zip(weights.arrays[name], both):
             assert actual.flags.c_contiguous
             assert actual.dtype == expected.dtype.newbyteorder("=")
             np.testing.assert_array_equal(actual, expected)

@@ -35,6 +35,7 @@ def test_is_finite_of_what_overflows():
 def test_numbers(there):
     values = [there(np.array(value)) for value in (1.5, -2.0)]
     assert arrays.numbers(values) == [1.5, -2.0]
+    assert arrays.numbers([4.0, *values, 3.0]) == [4.0, 1.5, -2.0, 3.0]
     assert arrays.numbers([]) == []
 
 

@@ -104,7 +104,7 @@ class _Player:
         self.outputs: list[str] = []  # of the cells that have run
 
     def play(self, start: int) -> None:
-        """Begin at cell `start`, and follow the learner to the end, or until he quits."""
+        """Begin at cell `start`, and follow the learner to the end, or until they quit."""
         self.place = start
         self.begin()
         try:

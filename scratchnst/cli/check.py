@@ -67,7 +67,7 @@ def _wanted(exercise: Exercise, name: str | None) -> list[str]:
 
 
 def _stub(lesson: Lesson) -> Path:
-    """The learner's file: in the folder lessons, which may be here, or around us, or where the lessons are."""
+    """The learner's file: in the folder lessons below, at or above the current one, else where the lessons are."""
     for lessons in (Path("lessons"), Path(), Path("..")):
         path = lessons / lesson.name / lesson.exercise.name
         if path.exists():
@@ -98,8 +98,10 @@ def _remember(progress: ProgressFile, lesson: Lesson, function: str, **facts) ->
 
 
 def _list(progress: ProgressFile) -> int:
-    for lesson in exercises():
-        exercise = load_exercise(lesson.specification)
-        print(f"{lesson.number:>2}  {exercise.title:<60}{tutor.standing(exercise, progress.exercise(lesson.topic))}")
+    found = [(lesson, load_exercise(lesson.specification)) for lesson in exercises()]
+    width = max((len(exercise.title) for _, exercise in found), default=0)
+    for lesson, exercise in found:
+        state = tutor.standing(exercise, progress.exercise(lesson.topic))
+        print(f"{lesson.number:>2}  {exercise.title:<{width}}  {state}")
     print("\nscratchnst check NN checks your functions for lesson NN; with --hint it gives a hint.")
     return 0

@@ -97,6 +97,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     found = trace(objective, image, arguments.pixel)
     name = f"noise, seed {arguments.seed}" if arguments.image == "noise" else os.path.basename(arguments.image)
     if arguments.plot:
+        assert objective.content is not None  # the parser asks for one
         pictures = {"content": objective.content, f"the image: {name}": image}
         images.save(arguments.plot, plot.picture(found, pictures))
     if arguments.json:

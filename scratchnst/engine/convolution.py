@@ -89,7 +89,7 @@ class Conv2d:
         y, _ = self.convolve(x, w, b)
         return y, (x, w)
 
-    def forward_relu(self, x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array | None, Array, Array]]:
+    def forward_relu(self, x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array | None, Array, Array | None]]:
         """Return y = max(x * w + b, 0), (N, H, W, K), and the cache (x, w, y > 0); see `forward`.
 
         y is written once, and the ReLU's backward, grad_y where y > 0, is a mask on what the convolution's backward

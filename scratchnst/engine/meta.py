@@ -3,7 +3,8 @@
 The network and the objective run with such an engine as with any other: which arrays they keep, and how long, need not
 be written down a second time.  Each operation here allocates what the real one does: its result, its cache, and the
 workspace that it has while it runs.  `MetaCpu` stands for `scratchnst.engine.cpu`, `MetaTextbook` for the textbook, and
-`MetaCuda` for `scratchnst.engine.cuda`, whose bytes are those of the GPU's memory.
+`MetaCuda` for `scratchnst.engine.cuda`, whose bytes are those of the GPU's memory.  The operation of a layer not
+among them keeps what it reads and its result: `MetaCpu.describe`.
 """
 
 from __future__ import annotations

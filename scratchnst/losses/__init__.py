@@ -1,6 +1,6 @@
 """The losses, each a page of the textbook: content (equations 1, 2), style (3, 4, 6) and total variation.
 
-Each keeps the contract of `scratchnst.ops`.  A loss on a layer's features F says besides what it sees of them:
+Each keeps the contract of `scratchnst.ops`.  A loss on a layer's features F also names the statistic that it compares:
 
     statistic = None     F itself, position by position: the losses of parts of an image add up (content loss)
     statistic = gram     an operation with forward and backward, whose results for parts of an image add up

@@ -68,7 +68,7 @@ def cut(
     Parameters
     ----------
     network : a Network
-    taps : names of layers, whose features somebody wants
+    taps : names of the layers whose features are wanted
     shape : (H, W) of the image
     largest : bytes that one layer's activations in a strip should not exceed; what fits is not cut
 
@@ -165,7 +165,7 @@ def loss_and_gradient(
     once = len(sections[-1].strips) == 1  # a whole section need not be computed twice
     if not once:
         _down(network, sections[-1], sources[-1], losses.add_up, last=True)
-    grad = None
+    grad: Any = None
     for section in reversed(sections):
         grad = _back(network, section, sources.pop(), grad, losses, once)
         once = False
@@ -173,7 +173,7 @@ def loss_and_gradient(
 
 
 class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then judged."""
+    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
 
     def __init__(self, terms):
         self.terms: dict[str, list[Any]] = defaultdict(list)
@@ -195,7 +195,7 @@ class _Losses:
         if layer in self.sums:
             sums = self.sums.pop(layer)
             self.grad_sums[layer] = {
-                statistic: self._judge(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
+                statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
             }
         for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
             total = _plus(total, statistic.backward(grad_sum, features))
@@ -206,7 +206,7 @@ class _Losses:
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _judge(self, layer, statistic, S, pixels):
+    def _compare(self, layer, statistic, S, pixels):
         """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
         total = None
         for term in self.terms[layer]:

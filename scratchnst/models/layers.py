@@ -1,8 +1,8 @@
 """The kinds of layers, each described once; a row of a network's table names one of them.
 
-Whoever has to know more of a layer than its name asks its kind: the network which operation computes it, strips and
-receptive fields which rows it reads, the checker of which operations it consists, a file which parameters it has.  A
-new kind is a new row of `KINDS`.
+A kind says what the rest of the program needs to know of a layer: which operation computes it (the network), which rows
+it reads (strips and receptive fields), of which operations it consists (the checker), which parameters it has (files).
+A new kind is a class here and a new row of `KINDS`.
 
 Rows of a layer and of its sources, which are all of one size.  With stride s, row i of the layer reads rows s i -
 before to s i + after of each source, so that ::

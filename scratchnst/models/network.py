@@ -155,7 +155,7 @@ class Network:
             for source in sources[layer.name]:
                 readers[source] -= 1
                 if not readers[source]:
-                    del outputs[source]  # everybody has read it
+                    del outputs[source]  # no row reads it any more
         return {name: outputs[name] for name in taps}, cache
 
     def preprocess(self, x: Array) -> tuple[Array, Any]:

@@ -34,7 +34,7 @@ from scratchnst.weights.vgg19 import SOURCES, cached_source
 GET_VGG19 = "scratchnst weights get vgg19"
 AVX512_CORE_TYPES = ("SkylakeX", "Cooperlake", "SapphireRapids")  # OpenBLAS's, whose kernels use AVX-512
 SGEMM_SIDE, SGEMM_SECONDS = 768, 0.5  # the side of the matrices, and for how long they are multiplied
-AMPLE_MEMORY = 2e9  # bytes, with which an image of 1024 pixels is no question: it takes 1.5 GB
+AMPLE_MEMORY = 2e9  # bytes; an image of 1024 pixels takes 1.5 GB
 CGROUP = Path("/sys/fs/cgroup")  # has a container's limits
 OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
@@ -201,7 +201,7 @@ def _sgemm() -> ProbeResult:
             done += 1
         return done
 
-    threads.total(multiply, [(0.0,)] * number)  # the pool is made, and the processor wakes up
+    threads.total(multiply, [(0.0,)] * number)  # makes the pool, and raises the processor's clock rate
     start = time.perf_counter()
     products = threads.total(multiply, [(SGEMM_SECONDS,)] * number)
     rate = products * 2 * SGEMM_SIDE**3 / (time.perf_counter() - start) / 1e9

@@ -202,7 +202,7 @@ class DistillationLoss:
 
 def loss_and_gradient(
     network: Network, examples: Sequence[Example], energy: Mapping[str, float]
-) -> tuple[float, dict[str, tuple[np.ndarray, np.ndarray]]]:
+) -> tuple[float, dict[str, tuple[np.ndarray, ...]]]:
     """Return equation (a) divided by the number of layers, with m_l = energy[l], and its gradient by all parameters."""
     batch = np.stack([example.image for example in examples])
     outputs, cache = network.forward(batch, [student.likeness(name) for name in energy])

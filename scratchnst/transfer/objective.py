@@ -183,7 +183,7 @@ class Objective:
             if self.tv_weight:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
-            values = dict(zip(values, numbers(list(values.values()))))  # now that a GPU has got all of its work
+            values = dict(zip(values, numbers(list(values.values()))))  # last, since it waits for a GPU
         loss = 0.0
         for term in self.summands:
             loss += term.weight * values[term.name]

@@ -46,7 +46,7 @@ class ForwardBackward:
     ):
         self.forward, self.backward = forward, backward
         self.notes: list[str] = []
-        inputs = list(inputs) if isinstance(inputs, (list, tuple)) else [inputs]
+        inputs = list(inputs) if isinstance(inputs, Sequence) else [inputs]
         if not inputs:
             raise Uncheckable("There are no inputs: give a list of the arrays that forward takes.")
         self.names = list(names) if names else argument_names(forward, len(inputs))

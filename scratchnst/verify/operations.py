@@ -208,5 +208,5 @@ def _makes(module, inputs, output):
 
 
 def kinks_of(name: str | None) -> Callable | None:
-    """Return the kinks of the operation `name`, None for one that has none or that nobody knows."""
+    """Return the kinks of the operation `name`, None for one that has none or is not among them."""
     return OPERATIONS[name].kinks if name is not None and name in OPERATIONS else None

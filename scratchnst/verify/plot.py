@@ -57,7 +57,7 @@ def _draw_curve(axes: Any, title: str, item: InputReport) -> None:
 
 def _draw_gradient(figure: Any, grid: Any, row: int, name: str, item: InputReport) -> None:
     """The gradient, its length in each pixel, and the error of the elements that were compared."""
-    got = np.asarray(item.got, float)
+    got, expected = np.asarray(item.got, float), np.asarray(item.expected, float)
     largest = np.abs(got).max() or 1.0
     left, middle, right = (figure.add_subplot(grid[row, column]) for column in range(3))
     left.imshow(0.5 + 0.5 * got / largest)
@@ -66,10 +66,8 @@ def _draw_gradient(figure: Any, grid: Any, row: int, name: str, item: InputRepor
     middle.set_title("its length in each pixel", fontsize=9)
     figure.colorbar(size, ax=middle, shrink=0.7)
     with np.errstate(divide="ignore"):
-        error = np.log10(
-            np.nanmax(np.abs(got - item.expected), axis=2, initial=0, where=~np.isnan(item.expected)) / largest
-        )
-    compared = ~np.isnan(item.expected).all(axis=2)
+        error = np.log10(np.nanmax(np.abs(got - expected), axis=2, initial=0, where=~np.isnan(expected)) / largest)
+    compared = ~np.isnan(expected).all(axis=2)
     shown = np.where(compared, np.maximum(error, np.log10(SMALLEST_ERROR)), np.nan)
     picture = right.imshow(shown, cmap="magma", vmin=np.log10(SMALLEST_ERROR), vmax=0)
     right.set_title("log10 of the relative error, where compared", fontsize=9)

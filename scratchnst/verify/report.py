@@ -125,8 +125,8 @@ class InputReport:
     caught_by: tuple[str, ...] = ()
     diagnosis: str | None = None
     diagnosis_key: str | None = None
-    got: Array = field(default=None, repr=False, compare=False)
-    expected: Array = field(default=None, repr=False, compare=False)
+    got: Array | None = field(default=None, repr=False, compare=False)
+    expected: Array | None = field(default=None, repr=False, compare=False)
 
 
 class WithVerdict:

@@ -18,7 +18,7 @@ LARGEST_KERNEL = 3 * 3 * 512 * 512
 
 
 @dataclass(frozen=True)
-class Holding:
+class FileWeights:
     """The convolutions found in a file; nothing is checked yet but their size.
 
     Attributes
@@ -38,12 +38,12 @@ def check_declared(name: str, shape: Sequence[int]) -> None:
         raise UserError(f"{name} declares a shape that no layer of VGG has: the file is damaged.")
 
 
-def assemble(holding: Holding, preprocessing: str | None, provenance: Mapping[str, Any]) -> Network:
-    """Return the VGG in `holding`, down to the last layer that it has, every array checked.
+def assemble(weights: FileWeights, preprocessing: str | None, provenance: Mapping[str, Any]) -> Network:
+    """Return the VGG in `weights`, down to the last layer that it has, every array checked.
 
     Parameters
     ----------
-    holding : what a reader found
+    weights : what a reader found
     preprocessing : "oxford" or "torchvision", the user's word for it, or None
     provenance : where the file comes from
 
@@ -53,23 +53,23 @@ def assemble(holding: Holding, preprocessing: str | None, provenance: Mapping[st
         If layers are missing before the last one, an array has another shape than VGG's or numbers that are not
         finite, or the preprocessing is not known or contradicts the file.
     """
-    holding = _in_oxfords_order(holding)
-    name = _which(holding.arrays)
+    weights = _in_oxfords_order(weights)
+    name = _which(weights.arrays)
     shapes = vgg.kernel_shapes(name)
-    present = [layer for layer in shapes if layer in holding.arrays]
+    present = [layer for layer in shapes if layer in weights.arrays]
     if not present:
         raise UserError("it holds no layer of VGG: give a file of VGG19 or VGG16.")
     parameters = {}
     for layer in list(shapes)[: len(present)]:
-        if layer not in holding.arrays:
+        if layer not in weights.arrays:
             raise UserError(
                 f"it has {present[-1]} but lacks {layer}: give a file that is complete from the first layer on."
             )
         shape = shapes[layer]
-        arrays = dict(zip(("kernel", "bias"), holding.arrays[layer]))
+        arrays = dict(zip(("kernel", "bias"), weights.arrays[layer]))
         parameters[layer] = check_parameters(layer, arrays, (shape, shape[3:]))
     layers = vgg.truncated_table(len(present), name)
-    settings = _preprocessing(holding.preprocessing, preprocessing)
+    settings = _preprocessing(weights.preprocessing, preprocessing)
     return Network(name, layers, parameters, settings, vgg.defaults(layers), dict(provenance))
 
 
@@ -104,17 +104,17 @@ def check_parameters(
     return checked
 
 
-def _in_oxfords_order(holding):
+def _in_oxfords_order(weights):
     """Exchange the first layer's channels of Oxford's weights where they were exchanged to take RGB, as in MatConvNet.
 
     Then they are the same numbers as in all other files of them, and compute the same features to the bit.
     """
-    if holding.preprocessing != vgg.OXFORD_RGB or "conv1_1" not in holding.arrays:
-        return holding
-    kernel, bias = holding.arrays["conv1_1"]
+    if weights.preprocessing != vgg.OXFORD_RGB or "conv1_1" not in weights.arrays:
+        return weights
+    kernel, bias = weights.arrays["conv1_1"]
     if kernel.ndim != 4:
-        return holding  # it will be refused
-    return Holding({**holding.arrays, "conv1_1": (kernel[:, :, ::-1], bias)}, vgg.OXFORD_PREPROCESSING)
+        return weights  # it will be refused
+    return FileWeights({**weights.arrays, "conv1_1": (kernel[:, :, ::-1], bias)}, vgg.OXFORD_PREPROCESSING)
 
 
 def _which(arrays):

@@ -8,7 +8,7 @@ import subprocess
 
 import numpy as np
 import pytest
-from theatre import Theatre, lost
+from fake_processes import FakeProcesses, lost
 
 from scratchnst.bench import accuracy, device_ladder, limit, machine, measure, problem, report
 from scratchnst.bench.accuracy import Accuracy
@@ -45,31 +45,31 @@ def here():
 
 
 @pytest.fixture
-def theatre(monkeypatch):
-    theatre = Theatre()
-    theatre.plays[tf32(PRODUCT), "evaluate"] = lambda calls=1: {"seconds": 0.5}
+def processes(monkeypatch):
+    processes = FakeProcesses()
+    processes.plays[tf32(PRODUCT), "evaluate"] = lambda calls=1: {"seconds": 0.5}
     for name in (*RUNGS, OURS, tf32(OURS)):
         steps = device_ladder.work(name, "cuda:0") if name in RUNGS else ["relu.relu_forward"]
-        theatre.plays[name, "steps"] = lambda steps=steps: {
+        processes.plays[name, "steps"] = lambda steps=steps: {
             "steps": {step: {"calls": 2, "seconds": 0.5} for step in steps}
         }
-    monkeypatch.setattr(measure, "Process", theatre)
-    return theatre
+    monkeypatch.setattr(measure, "Process", processes)
+    return processes
 
 
 def on_gpu(**settings):
     return Conditions(2, list(PEERS), device="cuda:0", **settings)
 
 
-def test_everybody_in_both_precisions(theatre, monkeypatch):
+def test_everybody_in_both_precisions(processes, monkeypatch):
     monkeypatch.setattr(measure, "_operations", lambda size, device: 10**12)
     results = {item.contender: item for item in measure.speed(64, 2, on_gpu())}
     single = [OURS, *PEERS]
     assert list(results) == [*single, *map(tf32, single), PRODUCT, tf32(PRODUCT)]
-    assert [name for name, do in theatre.asked if do == "steps"] == [OURS, tf32(OURS)]
-    assert theatre.libraries[OURS] == theatre.libraries[PRODUCT] == ["cupy"]
-    assert theatre.libraries[CONTIGUOUS] == theatre.libraries[tf32(CONTIGUOUS)] == ["torch"]
-    assert theatre.plain[tf32(CONTIGUOUS)]
+    assert [name for name, do in processes.asked if do == "steps"] == [OURS, tf32(OURS)]
+    assert processes.libraries[OURS] == processes.libraries[PRODUCT] == ["cupy"]
+    assert processes.libraries[CONTIGUOUS] == processes.libraries[tf32(CONTIGUOUS)] == ["torch"]
+    assert processes.plain[tf32(CONTIGUOUS)]
     assert results[PRODUCT].facts["operations_per_second"] == 2 * limit.DEVICE_SIDE**3 / 1.5
     lines = [line.split() for line in report.speed(list(results.values()))]
     rows = [line for line in lines if line and line[0] == "64"]
@@ -79,15 +79,15 @@ def test_everybody_in_both_precisions(theatre, monkeypatch):
     assert ["relu.relu_forward", "2", "x", "500.000", "ms", "100%"] in lines
 
 
-def test_what_nobody_measured_is_no_column(theatre):
+def test_what_nobody_measured_is_no_column(processes):
     results = measure.speed(64, 1, Conditions(2, device="cuda:0"))
     assert not [line for line in report.speed(results) if "PyTorch" in line]
 
 
-def test_tf32_may_be_further_away(theatre):
+def test_tf32_may_be_further_away(processes):
     for name in (CONTIGUOUS, tf32(CONTIGUOUS)):
-        theatre.plays[name, "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 1.05)}
-        theatre.plays[name, "check"] = lambda: {"cudnn": 92000}
+        processes.plays[name, "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 1.05)}
+        processes.plays[name, "check"] = lambda: {"cudnn": 92000}
     results = {item.contender: item for item in measure.speed(64, 1, on_gpu())}
     assert results[CONTIGUOUS].failure.startswith("computes another function")
     assert results[tf32(CONTIGUOUS)].failure is None
@@ -95,19 +95,19 @@ def test_tf32_may_be_further_away(theatre):
     assert results[tf32(CONTIGUOUS)].facts["cudnn"] == 92000
 
 
-def test_out_of_memory_is_told_and_the_others_go_on(theatre):
-    theatre.plays[OURS, "evaluate"] = lost("out of memory")
+def test_out_of_memory_is_told_and_the_others_go_on(processes):
+    processes.plays[OURS, "evaluate"] = lost("out of memory")
     results = measure.speed(4096, 1, on_gpu())
     assert report.speed(results)[-1] == f"{OURS} at 4096x4096: out of memory"
     assert [item.contender for item in results if item.failure] == [OURS]
 
 
-def test_after_the_deadline_one_round_counts(theatre):
+def test_after_the_deadline_one_round_counts(processes):
     results = measure.speed(64, 5, on_gpu(deadline=0.0))
     assert {len(item.seconds) for item in results} == {1}
 
 
-def test_the_ladders_figures(theatre):
+def test_the_ladders_figures(processes):
     """A rung of 1 s whose steps took 0.5 s each, a large product of 1 s and one in TF32 of half that, a copy of 1 s."""
     results = measure.climb_on_device(1, on_gpu())
     found = {item.contender: item for item in results}
@@ -122,8 +122,8 @@ def test_the_ladders_figures(theatre):
     assert lines[-1].startswith("at best: products 1.1 TFLOP/s, in TF32 2.2;")
 
 
-def test_a_lost_limit_leaves_no_shares(theatre):
-    theatre.plays[COPY, "evaluate"] = lost("killed")
+def test_a_lost_limit_leaves_no_shares(processes):
+    processes.plays[COPY, "evaluate"] = lost("killed")
     lines = report.climb_on_device(measure.climb_on_device(1, on_gpu()), "cuda:0")
     assert lines[-1] == f"{COPY} at 512x512: killed"
 
@@ -292,7 +292,7 @@ def test_devices_that_are_none(capsys, device, why):
 
 def test_without_a_gpu_it_is_one_sentence(capsys, tmp_path, monkeypatch):
     def process(contender, *_):
-        play = Theatre()
+        play = FakeProcesses()
         play.plays["facts", "set_up"] = lost("no GPU can be used, since CuPy is not installed: pip install it.")
         return play(contender, 1, 1, False, "cuda:0", [])
 

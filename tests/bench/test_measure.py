@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from theatre import Theatre, lost
+from fake_processes import FakeProcesses, lost
 
 from scratchnst.bench import ladder, measure, report
 from scratchnst.bench.measure import Conditions
@@ -14,44 +14,44 @@ CONTIGUOUS, CHANNELS_LAST = PEERS
 
 
 @pytest.fixture
-def theatre(monkeypatch):
-    theatre = Theatre()
-    monkeypatch.setattr(measure, "Process", theatre)
+def processes(monkeypatch):
+    processes = FakeProcesses()
+    monkeypatch.setattr(measure, "Process", processes)
     monkeypatch.setattr(measure, "REST", 0)
     monkeypatch.setattr(ladder, "SIDE", 16)
-    return theatre
+    return processes
 
 
 def speed(repeats=3, **settings):
     return {item.contender: item for item in measure.speed(64, repeats, Conditions(2, list(PEERS), **settings))}
 
 
-def test_they_take_turns_after_being_checked(theatre):
+def test_they_take_turns_after_being_checked(processes):
     results = speed(repeats=2)
     everybody = [OURS, *PEERS, SGEMM]
-    assert theatre.asked == [
+    assert processes.asked == [
         *((name, "set_up") for name in everybody),
         *((name, "gradient") for name in (OURS, *PEERS)),
         *((name, "evaluate") for _ in range(3) for name in everybody),
         *((name, "peak") for name in (OURS, *PEERS)),
     ]
-    assert sorted(theatre.ended) == sorted(everybody)
+    assert sorted(processes.ended) == sorted(everybody)
     assert list(results) == everybody
 
 
-def test_peers_are_as_their_users_have_them_unless_asked(theatre):
+def test_peers_are_as_their_users_have_them_unless_asked(processes):
     speed()
-    assert theatre.plain == {OURS: False, CONTIGUOUS: True, CHANNELS_LAST: True, SGEMM: False}
+    assert processes.plain == {OURS: False, CONTIGUOUS: True, CHANNELS_LAST: True, SGEMM: False}
     speed(prepare_peers=True)
-    assert not any(theatre.plain.values())
+    assert not any(processes.plain.values())
 
 
-def test_the_warm_up_does_not_count(theatre):
+def test_the_warm_up_does_not_count(processes):
     for result in speed(repeats=3).values():
         assert (result.seconds, result.median, result.failure) == ([1, 2, 3], 2, None)
 
 
-def test_facts(theatre, monkeypatch):
+def test_facts(processes, monkeypatch):
     monkeypatch.setattr(measure.limit, "operations", lambda *_: 10**9)
     results = speed()
     assert results[OURS].facts == {"loss": 4.0, "peak_bytes": 5_000_000, "operations": 10**9}
@@ -65,45 +65,45 @@ def test_facts(theatre, monkeypatch):
 
 @pytest.mark.parametrize("when", ["set_up", "gradient", "evaluate", "peak"])
 @pytest.mark.parametrize("who", [OURS, CONTIGUOUS])
-def test_one_is_lost_and_the_others_go_on(theatre, who, when):
-    theatre.plays[who, when] = lost("killed")
+def test_one_is_lost_and_the_others_go_on(processes, who, when):
+    processes.plays[who, when] = lost("killed")
     results = speed()
     assert (results[who].failure, results[who].median) == ("killed", None)
     for name in {OURS, *PEERS, SGEMM} - {who}:
         assert (results[name].failure, results[name].seconds) == (None, [1, 2, 3])
-    after = theatre.asked[theatre.asked.index((who, when)) + 1 :]
+    after = processes.asked[processes.asked.index((who, when)) + 1 :]
     assert who not in [name for name, _ in after]
     assert report.speed(list(results.values()))[-1] == f"{who} at 64x64: killed"
 
 
-def test_a_peer_with_another_gradient_is_not_timed(theatre):
-    theatre.plays[CONTIGUOUS, "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 1.02)}
+def test_a_peer_with_another_gradient_is_not_timed(processes):
+    processes.plays[CONTIGUOUS, "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 1.02)}
     results = speed()
     assert results[CONTIGUOUS].failure == "computes another function: its gradient is 2e-02 from ours"
-    assert (CONTIGUOUS, "evaluate") not in theatre.asked
+    assert (CONTIGUOUS, "evaluate") not in processes.asked
     assert results[CHANNELS_LAST].failure is None
 
 
 @pytest.mark.parametrize("loss", [4.2, float("nan")])
-def test_a_peer_with_another_loss_is_not_timed(theatre, loss):
-    theatre.plays[CONTIGUOUS, "gradient"] = lambda: {"loss": loss, "gradient": np.ones((2, 2, 3))}
+def test_a_peer_with_another_loss_is_not_timed(processes, loss):
+    processes.plays[CONTIGUOUS, "gradient"] = lambda: {"loss": loss, "gradient": np.ones((2, 2, 3))}
     assert speed()[CONTIGUOUS].failure.startswith("computes another function")
 
 
-def test_ctrl_c_ends_all(theatre):
+def test_ctrl_c_ends_all(processes):
     def interrupt():
         raise KeyboardInterrupt
 
-    theatre.plays[CHANNELS_LAST, "evaluate"] = interrupt
+    processes.plays[CHANNELS_LAST, "evaluate"] = interrupt
     with pytest.raises(KeyboardInterrupt):
         speed()
-    assert sorted(theatre.ended) == sorted([OURS, *PEERS, SGEMM])
+    assert sorted(processes.ended) == sorted([OURS, *PEERS, SGEMM])
 
 
-def test_whole_runs_one_after_the_other(theatre):
-    theatre.plays[CONTIGUOUS, "run"] = lost("killed")
+def test_whole_runs_one_after_the_other(processes):
+    processes.plays[CONTIGUOUS, "run"] = lost("killed")
     results = [one for name in (OURS, *PEERS) for one in measure.whole_run(name, 32, 9, Conditions(2))]
-    assert theatre.ended == [OURS, CONTIGUOUS, CONTIGUOUS, CHANNELS_LAST]  # the lost one at once
+    assert processes.ended == [OURS, CONTIGUOUS, CONTIGUOUS, CHANNELS_LAST]  # the lost one at once
     assert [item.failure for item in results] == [None, "killed", None]
     assert results[0].facts["evaluations"] == 13
     lines = report.whole_run(results)
@@ -111,7 +111,7 @@ def test_whole_runs_one_after_the_other(theatre):
     assert lines[-1] == "torch contiguous at 32x32: killed"
 
 
-def test_the_ladder_scales_what_is_computed_in_part(theatre):
+def test_the_ladder_scales_what_is_computed_in_part(processes):
     results = measure.climb(2, Conditions(1))
     loops, *others = results
     assert loops.seconds == [1 * 256 / 8, 2 * 256 / 8]
@@ -123,8 +123,8 @@ def test_the_ladder_scales_what_is_computed_in_part(theatre):
     assert lines[4].split() == ["im2col", "1.5", "32.0", "0.0", "1.0e-06"]
 
 
-def test_a_lost_rung_is_left_out(theatre):
-    theatre.plays["im2col", "check"] = lost("out of memory")
+def test_a_lost_rung_is_left_out(processes):
+    processes.plays["im2col", "check"] = lost("out of memory")
     lines = report.climb(measure.climb(1, Conditions(1)))
     assert [line.split()[0] for line in lines[3:]] == ["loops", "shifted", "winograd", "im2col"]
     assert lines[-1] == "im2col at 16x16: out of memory"

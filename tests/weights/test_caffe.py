@@ -119,9 +119,9 @@ def turned(kernel):
     return result
 
 
-def assert_holds(holding, arrays):
-    readers.assert_holds(holding, {name: (turned(kernel), bias) for name, (kernel, bias) in arrays.items()})
-    assert holding.preprocessing == vgg.OXFORD_PREPROCESSING
+def assert_holds(weights, arrays):
+    readers.assert_holds(weights, {name: (turned(kernel), bias) for name, (kernel, bias) in arrays.items()})
+    assert weights.preprocessing == vgg.OXFORD_PREPROCESSING
 
 
 @pytest.mark.parametrize("write", [oxfords, newer, by_library])
@@ -210,10 +210,10 @@ def test_truncation_at_every_byte_is_refused_or_harmless(path, write):
     outcomes = set()
     for _ in truncations(path, data):
         assert caffe.recognises(path) in (True, False)
-        holding = outcome(caffe.read, path)
-        if not isinstance(holding, str):  # cut between two layers
-            assert_holds(holding, {name: arrays[name] for name in holding.arrays})
-        outcomes.add(type(holding))
+        weights = outcome(caffe.read, path)
+        if not isinstance(weights, str):  # cut between two layers
+            assert_holds(weights, {name: arrays[name] for name in weights.arrays})
+        outcomes.add(type(weights))
     assert str in outcomes
 
 

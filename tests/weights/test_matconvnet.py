@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from readers import assert_holds, damaged, outcome, survived, truncations, written
 
 from scratchnst.models.network import Preprocessing
-from scratchnst.weights.assembly import Holding
+from scratchnst.weights.assembly import FileWeights
 from scratchnst.weights.formats import matconvnet
 
 OXFORD_RGB = Preprocessing("RGB", 1.0, (123.68, 116.779, 103.939))
@@ -122,9 +122,9 @@ def saved(path, contents, compressed=False):
 def test_kernels_and_biases_are_found_in_their_order(path, nesting, names, compressed):
     arrays = parameters(names)
     saved(path, nesting(arrays), compressed)
-    holding = matconvnet.read(path)
-    assert_holds(holding, arrays)
-    assert holding.preprocessing == OXFORD_RGB
+    weights = matconvnet.read(path)
+    assert_holds(weights, arrays)
+    assert weights.preprocessing == OXFORD_RGB
     assert matconvnet.recognises(path)
 
 
@@ -369,11 +369,11 @@ def test_truncation_at_every_byte_is_refused_or_harmless(path, packed):
     outcomes = set()
     for _ in truncations(path, data):
         assert matconvnet.recognises(path) in (True, False)
-        holding = outcome(matconvnet.read, path)
-        if not isinstance(holding, str):  # cut between the two variables, or in the checksum behind the second
-            assert_holds(holding, arrays)
-        outcomes.add(type(holding))
-    assert outcomes == {str, Holding}
+        weights = outcome(matconvnet.read, path)
+        if not isinstance(weights, str):  # cut between the two variables, or in the checksum behind the second
+            assert_holds(weights, arrays)
+        outcomes.add(type(weights))
+    assert outcomes == {str, FileWeights}
 
 
 def test_garbage_in_a_compressed_variable_is_refused(path):

@@ -135,39 +135,39 @@ class TestValues:
     @pytest.mark.parametrize("dtype", ["<f2", "<f4", "<f8", ">f4", ">f8"])
     def test_archives(self, path, save, dtype):
         arrays = layers(dtype=dtype)
-        holding = read(path, npz(underscored(arrays), save))
+        weights = read(path, npz(underscored(arrays), save))
         assert numpy_archive.recognises(path)
-        assert_holds(holding, arrays)
-        assert holding.preprocessing is None
+        assert_holds(weights, arrays)
+        assert weights.preprocessing is None
 
     @pytest.mark.parametrize("pack", [npz, npy])
     @pytest.mark.parametrize("reorder", [outputs_first, np.asarray])
     def test_dotted_names(self, path, pack, reorder):
         arrays = layers()
-        holding = read(path, pack(dotted(arrays, PLAIN, reorder)))
-        assert_holds(holding, arrays)
-        assert holding.preprocessing == vgg.PREPROCESSINGS["oxford"]
-        holding = read(path, pack(dotted(arrays, TORCHVISION, reorder)))
-        assert_holds(holding, arrays)
-        assert holding.preprocessing is None
+        weights = read(path, pack(dotted(arrays, PLAIN, reorder)))
+        assert_holds(weights, arrays)
+        assert weights.preprocessing == vgg.PREPROCESSINGS["oxford"]
+        weights = read(path, pack(dotted(arrays, TORCHVISION, reorder)))
+        assert_holds(weights, arrays)
+        assert weights.preprocessing is None
 
     @pytest.mark.parametrize("dtype", ["<f4", ">f8"])
     def test_dicts(self, path, dtype):
         arrays = layers(dtype=dtype)
         for value in (lists(arrays), underscored(arrays), {name: tuple(both) for name, both in arrays.items()}):
-            holding = read(path, npy(value))
+            weights = read(path, npy(value))
             assert numpy_archive.recognises(path)
-            assert_holds(holding, arrays)
-            assert holding.preprocessing is None
+            assert_holds(weights, arrays)
+            assert weights.preprocessing is None
 
     @pytest.mark.parametrize(
         ("pack", "name"), [(npy, lists), (npy, underscored), (npy, dotted), (npz, underscored), (npz, dotted)]
     )
     def test_data_parallel(self, path, pack, name):
         arrays = layers()
-        holding = read(path, pack({f"module.{key}": value for key, value in name(arrays).items()}))
-        assert_holds(holding, arrays)
-        assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if name is dotted else None)
+        weights = read(path, pack({f"module.{key}": value for key, value in name(arrays).items()}))
+        assert_holds(weights, arrays)
+        assert weights.preprocessing == (vgg.PREPROCESSINGS["oxford"] if name is dotted else None)
 
     @pytest.mark.parametrize("key", ["state_dict", "model_state_dict", "model"])
     @pytest.mark.parametrize("name", [underscored, dotted, lists])

@@ -63,10 +63,10 @@ class TestValues:
     @pytest.mark.parametrize("dtype", ["f2", "f4", "f8"])
     def test_bit_identical(self, path, write, dtype):
         arrays = state_dict(TORCHVISION, dtype=dtype)
-        holding = read(path, write(arrays))
+        weights = read(path, write(arrays))
         assert pytorch.recognises(path)
-        assert_holds(holding, layers_of(arrays))
-        assert holding.preprocessing is None
+        assert_holds(weights, layers_of(arrays))
+        assert weights.preprocessing is None
 
     @pytest.mark.parametrize(("name", "indices"), [("vgg19", VGG19_INDICES), ("vgg16", VGG16_INDICES)])
     def test_whole_networks(self, path, name, indices):
@@ -78,9 +78,9 @@ class TestValues:
     def test_gatys(self, path, write):
         """By its plain names the network is Oxford's."""
         arrays = state_dict(PLAIN)
-        holding = read(path, write(arrays))
-        assert_holds(holding, layers_of(arrays, PLAIN))
-        assert holding.preprocessing == vgg.PREPROCESSINGS["oxford"]
+        weights = read(path, write(arrays))
+        assert_holds(weights, layers_of(arrays, PLAIN))
+        assert weights.preprocessing == vgg.PREPROCESSINGS["oxford"]
 
     def test_preprocessing_by_hash(self, path, monkeypatch):
         data = write_zip(state_dict())
@@ -132,9 +132,9 @@ class TestValues:
         arrays = state_dict(stems)
         expected = read(path, write(arrays)).preprocessing
         for old, new in (("", "module."), ("features.", "features.module.")):
-            holding = read(path, write({name.replace(old, new, 1): array for name, array in arrays.items()}))
-            assert_holds(holding, layers_of(arrays, stems))
-            assert holding.preprocessing == expected
+            weights = read(path, write({name.replace(old, new, 1): array for name, array in arrays.items()}))
+            assert_holds(weights, layers_of(arrays, stems))
+            assert weights.preprocessing == expected
 
     @pytest.mark.parametrize("is_zip", [True, False])
     def test_training_run_of_pytorch(self, path, is_zip):
@@ -200,10 +200,10 @@ class TestDamaged:
         data = write(arrays)
         for length in truncations(path, data):
             assert pytorch.recognises(path) in (True, False)
-            holding = outcome(pytorch.read, path)
-            if not isinstance(holding, str):
+            weights = outcome(pytorch.read, path)
+            if not isinstance(weights, str):
                 assert length >= len(data) - arrays["classifier.0.weight"].nbytes - 8
-                assert_holds(holding, layers_of(arrays, TORCHVISION[:1]))
+                assert_holds(weights, layers_of(arrays, TORCHVISION[:1]))
 
     @settings(max_examples=300, deadline=None)
     @given(damaged([write(state_dict(TORCHVISION[:2], width=2)) for write in WRITERS]))

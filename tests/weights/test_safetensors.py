@@ -63,17 +63,17 @@ class TestValues:
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_bit_identical(self, path, stems, dtype):
         arrays = state_dict(stems, dtype=dtype)
-        holding = read(path, write(arrays))
+        weights = read(path, write(arrays))
         assert safetensors.recognises(path)
-        assert_holds(holding, layers_of(arrays, stems))
-        assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
+        assert_holds(weights, layers_of(arrays, stems))
+        assert weights.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
 
     @pytest.mark.parametrize("stems", [TORCHVISION, PLAIN])
     def test_data_parallel(self, path, stems):
         arrays = state_dict(stems)
-        holding = read(path, write({f"module.{name}": array for name, array in arrays.items()}))
-        assert_holds(holding, layers_of(arrays, stems))
-        assert holding.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
+        weights = read(path, write({f"module.{name}": array for name, array in arrays.items()}))
+        assert_holds(weights, layers_of(arrays, stems))
+        assert weights.preprocessing == (vgg.PREPROCESSINGS["oxford"] if stems is PLAIN else None)
 
     @pytest.mark.parametrize("dtype", DTYPES)
     def test_written_by_its_library(self, path, dtype):
@@ -110,10 +110,10 @@ class TestDamaged:
         data = write(arrays)
         for length in truncations(path, data):
             assert safetensors.recognises(path) == (length > 8)
-            holding = outcome(safetensors.read, path)
-            if not isinstance(holding, str):
+            weights = outcome(safetensors.read, path)
+            if not isinstance(weights, str):
                 assert length >= len(data) - arrays["classifier.0.weight"].nbytes
-                assert_holds(holding, layers_of(arrays, TORCHVISION[:1]))
+                assert_holds(weights, layers_of(arrays, TORCHVISION[:1]))
 
     @settings(max_examples=300, deadline=None)
     @given(damaged([write(state_dict(TORCHVISION[:2], width=2))]))

@@ -18,7 +18,7 @@ from scratchnst import load_network
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights import load
-from scratchnst.weights.assembly import Holding, assemble
+from scratchnst.weights.assembly import FileWeights, assemble
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import choose_source, source_file
 
@@ -335,10 +335,10 @@ class TestPreprocessing:
             load_network(keras_file, "caffe")
 
     def test_demanded_where_the_file_cannot_tell(self, network):
-        holding = Holding(network.parameters)
+        weights = FileWeights(network.parameters)
         with pytest.raises(UserError, match="--preprocessing oxford or --preprocessing torchvision"):
-            assemble(holding, None, {})
-        assert assemble(holding, "torchvision", {}).preprocessing == vgg.PREPROCESSINGS["torchvision"]
+            assemble(weights, None, {})
+        assert assemble(weights, "torchvision", {}).preprocessing == vgg.PREPROCESSINGS["torchvision"]
 
 
 class TestGenuine:

@@ -76,7 +76,7 @@ ALIGNED = {"aligned", "align", "split", "alignedat"}  # at &
 
 
 def symbol(name: str) -> str:
-    """Return the character of a macro without arguments; one that nobody knows is shown as it is."""
+    """Return the character of a macro without arguments; an unknown one is shown as it is."""
     spec = _known_symbols().get_macro_spec(name)
     found = SYMBOLS.get(name) or getattr(spec, "simplify_repl", None)
     if isinstance(found, str):

@@ -123,7 +123,7 @@ class Careful:
 def careful(source: Source, watch: Callable[[], contextlib.AbstractContextManager]) -> Iterator[Printed]:
     """Run the learner's code in this context: its prints are kept, its exceptions become Complaints."""
     printed, stdin = Printed(), sys.stdin
-    sys.stdin = io.StringIO()  # nobody is there to answer
+    sys.stdin = io.StringIO()  # input() fails instead of waiting
     try:
         with (
             contextlib.redirect_stdout(printed),

@@ -168,7 +168,7 @@ def _verify(function: Function, call: Callable, arguments: tuple, seed: int) -> 
     def backward(grad_y, inputs):
         rest = derivative.arguments(*inputs) if derivative.arguments else inputs
         values = call(grad_y, *rest) if derivative.upstream else call(*rest)
-        gradients: list[Array] = [None] * len(inputs)
+        gradients: list[Array | None] = [None] * len(inputs)
         shapes = [inputs[0] if position is None else inputs[position] for position in derivative.of]
         for position, got in zip(derivative.of, comparison.results(values, names, shapes)):
             if position is not None:

@@ -15,7 +15,7 @@ from typing import Any
 from scratchnst.classroom.grader.calls import Complaint, Source, careful, did_you_mean, own_lines
 from scratchnst.errors import UserError
 
-LARGEST = 1 << 20  # bytes of a file that anybody has written by hand
+LARGEST = 1 << 20  # bytes; no file written by hand is larger
 MODULE = "exercise"  # the learner's file as a module; it is not "__main__", so code for trying things out may stay
 
 

@@ -129,7 +129,7 @@ class _Worker:
         for line in self._events():
             event = _event(line)
             if event is None:
-                told.append(line)  # by faulthandler, which is the last to speak
+                told.append(line)  # by faulthandler, at the end of the process
                 continue
             ready = ready or "ready" in event
             if "problem" in event:

@@ -1,8 +1,8 @@
 """The process in which a learner's file runs, see `scratchnst.classroom.grader.supervision`.
 
 Events go to the supervisor as lines of JSON through what was standard output; what the learner's code prints does not.
-A call that takes too long is ended by `faulthandler`, which needs neither the interpreter's lock nor the code's consent
-and tells the line; memory is limited by the operating system where it can.
+A call that takes too long is ended by `faulthandler`, which also works while the code holds the interpreter's lock, and
+which prints the line; memory is limited by the operating system where it can.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ def main(task: str) -> None:
         _send(channel, end=True)
     except MemoryError:
         os._exit(OUT_OF_MEMORY)
-    except Exception as error:  # a mistake of the grader's, which is not the learner's business
+    except Exception as error:  # a mistake of the grader's, not of the learner's
         _send(channel, broken=f"{type(error).__name__}: {error}")
     os._exit(0)  # not by the usual way: threads that the learner's code has started do not keep the process alive
 

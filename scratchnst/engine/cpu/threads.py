@@ -110,7 +110,7 @@ def run(job: Callable[..., None], arguments: Iterable[tuple]) -> None:
     finally:  # after Ctrl-C no job is left that still writes
         waiting.clear()
         wait(futures)
-    while futures:  # an exception refers to this frame: if this to its future, they would keep each other alive
+    while futures:  # popped, since an exception refers to this frame: with its future here there would be a cycle
         futures.pop().result()
 
 
@@ -163,7 +163,8 @@ def buffer(name: str, shape: tuple[int, ...], dtype: Any) -> Array:
     size = math.prod(shape) * np.dtype(dtype).itemsize
     memory = _local.buffers.get(name)
     if memory is None or not size <= memory.size <= 4 * size:
-        _local.buffers[name] = memory = None  # free it before the new one is there
+        memory = None
+        _local.buffers.pop(name, None)  # free it before the new one is there
         _local.buffers[name] = memory = np.empty(max(size, 1), np.uint8)
     return memory[:size].view(dtype).reshape(shape)
 

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any
+from typing import Any, overload
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
@@ -71,6 +71,10 @@ def contiguous(array: Array) -> Array:
     return library().ascontiguousarray(array)
 
 
+@overload
+def readable(array: Array, dtype: Any = None) -> Array: ...
+@overload
+def readable(array: None, dtype: Any = None) -> None: ...
 def readable(array: Array | None, dtype: Any = None) -> Array | None:
     """Return an array as kernels read it: on the GPU, in this dtype if one is given, contiguous; None stays None."""
     return None if array is None else contiguous(asarray(array, dtype))

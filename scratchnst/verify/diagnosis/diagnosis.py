@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations, permutations
+from typing import Any
 
 import numpy as np
 
@@ -58,7 +59,7 @@ class Diagnosis:
 
 def diagnose(
     inputs: Sequence[Array],
-    output: Array,
+    output: Array | float,
     grad_y: Array | float | None,
     got: Array,
     expected: Array,
@@ -103,7 +104,7 @@ def diagnose(
         return whole or _in_part(case, known, got, agreement, deviation)
 
 
-def _plain(array):
+def _plain(array: Any) -> np.ndarray:
     """A NumPy array in float64, from one of NumPy or CuPy."""
     return np.asarray(array.get() if hasattr(array, "get") else array).astype(float)
 

@@ -54,7 +54,7 @@ class ScalarFunction:
     name: str
     x: Array
     f: Callable
-    weights: Array = 1.0
+    weights: Array | float = 1.0
     patterns: Callable[[Array], Pattern] | None = None
     complex_slope: Callable[[Array], float | None] | None = None
     adjoint: Adjoint | None = None

@@ -27,7 +27,7 @@ def is_available() -> bool:
     return importlib.util.find_spec("torch") is not None
 
 
-def gradients(f: Callable, inputs: Sequence[Array], weights: Array = 1.0) -> tuple[Array, list[np.ndarray]]:
+def gradients(f: Callable, inputs: Sequence[Array], weights: Array | float = 1.0) -> tuple[Array, list[np.ndarray]]:
     """Return y = f(*inputs) and the derivatives of <weights, y> with respect to each input.
 
     Parameters

@@ -100,7 +100,9 @@ class Probe:
     failure : the last exception of f, away from x
     """
 
-    def __init__(self, f: Callable, x: Array, weights: Array = 1.0, patterns: Callable[[Array], Pattern] | None = None):
+    def __init__(
+        self, f: Callable, x: Array, weights: Array | float = 1.0, patterns: Callable[[Array], Pattern] | None = None
+    ):
         self.f, self.x, self.weights, self.patterns = f, x, weights, patterns
         self.y = as_float64(f(x.copy()))
         self.size = _root_of_squares(weights * self.y)

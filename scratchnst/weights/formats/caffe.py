@@ -25,7 +25,7 @@ from google.protobuf.message import DecodeError
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import Holding, check_declared
+from scratchnst.weights.assembly import FileWeights, check_declared
 from scratchnst.weights.formats.untrusted import DAMAGED
 
 NAME = "Caffe"
@@ -111,7 +111,7 @@ def recognises(path: Path) -> bool:
     return head.startswith((b"\x12", b"\xa2\x06")) and b"conv" in head
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions of VGG in the caffemodel at `path`.
 
     The genuine files name the layers conv1_1 ... conv5_4; all others are skipped.  Kernels are transposed from Caffe's
@@ -134,7 +134,7 @@ def read(path: Path) -> Holding:
         arrays[name] = _convolution(name, layer.blobs)
     if not arrays:
         raise UserError("it holds no layer named conv1_1 ... conv5_4 with weights: give one of VGG19.")
-    return Holding(arrays, vgg.OXFORD_PREPROCESSING)
+    return FileWeights(arrays, vgg.OXFORD_PREPROCESSING)
 
 
 def _parse(path):

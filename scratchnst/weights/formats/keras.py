@@ -17,7 +17,7 @@ import h5py
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import Holding
+from scratchnst.weights.assembly import FileWeights
 from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 
 NAME = "Keras"
@@ -28,7 +28,7 @@ def recognises(path: Path) -> bool:
     return is_hdf5(path)
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions in the file.
 
     Raises
@@ -47,7 +47,7 @@ def read(path: Path) -> Holding:
     first, _ = arrays.get("conv1_1", (None, None))
     if first is not None and first.ndim == 4 and first.shape[1:] == (3, 3, 3):
         raise UserError("its kernels are in Theano's ordering: give the file with TensorFlow's (tf_dim_ordering).")
-    return Holding(arrays, vgg.OXFORD_PREPROCESSING)
+    return FileWeights(arrays, vgg.OXFORD_PREPROCESSING)
 
 
 def _by_name(root):

@@ -34,7 +34,7 @@ import numpy as np
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.models.network import Preprocessing
-from scratchnst.weights.assembly import LARGEST_KERNEL, Holding, check_declared
+from scratchnst.weights.assembly import LARGEST_KERNEL, FileWeights, check_declared
 from scratchnst.weights.formats.untrusted import DAMAGED, damage_told, read_exactly
 
 NAME = "MatConvNet"
@@ -75,7 +75,7 @@ def recognises(path: Path) -> bool:
     return head.startswith(b"MATLAB ") and b"MAT-file" in head[:116] and head[126:] in (b"IM", b"MI")
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions of VGG in the MATLAB file at `path`, and its mean colour.
 
     Raises
@@ -96,7 +96,7 @@ def read(path: Path) -> Holding:
         arrays[name] = _convolution(name, layer)
     if not arrays:
         raise UserError("it holds no layer named conv1_1 ... conv5_4: give MatConvNet's VGG19.")
-    return Holding(arrays, _preprocessing(net))
+    return FileWeights(arrays, _preprocessing(net))
 
 
 # ---------------------------------------------------------------------------------------------- variables

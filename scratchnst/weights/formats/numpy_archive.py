@@ -27,7 +27,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import Holding
+from scratchnst.weights.assembly import FileWeights
 from scratchnst.weights.formats.archives import LimitedFile, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
@@ -62,7 +62,7 @@ def recognises(path: Path) -> bool:
     return any(name.endswith(".npy") for name in archive_names(path))
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions in the file.
 
     Kernels are (kh, kw, C_in, C_out) or PyTorch's (C_out, C_in, kh, kw); the first one, which has three input

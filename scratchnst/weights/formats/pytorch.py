@@ -30,7 +30,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import LARGEST_KERNEL, Holding
+from scratchnst.weights.assembly import LARGEST_KERNEL, FileWeights
 from scratchnst.weights.formats.archives import LOCAL_FILE, LimitedFile, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import (
     OUTPUTS_FIRST,
@@ -77,7 +77,7 @@ def recognises(path: Path) -> bool:
     return any(name.endswith("/data.pkl") for name in archive_names(path))
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions of the state dict in the file.
 
     Raises

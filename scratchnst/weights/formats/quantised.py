@@ -21,7 +21,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import Holding, check_declared
+from scratchnst.weights.assembly import FileWeights, check_declared
 from scratchnst.weights.formats import pytorch
 from scratchnst.weights.formats.archives import LimitedFile, archive_names, open_entry
 from scratchnst.weights.formats.torch_names import OUTPUTS_FIRST, Declared, collect
@@ -43,7 +43,7 @@ def recognises(path: Path) -> bool:
     return _is_wheel(path) or (has_indices and pytorch.recognises(path))
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions in the file, each weight looked up in its table.
 
     Raises

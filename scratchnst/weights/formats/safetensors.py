@@ -18,7 +18,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
-from scratchnst.weights.assembly import Holding
+from scratchnst.weights.assembly import FileWeights
 from scratchnst.weights.formats.torch_names import OUTPUTS_FIRST, Declared, collect, has_plain_names, meaningful
 from scratchnst.weights.formats.untrusted import damage_told, native_numbers, read_exactly
 
@@ -34,7 +34,7 @@ def recognises(path: Path) -> bool:
     return head[8:] == b"{" and 2 <= int.from_bytes(head[:8], "little") <= LONGEST_HEADER
 
 
-def read(path: Path) -> Holding:
+def read(path: Path) -> FileWeights:
     """Return the convolutions in the file; kernels are taken to be PyTorch's, (C_out, C_in, kh, kw).
 
     Raises

@@ -24,7 +24,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.models.network import Preprocessing
-from scratchnst.weights.assembly import Holding, check_declared
+from scratchnst.weights.assembly import FileWeights, check_declared
 
 # Axes of a file's kernels in the order (kh, kw, C_in, C_out).
 OUTPUTS_FIRST = (2, 3, 1, 0)  # PyTorch's
@@ -74,7 +74,7 @@ def has_plain_names(names: Iterable[str]) -> bool:
 
 def collect(
     found: Mapping[str, Declared], axes: tuple[int, int, int, int], preprocessing: Preprocessing | None
-) -> Holding:
+) -> FileWeights:
     """Return the convolutions among the arrays that a file declares, loaded, by the names conv1_1 ...
 
     Parameters
@@ -99,7 +99,7 @@ def collect(
         if not {f"{stem}.weight", f"{stem}.bias"} <= found.keys():
             raise UserError(f"{stem} lacks its weight or its bias: give a file whose layers are complete.")
         arrays[name] = _load(name, found[f"{stem}.weight"], found[f"{stem}.bias"], axes)
-    return Holding(arrays, preprocessing)
+    return FileWeights(arrays, preprocessing)
 
 
 def _is_scale(name, found):

@@ -240,7 +240,7 @@ def computed(function: Callable, arguments: Sequence, keywords: Mapping[str, Any
     out = keywords.get("out")
     if out is not None and not isinstance(out, ndarray):
         raise TypeError(f"Unsupported type {type(out)}")
-    with np.errstate(all="ignore"):  # a GPU computes on, and says nothing
+    with np.errstate(all="ignore"):  # a GPU goes on without a warning
         result = function(*map(unwrap, arguments), **{name: unwrap(value) for name, value in keywords.items()})
     return wrap(result) if out is None else out
 

@@ -44,7 +44,7 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     yield KnownMistake(
         "leaky",
         "the right one where x > 0 and {0} grad_y where x < 0, the slope of a leaky ReLU: the slope there is 0",
-        right(case),
+        g * (x > 0),
         (g * (x < 0),),
     )
 

@@ -1,4 +1,4 @@
-"""Processes that play contenders of the bench, for its tests: neither clock nor process is real."""
+"""Stand-ins for the processes of the contenders of the bench, for its tests: neither clock nor process is real."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ import numpy as np
 from scratchnst.bench.process import Lost
 
 
-class Theatre:
-    """Processes that play: `asked` is every request in order, `plays` what a contender replies to a request."""
+class FakeProcesses:
+    """`asked` holds every request in order, `plays` what a contender replies to a request in place of the usual."""
 
     def __init__(self):
         self.asked, self.ended, self.evaluations = [], [], {}
@@ -17,12 +17,14 @@ class Theatre:
 
     def __call__(self, contender, size, threads, plain, device, libraries):
         self.plain[contender], self.libraries[contender] = plain, libraries
-        return Player(self, contender, {"contender": contender, "size": size, "threads": threads, "device": device})
+        return FakeProcess(
+            self, contender, {"contender": contender, "size": size, "threads": threads, "device": device}
+        )
 
 
-class Player:
-    def __init__(self, theatre, name, settings):
-        self.theatre, self.name, self.settings = theatre, name, settings
+class FakeProcess:
+    def __init__(self, processes, name, settings):
+        self.processes, self.name, self.settings = processes, name, settings
 
     def __enter__(self):
         return self
@@ -31,11 +33,11 @@ class Player:
         self.end()
 
     def end(self):
-        self.theatre.ended.append(self.name)
+        self.processes.ended.append(self.name)
 
     def ask(self, do, **arguments):
-        self.theatre.asked.append((self.name, do))
-        play = self.theatre.plays.get((self.name, do), getattr(self, f"_{do}", None))
+        self.processes.asked.append((self.name, do))
+        play = self.processes.plays.get((self.name, do), getattr(self, f"_{do}", None))
         return play(**arguments)
 
     def _set_up(self, contender, size, threads, device):
@@ -49,7 +51,7 @@ class Player:
 
     def _evaluate(self, calls=1):
         """100 s for the warm-up, then 1, 2, 3 s ..."""
-        count = self.theatre.evaluations[self.name] = self.theatre.evaluations.get(self.name, -1) + 1
+        count = self.processes.evaluations[self.name] = self.processes.evaluations.get(self.name, -1) + 1
         return {"seconds": count or 100.0}
 
     def _peak(self):
