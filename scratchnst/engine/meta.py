@@ -169,11 +169,9 @@ class MetaCpu:
     def asarray(self, array: Any, dtype: Any = None) -> MetaArray:
         """Return a meta array of the shape of `array`, or `array` itself if it is one of this dtype."""
         dtype = np.dtype(dtype or array.dtype)
-        return (
-            array
-            if isinstance(array, MetaArray) and array.dtype == dtype
-            else MetaArray(self.ledger, array.shape, dtype)
-        )
+        if isinstance(array, MetaArray) and array.dtype == dtype:
+            return array
+        return MetaArray(self.ledger, array.shape, dtype)
 
     def asnumpy(self, array: MetaArray) -> MetaArray:
         return array

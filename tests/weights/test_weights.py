@@ -465,6 +465,10 @@ class TestNative:
             "version 99": lambda file, said: file.attrs.__setitem__("scratchnst_format", 99),
             "'preprocessing'": lambda file, said: said.pop("preprocessing"),
             "kind of a layer": lambda file, said: said["layers"][0].update(kind="dense"),
+            "must read 1 layers, not 2": lambda file, said: said["layers"][2].update(
+                source=None, sources=["conv1_1", "conv1_2"]
+            ),
+            "a source and sources": lambda file, said: said["layers"][2].update(source="conv1_2", sources=["conv1_1"]),
             "unexpected keyword": lambda file, said: said["layers"][0].update(colour="red"),
             "pooling": lambda file, said: said.update(pooling="median"),
             "conv1_2": lambda file, said: file.__delitem__("conv1_2"),

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from contextvars import ContextVar
 from types import ModuleType
-from typing import Any, overload
+from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
@@ -71,11 +71,7 @@ def contiguous(array: Array) -> Array:
     return library().ascontiguousarray(array)
 
 
-@overload
-def readable(array: Array, dtype: Any = None) -> Array: ...
-@overload
-def readable(array: None, dtype: Any = None) -> None: ...
-def readable(array: Array | None, dtype: Any = None) -> Array | None:
+def readable(array: Array | None, dtype: Any = None) -> Any:
     """Return an array as kernels read it: on the GPU, in this dtype if one is given, contiguous; None stays None."""
     return None if array is None else contiguous(asarray(array, dtype))
 

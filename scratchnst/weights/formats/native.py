@@ -106,6 +106,8 @@ def _row(layer):
 
 def _layer(name, kind, source=None, sources=()):
     """The row that `_row` describes."""
+    if source and sources:
+        raise ValueError(f"layer {name} has a source and sources as well")
     return Layer(name, kind, (source,) if source else tuple(sources))
 
 
