@@ -174,7 +174,7 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 
 iterations = full_size(80, 16)
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
-alpha = 3 * net.defaults.content_weight_per_pixel / side**2
+alpha = net.content_weight(side, side)
 
 
 def transfer(init="noise", seed=0, **settings):
@@ -398,8 +398,7 @@ large_content, large_style = pictures(large)
 def objective_at(height, width):
     """The objective of one size, with the package's default alpha, which shrinks with the number of pixels."""
     smaller_content = images.resize(large_content, height, width)
-    weight = net.defaults.content_weight_per_pixel / (height * width)
-    return Objective(net, smaller_content, [large_style], content_weight=weight)
+    return Objective(net, smaller_content, [large_style])
 
 
 by_sizes = {}

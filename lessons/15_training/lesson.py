@@ -200,7 +200,7 @@ def build(random, factor=1.0, channels=CHANNELS):
         if block < len(channels):
             layers.append(Layer(f"pool{block}", "pool"))
     style = {"conv1_1": 1 / 3, "conv2_1": 1 / 3, "conv3_1": 1 / 3}  # for the end of the lesson
-    defaults = Defaults({"conv3_1": 1.0}, style, content_weight_per_pixel=5e-2, tv_weight_per_pixel=1e-6)
+    defaults = Defaults({"conv3_1": 1.0}, style, content_weight_per_feature=0.1, tv_weight_per_pixel=1e-6)
     return Network("textures", tuple(layers), parameters, COLOURS, defaults).on(cpu)
 
 

@@ -51,7 +51,8 @@ class Peer(Contender):
     def _load(self, task):
         """Make tensors of the problem."""
         network = task.network
-        self.defaults, self.pixels, self.layers = network.defaults, len(task.start) ** 2, network.layers
+        self.defaults, self.layers = network.defaults, network.layers
+        self.content_weight = network.content_weight(*task.start.shape[:2])
         self.parameters = {
             name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b, device=self.where))
             for name, (w, b) in network.parameters.items()
@@ -155,7 +156,7 @@ class Peer(Contender):
         """Equation 7."""
         F, total = self._features(x), 0.0
         for name, weight in self.defaults.content_layers.items():
-            weight = weight * self.defaults.content_weight_per_pixel / self.pixels
+            weight = weight * self.content_weight
             total = total + weight / 2 * ((F[name] - self.P[name]) ** 2).sum()
         for name, weight in self.defaults.style_layers.items():
             weight = weight * self.defaults.style_weight

@@ -71,7 +71,9 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
     group.add_argument("--size", type=size, metavar="N", help="longer side in pixels (512)")
-    group.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most (500)")
+    group.add_argument(
+        "--iterations", type=positive_integer, metavar="N", help="steps at most, of all scales together (120)"
+    )
     group.add_argument(
         "--optimizer",
         type=lambda name: OLD_NAMES.get(name, name),
@@ -85,6 +87,12 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         type=margin,
         metavar="N",
         help=f"pixels around the picture that are computed and cut off, for clean borders ({MARGIN})",
+    )
+    group.add_argument(
+        "--least-gain",
+        type=non_negative_number,
+        metavar="SHARE",
+        help="stop when 50 iterations have lowered the loss by less than this share of it; 0 is never (0.01)",
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, parse_layers
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import PRESETS, Settings
 
 
 def add(commands) -> None:
@@ -34,5 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
         picture = {"content": arguments.image, "content_layers": layers}
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}
-    settings = Settings(**{"scales": 1, "tv_weight": 0.0, **picture, **job.given(arguments)})
+    settings = Settings(**{**PRESETS["paper"], **picture, **job.given(arguments)})
     return job.run(settings, arguments.quiet, arguments.dry_run)

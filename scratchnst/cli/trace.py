@@ -51,8 +51,7 @@ def add(commands) -> None:
         "--image",
         default="noise",
         metavar="noise|content|style|FILE",
-        help="the image at which the gradient is taken, for example a picture that transfer has made "
-        "(noise, where transfer starts)",
+        help="the image at which the gradient is taken, for example a picture that transfer has made (noise)",
     )
     parser.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")

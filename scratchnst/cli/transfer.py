@@ -7,7 +7,7 @@ import argparse
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import PRESETS, Settings
 
 
 def add(commands) -> None:
@@ -19,12 +19,17 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
-    parser.add_argument("--init", metavar="noise|content|style|FILE", help="where the optimisation starts (noise)")
+    parser.add_argument("--init", metavar="content|noise|style|FILE", help="where the optimisation starts (content)")
     parser.add_argument(
         "--scales",
         type=scales,
         metavar="N|auto",
-        help="paint at N sizes, each twice the one before (auto: one more with each doubling of --size above 512)",
+        help="paint at N sizes, each twice the one before (auto: one more with each doubling of --size above 128)",
+    )
+    parser.add_argument(
+        "--preset",
+        choices=list(PRESETS),
+        help="as in the paper: from noise, at one size, 500 iterations",
     )
     parser.add_argument(
         "--settings",
@@ -53,5 +58,6 @@ def run(arguments: argparse.Namespace) -> int:
         if name in given:
             given[name] = parse_layers(given[name])
     file = getattr(arguments, "settings", None)
-    settings = Settings.from_json({} if file is None else read_settings(file), **given)
+    preset = PRESETS.get(getattr(arguments, "preset", ""), {})
+    settings = Settings.from_json({} if file is None else read_settings(file), **{**preset, **given})
     return job.run(settings, arguments.quiet, arguments.dry_run)

@@ -108,10 +108,15 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     """
     if image.shape[:2] == (height, width):
         return image.copy()
+    # Lanczos has negative lobes: beside sharp edges it exceeds the range of the original.
+    return interpolate(image, height, width).clip(0, 255)
+
+
+def interpolate(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return `image`, or a difference of images, scaled as by `resize`, but not clipped."""
     channels = [Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")]
     resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS)) for channel in channels]
-    # Lanczos has negative lobes: beside sharp edges it exceeds the range of the original.
-    return np.stack(resized, axis=2).clip(0, 255).astype(image.dtype)
+    return np.stack(resized, axis=2).astype(image.dtype)
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:

@@ -7,6 +7,7 @@ its sources, so the same two walks serve VGG19 (a chain) and the filter pyramid 
 from __future__ import annotations
 
 import difflib
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
@@ -42,19 +43,22 @@ class Preprocessing:
 class Defaults:
     """Layers and weights of equations 5 and 7 that suit a network once it is normalised.
 
-    Equation 4 is a mean over pixels, equation 1 and the total variation are sums.  So that one choice suits every
-    size of image, the weights of the two sums stand here for one pixel: they are divided by H W of the image.
+    Equation 4 is a mean over features and pixels, equation 1 and the total variation are sums.  So that one choice
+    suits every layer and every size of image, the content weight stands here for one feature: it is divided by their
+    number, see `Network.content_weight`.  That of the total variation stands for one pixel: it is divided by H W.
     """
 
     content_layers: Mapping[str, float]
     style_layers: Mapping[str, float]
-    content_weight_per_pixel: float
+    content_weight_per_feature: float
     style_weight: float = 1.0
     tv_weight_per_pixel: float = 0.0
 
     def __post_init__(self):
         layers = [*self.content_layers.values(), *self.style_layers.values()]
-        weights = np.array([*layers, self.content_weight_per_pixel, self.style_weight, self.tv_weight_per_pixel], float)
+        weights = np.array(
+            [*layers, self.content_weight_per_feature, self.style_weight, self.tv_weight_per_pixel], float
+        )
         if not (np.isfinite(weights).all() and (weights >= 0).all()):
             raise ValueError("default weights are finite numbers of 0 or more")
 
@@ -248,6 +252,24 @@ class Network:
             read = [shapes[source] for source in sources[layer.name]]
             shapes[layer.name] = layer.rule.shape(read, self.parameters.get(layer.name, ()))
         return shapes
+
+    def content_weight(self, height: int, width: int, layers: Mapping[str, float] | None = None) -> float:
+        """Return the default alpha of equation 7 for images of that size.
+
+        It is the default weight of a feature over the number of features N M at the content layer, so that the sum of
+        equation 1 becomes a mean.  Of several `layers`, name -> weight, their weighted mean number counts.
+
+        Raises
+        ------
+        UserError
+            If a layer is unknown, or the images are too small for one.
+        """
+        weights = self.defaults.content_layers if layers is None else layers
+        self.check_layers(weights)
+        self.check_size(height, width, weights)
+        shapes = self.shapes(height, width)
+        features = sum(weight * math.prod(shapes[name]) for name, weight in weights.items())
+        return self.defaults.content_weight_per_feature * sum(weights.values()) / features if features else 0.0
 
     def needed(self, taps: Iterable[str]) -> list[Layer]:
         """Return the rows that `taps` depend on, in the table's order."""

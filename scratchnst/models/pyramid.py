@@ -48,7 +48,7 @@ BINOMIAL = (0.25, 0.5, 0.25)
 
 STYLE_SHARES = {"colour": 1.0, "edges": 1.0, "strokes": 1.0, "forms": 2.0}  # of each level
 CONTENT_LAYERS = {"strokes1": 0.02, "strokes2": 0.7, "strokes3": 0.7}
-CONTENT_WEIGHT_PER_PIXEL = 2e-3
+CONTENT_WEIGHT_PER_FEATURE = 4e-3
 TV_WEIGHT_PER_PIXEL = 3e-7  # a little, against speckle
 
 # Pixels about zero with a spread of about 1: (x/255 - 0.45) * 4.  The zeros beyond the border are mid-grey.
@@ -86,7 +86,7 @@ def defaults() -> Defaults:
     levels = range(1, len(EDGES) + 1)
     total = len(levels) * sum(STYLE_SHARES.values())
     style = {f"{kind}{level}": share / total for level in levels for kind, share in STYLE_SHARES.items()}
-    return Defaults(CONTENT_LAYERS, style, CONTENT_WEIGHT_PER_PIXEL, tv_weight_per_pixel=TV_WEIGHT_PER_PIXEL)
+    return Defaults(CONTENT_LAYERS, style, CONTENT_WEIGHT_PER_FEATURE, tv_weight_per_pixel=TV_WEIGHT_PER_PIXEL)
 
 
 def filters(random: np.random.Generator, shape: tuple[int, int, int, int], bias: float) -> tuple:

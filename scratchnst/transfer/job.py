@@ -32,12 +32,11 @@ from scratchnst.transfer.scales import (
     share_iterations,
     stylize_by_scales,
 )
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import STARTS, Settings
 from scratchnst.transfer.side_outputs import Log, SideOutput, stages
 from scratchnst.transfer.stylize import Iterate
 from scratchnst.weights.load import choose_source, load_network, source_file
 
-STARTS = ("noise", "content", "style")
 Scales = list[tuple[tuple[int, int], int]]  # (height, width) and iterations of each
 
 
@@ -210,6 +209,7 @@ def _optimise(
                 seed=settings.seed,
                 bounded=settings.bounded,
                 margin=settings.margin,
+                least_gain=settings.least_gain,
                 on_step=on_step,
                 on_evaluation=write_log,
             )
@@ -282,7 +282,7 @@ def choose_scales(
 ) -> list[tuple[int, int]]:
     """Return the (height, width) of each scale up to `height` and `width`, the coarsest first.
 
-    "auto" adds a scale with each doubling of the longer side above 512, as long as the coarsest has the pixels that the
+    "auto" adds a scale with each doubling of the longer side above 128, as long as the coarsest has the pixels that the
     deepest of `layers` needs; it is only one if the start is a file, whose details would be lost.
 
     Raises

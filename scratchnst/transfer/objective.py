@@ -113,13 +113,13 @@ class Objective:
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
-        pixels = self.shape[0] * self.shape[1]
+        height, width, _ = self.shape
         if content_weight is None:
-            content_weight = defaults.content_weight_per_pixel / pixels
+            content_weight = 0.0 if self.content is None else network.content_weight(height, width, self.content_layers)
         if style_weight is None:
             style_weight = defaults.style_weight
         if tv_weight is None:
-            tv_weight = defaults.tv_weight_per_pixel / pixels
+            tv_weight = defaults.tv_weight_per_pixel / (height * width)
         self.content_weight = _non_negative("content weight", content_weight)
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)

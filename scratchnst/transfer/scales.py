@@ -4,6 +4,18 @@ The receptive field of a unit is limited: about forty pixels at VGG19's conv3_3.
 part, so strokes come out short, and structures wider than a receptive field stay as the start was.  On a smaller copy
 of the same pictures it covers more, and an iteration costs little.  Enlarged, the result has the wide strokes already,
 and the next scale adds fine ones.
+
+An enlarged picture is blurred.  So where the start is a picture, only what a scale has changed of it is enlarged, and
+added to the start in the next size, which has all its details: x = start + enlarge(result - coarse start).  With VGG19,
+Tuebingen and the Starry Night, 60 iterations at 128 pixels, then at 256, the loss is::
+
+    evaluations at 256 pixels                        1      5     10     20     30
+    the result enlarged                           3.26   0.54   0.36  0.254  0.214
+    the change enlarged                           0.85   0.46   0.35  0.240  0.211
+    with the pairs of L-BFGS, enlarged as well    0.85   0.42   0.33  0.262  0.225
+    the photograph, without a coarse scale        0.65   0.55   0.47  0.304  0.233
+
+The optimiser begins anew at each scale, since its pairs save the first evaluations only.
 """
 
 from __future__ import annotations
@@ -17,9 +29,9 @@ from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.transfer.objective import Objective, as_image
-from scratchnst.transfer.stylize import Evaluation, Iterate, Stylized, stylize
+from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, Stylized, start_image, stylize
 
-LARGEST_FIRST = 512  # pixels on the longer side of the first of automatic scales
+LARGEST_FIRST = 128  # pixels on the longer side of the first of automatic scales
 
 
 @dataclass(frozen=True)
@@ -35,7 +47,7 @@ class StylizedByScales(Stylized):
 
 
 def automatic_scales(size: int) -> int:
-    """Return how many scales suit `size` pixels on the longer side: one more with each doubling above 512."""
+    """Return how many scales suit `size` pixels on the longer side: one more with each doubling above 128."""
     return 1 + max(0, math.ceil(math.log2(size / LARGEST_FIRST)))
 
 
@@ -46,16 +58,14 @@ def scale_shapes(height: int, width: int, scales: int) -> list[tuple[int, int]]:
 
 
 def share_iterations(iterations: int, shapes: Sequence[tuple[int, int]]) -> list[tuple[tuple[int, int], int]]:
-    """Return (shape, iterations) of each scale to run: each scale gets half as many as the one before.
+    """Return (shape, iterations) of each scale to run: equal shares, of which coarse scales get what is over.
 
-    Iterations of a finer scale take four times as long, fewer are needed, and too many of them would replace wide
-    strokes by short ones.  If there are fewer iterations than scales, the coarsest are left out.
+    Iterations of a finer scale take four times as long.  If there are fewer iterations than scales, the coarsest are
+    left out.
     """
     shapes = list(shapes)[-max(1, iterations) :]
-    shares: list[int] = []
-    for scales in range(len(shapes), 0, -1):  # the finest takes one part of 1 + 2 + 4 + ..., rounded up, and so on
-        shares.append(math.ceil((iterations - sum(shares)) / (2**scales - 1)))
-    return list(zip(shapes, reversed(shares)))
+    share, over = divmod(iterations, len(shapes))
+    return [(shape, share + (number < over)) for number, shape in enumerate(shapes)]
 
 
 def stylize_by_scales(
@@ -77,12 +87,12 @@ def stylize_by_scales(
         Default weights count the same at every scale; a content_weight or tv_weight of your own is of a sum over
         pixels, so multiply it by (pixels of the finest scale) / (pixels of this one)
     shapes : (height, width) of every scale, without the margin, see `scale_shapes`; the last is that of the result
-    init : where the first scale starts; an image is given without the margin, and resized
+    init : the start, as for `stylize`; an image is given without the margin, and resized to each scale
     iterations : steps at most, of all scales together, see `share_iterations`
     margin : pixels that are added to every side of each scale and cut off its result
     on_step, on_evaluation : called with numbers counted over all scales, the number of the scale, and images in the
         shape of their scale
-    settings : optimizer, seed and bounded, as for `stylize`
+    settings : optimizer, seed, bounded and least_gain, as for `stylize`
 
     Returns
     -------
@@ -91,12 +101,20 @@ def stylize_by_scales(
         or an error, its image is enlarged, and `complete` is False.
     """
     ends: list[Stylized] = []
+    change: Any = 0.0  # from the start to the end of a scale
     for shape, share in share_iterations(iterations, shapes):
         tell_step, tell_evaluation = _counting_on(ends, on_step, on_evaluation)
         try:
+            objective = objective_at(*shape)
+            first = _first_image(objective, init, shape, margin)
+            if ends:
+                enlarged = (first + images.interpolate(change, *shape)).clip(*PIXEL_RANGE)
+                start: str | Array = images.extend(enlarged, margin)
+            else:
+                start = init if isinstance(init, str) else images.extend(first, margin)
             end = stylize(
-                objective_at(*shape),  # not kept, so that it is freed before the next is made
-                _start(ends[-1].image if ends else init, shape, margin),
+                objective,
+                start,
                 iterations=share,
                 margin=margin,
                 on_step=tell_step,
@@ -108,15 +126,19 @@ def stylize_by_scales(
                 raise
             ends[-1] = replace(ends[-1], stop_reason=_reason(error, shape), complete=False)
             break
+        del objective  # so that it is freed before the next is made
+        change = end.image - first
         ends.append(end)
         if not end.complete:
             break
     return _total(ends, shapes[-1], iterations)
 
 
-def _start(init, shape, margin):
-    """Return the start of a scale: a name, or an image in its shape with the margin."""
-    return init if isinstance(init, str) else images.extend(images.resize(as_image("start", init), *shape), margin)
+def _first_image(objective, init, shape, margin):
+    """Return the start as it is at this size, (H, W, 3) without the margin; of noise, which is another, nothing: 0."""
+    if not isinstance(init, str):
+        return images.resize(as_image("start", init), *shape)
+    return 0.0 if init == "noise" else images.crop(start_image(objective, init), margin)
 
 
 def _counting_on(ends, on_step, on_evaluation):

@@ -22,6 +22,9 @@ LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256
 LARGEST_SCALES = 15  # each doubles the size
 DTYPES = ("float32", "float64")
+STARTS = ("noise", "content", "style")
+# As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
+PRESETS = {"paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0}}
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
@@ -110,8 +113,8 @@ class Settings:
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
-    init : "noise", "content", "style" or a file
-    iterations, optimizer, seed, bounded, margin : as for `stylize`
+    init : "noise", "content", "style", a file, or "auto": content where there are content and style, else noise
+    iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
     device, engine : as for `scratchnst.engine.devices.computing`
     convolution : the way to convolve, of those that the engine has, or "auto"
     tf32 : whether a GPU may round the factors of products to 10 bits
@@ -141,12 +144,13 @@ class Settings:
     tv_weight: Annotated[float | None, _number] = None
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     scales: Annotated[int | str, _scales] = AUTO
-    init: Annotated[str, _TEXT] = "noise"
-    iterations: Annotated[int, _COUNT] = 500
+    init: Annotated[str, _TEXT] = AUTO
+    iterations: Annotated[int, _COUNT] = 120
     optimizer: Annotated[str, partial(_choice, OPTIMIZERS)] = OPTIMIZER
     seed: Annotated[int, partial(_whole, 0, None)] = 0
     bounded: Annotated[bool, _FLAG] = False
     margin: Annotated[int, partial(_whole, 0, LARGEST_MARGIN)] = MARGIN
+    least_gain: Annotated[float, _number] = 0.01
     device: Annotated[str, _device] = AUTO
     engine: Annotated[str | None, partial(_choice, ENGINES)] = None
     convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
@@ -170,6 +174,17 @@ class Settings:
                 raise UserError(f"the setting {one.name} must be {error}, not {value!r}.") from None
         if self.content is None and not self.styles:
             raise UserError("there is nothing to imitate: name a content picture, a style picture or both.")
+        if self.init == AUTO:
+            object.__setattr__(self, "init", "content" if self.content and self.styles else "noise")
+        self._check_start()
+
+    def _check_start(self) -> None:
+        """Raise a UserError if the start is not there, or is what is looked for."""
+        there = {"content": self.content, "style": self.styles}
+        if self.init in there and not there[self.init]:
+            raise UserError(f"there is no {self.init} picture to start from: name one, or start from noise.")
+        if self.init in there and not (self.content and self.styles):
+            raise UserError(f"the {self.init} picture is what is looked for: start from noise.")
 
     @property
     def record(self) -> Path:

@@ -19,6 +19,7 @@ PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 20.0  # stronger noise leaves speckle, which the layers hardly respond to
 OPTIMIZER = "lbfgs"  # `scratchnst.optimize.lbfgs` compares it with SciPy's
 MARGIN = 8  # pixels, against artefacts at the border: see `stylize`
+GAIN_OVER = 50  # iterations over which the fall of the loss is measured
 
 
 @dataclass(frozen=True)
@@ -88,6 +89,7 @@ def stylize(
     seed: int = 0,
     bounded: bool = False,
     margin: int = 0,
+    least_gain: float = 0.0,
     on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> Stylized:
@@ -104,6 +106,7 @@ def stylize(
     bounded : keep pixels within 0-255 during the optimisation, not only in the result
     margin : pixels that are cut off every side of the images returned.  Zero padding causes artefacts at the border,
         which are cut off if the objective's images were extended by the margin, see `images.extend`
+    least_gain : stop when the loss has fallen by less than this share of it in 50 iterations; 0 is never
     on_step, on_evaluation : called after each step and after each call of the objective
 
     Returns
@@ -128,12 +131,14 @@ def stylize(
     start = start_image(objective, init, seed)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
-    run = _Run(objective, start, margin, on_step, on_evaluation)
+    run = _Run(objective, start, margin, least_gain, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
             result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
         return run.end(result.stop_reason, complete=True)
+    except _LittleGain as reason:
+        return run.end(str(reason), complete=True)
     except KeyboardInterrupt:
         if run.evaluations == 0:
             raise  # there is only the start
@@ -157,11 +162,16 @@ def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array
     raise UserError(f"cannot start from {init!r}: it is none of noise, content, style, or there is no such image here.")
 
 
+class _LittleGain(Exception):
+    """The loss hardly falls any more."""
+
+
 class _Run:
     """The state of a run: the last image accepted, counters and time; the optimiser calls the objective through it."""
 
-    def __init__(self, objective, start, margin, on_step, on_evaluation):
-        self.objective, self.margin = objective, margin
+    def __init__(self, objective, start, margin, least_gain, on_step, on_evaluation):
+        self.objective, self.margin, self.least_gain = objective, margin, least_gain
+        self.losses: list[float] = []  # after each step
         self.on_step, self.on_evaluation = on_step, on_evaluation
         self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
         self.iterations = self.evaluations = 0
@@ -188,6 +198,15 @@ class _Run:
         self.iterations += 1
         if self.on_step:
             self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))
+        self._check_gain()
+
+    def _check_gain(self):
+        """Raise _LittleGain if the last iterations have not lowered the loss by the least gain."""
+        self.losses.append(self.loss)
+        if self.least_gain and self.iterations > GAIN_OVER:
+            before = self.losses[-1 - GAIN_OVER]
+            if before - self.loss < self.least_gain * before:
+                raise _LittleGain(f"the loss fell by less than {100 * self.least_gain:g} % in {GAIN_OVER} iterations")
 
     def end(self, stop_reason, complete):
         image = asnumpy(images.crop(self.image, self.margin)).clip(*PIXEL_RANGE)

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from networks import random_vgg19
 from numerical import central_differences, relative_error
 
 from scratchnst.errors import UserError
@@ -162,3 +163,26 @@ def test_unknown_kinds_and_poolings_are_refused():
         Network("bad", (Layer("a", "dense"),), {}, BGR, Defaults({}, {}, 1.0))
     with pytest.raises(UserError, match="avg, max"):
         make_network(CHAIN, pooling="median")
+
+
+class TestContentWeight:
+    """conv1_2 has 4 channels at each of the 8x12 pixels, conv2_1 has 4 at each of 4x6."""
+
+    @pytest.mark.parametrize(
+        ("layers", "features"),
+        [({"conv1_2": 1.0}, 384), ({"conv2_1": 1.0}, 96), ({"conv2_1": 5.0}, 96), ({"conv1_2": 2, "conv2_1": 6}, 168)],
+        ids=str,
+    )
+    def test_is_that_of_a_feature_over_their_number(self, layers, features):
+        network = replace(random_vgg19(3, width=4), defaults=Defaults(layers, {}, 0.5))
+        assert network.content_weight(8, 12) == pytest.approx(0.5 / features)
+        assert random_vgg19(3, width=4).content_weight(8, 12, layers) == pytest.approx(0.04 / features)
+
+    @pytest.mark.parametrize("layers", [{}, {"conv1_2": 0.0}], ids=str)
+    def test_is_zero_where_no_layer_has_a_weight(self, layers):
+        assert random_vgg19(3, width=4).content_weight(8, 12, layers) == 0
+
+    @pytest.mark.parametrize(("layer", "sentence"), [("conv9_1", "no layer 'conv9_1'"), ("conv2_1", "too small")])
+    def test_layers_that_there_are_not(self, layer, sentence):
+        with pytest.raises(UserError, match=sentence):
+            random_vgg19(3, width=4).content_weight(1, 12, {layer: 1.0})

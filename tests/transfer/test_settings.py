@@ -11,7 +11,7 @@ import pytest
 
 from scratchnst.errors import UserError
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import PRESETS, Settings
 
 GOOD = {"content": "content.png", "styles": ["a.png", "b.png"], "output": "out.png"}
 OTHERS = {
@@ -32,6 +32,7 @@ OTHERS = {
     "seed": 2**70,
     "bounded": True,
     "margin": 0,
+    "least_gain": 0.5,
     "device": "cpu",
     "engine": "textbook",
     "convolution": "windows",
@@ -60,6 +61,18 @@ def test_values_get_their_own_types():
     assert (settings.content, settings.styles) == (Path("content.png"), (Path("a.png"), Path("b.png")))
     assert (type(settings.size), settings.style_weight, settings.style_layers) == (int, 0.5, ("conv1_1",))
     assert settings.record == Path("out.json")
+
+
+@pytest.mark.parametrize(
+    ("pictures", "init"), [({}, "content"), ({"content": None}, "noise"), ({"styles": []}, "noise")], ids=str
+)
+def test_the_start_depends_on_the_pictures(pictures, init):
+    assert Settings(**{**GOOD, **pictures}).init == init
+
+
+def test_the_preset_is_the_papers():
+    settings = Settings(**GOOD, **PRESETS["paper"])
+    assert (settings.init, settings.scales, settings.tv_weight, settings.least_gain) == ("noise", 1, 0, 0)
 
 
 def test_others_go_before_what_is_in_the_file():
@@ -103,6 +116,11 @@ def test_others_go_before_what_is_in_the_file():
         ({"style_layers": [1]}, "the setting style_layers must be"),
         ({"style_layers": {"conv1_1": -1}}, "the setting style_layers must be a number of 0 or more"),
         ({"content": None, "styles": []}, "there is nothing to imitate"),
+        ({"least_gain": -1}, "the setting least_gain must be a number of 0 or more, not -1."),
+        ({"init": "content", "content": None}, "there is no content picture to start from"),
+        ({"init": "style", "styles": []}, "there is no style picture to start from"),
+        ({"init": "content", "styles": []}, "the content picture is what is looked for: start from noise."),
+        ({"init": "style", "content": None}, "the style picture is what is looked for: start from noise."),
     ],
     ids=str,
 )

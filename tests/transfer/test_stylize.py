@@ -49,6 +49,24 @@ def test_same_seed_same_pixels_other_seed_other_pixels(objective):
     assert np.abs(first - other).max() > 1
 
 
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_stops_when_little_is_gained(objective, optimizer):
+    """The step at which it stops is the first whose loss is not below 0.7 of that 50 steps before."""
+    losses = [step.loss for step in stylize_steps(objective, optimizer, 0.0)]
+    stopped = stylize_steps(objective, optimizer, 0.3)
+    expected = next(number for number in range(51, 121) if losses[number - 1] > 0.7 * losses[number - 51])
+    assert [step.loss for step in stopped] == losses[:expected]
+
+
+def stylize_steps(objective, optimizer, least_gain):
+    steps = []
+    result = stylize(objective, iterations=120, optimizer=optimizer, least_gain=least_gain, on_step=steps.append)
+    assert result.complete
+    if least_gain:
+        assert result.stop_reason == "the loss fell by less than 30 % in 50 iterations"
+    return steps
+
+
 def test_starts(objective):
     noise = start_image(objective, "noise", 1)
     assert noise.shape == objective.shape

@@ -453,6 +453,17 @@ class TestNative:
         assert_same_weights(read, pyramid)
         assert read.layers == pyramid.layers
 
+    def test_version_1_had_the_content_weight_of_a_pixel(self, tmp_path, network):
+        path = tmp_path / "old.h5"
+        native.write(network, path)
+        with h5py.File(path, "a") as file:
+            described = json.loads(file.attrs["network"])
+            del described["defaults"]["content_weight_per_feature"]
+            described["defaults"]["content_weight_per_pixel"] = 2.5e-3
+            file.attrs["network"], file.attrs["scratchnst_format"] = json.dumps(described), 1
+        read = load_network(str(path))
+        assert read.content_weight(64, 128) == pytest.approx(2.5e-3 / (64 * 128))
+
     def damaged(self, path, change, pattern):
         with h5py.File(path, "a") as file:
             described = json.loads(file.attrs["network"])
@@ -487,7 +498,7 @@ class TestNative:
             "RGB, BGR, not 'XYZ'": lambda file, said: said["preprocessing"].update(channels="XYZ"),
             "three finite numbers": lambda file, said: said["preprocessing"].update(mean=[1, 2]),
             "std above zero": lambda file, said: said["preprocessing"].update(std=[1, 0, 1]),
-            "could not convert": lambda file, said: said["defaults"].update(content_weight_per_pixel="x"),
+            "could not convert": lambda file, said: said["defaults"].update(content_weight_per_feature="x"),
             "0 or more": lambda file, said: said["defaults"].update(style_layers={"conv1_1": -1}),
             "no layer 'conv9_9'": lambda file, said: said["defaults"].update(style_layers={"conv9_9": 1}),
             "name of its own": lambda file, said: said["layers"].append(said["layers"][0]),

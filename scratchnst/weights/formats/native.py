@@ -1,6 +1,6 @@
 """Our own HDF5 layout: any network, with everything that is needed to run it.  See weights/README.md.
 
-/                 attribute "scratchnst_format": 1, the version of this layout
+/                 attribute "scratchnst_format": 2, the version of this layout
                   attribute "network": JSON, everything of a Network but its weights
 /<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
 /<layer>/bias     (C_out,) float32
@@ -27,7 +27,8 @@ from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
 from scratchnst.weights.formats.untrusted import shown
 
 NAME = "scratchnst"
-FORMAT = 1
+FORMAT = 2
+WEIGHT_OF_A_PIXEL = 1  # the version in which the default content weight was that of a pixel, not of a feature
 
 
 def recognises(path: Path) -> bool:
@@ -50,7 +51,7 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
     """
     with opened(path) as file:
         version = file.attrs["scratchnst_format"]
-        if version != FORMAT:
+        if version not in (WEIGHT_OF_A_PIXEL, FORMAT):
             raise UserError(
                 f"its layout has version {version}, but this program reads version {FORMAT}: write it anew."
             )
@@ -60,7 +61,8 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
             layer.name: {part: _read(file, f"{layer.name}/{part}") for part in layer.rule.parameter_names}
             for layer in network.layers
         }
-    return replace(network, parameters=_checked(network, arrays))
+    network = replace(network, parameters=_checked(network, arrays))
+    return _with_weight_of_a_feature(network) if version == WEIGHT_OF_A_PIXEL else network
 
 
 def write(network: Network, path: Path) -> None:
@@ -91,6 +93,15 @@ def _checked(network, arrays):
     return parameters
 
 
+def _with_weight_of_a_feature(network):
+    """The network whose default content weight, which is that of a pixel, is made that of a feature."""
+    side = 1024  # pixels of an image in which all poolings come out even
+    weight = network.defaults.content_weight_per_feature
+    features = weight / network.content_weight(side, side) if weight else 0.0
+    defaults = replace(network.defaults, content_weight_per_feature=weight * features / side**2)
+    return replace(network, defaults=defaults)
+
+
 def _description(network):
     """Everything of a network but its weights, and who computes with them: for JSON, with asdict for the rest."""
     names = [field.name for field in fields(network) if field.name not in ("parameters", "engine")]
@@ -115,7 +126,9 @@ def _network(text, provenance):
     """The network without weights that `_description` describes."""
     try:
         described = json.loads(text)
-        preprocessing = described["preprocessing"]
+        preprocessing, defaults = described["preprocessing"], described["defaults"]
+        if "content_weight_per_pixel" in defaults:
+            defaults["content_weight_per_feature"] = defaults.pop("content_weight_per_pixel")
         return Network(
             name=described["name"],
             layers=tuple(_layer(**row) for row in described["layers"]),
@@ -126,7 +139,7 @@ def _network(text, provenance):
                 tuple(preprocessing["mean"]),
                 tuple(preprocessing["std"]),
             ),
-            defaults=Defaults(**described["defaults"]),
+            defaults=Defaults(**defaults),
             provenance={**provenance, "origin": described["provenance"]},
             pooling=described["pooling"],
             normalized=described["normalized"],
