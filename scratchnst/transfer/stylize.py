@@ -16,7 +16,7 @@ from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
 from scratchnst.transfer.objective import Objective, as_image
 
 PIXEL_RANGE = (0.0, 255.0)
-NOISE_MEAN, NOISE_STD = 127.5, 20.0  # stronger noise leaves speckle, which the layers hardly respond to
+NOISE_MEAN, NOISE_STD = 127.5, 1.0  # fine noise in colour hardly changes the loss, so stronger noise stays as grain
 OPTIMIZER = "lbfgs"  # `scratchnst.optimize.lbfgs` compares it with SciPy's
 MARGIN = 8  # pixels, against artefacts at the border: see `stylize`
 GAIN_OVER = 50  # iterations over which the fall of the loss is measured
