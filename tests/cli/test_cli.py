@@ -298,7 +298,9 @@ class TestTransfer:
         record = json.loads((folder / "out.json").read_text())
         assert record["network"]["layout"] == "Keras"
         assert len(record["network"]["sha256"]) == 64
-        assert list(record["settings"]["content_layers"]) == ["conv3_3"]
+        defaults = load_network(vgg19_file).defaults
+        assert record["settings"]["content_layers"] == defaults.content_layers
+        assert record["settings"]["style_layers"] == defaults.style_layers
 
 
 class TestReconstruct:
