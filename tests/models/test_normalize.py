@@ -131,6 +131,11 @@ def test_no_images(network):
         normalize(network, [])
 
 
+def test_layers_that_are_not_there(network, photos):
+    with pytest.raises(UserError, match=r"no layer 'conv4_2'.* its layers are conv1_1, .*, conv3_4, pool3\.$"):
+        normalize(network, photos, ["conv1_1", "conv4_2"])
+
+
 def test_images_too_small(network):
     with pytest.raises(UserError, match="too small"):
         normalize(network, [np.zeros((3, 3, 3))])
