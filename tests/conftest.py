@@ -10,8 +10,9 @@ from pathlib import Path
 import numpy as np
 import platforms
 import pytest
+from networks import random_vgg19
 
-from scratchnst import images
+from scratchnst import images, load_network
 from scratchnst.engine.cuda import availability
 
 # A machine with a GPU may have all but these; without them the other tests run nevertheless.
@@ -58,6 +59,14 @@ def vgg19_file():
     if not path:
         pytest.skip("SCRATCHNST_VGG19 names no file with genuine VGG19 weights")
     return Path(path).resolve()
+
+
+@pytest.fixture(scope="module")
+def complete_vgg19():
+    """All sixteen convolutions of VGG19: genuine ones where SCRATCHNST_VGG19 names a file that has all, else random."""
+    path = os.environ.get("SCRATCHNST_VGG19")
+    network = load_network(path) if path else None
+    return network if network and len(network.parameters) == 16 else random_vgg19()
 
 
 @pytest.fixture

@@ -44,7 +44,7 @@ def normalize(network: Network, photos: Sequence[Array], layers: Iterable[str] |
     Raises
     ------
     UserError
-        If there are no images, or one is too small for the network.
+        If there are no images, one is too small for the network, or it has no layer of a name.
     """
     if not photos:
         raise UserError("normalising needs at least one image.")
@@ -86,8 +86,9 @@ def mean_activations(
 
     `layers` limits it to these names and what they depend on.
     """
-    rows = network.layers if layers is None else network.needed(layers)
-    filters = {layer.name for layer in rows if layer.rule.rectified}
+    wanted = [layer.name for layer in network.layers] if layers is None else list(layers)
+    network.check_layers(wanted)
+    filters = {layer.name for layer in network.needed(wanted) if layer.rule.rectified}
     dtype = next(iter(network.parameters.values()))[0].dtype
     sums: dict[str, Any] = dict.fromkeys(filters, 0.0)
     positions = dict.fromkeys(filters, 0)

@@ -298,7 +298,9 @@ class TestTransfer:
         record = json.loads((folder / "out.json").read_text())
         assert record["network"]["layout"] == "Keras"
         assert len(record["network"]["sha256"]) == 64
-        assert list(record["settings"]["content_layers"]) == ["conv3_3"]
+        defaults = load_network(vgg19_file).defaults
+        assert record["settings"]["content_layers"] == defaults.content_layers
+        assert record["settings"]["style_layers"] == defaults.style_layers
 
 
 class TestReconstruct:
@@ -648,6 +650,36 @@ def bad_files(folder):
     with h5py.File(folder / "gap.h5", "w") as file:
         file["block2_conv1/kernel"] = np.zeros((3, 3, 64, 128), "f")
         file["block2_conv1/bias"] = np.zeros(128, "f")
+
+
+TRANSFER = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--log", "log.jsonl"]
+TRACE = ["trace", "content.png", "style.jpg", "--pixel", "0,0", "--plot", "plot.png"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "layer"),
+    [
+        ([*TRANSFER, "--content-layers", "conv4_2"], "conv4_2"),
+        ([*TRANSFER, "--content-layers", "conv1_1:1", "conv4_2:0"], "conv4_2"),
+        ([*TRANSFER, "--style-layers", "conv1_1,conv5_1"], "conv5_1"),
+        ([*TRANSFER, "--style-layers", "conv5_1", "--dry-run"], "conv5_1"),
+        (["reconstruct", "content", "content.png", "-o", "out.png", "--layers", "conv4_2"], "conv4_2"),
+        (["reconstruct", "style", "content.png", "-o", "out.png", "--layers", "conv1_1:1", "conv4_1:0.5"], "conv4_1"),
+        ([*TRACE, "--content-layers", "conv4_2"], "conv4_2"),
+        ([*TRACE, "--style-layers", "conv5_1"], "conv5_1"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_layers_that_a_truncated_vgg19_lacks(folder, capsys, arguments, layer):
+    write_random_vgg("vgg.h5", 4)
+    before = sorted(os.listdir())
+    assert main([*arguments, "--network", "vgg.h5", "--size", "24"]) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert captured.err.startswith(f"scratchnst: vgg19 has no layer '{layer}';")
+    assert captured.err.endswith(" its layers are conv1_1, conv1_2, pool1, conv2_1, conv2_2, pool2.\n")
+    assert captured.err.count("\n") == 1
+    assert sorted(os.listdir()) == before
 
 
 GOOD = ["content.png", "style.jpg"]

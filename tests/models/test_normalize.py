@@ -10,6 +10,7 @@ from networks import random_vgg19
 
 from scratchnst import load_network
 from scratchnst.errors import UserError
+from scratchnst.images import samples
 from scratchnst.models.normalize import mean_activations, normalize
 
 
@@ -23,10 +24,15 @@ def network():
     return random_vgg19(8, width=6).astype("float64")
 
 
+def means_over_positions(network, photos, layers):
+    """Layer -> mean activations by their definition: all positions of all photos in one heap."""
+    features = [network.forward(photo[np.newaxis], layers)[0] for photo in photos]
+    heaps = {name: [one[name].reshape(-1, one[name].shape[3]) for one in features] for name in layers}
+    return {name: np.concatenate(heap).mean(axis=0) for name, heap in heaps.items()}
+
+
 def mean_over_positions(network, photos, layer):
-    """The mean activation by its definition: all positions of all photos in one heap."""
-    heap = [network.forward(photo[np.newaxis], [layer])[0][layer].reshape(-1, 6) for photo in photos]
-    return np.concatenate(heap).mean(axis=0)
+    return means_over_positions(network, photos, [layer])[layer]
 
 
 def expected_scales(network, photos, layer):
@@ -101,18 +107,33 @@ def test_branches(photos):
         np.testing.assert_allclose(means[name], 1, rtol=1e-9)
 
 
-def test_genuine_vgg19(vgg19_file, random):
-    network = load_network(vgg19_file)
-    photo = random.uniform(0, 255, (48, 48, 3))
-    normalized = normalize(network, [photo])
-    for mean in mean_activations(normalized, [photo]).values():
-        assert np.mean(np.abs(mean - 1) < 1e-3) > 0.8
-        assert mean.max() < 1.001
+@pytest.mark.parametrize("share", [1 / 20, 1e-12])
+def test_genuine_vgg19_layer_by_layer(vgg19_file, random, monkeypatch, share):
+    """With the floor and, as good as, without it: then every filter that is active at all has mean activation 1."""
+    monkeypatch.setattr("scratchnst.models.normalize.SMALLEST_SHARE", share)
+    network = load_network(vgg19_file).astype("float64")
+    photos, image = [*samples.draw_pair(64, 128)], random.uniform(0, 255, (1, 33, 47, 3))
+    photos[1] = photos[1][:47]
+    normalized = normalize(network, photos)
+    means, means_after = (means_over_positions(one, photos, network.parameters) for one in (network, normalized))
+    before, after = (one.forward(image, network.parameters)[0] for one in (network, normalized))
+    for name, mean in means.items():
+        alive = mean > 0
+        scales = np.maximum(mean, share * np.median(mean[alive]))
+        np.testing.assert_allclose(means_after[name], mean / scales, rtol=1e-9)
+        np.testing.assert_allclose(after[name] * scales, before[name], rtol=1e-9, atol=1e-12 * before[name].max())
+        if share < 1 / 20:
+            np.testing.assert_allclose(means_after[name][alive], 1, rtol=1e-9)
 
 
 def test_no_images(network):
     with pytest.raises(UserError, match="at least one image"):
         normalize(network, [])
+
+
+def test_layers_that_are_not_there(network, photos):
+    with pytest.raises(UserError, match=r"no layer 'conv4_2'.* its layers are conv1_1, .*, conv3_4, pool3\.$"):
+        normalize(network, photos, ["conv1_1", "conv4_2"])
 
 
 def test_images_too_small(network):

@@ -242,6 +242,12 @@ def test_nonsense_settings(network, settings, pattern):
         Objective(network, picture(8, 8), [picture(8, 8)], **settings)
 
 
+@pytest.mark.parametrize("settings", [{"content_layers": ["conv4_2"]}, {"style_layers": {"conv1_1": 1, "conv5_1": 0}}])
+def test_layers_that_a_truncated_vgg19_lacks(network, settings):
+    with pytest.raises(UserError, match=r"no layer 'conv(4_2|5_1)'.* its layers are conv1_1, .*, pool2, conv3_1\.$"):
+        Objective(network, picture(8, 8), [picture(8, 8)], **settings)
+
+
 @pytest.mark.parametrize(
     ("content", "styles", "pattern"),
     [

@@ -342,8 +342,20 @@ class TestPreprocessing:
 
 
 class TestGenuine:
-    def test_first_three_blocks(self, vgg19_file):
+    def test_as_far_as_the_file_goes(self, vgg19_file):
         network = load_network(vgg19_file)
+        assert network.layers == vgg.truncated_table(len(network.parameters))
+        shapes = {name: kernel.shape for name, (kernel, _) in network.parameters.items()}
+        assert shapes.items() <= vgg.kernel_shapes().items()
+        assert network.provenance["layout"] == "Keras"
+
+    def test_first_three_blocks(self, vgg19_file, tmp_path):
+        with h5py.File(vgg19_file) as whole, h5py.File(tmp_path / "blocks.h5", "w") as part:
+            for name in whole:
+                if name < "block4":
+                    whole.copy(name, part)
+        network = load_network(tmp_path / "blocks.h5")
+        assert network.layers == vgg.truncated_table(8)
         assert [layer.name for layer in network.layers][-2:] == ["conv3_4", "pool3"]
         w, b = network.parameters["conv1_1"]
         assert w.shape == (3, 3, 3, 64)
