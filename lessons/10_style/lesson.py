@@ -47,6 +47,7 @@ from scratchnst.attribution.attribution import trace
 from scratchnst.classroom import full_size, network, pictures, show_images
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.models.normalize import normalize
+from scratchnst.models.receptive_field import field, unit
 from scratchnst.ops import relu
 from scratchnst.verify import check_gradient
 
@@ -60,8 +61,10 @@ from scratchnst.verify import check_gradient
 #
 # The layers are those that the network recommends for style.  In the distilled network these are side rows:
 # ``like_conv2_1`` reads ``conv2_1`` and was trained to be like VGG19's ``conv2_1`` after scaling to mean activation 1.
+# The pictures must be larger than what a unit sees (lesson 8), up to 156 pixels at ``conv5_1``: to a unit that sees the
+# whole picture, quarters in other places are another picture.  Layers that see more are left out.
 
-side = full_size(64, 32)
+side = full_size(192, 32)
 content, style = pictures(side)
 random = np.random.default_rng(0)
 shuffled = np.roll(style, (side // 2, side // 2), axis=(0, 1))  # upper left and lower right change places, and so on
@@ -69,7 +72,8 @@ shuffled = np.roll(style, (side // 2, side // 2), axis=(0, 1))  # upper left and
 net = network()
 if not net.normalized:  # VGG19's own weights
     net = normalize(net, [content, style])
-layers = list(net.defaults.style_layers)
+sees = {name: field(net, (512, 512), name, unit(16, 16)).shape[0] for name in net.defaults.style_layers}
+layers = [name for name in sees if sees[name] <= side]
 deep = layers[-1]
 
 
