@@ -402,13 +402,12 @@ plt.show()
 
 # %%
 # With the first layer alone: the colours, in spots and a fine grain.  With each further layer larger things: patches
-# of one colour, then strokes that bend together, whirls as large as the style's.  Units of deeper layers see larger
-# pieces (lesson 8), so what they count together is larger.
+# of one colour, then strokes that bend together.  Units of deeper layers see larger pieces (lesson 8), so what they
+# count together is larger.
 #
 # And nothing is in its place.  None of the pictures is a copy of the style, though at the layers that were asked for
 # (first column) its Gram matrices are nearly the style's.  Measured at *all* layers (second column), the first one
-# alone is far from enough; the last one adds little here, for it asks for things nearly as large as this small
-# picture.
+# alone is far from enough.
 
 remaining = {}
 print(f"{'Gram matrices off by':<22}{'asked for':>10}{'all layers':>12}")
