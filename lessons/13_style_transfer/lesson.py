@@ -165,8 +165,8 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 # A picture
 # ---------
 #
-# How large should :math:`\alpha` be? Equation 1 is a sum over the :math:`N M` features of a layer, equation 4 a mean; so
-# for pictures of any size to be painted alike, :math:`\alpha` has to shrink with the number of features. The package's
+# How large should :math:`\alpha` be? Equation 1 is a sum over the :math:`N M` features of a layer, equation 4 a mean,
+# so for pictures of any size to be painted alike, :math:`\alpha` has to shrink as they grow. The package's
 # default is a number divided by :math:`N M`. On our small pictures we let content count three times as much as that.
 # And a little smoothness is added, of which more below.
 #
