@@ -86,8 +86,9 @@ assert (len(shapes), weights) == (16, 20_024_384)
 # Going down, there are fewer positions, and more channels to describe each.  The next lines load a network with
 # trained weights: VGG19 or what there is of it where its weights are at hand, else the small *distilled* network that
 # ships with this package.  That one was trained to see what VGG19's first three blocks see, with rows of the same
-# names and about a third of the channels.  (It has side rows as well, ``like_...``, of which lesson 10 makes use.)
-# In float64, what should be equal is equal to many digits.
+# names and about a third of the channels.  (It has side rows as well, ``like_...``, of which lesson 10 makes use.)  Of
+# either we walk down three blocks; the others are of the same kind, only larger.  In float64, what should be equal is
+# equal to many digits.
 
 net = network().astype("float64")
 deepest = [row.name for row in net.layers if row.kind == "conv" and row.name < "conv4"][-1]  # three blocks will do
@@ -148,9 +149,9 @@ for name, feature in features.items():
 # %%
 # The package's walk, ``Network.forward`` in ``scratchnst/models/network.py``, does the same for any table.
 #
-# Here are the three most active channels of the first row of each block; the brighter, the more active a unit.  In
-# the first row edges and colours can be recognised, pixel by pixel.  Further down the pictures get coarser, and what
-# makes a unit bright is harder to name.
+# Here are the three most active channels of the first row of each of these blocks; the brighter, the more active a
+# unit.  In the first row edges and colours can be recognised, pixel by pixel.  Further down the pictures get coarser,
+# and what makes a unit bright is harder to name.
 
 looked_at = [row.name for row in rows if row.kind == "conv" and row.name.endswith("_1")]
 shown = {"the image": content}
@@ -408,11 +409,11 @@ show_images(found, columns=4)
 plt.show()
 
 # %%
-# The titles say how many times as active the channel is at the end.  In the distilled network, from the top down:
-# flat colours and fine stripes; broader and bent stripes; then patterns of several colours, with crossings, rows of
-# dots, waves.  (Where a picture stays grey, the channel was silent there, and a silent unit has no slope.)  This is a
-# vocabulary of textures, and it is why these features are good for telling styles apart: lesson 10 will count how
-# often its words occur, and which occur together.
+# The titles say how many times as active the channel is at the end.  In VGG19 and in the distilled network, from the
+# top down: flat colours and fine stripes; broader and bent stripes; then patterns of several colours, with crossings,
+# rows of dots, waves.  (Where a picture stays grey, the channel was silent there, and a silent unit has no slope.)
+# This is a vocabulary of textures, and it is why these features are good for telling styles apart: lesson 10 will
+# count how often its words occur, and which occur together.
 #
 # Mean activation 1
 # -----------------
@@ -481,7 +482,7 @@ for name, mean in means.items():
 
 # %%
 # The network says what it said, and each channel says it with the same voice, but for those that are hardly ever
-# active in this picture.  The distilled network's deeper rows have many of them.
+# active in this picture.  The distilled network's deeper rows have many of them, VGG19's first three blocks hardly any.
 #
 # Exercises
 # ---------

@@ -51,7 +51,7 @@ from scratchnst.verify import check_gradient
 # Take the content picture and change it in two ways.  Once everything moves one pixel to the right.  Once every pixel
 # gets noise, just so much that the distance from the original, the root mean square over all numbers, is the same.
 
-content, style = pictures(full_size(64, 32))
+content, style = pictures(full_size(160, 32))
 random = np.random.default_rng(0)
 
 
@@ -109,9 +109,9 @@ assert gone_moved[0] > gone_noisy[0]
 assert gone_moved[-1] < gone_noisy[-1]
 
 # %%
-# At the first layer moving is the larger change; at the deepest it is clearly the smaller one.  Down there a unit
-# sees tens of pixels, and its neighbour is four pixels away or more: what is a pixel further right is nearly the same
-# to it.  So *distance of deep features* comes nearer to "shows something else" than distance of pixels does.
+# At the first layer moving is the larger change; at the deepest it is clearly the smaller one.  Down there a unit sees
+# tens of pixels, or hundreds, and its neighbour is four pixels away or more: what is a pixel further right is nearly
+# the same to it.  So *distance of deep features* comes nearer to "shows something else" than distance of pixels does.
 
 # %%
 # Equation 1
@@ -308,7 +308,7 @@ assert np.allclose(grad, package_grad)
 # as the noise left it, or as anything.  Paper, Figure 1, upper half.
 #
 # ``stylize`` runs an optimiser (L-BFGS, here SciPy's; lesson 12 takes one apart) from a given start and returns the
-# image.  We take the second convolution of each block, as in the paper, and the deepest one there is.
+# image.  We take the second convolution of each block, as in the paper, and, of a network of three blocks, the deepest.
 
 iterations = full_size(80, 25)
 chosen = [name for name in layers if name.endswith("_2")]
@@ -332,7 +332,7 @@ for name in chosen:
     found[f"from {name}"] = picture
     print(f"{name}: the loss falls to {loss_left:.1e} of the noise's; pixels are off by {off[-1]:.1f}")
 
-show_images(found, columns=5)
+show_images(found, columns=3)
 plt.show()
 
 assert max(left) < 0.2
@@ -341,13 +341,14 @@ assert off[-1] > 1.5 * off[0]
 # %%
 # From the first block the picture comes back nearly as it was: those layers have lost nothing that one could see.
 # From deeper layers the houses, the boat and the mountain are where they were, but the exact colours and the fine
-# detail are not: outlines wobble, plain areas fill with a web of colours.  In the paper's words, higher layers keep
-# the content, the arrangement of things, and let the exact pixel values go.  It is the same observation as in the
-# first section, seen from the other side, and it is what makes style transfer possible: there is room in the picture
-# that the content does not use.
+# detail are not: outlines wobble, plain areas fill with a web of colours.  From VGG19's ``conv5_2``, whose units see
+# the whole of this picture, a few outlines are left, and with so few steps much of the noise.  In the paper's words,
+# higher layers keep the content, the arrangement of things, and let the exact pixel values go.  It is the same
+# observation as in the first section, seen from the other side, and it is what makes style transfer possible: there is
+# room in the picture that the content does not use.
 #
 # Is it the layer that forgets, or has the optimiser not finished?  The losses printed above are small fractions of
-# what they were, while the pixels are far off: the remaining difference hardly matters to the layer.
+# what they were, but for that of ``conv5_2``, while the pixels are far off: what remains hardly matters to the layer.
 
 plt.figure(figsize=(5, 3), layout="constrained")
 plt.bar(chosen, off, color="0.5")
@@ -363,11 +364,12 @@ assert off[0] == min(off)
 # --------------------------------
 #
 # If a layer throws something away, then different pictures have the same features there.  Start from two different
-# noises and reconstruct from the deepest of our layers: two pictures that the layer can hardly tell from each other,
-# nor from the content.  How far they are apart we measure in pixels and in features alike, relative to the content's
-# contrast, which is its distance from its own mean.  (In the third picture grey means no difference.)
+# noises and reconstruct from ``conv4_2``, the paper's content layer, or, if it is not there, from the deepest of our
+# layers: two pictures that are nearer to each other, and to the content, in what the layer sees than in their pixels.
+# How far they are apart we measure in pixels and in features alike, relative to the content's contrast, which is its
+# distance from its own mean.  (In the third picture grey means no difference.)
 
-deep = chosen[-1]
+deep = "conv4_2" if "conv4_2" in chosen else chosen[-1]
 one, another = found[f"from {deep}"], reconstruct(deep, seed=1)[0]
 show_images({"from noise 0": one, "from noise 1": another, "difference": 127.5 + (one - another)})
 plt.show()

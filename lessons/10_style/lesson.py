@@ -47,6 +47,7 @@ from scratchnst.attribution.attribution import trace
 from scratchnst.classroom import full_size, network, pictures, show_images
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.models.normalize import normalize
+from scratchnst.models.receptive_field import field, unit
 from scratchnst.ops import relu
 from scratchnst.verify import check_gradient
 
@@ -60,8 +61,10 @@ from scratchnst.verify import check_gradient
 #
 # The layers are those that the network recommends for style.  In the distilled network these are side rows:
 # ``like_conv2_1`` reads ``conv2_1`` and was trained to be like VGG19's ``conv2_1`` after scaling to mean activation 1.
+# The pictures must be larger than what a unit sees (lesson 8), up to 156 pixels at ``conv5_1``: to a unit that sees the
+# whole picture, quarters in other places are another picture.  Layers that see more are left out.
 
-side = full_size(64, 32)
+side = full_size(192, 32)
 content, style = pictures(side)
 random = np.random.default_rng(0)
 shuffled = np.roll(style, (side // 2, side // 2), axis=(0, 1))  # upper left and lower right change places, and so on
@@ -69,7 +72,8 @@ shuffled = np.roll(style, (side // 2, side // 2), axis=(0, 1))  # upper left and
 net = network()
 if not net.normalized:  # VGG19's own weights
     net = normalize(net, [content, style])
-layers = list(net.defaults.style_layers)
+sees = {name: field(net, (512, 512), name, unit(16, 16)).shape[0] for name in net.defaults.style_layers}
+layers = [name for name in sees if sees[name] <= side]
 deep = layers[-1]
 
 
@@ -393,18 +397,17 @@ for count in range(1, len(layers) + 1):
     print(f"{', '.join(layers[:count])}: the loss falls to {left:.1e} of the noise's")
     assert left < 0.3
 
-show_images(made, columns=5)
+show_images(made, columns=3)
 plt.show()
 
 # %%
 # With the first layer alone: the colours, in spots and a fine grain.  With each further layer larger things: patches
-# of one colour, then strokes that bend together, whirls as large as the style's.  Units of deeper layers see larger
-# pieces (lesson 8), so what they count together is larger.
+# of one colour, then strokes that bend together, with VGG19's ``conv5_1`` whirls as large as the style's.  Units of
+# deeper layers see larger pieces (lesson 8), so what they count together is larger.
 #
 # And nothing is in its place.  None of the pictures is a copy of the style, though at the layers that were asked for
 # (first column) its Gram matrices are nearly the style's.  Measured at *all* layers (second column), the first one
-# alone is far from enough; the last one adds little here, for it asks for things nearly as large as this small
-# picture.
+# alone is far from enough.
 
 remaining = {}
 print(f"{'Gram matrices off by':<22}{'asked for':>10}{'all layers':>12}")

@@ -165,16 +165,16 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 # A picture
 # ---------
 #
-# How large should :math:`\alpha` be? Equation 1 is a sum over positions, equation 4 a mean; so for pictures of any
-# size to be painted alike, :math:`\alpha` has to shrink with the number of pixels. The package's default is a number
-# divided by :math:`H W`. On our small pictures we let content count three times as much as that. And a little
-# smoothness is added, of which more below.
+# How large should :math:`\alpha` be? Equation 1 is a sum over the :math:`N M` features of a layer, equation 4 a mean,
+# so for pictures of any size to be painted alike, :math:`\alpha` has to shrink as they grow. The package's
+# default is a number divided by :math:`N M`. On our small pictures we let content count three times as much as that.
+# And a little smoothness is added, of which more below.
 #
 # The start is white noise, as in the paper, and L-BFGS, which lesson 12 takes apart, does the rest; here it is SciPy's.
 
 iterations = full_size(80, 16)
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
-alpha = net.content_weight(side, side)
+alpha = 3 * net.content_weight(side, side)
 
 
 def transfer(init="noise", seed=0, **settings):
@@ -389,7 +389,8 @@ assert np.sqrt(np.mean((another.image - painted.image) ** 2)) > 10, "and with di
 # that is a good part of a whirl. In one of 1024 it is a few hairs of the brush: the style's Gram matrices ask for the
 # right hairs, and nobody asks for whirls. A cure, later than the paper: paint a small picture first, where the units
 # see much of it and a step costs little; enlarge it; go on from there. The whirls are in it already, and only fine
-# strokes are left to be painted. The package does it by itself above 512 pixels, and ``--scales`` changes it.
+# strokes are left to be painted. The command ``transfer`` does it by itself above 128 pixels, and ``--scales``
+# changes it.
 
 large = full_size(256, 96)
 large_content, large_style = pictures(large)
