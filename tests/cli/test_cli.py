@@ -25,6 +25,7 @@ from scratchnst.cli import main, weights
 from scratchnst.engine.cpu import average_pool
 from scratchnst.training import distillation
 from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD
 from scratchnst.weights import load
 from scratchnst.weights.published import MD5
 
@@ -391,7 +392,7 @@ class TestTrace:
         content, style = images.fit(images.load("content.png"), 24), images.load("style.jpg")
         network = load_network("distilled")
         objective = Objective(network, content, [style], normalized=True, tv_weight=1e-7, dtype="float64")
-        _, gradient = objective(np.random.default_rng(3).normal(127.5, 20, objective.shape))
+        _, gradient = objective(np.random.default_rng(3).normal(NOISE_MEAN, NOISE_STD, objective.shape))
         np.testing.assert_allclose(record["gradient"], gradient[5, 7], rtol=1e-9)
         parts = {part["term"]: part for part in record["parts"]}
         assert list(parts) == list(objective.terms)

@@ -101,7 +101,7 @@ def test_bad_arguments(folder, capsys, arguments, sentence):
 def test_dry_run_paints_nothing(folder, capsys):
     assert main([*SMALL, "--dry-run", "--scales", "2", "--iterations", "30"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "size    12x9 (20 iterations), 24x18 (10 iterations)"
+    assert lines[0] == "size    12x9 (15 iterations), 24x18 (15 iterations)"
     assert re.fullmatch(r"memory  \d+ MB; the limit is [\d.]+ [GM]B", lines[1])
     assert re.fullmatch(r"time    about \d+ (s|min) on \d+ threads?", lines[2])
     assert sorted(os.listdir(folder)) == ["content.png", "style.jpg"]

@@ -136,7 +136,7 @@ def test_too_little_memory_is_told(folder, monkeypatch):
 
 def test_forecast(folder):
     found = forecast(settings(scales=2, iterations=30, threads=1, memory_limit=10**12))
-    assert found.scales == [((9, 12), 20), ((18, 24), 10)]
+    assert found.scales == [((9, 12), 15), ((18, 24), 15)]
     assert 0 < found.estimate.peak < found.limit == 10**12
     assert found.seconds > 0
     assert found.where == "1 thread"
