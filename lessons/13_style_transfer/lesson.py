@@ -406,7 +406,7 @@ def objective_at(height, width):
 by_sizes = {}
 for scales in (1, 2):
     shapes = scale_shapes(large, large, scales)
-    run = stylize_by_scales(objective_at, shapes, iterations=full_size(60, 12))
+    run = stylize_by_scales(objective_at, shapes, iterations=full_size(100, 12))
     by_sizes[" then ".join(f"{height}x{width}" for height, width in shapes)] = run.image
     print(f"{shapes}: {run.seconds:.1f} s")
 _, grid = plt.subplots(1, 2, figsize=(10, 5.4), layout="constrained")
