@@ -7,7 +7,19 @@ import sys
 from collections.abc import Sequence
 
 from scratchnst import __version__
-from scratchnst.cli import bench, check, doctor, gradcheck, lesson, reconstruct, samples, trace, transfer, weights
+from scratchnst.cli import (
+    bench,
+    check,
+    doctor,
+    figure,
+    gradcheck,
+    lesson,
+    reconstruct,
+    samples,
+    trace,
+    transfer,
+    weights,
+)
 from scratchnst.cli.arguments import Parser
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
@@ -24,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (transfer, reconstruct, trace, weights, gradcheck, lesson, check, bench, doctor, samples):
+    for command in (transfer, reconstruct, figure, trace, weights, gradcheck, lesson, check, bench, doctor, samples):
         command.add(commands)
     arguments = parser.parse_args(argv)
     try:

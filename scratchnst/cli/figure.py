@@ -1,0 +1,138 @@
+"""``scratchnst figure 1|3|4|5|6|7 --content PHOTO --style PAINTING -o OUT.png``: a figure of the paper."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+from scratchnst import images
+from scratchnst.cli import computation, job
+from scratchnst.cli.arguments import add_network, positive_integer, size
+from scratchnst.cli.computation import complain
+from scratchnst.cli.progress import Reporter
+from scratchnst.errors import UserError
+from scratchnst.figures import progress, sheet
+from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
+from scratchnst.files import check_writable
+from scratchnst.weights.load import choose_source, load_network, source_file
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "figure",
+        help="make a figure of the paper",
+        description="Make a figure of Gatys et al., 2016, with your pictures: 1, what each layer keeps of content and "
+        "style; 3, one photograph in several styles; 4, alpha/beta from 1e-4 to 1e-1; 5, content from a low layer and "
+        "from a high one; 6, starts from the content, the style and noise; 7, the style of a photograph. The pictures "
+        "and their records are put into the directory OUT-panels; those that are there already, from the same "
+        "settings and files, are kept, so that the same command goes on after Ctrl-C.",
+        argument_default=argparse.SUPPRESS,  # the defaults are those of Settings
+    )
+    parser.add_argument("number", type=int, choices=list(FIGURES), help="of the figure")
+    parser.add_argument("--content", type=Path, required=True, metavar="PICTURE", help="whose objects stay")
+    parser.add_argument(
+        "--style",
+        type=Path,
+        nargs="+",
+        action="extend",
+        required=True,
+        metavar="PICTURE",
+        help="that gives the strokes; figure 3 takes several, figure 7 a photograph",
+    )
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="beside it lies OUT.json")
+    parser.add_argument(
+        "--quick",
+        action="store_true",
+        default=False,
+        help=f"a small version: {QUICK['size']} pixels, {QUICK['iterations']} iterations a picture",
+    )
+    parser.add_argument("--size", type=size, metavar="N", help="longer side of each picture in pixels (512)")
+    parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
+    parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_network(parser)
+    computation.add(parser)
+    parser.set_defaults(run=run)
+
+
+def run(arguments: argparse.Namespace) -> int:
+    """Make what is missing of the figure, draw it, and return the exit status."""
+    number, output = arguments.number, arguments.output
+    source, reason = choose_source(getattr(arguments, "network", None))
+    _check(number, arguments.content, arguments.style, output, source)
+    network = load_network(source, getattr(arguments, "preprocessing", None))
+    settings = {**(QUICK if arguments.quick else {}), **job.given(arguments), "network": source}
+    say = Reporter(0, arguments.quiet).say
+    say(f"network: {network.name}, {reason}")
+    material = Material(arguments.content, tuple(arguments.style), network, settings, output)
+    figure = FIGURES[number](material)
+    check(figure, output)
+    if arguments.dry_run:
+        return _tell_outlook(figure, output)
+    _make(material.folder)
+    status = _make_panels(figure, say, arguments.quiet)
+    if status:
+        complain(f"{output} is not made yet: the same command goes on with the panels that are missing.")
+        return status
+    images.save(output, sheet.draw(figure, figure.runs[0][1].size))
+    progress.write_record(output.with_suffix(".json"), number, figure, sys.argv)
+    say(f"{output}: figure {number} of {network.name}, {len(figure.runs)} pictures")
+    return 0
+
+
+def _make_panels(figure: Figure, say: Callable[[str], None], quiet: bool) -> int:
+    """Run what is not done yet, and return the status of the first run that did not come to its end, or 0."""
+    for number, (panel, settings) in enumerate(figure.runs, start=1):
+        name = f"picture {number} of {len(figure.runs)}, {panel.label}"
+        inputs = progress.fingerprints(settings)
+        if progress.is_done(settings, inputs):
+            say(f"{name}: kept")
+            continue
+        say(f"{name}:")
+        try:
+            status = job.run(settings, quiet, dry_run=False)
+        except KeyboardInterrupt:  # before there was anything to save
+            status = job.INTERRUPTED
+        if status:
+            return status
+        progress.note_inputs(settings, inputs)
+    return 0
+
+
+def _tell_outlook(figure: Figure, output: Path) -> int:
+    """Print how much memory and time each panel that is missing would take."""
+    for panel, settings in figure.runs:
+        if not progress.is_done(settings, progress.fingerprints(settings)):
+            print(panel.label)
+            job.run(replace(settings, output=output), quiet=True, dry_run=True)
+    return 0
+
+
+def _check(number: int, content: Path, styles: list[Path], output: Path, source: str) -> None:
+    """Raise a UserError if there are too many styles, a file cannot be read or written, or an input would be lost."""
+    if number != 3 and len(styles) > 1:
+        raise UserError(
+            f"figure {number} takes one --style, not {len(styles)}: leave out the others, or make figure 3."
+        )
+    outputs = [output, output.with_suffix(".json")]
+    check_writable(output, images.PICTURE_SUFFIXES)
+    check_writable(outputs[1])
+    inputs = {os.path.realpath(path) for path in (content, *styles, source_file(source)) if path}
+    for path in outputs:
+        if os.path.realpath(path) in inputs:
+            raise UserError(f"{path} is an input as well: name another output.")
+    for path in (content, *styles):
+        images.load(path)
+
+
+def _make(folder: Path) -> None:
+    try:
+        folder.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(
+            f"the directory {folder} for the panels cannot be created ({error.strerror}): name another output."
+        ) from None

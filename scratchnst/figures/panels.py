@@ -1,0 +1,237 @@
+"""What each of the paper's figures consists of: for every picture its label and the settings in which it differs.
+
+The paper's alpha/beta
+----------------------
+With equations 1, 4 and 5 as printed, the content loss is a sum over all features and the style loss a mean over layers
+of means over positions, so that the ratio of equal balance depends on the size of the image: at 512x384 pixels and the
+network's weights normalised, it is about 1e-7 here.  The paper's figures have 1e-3 in its place, whatever the size, and
+with equation 1 as printed no style would be seen at 1e-3.  So the paper's number belongs to a content loss with another
+scale: in the code that its authors published later, it is a mean as well.  What can be taken over are the paper's steps
+from one picture to the next.  Its pictures with 1e-3 (Figures 5 and 6) show content and style in balance, for which
+the network's default alpha was chosen: here the paper's 1e-3 is this default, and 1e-4, 1e-2 and 1e-1 are a tenth of
+it, ten times and a hundred times as much.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from scratchnst.errors import UserError
+from scratchnst.models.network import Network
+from scratchnst.models.student import likeness
+from scratchnst.transfer import computation, job
+from scratchnst.transfer.settings import Settings
+
+BLOCKS = range(1, 6)  # of VGG19, that end in a pool each
+NOISES = 4
+BALANCED = "1e-3"  # the paper's alpha/beta whose picture is balanced
+RATIOS = ("1e-4", "1e-3", "1e-2", "1e-1")
+PHOTOGRAPHS = "1e-2"
+ALONE: Mapping[str, Any] = {"scales": 1, "tv_weight": 0.0}  # of a picture from content or style alone
+QUICK = {"size": 160, "iterations": 100}
+
+
+@dataclass(frozen=True)
+class Panel:
+    """A picture of a figure.
+
+    Attributes
+    ----------
+    label : what is written above it
+    picture : its file
+    settings : the run that makes it; None for a picture that is given
+    inset : the file of a picture that is shown small in its corner
+    """
+
+    label: str
+    picture: Path
+    settings: Settings | None = None
+    inset: Path | None = None
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure of the paper: its title, rows of panels, and what there is to see."""
+
+    title: str
+    rows: tuple[tuple[Panel, ...], ...]
+    caption: str
+
+    @property
+    def runs(self) -> list[tuple[Panel, Settings]]:
+        """The panels to be made, and their settings."""
+        return [(panel, panel.settings) for row in self.rows for panel in row if panel.settings is not None]
+
+
+@dataclass(frozen=True)
+class Material:
+    """What the panels of a figure have in common.
+
+    Attributes
+    ----------
+    content, styles : files with pictures
+    network : as loaded
+    settings : those of `Settings` that all runs share, the network among them
+    output : the file of the figure; the panels' pictures and records lie in `folder`, beside it
+    """
+
+    content: Path
+    styles: tuple[Path, ...]
+    network: Network
+    settings: Mapping[str, Any]
+    output: Path
+
+    @property
+    def folder(self) -> Path:
+        """Where the panels' pictures and records lie."""
+        return self.output.with_name(f"{self.output.stem}-panels")
+
+    def run(self, **others: Any) -> Settings:
+        """Return the settings of a run, from noise, the content and the first style unless `others` say otherwise."""
+        common = {"content": self.content, "styles": self.styles[:1], "init": "noise", **self.settings}
+        return Settings(**{**common, "output": self.output, **others})
+
+    def panel(self, name: str, label: str, inset: bool = False, **others: Any) -> Panel:
+        """Return a panel to be made by the `run` with `others`."""
+        settings = self.run(**others, output=self.folder / f"{name}.png")
+        return Panel(label, settings.output, settings, settings.styles[0] if inset else None)
+
+    def tap(self, layer: str) -> str | None:
+        """Return the network's layer for VGG19's `layer`: that one, or one that imitates it; or None."""
+        names = [row.name for row in self.network.layers]
+        return next((name for name in (likeness(layer), layer) if name in names), None)
+
+    def taps(self, number: int) -> list[str]:
+        """Return the network's layers for the convolution of that number in each of VGG19's blocks."""
+        found = [tap for block in BLOCKS if (tap := self.tap(f"conv{block}_{number}"))]
+        if not found:
+            raise UserError(
+                f"the network {self.network.name} has no layer like VGG's conv1_{number}, which this figure shows: "
+                "name a VGG or the distilled network."
+            )
+        return found
+
+    def alpha(self, ratio: str) -> float | None:
+        """Return the content weight for the paper's alpha/beta; None, the default, for that of a balanced picture."""
+        if ratio == BALANCED:
+            return None
+        settings = self.run()
+        with computation.computing_as(settings, job.ignore) as engine:
+            prepared = job.prepare(settings, engine)
+            default = prepared.objective_at(*prepared.shapes[-1]).content_weight
+        return float(f"{default * float(ratio) / float(BALANCED):.3g}")  # other threads round its last digits otherwise
+
+
+def reconstructions(material: Material) -> Figure:
+    """Figure 1: what the layers of the network keep of the content and of the style."""
+    content = [Panel("content", material.content)]
+    for letter, layer in zip("abcde", material.taps(2)):
+        label = f"{letter}  {layer}"
+        content.append(material.panel(f"content-{layer}", label, styles=(), content_layers=(layer,), **ALONE))
+    style, layers = [Panel("style", material.styles[0])], material.taps(1)
+    for count, (letter, layer) in enumerate(zip("abcde", layers), start=1):
+        label = f"{letter}  {'+ ' if count > 1 else ''}{layer}"
+        style.append(material.panel(f"style-{layer}", label, content=None, style_layers=layers[:count], **ALONE))
+    return Figure(
+        "Figure 1: Image representations in a convolutional network",
+        (tuple(style), tuple(content)),
+        "Above: white noise optimised until its Gram matrices match those of the style at the layer named and all to "
+        "the left of it. Below: until its features match those of the content at the layer named, alone.",
+    )
+
+
+def styles(material: Material) -> Figure:
+    """Figure 3: one photograph in several styles."""
+    panels = [Panel("A  content", material.content)]
+    for number, style in enumerate(material.styles, start=1):
+        label = f"{chr(ord('A') + number)}  {style.stem}"
+        panels.append(material.panel(f"style-{number}", label, inset=True, styles=(style,)))
+    return Figure(
+        "Figure 3: The content of a photograph in the style of several pictures",
+        _in_rows(panels, 2 if len(panels) in (2, 4, 6) else 3),
+        "In the corner of each picture: the picture that gave the style. All from white noise, with the same weights.",
+    )
+
+
+def ratios(material: Material) -> Figure:
+    """Figure 4: content against style."""
+    panels = [
+        material.panel(f"ratio-{ratio}", f"alpha/beta {ratio}", content_weight=material.alpha(ratio))
+        for ratio in RATIOS
+    ]
+    return Figure(
+        "Figure 4: Relative weight of content and style",
+        _in_rows(panels, 2),
+        f"alpha/beta on the paper's scale: its {BALANCED} is the network's default alpha here, with beta = 1; the "
+        "others are a tenth of it, ten times and a hundred times as much.",
+    )
+
+
+def content_layers(material: Material) -> Figure:
+    """Figure 5: a low content layer against a high one."""
+    low, high = material.tap("conv2_2"), material.tap("conv4_2")
+    high = high or next(iter(material.network.defaults.content_layers))
+    if low is None or low == high:
+        raise UserError(
+            f"the network {material.network.name} has no two layers like VGG's conv2_2 and conv4_2, which this figure "
+            "compares: name a VGG or the distilled network."
+        )
+    panels = [
+        material.panel(f"content-{layer}", f"content from {layer}", content_layers=(layer,)) for layer in (low, high)
+    ]
+    content = Panel("content and style", material.content, inset=material.styles[0])
+    return Figure(
+        "Figure 5: Matching the content in different layers",
+        ((content, *panels),),
+        "With the low layer the picture keeps the photograph's details, and the style lies over them like a texture; "
+        "with the high one the style's strokes take their place.",
+    )
+
+
+def starts(material: Material) -> Figure:
+    """Figure 6: where the optimisation starts."""
+    panels = [
+        material.panel("from-content", "A  from the content", init="content"),
+        material.panel("from-style", "B  from the style", init="style"),
+    ]
+    for seed in range(NOISES):
+        panels.append(material.panel(f"from-noise-{seed}", f"C  from noise, seed {seed}", init="noise", seed=seed))
+    return Figure(
+        "Figure 6: Initialisation of the gradient descent",
+        _in_rows(panels, 2),
+        "The same loss from different starts.",
+    )
+
+
+def photographs(material: Material) -> Figure:
+    """Figure 7: the style of a photograph."""
+    picture = material.panel("picture", "C  result", init="content", content_weight=material.alpha(PHOTOGRAPHS))
+    return Figure(
+        "Figure 7: Photorealistic style transfer",
+        ((Panel("A  content", material.content), Panel("B  style", material.styles[0]), picture),),
+        f"Started from the content, with alpha/beta {PHOTOGRAPHS} on the paper's scale: ten times the default alpha.",
+    )
+
+
+def check(figure: Figure, output: Path) -> None:
+    """Raise the error that the deepest run of a figure would raise before its first step; they come last."""
+    _, settings = figure.runs[-1]
+    with computation.computing_as(settings, job.ignore) as engine:
+        job.prepare(replace(settings, output=output), engine)
+
+
+FIGURES: dict[int, Callable[[Material], Figure]] = {
+    1: reconstructions,
+    3: styles,
+    4: ratios,
+    5: content_layers,
+    6: starts,
+    7: photographs,
+}
+
+
+def _in_rows(panels: list[Panel], columns: int) -> tuple[tuple[Panel, ...], ...]:
+    return tuple(tuple(panels[start : start + columns]) for start in range(0, len(panels), columns))
