@@ -2,14 +2,15 @@
 
 The paper's alpha/beta
 ----------------------
-With equations 1, 4 and 5 as printed, the content loss is a sum over all features and the style loss a mean over layers
-of means over positions, so that the ratio of equal balance depends on the size of the image: at 512x384 pixels and the
-network's weights normalised, it is about 1e-7 here.  The paper's figures have 1e-3 in its place, whatever the size, and
-with equation 1 as printed no style would be seen at 1e-3.  So the paper's number belongs to a content loss with another
-scale: in the code that its authors published later, it is a mean as well.  What can be taken over are the paper's steps
-from one picture to the next.  Its pictures with 1e-3 (Figures 5 and 6) show content and style in balance, for which
-the network's default alpha was chosen: here the paper's 1e-3 is this default, and 1e-4, 1e-2 and 1e-1 are a tenth of
-it, ten times and a hundred times as much.
+Equation 1, as printed, is a sum over all features; equations 4 and 5 are means over positions, filters and layers.  So
+the alpha/beta at which content and style are in balance falls as the image grows: at 512x384 pixels, with normalised
+weights, it is below 1e-7.  The figures of the paper have 1e-3 there, thousands of times as much, with which equation 1
+as printed would leave nothing of the style.  So the paper's numbers belong to a content loss on another scale; in the
+code that its authors published later, it is a mean, too.
+
+What can be taken over are the factors between the pictures.  Those with 1e-3, in Figures 5 and 6, show content and
+style in balance, and for that the default alpha of a network is chosen.  Here, therefore, the paper's 1e-3 is this
+default, and 1e-4, 1e-2 and 1e-1 are a tenth, ten times and a hundred times as much; beta is the default for all.
 """
 
 from __future__ import annotations
@@ -99,10 +100,11 @@ class Material:
         settings = self.run(**others, output=self.folder / f"{name}.png")
         return Panel(label, settings.output, settings, settings.styles[0] if inset else None)
 
-    def tap(self, layer: str) -> str | None:
-        """Return the network's layer for VGG19's `layer`: that one, or one that imitates it; or None."""
+    def tap(self, *layers: str) -> str | None:
+        """Return the network's first layer that imitates one of VGG19's `layers` or, failing that, has its name."""
         names = [row.name for row in self.network.layers]
-        return next((name for name in (likeness(layer), layer) if name in names), None)
+        wanted = [*map(likeness, layers), *layers]
+        return next((name for name in wanted if name in names), None)
 
     def taps(self, number: int) -> list[str]:
         """Return the network's layers for the convolution of that number in each of VGG19's blocks."""
@@ -172,7 +174,7 @@ def ratios(material: Material) -> Figure:
 
 def content_layers(material: Material) -> Figure:
     """Figure 5: a low content layer against a high one."""
-    low, high = material.tap("conv2_2"), material.tap("conv4_2")
+    low, high = material.tap("conv2_2", "conv2_1"), material.tap("conv4_2")
     high = high or next(iter(material.network.defaults.content_layers))
     if low is None or low == high:
         raise UserError(

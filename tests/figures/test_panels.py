@@ -47,6 +47,9 @@ def test_the_distilled_network_shows_what_imitates_vgg():
     figure = FIGURES[1](material())
     style = layers(figure, "style_layers")[-1]
     assert style[:3] == ("like_conv1_1", "like_conv2_1", "like_conv3_1")
+    low, high = layers(FIGURES[5](material()), "content_layers")
+    assert low == ("like_conv2_1",)
+    assert high == tuple(load_network("distilled").defaults.content_layers)
 
 
 @pytest.mark.parametrize("number", [1, 5])
