@@ -73,10 +73,11 @@ def run(arguments: argparse.Namespace) -> int:
     check(figure, output)
     if arguments.dry_run:
         return _tell_outlook(figure, output)
-    _make(material.folder)
+    _make_folder(material.folder)
     status = _make_panels(figure, say, arguments.quiet)
+    if status == job.INTERRUPTED:
+        complain(f"{output} is not made yet: the same command goes on with the pictures that are missing.")
     if status:
-        complain(f"{output} is not made yet: the same command goes on with the panels that are missing.")
         return status
     images.save(output, sheet.draw(figure, figure.runs[0][1].size))
     progress.write_record(output.with_suffix(".json"), number, figure, sys.argv)
@@ -129,7 +130,7 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
         images.load(path)
 
 
-def _make(folder: Path) -> None:
+def _make_folder(folder: Path) -> None:
     try:
         folder.mkdir(exist_ok=True)
     except OSError as error:

@@ -33,6 +33,7 @@ RATIOS = ("1e-4", "1e-3", "1e-2", "1e-1")
 PHOTOGRAPHS = "1e-2"
 ALONE: Mapping[str, Any] = {"scales": 1, "tv_weight": 0.0}  # of a picture from content or style alone
 QUICK = {"size": 160, "iterations": 100}
+FROM_NOISE: Mapping[str, Any] = {"init": "noise", "iterations": 500}  # as in the paper; noise takes more than content
 
 
 @dataclass(frozen=True)
@@ -92,7 +93,7 @@ class Material:
 
     def run(self, **others: Any) -> Settings:
         """Return the settings of a run, from noise, the content and the first style unless `others` say otherwise."""
-        common = {"content": self.content, "styles": self.styles[:1], "init": "noise", **self.settings}
+        common = {"content": self.content, "styles": self.styles[:1], **FROM_NOISE, **self.settings}
         return Settings(**{**common, "output": self.output, **others})
 
     def panel(self, name: str, label: str, inset: bool = False, **others: Any) -> Panel:
