@@ -20,6 +20,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.models.student import likeness
@@ -122,10 +123,9 @@ class Material:
         if ratio == BALANCED:
             return None
         settings = self.run()
-        with computation.computing_as(settings, job.ignore) as engine:
-            prepared = job.prepare(settings, engine)
-            default = prepared.objective_at(*prepared.shapes[-1]).content_weight
-        return float(f"{default * float(ratio) / float(BALANCED):.3g}")  # other threads round its last digits otherwise
+        height, width = images.fitted_shape(images.load(self.content), settings.size)
+        default = self.network.content_weight(height + 2 * settings.margin, width + 2 * settings.margin)
+        return float(f"{default * float(ratio) / float(BALANCED):.4g}")
 
 
 def reconstructions(material: Material) -> Figure:

@@ -83,7 +83,7 @@ def test_ratios_are_tenfold_from_picture_to_picture(folder):
     with job.computation.computing_as(runs[1][1], job.ignore) as engine:
         prepared = job.prepare(material().run(), engine)
         default = prepared.objective_at(*prepared.shapes[-1]).content_weight
-    assert weights[:1] + weights[2:] == pytest.approx([default / 10, default * 10, default * 100], rel=1e-2)
+    assert weights[:1] + weights[2:] == pytest.approx([default / 10, default * 10, default * 100], rel=1e-3)
 
 
 def test_photographs(folder):
