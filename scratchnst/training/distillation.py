@@ -290,15 +290,18 @@ def rate_factor(step: int, steps: int, done: int = 0) -> float:
 def defaults(network: Network) -> Defaults:
     """Return the student's defaults: the complete VGG19's, with more weight on the first style layers.
 
-    Equation 4 divides by the squared number of channels, which is k for the student and C for the teacher.
+    Equation 4 divides by the squared number of channels, and the default content weight by the number of features: of
+    both the student has k, the teacher C.
     """
     of_teacher = vgg.defaults(vgg.table())
-    shares = {name: (k / network.parameters[name][0].shape[3]) ** 2 for name, k in student.AXES.items()}
+    shares = {name: k / network.parameters[name][0].shape[3] for name, k in student.AXES.items()}
     return replace(
         of_teacher,
-        content_layers={student.likeness(name): weight for name, weight in of_teacher.content_layers.items()},
+        content_layers={
+            student.likeness(name): weight * shares[name] for name, weight in of_teacher.content_layers.items()
+        },
         style_layers={
-            student.likeness(name): weight * shares[name] * student.STYLE_FACTORS[name]
+            student.likeness(name): weight * shares[name] ** 2 * student.STYLE_FACTORS[name]
             for name, weight in of_teacher.style_layers.items()
         },
     )
