@@ -14,6 +14,12 @@ With s_l the student's output at layer l, t_l = U_l^T f_l and the mean taken ove
 
 `Network.backward_parameters` carries this to every kernel and bias, and Adam updates them.
 
+The student's last step to s_l is linear, s = W^T h with h the features that the likeness layer reads and a 1 for the
+bias.  These features are correlated, so that Adam is slow to find W.  Where the rest stays, (a) is a problem of least
+squares, and after the last step W is its solution over the examples in memory, with a little shrinkage::
+
+    (sum h h^T + r I) W = sum h t^T,            r = SHRINKAGE times the mean of the diagonal of sum h h^T
+
 The teacher is normalised first, as it is before a transfer.
 
 A transfer optimises an image for the student's loss, and so finds images on which the student errs.  Therefore images
@@ -24,8 +30,10 @@ AISTATS 2011).
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -50,6 +58,7 @@ TRANSFER_EVERY, TRANSFER_FROM = 24, 300  # steps between transfers with the stud
 TRANSFER_STAGES = (4, 12, 32)  # iterations of a transfer after which its image becomes an example
 CONTENT_FACTORS = (1.0, 16.0)  # of the content weight in a transfer: between these, at random
 RATE, WARM_UP = 2e-3, 100  # Adam's highest rate, and the steps until it is reached
+SHRINKAGE = 1e-5
 KEEP_EVERY = 100  # steps between checkpoints
 
 
@@ -160,7 +169,7 @@ def distil(
         if keep:
             keep(number, loss.network_with(x))
         raise
-    return loss.network_with(final.x)
+    return with_solved_likeness(loss.network_with(final.x), loss.examples)
 
 
 def with_parameters_of(start: Network, pupil: Network) -> Network:
@@ -272,6 +281,25 @@ def loss_and_gradient(
         loss += weight * float(np.sum(difference**2, dtype=np.float64))
         grad_outputs[student.likeness(name)] = 2 * weight * difference  # equation (b)
     return loss, network.backward_parameters(grad_outputs, cache)
+
+
+def with_solved_likeness(network: Network, examples: Sequence[Example]) -> Network:
+    """Return the student with the likeness layers that are best for `examples`, by least squares."""
+    squares: dict[str, Any] = defaultdict(float)
+    products: dict[str, Any] = defaultdict(float)
+    for example in examples:
+        features, _ = network.forward(example.image[np.newaxis], example.targets, training=False)
+        for name, target in example.targets.items():
+            h = features[name].reshape(-1, features[name].shape[3]).astype(np.float64)
+            h = np.column_stack([h, np.ones(len(h))])
+            squares[name] += h.T @ h
+            products[name] += h.T @ target.reshape(len(h), -1)
+    parameters = dict(network.parameters)
+    for name, square in squares.items():
+        shrinkage = SHRINKAGE * np.trace(square) / len(square) * np.eye(len(square))
+        W = np.linalg.solve(square + shrinkage, products[name]).astype(np.float32)
+        parameters[student.likeness(name)] = W[np.newaxis, np.newaxis, :-1], W[-1]
+    return replace(network, parameters=parameters)
 
 
 def flatten(pairs) -> np.ndarray:

@@ -145,7 +145,8 @@ def test_rate_rises_and_falls():
     assert again[distillation.WARM_UP :] == shares[500 + distillation.WARM_UP :]
 
 
-def test_a_student_goes_on_where_it_was(small, pictures):
+def test_a_student_goes_on_where_it_was(small, pictures, monkeypatch):
+    monkeypatch.setattr(distillation, "with_solved_likeness", lambda network, examples: network)
     network = random_vgg19(13, width=6)
     pupil = distillation.distil(network, pictures, 5)
     more = distillation.distil(network, pictures, 3, 6, pupil, rate=1e-3)
@@ -154,6 +155,24 @@ def test_a_student_goes_on_where_it_was(small, pictures):
             assert 0 < np.abs(after - before).max() < 3 * 1e-3
     with pytest.raises(UserError, match="no student"):
         distillation.distil(network, pictures, start=network)
+
+
+def test_solved_likeness_layers_are_exact_where_they_can_be(small, pictures, random):
+    """The targets are a linear function of the student's own features, with a bias."""
+    function = loss_of(pictures, random)
+    W = {name: random.standard_normal((len(function.network.parameters[name][1]), 3)) for name in student.AXES}
+    examples = []
+    for example in function.examples:
+        features, _ = function.network.forward(example.image[np.newaxis], student.AXES)
+        examples.append(distillation.Example(example.image, {name: features[name][0] @ W[name] + 1 for name in W}))
+    solved = distillation.with_solved_likeness(function.network, examples)
+    before, after = (
+        distillation.loss_and_gradient(network, examples, function.energy)[0] for network in (function.network, solved)
+    )
+    assert after < 1e-3 * before
+    for name, arrays in function.network.parameters.items():
+        same = all(np.array_equal(*pair) for pair in zip(arrays, solved.parameters[name]))
+        assert same != name.startswith("like_")
 
 
 def test_a_student_of_fewer_layers_is_taken_over(random):
