@@ -48,7 +48,7 @@ from scratchnst.training import crops
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
-STEPS = 3600  # of Adam
+STEPS = 6000  # of Adam
 SIDE = 128  # pixels of a crop
 BATCH = 3  # crops a step
 NORMALISED_ON = 32  # pictures at most

@@ -88,8 +88,8 @@ def _transfer(network, content, style, iterations, on_step):
         canvas = images.extend(images.resize(content, height, width), MARGIN)
         return Objective(network, canvas, [images.resize(style, *canvas.shape[:2])], normalized=True)
 
-    shape = content.shape[:2]
-    shapes = scale_shapes(*shape, automatic_scales(max(shape)))
+    height, width, _ = content.shape
+    shapes = scale_shapes(height, width, automatic_scales(max(height, width)))
     return stylize_by_scales(objective_at, shapes, "content", iterations=iterations, margin=MARGIN, on_step=on_step)
 
 
