@@ -19,6 +19,7 @@ from scratchnst.files import check_writable
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
 from scratchnst.transfer.job import check_picture
+from scratchnst.transfer.settings import Settings
 from scratchnst.weights.load import load_network
 
 
@@ -27,9 +28,9 @@ def add(actions) -> None:
     parser = actions.add_parser(
         "judge",
         help="measure the pictures of one network by another",
-        description="Let a network and a judge paint the same pairs, each with its defaults, and measure both by the "
-        "judge's features. style: distance of Gram matrices, relative to the judge's own picture; content: relative "
-        "distance of features, the judge's own in brackets.",
+        description="Let a network and a judge paint the same pairs, as transfer does by default, and measure both "
+        "pictures by the judge's features: the distance of Gram matrices from the style and that of features from the "
+        "content, both over those of the judge's own picture.",
     )
     parser.add_argument("network", metavar="NETWORK", help="the network to be judged, a name or a file")
     parser.add_argument("--by", required=True, metavar="FILE", help="the judge, a weights file of VGG19")
@@ -37,7 +38,13 @@ def add(actions) -> None:
         "--pair", nargs=2, type=Path, action="append", required=True, metavar=("CONTENT", "STYLE"), help="repeatable"
     )
     parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side in pixels (256)")
-    parser.add_argument("--iterations", type=positive_integer, default=200, metavar="N", help="of each run (200)")
+    parser.add_argument(
+        "--iterations",
+        type=positive_integer,
+        default=Settings.iterations,
+        metavar="N",
+        help=f"of each run ({Settings.iterations})",
+    )
     computation.add_device(parser)
     parser.add_argument(
         "--sheet",
@@ -68,10 +75,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         verdicts.append(verdict)
         rows.append([content, images.resize(style, *content.shape[:2]), verdict.own_result.image, verdict.result.image])
         print(_row(content_path.stem, style_path.stem, verdict), flush=True)
-    style, content, own = (
-        np.mean([getattr(v, name) for v in verdicts]) for name in ("style", "content", "own_content")
-    )
-    print(f"| mean | | {style:.2f} | {content:.2f} ({own:.2f}) | |")
+    style, content = (np.mean([getattr(verdict, name) for verdict in verdicts]) for name in ("style", "content_ratio"))
+    print(f"| mean | | {style:.2f} | {content:.2f} | |")
     if arguments.sheet:
         images.save(arguments.sheet, contact_sheet(rows))
     return 0
@@ -92,7 +97,7 @@ def _row(content: str, style: str, verdict: Verdict) -> str:
     seconds = f"{verdict.result.seconds:.0f} ({verdict.own_result.seconds:.0f})"
     return (
         f"| {content} | {style} | {verdict.style:.2f} ({layers}) "
-        f"| {verdict.content:.2f} ({verdict.own_content:.2f}) | {seconds} |"
+        f"| {verdict.content_ratio:.2f} ({verdict.content:.2f} {verdict.own_content:.2f}) | {seconds} |"
     )
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -23,6 +25,7 @@ from scratchnst.weights.published import published
 from scratchnst.weights.vgg19 import SOURCES, cached_vgg19, get_vgg19
 
 LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway
+SHORT = 3  # lines of a text or a list that `info` shows as they are
 TEST_SIDE = 128  # of the picture that `verify` shows to a network
 
 
@@ -58,6 +61,10 @@ def add(commands) -> None:
         action.add_argument("source", metavar="FILE", help="a weights file, or the name of a network")
         add_preprocessing(action)
         action.set_defaults(run=run)
+        if name == "info":
+            action.add_argument("--all", action="store_true", help="with all pictures and licences of a training")
+        if name == "convert":
+            action.add_argument("--half", action="store_true", help="weights as float16: a file of half the size")
         if name in ("convert", "normalize"):
             action.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
         if name == "normalize":
@@ -90,8 +97,8 @@ def run_info(arguments: argparse.Namespace) -> int:
     """Print what a network consists of."""
     network = load_network(arguments.source, arguments.preprocessing)
     print(f"{network.name}, {network.pooling} pooling, {'' if network.normalized else 'not '}normalised")
-    for name, value in network.provenance.items():
-        print(f"  {name}: {value}")
+    for line in _tree(network.provenance, arguments.all):
+        print(f"  {line if line.isprintable() else ascii(line)}")  # a terminal obeys some of the others
     print("expects " + ", ".join(f"{name} {value}" for name, value in asdict(network.preprocessing).items()))
     for layer in network.layers:
         shape = network.parameters[layer.name][0].shape if layer.name in network.parameters else ""
@@ -126,7 +133,7 @@ def run_convert(arguments: argparse.Namespace) -> int:
     """Write a network in our own layout."""
     check_output(arguments.output, arguments.source)
     network = load_network(arguments.source, arguments.preprocessing)
-    native.write(network, arguments.output)
+    native.write(network, arguments.output, "float16" if arguments.half else "float32")
     print(f"{arguments.output}: {network.name} in our own layout")
     return 0
 
@@ -145,6 +152,23 @@ def run_normalize(arguments: argparse.Namespace) -> int:
         f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
     )
     return 0
+
+
+def _tree(values: Mapping[str, Any], in_full: bool) -> Iterator[str]:
+    """Yield lines that show `values`, mappings in it by further indentation, what is long by its length alone."""
+    for name, value in values.items():
+        if isinstance(value, Mapping):
+            yield f"{name}:"
+            yield from (f"  {line}" for line in _tree(value, in_full))
+            continue
+        lines = value if isinstance(value, list) else str(value).splitlines()
+        if len(lines) <= SHORT:
+            yield f"{name}: {value}"
+        elif in_full:
+            yield f"{name}:"
+            yield from (f"  {line}" for line in lines)
+        else:
+            yield f"{name}: {len(lines)} lines, which --all shows"
 
 
 def _weights(layers):

@@ -197,15 +197,18 @@ class Network:
                 gradients[layer.name] = self._sum(gradients.get(layer.name), grad_features[layer.name])
             grad_y = gradients.pop(layer.name)
             layer_cache = cache.pop(layer.name)
-            grads_x = self.backward_inputs(layer, grad_y, layer_cache)
+            of_image = sources[layer.name] == (IMAGE,)
+            # Training needs no gradient of the image.
+            grads_x = () if with_parameters and of_image else self.backward_inputs(layer, grad_y, layer_cache)
             if with_parameters and layer.rule.parameter_names:
                 if layer_cache[0] is None:
                     raise ValueError("gradients of the parameters need a forward pass with training=True")
                 grad_parameters[layer.name] = self.operation(layer).backward_parameters(grad_y, layer_cache)
             for source, grad_x in zip(sources[layer.name], grads_x):
                 gradients[source] = self._sum(gradients.get(source), grad_x)
-            del grad_y, layer_cache, grads_x, grad_x  # before the next layer's gradient is made
-        return gradients[IMAGE], grad_parameters
+                del grad_x
+            del grad_y, layer_cache, grads_x  # before the next layer's gradient is made
+        return gradients.get(IMAGE), grad_parameters
 
     def operation(self, layer: Layer) -> Any:
         """Return the engine's module for a row of the table."""

@@ -1,11 +1,13 @@
-"""The student: VGG19's first three blocks, slim.  (C channels where VGG19 has many more.)
+"""The student: VGG19 down to conv5_1, the last layer that the paper's losses read, with fewer channels.
 
-    conv1_1 conv1_2 pool1      24 channels instead of 64
-    conv2_1 conv2_2 pool2      48 instead of 128
-    conv3_1 ... conv3_4        96 instead of 256
+    conv1_1 conv1_2 pool1           24 channels instead of 64
+    conv2_1 conv2_2 pool2           48 instead of 128
+    conv3_1 ... conv3_4 pool3       96 instead of 256
+    conv4_1 ... conv4_4 pool4      136 instead of 512
+    conv5_1                        136 instead of 512
 
 Beside the chain, 1x1 filters without a ReLU say what the teacher sees at its layer of that name: `like_conv1_1`,
-`like_conv2_1`, `like_conv3_1`, `like_conv3_3` and `like_conv3_4`.  The losses read these.
+`like_conv2_1`, `like_conv3_1`, `like_conv4_1`, `like_conv4_2` and `like_conv5_1`.  The losses read these.
 """
 
 from __future__ import annotations
@@ -15,11 +17,12 @@ import numpy as np
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network, Preprocessing
 
-CHANNELS = (24, 48, 96)
-CONVOLUTIONS = (2, 2, 4)
-AXES = {"conv1_1": 16, "conv2_1": 48, "conv3_1": 80, "conv3_3": 64, "conv3_4": 64}  # numbers a pixel that it says
-# Weights of the style losses beside VGG19's own: found by measuring pictures with VGG19, see weights/README.md.
-STYLE_FACTORS = {"conv1_1": 4.0, "conv2_1": 1.5, "conv3_1": 1.0, "conv3_4": 1.0}
+CHANNELS = (24, 48, 96, 136, 136)
+CONVOLUTIONS = (2, 2, 4, 4, 1)
+# Layer of the teacher -> numbers a pixel that the student says of it.
+AXES = {"conv1_1": 16, "conv2_1": 48, "conv3_1": 80, "conv4_1": 96, "conv4_2": 128, "conv5_1": 96}
+# Weights of the style losses beside VGG19's own: found by measuring pictures of a student that ended at conv3_4.
+STYLE_FACTORS = {"conv1_1": 4.0, "conv2_1": 1.5, "conv3_1": 1.0, "conv4_1": 1.0, "conv5_1": 1.0}
 PREPROCESSING = Preprocessing("RGB", 1 / 255, (0.45, 0.45, 0.45), (0.25, 0.25, 0.25))  # a spread of about 1
 
 

@@ -1,12 +1,12 @@
 """Evaluate a network at style transfer: a judge, another network, compares its pictures with the judge's own.
 
-Both networks make a picture of the same pair, each with its own defaults, and the judge's features measure both::
+Both networks make a picture of the same pair, as a transfer does by default, and the judge's features measure both::
 
     style distance of a layer     |G - A| / |A|      G, A: Gram matrices of the picture and of the style image
     content distance of a layer   |F - P| / |P|      F, P: features of the picture and of the content image
 
 A network's style score is its style distance divided by that of the judge's own picture, averaged over the judge's
-style layers: 1 is as near to the style as the judge's own picture.  Its content score is the distance itself.
+style layers: 1 is as near to the style as the judge's own picture.  Its content score is the same of content distances.
 """
 
 from __future__ import annotations
@@ -21,7 +21,9 @@ from scratchnst.arrays import Array
 from scratchnst.losses import gram
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
-from scratchnst.transfer.stylize import MARGIN, Stylized, stylize
+from scratchnst.transfer.scales import automatic_scales, scale_shapes, stylize_by_scales
+from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.stylize import MARGIN, Stylized
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,7 @@ class Verdict:
     ----------
     style_ratios : layer -> the network's style distance over the judge's own
     style : their mean
+    content_ratio : content distance of the network's picture over that of the judge's own
     content, own_content : content distance of the network's picture and of the judge's own
     result, own_result : the results of both runs
     """
@@ -47,13 +50,18 @@ class Verdict:
         """The mean of the ratios."""
         return float(np.mean(list(self.style_ratios.values())))
 
+    @property
+    def content_ratio(self) -> float:
+        """How many times as far from the content the network's picture is."""
+        return self.content / self.own_content
+
 
 def judge(
     network: Network,
     by: Network,
     content: Array,
     style: Array,
-    iterations: int = 200,
+    iterations: int = Settings.iterations,
     on_step: Callable | None = None,
 ) -> Verdict:
     """Transfer `style` to `content` with `network` and with `by`, and measure both pictures with `by`.
@@ -62,18 +70,27 @@ def judge(
     ----------
     network, by : the network to be evaluated and the judge
     content, style : images (H, W, 3), RGB 0-255; the style is resized to the content's size
-    iterations : of each run, from white noise, with L-BFGS, a margin and the networks' defaults
+    iterations : of each run, of all scales together
     on_step : called with the Iterate of every step of both runs
     """
     style = images.resize(style, *content.shape[:2])
-    results = []
-    for one in (network, by):
-        objective = Objective(one, images.extend(content, MARGIN), [style], normalized=True)
-        results.append(stylize(objective, iterations=iterations, margin=MARGIN, on_step=on_step))
+    results = [_transfer(one, content, style, iterations, on_step) for one in (network, by)]
     theirs, own = (style_distances(by, result.image, style) for result in results)
     contents = [content_distance(by, result.image, content) for result in results]
     ratios = {layer: theirs[layer] / own[layer] for layer in own}
     return Verdict(ratios, contents[0], contents[1], results[0], results[1])
+
+
+def _transfer(network, content, style, iterations, on_step):
+    """The end of a transfer with the program's defaults: from the content image, coarse to fine."""
+
+    def objective_at(height, width):
+        canvas = images.extend(images.resize(content, height, width), MARGIN)
+        return Objective(network, canvas, [images.resize(style, *canvas.shape[:2])], normalized=True)
+
+    height, width, _ = content.shape
+    shapes = scale_shapes(height, width, automatic_scales(max(height, width)))
+    return stylize_by_scales(objective_at, shapes, "content", iterations=iterations, margin=MARGIN, on_step=on_step)
 
 
 def style_distances(by: Network, picture: Array, style: Array) -> dict[str, float]:

@@ -374,6 +374,13 @@ def write_random_vgg(path, convolutions=4):
             file[f"{group}/kernel:0"], file[f"{group}/bias:0"] = w, b
 
 
+def small_training(monkeypatch):
+    """Let `distil` learn little, of small crops."""
+    settings = {"SIDE": 16, "POOL": 4, "CROPS_EVERY": 2, "TRANSFER_EVERY": 3, "TRANSFER_FROM": 3, "KEEP_EVERY": 2}
+    for name, value in settings.items():
+        monkeypatch.setattr(distillation, name, value)
+
+
 class TestTrace:
     def test_as_a_program(self, folder):
         done = run("trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--top", "2")
@@ -530,6 +537,8 @@ class TestWeights:
         for name in features[0]:
             np.testing.assert_array_equal(features[0][name], features[1][name])
         assert after.provenance["origin"]["sha256"] == before.provenance["sha256"]
+        assert main(["weights", "convert", "vgg.h5", "half.h5", "--half"]) == 0
+        assert os.path.getsize("half.h5") < 0.6 * os.path.getsize("own.h5")
 
     def test_convert_refuses_to_replace_its_source(self, folder, capsys):
         write_random_vgg("vgg.h5", 1)
@@ -575,18 +584,44 @@ class TestWeights:
 
     def test_distil(self, folder, monkeypatch, capsys):
         """The teacher here is random, and the lessons few: what counts is the file that comes out."""
-        write_random_vgg(folder / "teacher.h5", 8)
-        monkeypatch.setattr(distillation, "POOL", 4)
-        monkeypatch.setattr(distillation, "SIDE", 16)
+        write_random_vgg(folder / "teacher.h5", 13)
+        small_training(monkeypatch)
+        (folder / "licences.txt").write_text("content.png: CC0\nstyle.jpg: CC0\n\nBoth drawn.\n")
         command = ["weights", "distil", "teacher.h5", "student.h5", "--images", ".", "--steps", "3", "--seed", "2"]
-        assert main(command) == 0
+        assert main([*command, "--licences", "licences.txt"]) == 0
         assert "trained for 3 steps" in capsys.readouterr().err
         network = load_network("student.h5")
         origin = network.provenance["origin"]
         assert (network.name, origin["steps"], origin["seed"]) == ("distilled", 3, 2)
         assert origin["pictures"] == ["content.png", "style.jpg"]
         assert origin["distilled from"]["file"] == "teacher.h5"
+        assert origin["licences"] == (folder / "licences.txt").read_text()
         assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--network", "student.h5"]) == 0
+        capsys.readouterr()
+        assert main(["weights", "info", "student.h5"]) == 0
+        assert "licences: 4 lines, which --all shows" in capsys.readouterr().out
+        assert main(["weights", "info", "student.h5", "--all"]) == 0
+        assert "style.jpg: CC0" in capsys.readouterr().out
+
+    def test_distil_goes_on_from_a_checkpoint(self, folder, monkeypatch, capsys):
+        write_random_vgg(folder / "teacher.h5", 13)
+        small_training(monkeypatch)
+        command = ["weights", "distil", "teacher.h5", "student.h5", "--images", ".", "--checkpoint", "kept.h5"]
+
+        def interrupted(*_):
+            raise KeyboardInterrupt
+
+        with monkeypatch.context() as context:
+            context.setattr(distillation.DistillationLoss, "_transfer", interrupted)
+            assert main([*command, "--steps", "5"]) == 130
+        assert "interrupted; kept.h5 keeps what was learnt" in capsys.readouterr().err
+        assert not (folder / "student.h5").exists()
+        assert load_network("kept.h5").provenance["origin"]["steps done"] == 1
+        assert main([*command, "--steps", "5", "--seed", "1"]) == 2
+        assert "kept.h5 is no checkpoint of this training" in capsys.readouterr().err
+        assert main([*command, "--steps", "4"]) == 0
+        assert load_network("kept.h5").provenance["origin"]["steps done"] == 4
+        assert "steps done" not in load_network("student.h5").provenance["origin"]
 
     @pytest.mark.parametrize("arguments", [["pyramid", "out.h5"], ["teacher.h5", "teacher.h5"], ["teacher.h5", "out"]])
     def test_distil_bad_input(self, folder, arguments, capsys):

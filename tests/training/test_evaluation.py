@@ -56,6 +56,7 @@ def test_the_judge_itself_scores_1(by):
     verdict = judge(by, by, picture(1), picture(2, 20, 20), iterations=3)
     assert verdict.style == 1
     assert verdict.content == verdict.own_content
+    assert verdict.content_ratio == 1
     np.testing.assert_array_equal(verdict.result.image, verdict.own_result.image)
 
 

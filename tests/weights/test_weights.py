@@ -476,6 +476,24 @@ class TestNative:
         read = load_network(str(path))
         assert read.content_weight(64, 128) == pytest.approx(2.5e-3 / (64 * 128))
 
+    def test_half_precision(self, tmp_path, network):
+        native.write(network, tmp_path / "single.h5")
+        native.write(network, tmp_path / "half.h5", "float16")
+        assert (tmp_path / "half.h5").stat().st_size < 0.6 * (tmp_path / "single.h5").stat().st_size
+        read = load_network(tmp_path / "half.h5")
+        for name, arrays in network.parameters.items():
+            for array, rounded in zip(arrays, read.parameters[name]):
+                assert rounded.dtype == np.float32
+                np.testing.assert_allclose(rounded, array, rtol=2**-11, atol=2**-25)
+                assert (rounded != array).any()
+
+    def test_weights_too_large_for_half_precision(self, tmp_path, network):
+        w, b = network.parameters["conv1_2"]
+        large = replace(network, parameters={**network.parameters, "conv1_2": (w, b + 70000)})
+        with pytest.raises(UserError, match="conv1_2 has weights that float16 cannot hold"):
+            native.write(large, tmp_path / "half.h5", "float16")
+        assert not (tmp_path / "half.h5").exists()
+
     def damaged(self, path, change, pattern):
         with h5py.File(path, "a") as file:
             described = json.loads(file.attrs["network"])

@@ -2,9 +2,11 @@
 
 /                 attribute "scratchnst_format": 2, the version of this layout
                   attribute "network": JSON, everything of a Network but its weights
-/<layer>/kernel   (kh, kw, C_in, C_out) float32, one group a convolution
-/<layer>/bias     (C_out,) float32
-/<layer>/<name>   of another kind of layer, the parameters that it names, float32
+/<layer>/kernel   (kh, kw, C_in, C_out), one group a convolution
+/<layer>/bias     (C_out,)
+/<layer>/<name>   of another kind of layer, the parameters that it names
+
+Parameters are float32 or float16, which rounds each to 11 bits: by 0.05 % at most, if it is 6e-5 or more.
 """
 
 from __future__ import annotations
@@ -65,16 +67,31 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
     return _with_weight_of_a_feature(network) if version == WEIGHT_OF_A_PIXEL else network
 
 
-def write(network: Network, path: Path) -> None:
-    """Write `network` to `path`, whole or not at all."""
+def write(network: Network, path: Path, dtype: str = "float32") -> None:
+    """Write `network` to `path`, whole or not at all, its parameters as float32 or float16.
+
+    Raises
+    ------
+    UserError
+        If a parameter is too large for float16, or the file cannot be written.
+    """
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
         file.attrs["scratchnst_format"] = FORMAT
         file.attrs["network"] = json.dumps(_description(network), default=asdict)
         for layer in network.layers:
             for part, array in zip(layer.rule.parameter_names, network.parameters.get(layer.name, ())):
-                file.require_group(layer.name)[part] = array.astype(np.float32)
+                file.require_group(layer.name)[part] = _rounded(layer.name, array, dtype)
     write_atomically(path, buffer.getvalue())
+
+
+def _rounded(name, array, dtype):
+    """`array` in `dtype`."""
+    with np.errstate(over="ignore"):  # told below
+        rounded = array.astype(dtype)
+    if not np.isfinite(rounded).all():
+        raise UserError(f"{name} has weights that {dtype} cannot hold: write them as float32.")
+    return rounded
 
 
 def _read(file, name):
