@@ -11,7 +11,7 @@ EXTRA ?= cuda13
 demo: .venv/installed
 	$(BIN)/scratchnst samples demo
 	$(BIN)/scratchnst transfer demo/content.png demo/style.png -o demo/picture.png \
-		--network distilled --size 256 --iterations 150
+		--network distilled --size 256
 	@echo "The picture is demo/picture.png: demo/content.png, painted like demo/style.png."
 
 test: .venv/installed-for-tests
