@@ -71,6 +71,6 @@ def defaults(layers: tuple[Layer, ...]) -> Defaults:
     return Defaults(
         {content: 1.0},
         {name: 1 / len(style) for name in style},
-        content_weight_per_feature=0.04,
+        content_weight_per_feature=0.08,
         tv_weight_per_pixel=1e-6,
     )

@@ -176,7 +176,7 @@ class TestContentWeight:
     def test_is_that_of_a_feature_over_their_number(self, layers, features):
         network = replace(random_vgg19(3, width=4), defaults=Defaults(layers, {}, 0.5))
         assert network.content_weight(8, 12) == pytest.approx(0.5 / features)
-        assert random_vgg19(3, width=4).content_weight(8, 12, layers) == pytest.approx(0.04 / features)
+        assert random_vgg19(3, width=4).content_weight(8, 12, layers) == pytest.approx(0.08 / features)
 
     @pytest.mark.parametrize("layers", [{}, {"conv1_2": 0.0}], ids=str)
     def test_is_zero_where_no_layer_has_a_weight(self, layers):

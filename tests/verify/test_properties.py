@@ -106,7 +106,7 @@ def gradient(operation, x, others, seed):
 
 
 def assert_close(actual, expected, dtype):
-    scale = max(float(np.max(np.abs(expected), initial=0)), 1e-3)  # terms of about 1 may cancel
+    scale = max(float(np.max(np.abs(expected), initial=0)), 1e-2)  # terms of about 1 may cancel
     np.testing.assert_allclose(actual, expected, rtol=0, atol=TOLERANCE[dtype] * scale)
 
 
@@ -354,12 +354,12 @@ def test_total_variation_does_not_care_how_bright(shape, dtype, seed, brightness
 
 @pytest.mark.parametrize("module", [relu, average_pool, max_pool])
 @examples
-@given(shape=shapes, dtype=dtypes, seed=seeds, factor=st.floats(0.25, 4))
+@given(shape=shapes, dtype=dtypes, seed=seeds, factor=st.sampled_from([0.25, 0.5, 2, 4]))
 def test_a_positive_factor_passes_through(module, shape, dtype, seed, factor):
-    """f(k x) = k f(x), and so the gradient at k x is that at x."""
+    """f(k x) = k f(x), and so the gradient at k x is that at x; a power of 2 does not round."""
     _, x, _ = drawn("relu", shape, dtype, seed)
     (y, cache), (scaled_y, scaled_cache) = module.forward(x), module.forward(x * x.dtype.type(factor))
-    assert_close(scaled_y, y * y.dtype.type(factor), dtype)
+    np.testing.assert_array_equal(scaled_y, y * y.dtype.type(factor))
     grad_y = upstream(y, seed)
     np.testing.assert_array_equal(module.backward(grad_y, scaled_cache), module.backward(grad_y, cache))
 
