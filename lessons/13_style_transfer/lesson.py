@@ -167,14 +167,13 @@ assert np.allclose(sum(one_by_one), grad_x, rtol=1e-6, atol=1e-9 * abs(grad_x).m
 #
 # How large should :math:`\alpha` be? Equation 1 is a sum over the :math:`N M` features of a layer, equation 4 a mean,
 # so for pictures of any size to be painted alike, :math:`\alpha` has to shrink as they grow. The package's
-# default is a number divided by :math:`N M`. On our small pictures we let content count three times as much as that.
-# And a little smoothness is added, of which more below.
+# default is a number divided by :math:`N M`. And a little smoothness is added, of which more below.
 #
 # The start is white noise, as in the paper, and L-BFGS, which lesson 12 takes apart, does the rest; here it is SciPy's.
 
 iterations = full_size(80, 16)
 shown = full_size((1, 5, 10, 20, 40, 80), (1, 4, 8, 16))  # steps after which we look at the picture
-alpha = 3 * net.content_weight(side, side)
+alpha = net.content_weight(side, side)
 
 
 def transfer(init="noise", seed=0, **settings):
