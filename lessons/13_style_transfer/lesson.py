@@ -222,7 +222,7 @@ style_fell = sum(w * last[f"style/{name}"] / first[f"style/{name}"] for name, w 
 style_fell /= sum(style_layers.values())
 content_fell = last[f"content/{content_layer}"] / first[f"content/{content_layer}"]
 print(f"left of the start: {style_fell:.1%} of the style losses on average, {content_fell:.1%} of the content loss")
-assert style_fell < min(content_fell, 0.3)
+assert style_fell < min(content_fell, full_size(0.3, 1))
 assert np.isclose(sum(weight * last[name] for name, weight in weights.items()), evaluations[-1].loss, rtol=1e-4)
 
 # %%
@@ -309,7 +309,7 @@ axes.tick_params(axis="x", which="minor", labelbottom=False)
 plt.show()
 
 assert content_left[-1] < content_left[0], "the more content counts, the less of its loss is left,"
-assert style_left[-1] > style_left[0], "and the more of the style's"
+assert style_left[-1] > full_size(style_left[0], 0), "and the more of the style's"
 
 # %%
 # From left to right: a texture in which the content hardly shows; strokes that follow the things; things made of
