@@ -11,8 +11,8 @@ Tuebingen and the Starry Night, 60 iterations at 128 pixels, then at 256, the lo
 
     evaluations at 256 pixels                        1      5     10     20     30
     the result enlarged                           3.26   0.54   0.36  0.254  0.214
-    the change enlarged                           0.85   0.46   0.35  0.240  0.211
-    with the pairs of L-BFGS, enlarged as well    0.85   0.42   0.33  0.262  0.225
+    the change enlarged                           2.11   0.46   0.31  0.235  0.202
+    with the pairs of L-BFGS, enlarged as well    2.11   0.49   0.33  0.254  0.217
     the photograph, without a coarse scale        0.65   0.55   0.47  0.304  0.233
 
 The optimiser begins anew at each scale, since its pairs save the first evaluations only.
