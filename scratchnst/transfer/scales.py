@@ -15,7 +15,7 @@ Tuebingen and the Starry Night, 60 iterations at 128 pixels, then at 256, the lo
     with the pairs of L-BFGS, enlarged as well    2.11   0.49   0.33  0.254  0.217
     the photograph, without a coarse scale        0.65   0.55   0.47  0.304  0.233
 
-The optimiser begins anew at each scale, since its pairs save the first evaluations only.
+The optimiser begins anew at each scale, since its pairs gain nothing there.
 """
 
 from __future__ import annotations
