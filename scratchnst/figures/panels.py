@@ -25,16 +25,14 @@ from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.models.student import likeness
 from scratchnst.transfer import computation, job
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import PRESETS, Settings
 
 BLOCKS = range(1, 6)  # of VGG19, that end in a pool each
 NOISES = 4
 BALANCED = "1e-3"  # the paper's alpha/beta whose picture is balanced
 RATIOS = ("1e-4", "1e-3", "1e-2", "1e-1")
 PHOTOGRAPHS = "1e-2"
-ALONE: Mapping[str, Any] = {"scales": 1, "tv_weight": 0.0}  # of a picture from content or style alone
 QUICK = {"size": 160, "iterations": 100}
-FROM_NOISE: Mapping[str, Any] = {"init": "noise", "iterations": 500}  # as in the paper; noise takes more than content
 
 
 @dataclass(frozen=True)
@@ -93,8 +91,8 @@ class Material:
         return self.output.with_name(f"{self.output.stem}-panels")
 
     def run(self, **others: Any) -> Settings:
-        """Return the settings of a run, from noise, the content and the first style unless `others` say otherwise."""
-        common = {"content": self.content, "styles": self.styles[:1], **FROM_NOISE, **self.settings}
+        """Return the settings of a run as in the paper, of content and first style unless `others` say otherwise."""
+        common = {"content": self.content, "styles": self.styles[:1], **PRESETS["paper"], **self.settings}
         return Settings(**{**common, "output": self.output, **others})
 
     def panel(self, name: str, label: str, inset: bool = False, **others: Any) -> Panel:
@@ -133,11 +131,11 @@ def reconstructions(material: Material) -> Figure:
     content = [Panel("content", material.content)]
     for letter, layer in zip("abcde", material.taps(2)):
         label = f"{letter}  {layer}"
-        content.append(material.panel(f"content-{layer}", label, styles=(), content_layers=(layer,), **ALONE))
+        content.append(material.panel(f"content-{layer}", label, styles=(), content_layers=(layer,)))
     style, layers = [Panel("style", material.styles[0])], material.taps(1)
     for count, (letter, layer) in enumerate(zip("abcde", layers), start=1):
         label = f"{letter}  {'+ ' if count > 1 else ''}{layer}"
-        style.append(material.panel(f"style-{layer}", label, content=None, style_layers=layers[:count], **ALONE))
+        style.append(material.panel(f"style-{layer}", label, content=None, style_layers=layers[:count]))
     return Figure(
         "Figure 1: Image representations in a convolutional network",
         (tuple(style), tuple(content)),

@@ -120,7 +120,8 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
         As for `run`.
     """
     source, reason = choose_source(settings.network)
-    check_outputs(settings, [settings.content, *settings.styles, settings.init, source_file(source)])
+    init_file = None if settings.init in STARTS else settings.init
+    check_outputs(settings, [settings.content, *settings.styles, init_file, source_file(source)])
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, contents, styles = _load_pictures(settings, network)
     init = load_init(settings.init)

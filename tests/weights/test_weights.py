@@ -465,16 +465,17 @@ class TestNative:
         assert_same_weights(read, pyramid)
         assert read.layers == pyramid.layers
 
-    def test_version_1_had_the_content_weight_of_a_pixel(self, tmp_path, network):
+    @pytest.mark.parametrize(("layers", "weight"), [({"conv1_2": 1.0}, 2.5e-3), ({}, 0.0), ({"conv1_2": 0.0}, 0.0)])
+    def test_version_1_had_the_content_weight_of_a_pixel(self, tmp_path, network, layers, weight):
         path = tmp_path / "old.h5"
         native.write(network, path)
         with h5py.File(path, "a") as file:
             described = json.loads(file.attrs["network"])
             del described["defaults"]["content_weight_per_feature"]
-            described["defaults"]["content_weight_per_pixel"] = 2.5e-3
+            described["defaults"].update(content_weight_per_pixel=2.5e-3, content_layers=layers)
             file.attrs["network"], file.attrs["scratchnst_format"] = json.dumps(described), 1
         read = load_network(str(path))
-        assert read.content_weight(64, 128) == pytest.approx(2.5e-3 / (64 * 128))
+        assert read.content_weight(64, 128) == pytest.approx(weight / (64 * 128))
 
     def test_half_precision(self, tmp_path, network):
         native.write(network, tmp_path / "single.h5")

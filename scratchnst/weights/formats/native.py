@@ -57,7 +57,7 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
             raise UserError(
                 f"its layout has version {version}, but this program reads version {FORMAT}: write it anew."
             )
-        network = _network(str(file.attrs["network"]), provenance)
+        network = _network(str(file.attrs["network"]), version, provenance)
         network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
         arrays = {
             layer.name: {part: _read(file, f"{layer.name}/{part}") for part in layer.rule.parameter_names}
@@ -113,10 +113,11 @@ def _checked(network, arrays):
 def _with_weight_of_a_feature(network):
     """The network whose default content weight, which is that of a pixel, is made that of a feature."""
     side = 1024  # pixels of an image in which all poolings come out even
-    weight = network.defaults.content_weight_per_feature
-    features = weight / network.content_weight(side, side) if weight else 0.0
-    defaults = replace(network.defaults, content_weight_per_feature=weight * features / side**2)
-    return replace(network, defaults=defaults)
+    of_a_pixel = network.defaults.content_weight_per_feature
+    of_one = replace(network, defaults=replace(network.defaults, content_weight_per_feature=1.0))
+    one_over_features = of_one.content_weight(side, side)  # 0 if there is no content layer
+    of_a_feature = of_a_pixel / (side**2 * one_over_features) if one_over_features else 0.0
+    return replace(network, defaults=replace(network.defaults, content_weight_per_feature=of_a_feature))
 
 
 def _description(network):
@@ -139,12 +140,12 @@ def _layer(name, kind, source=None, sources=()):
     return Layer(name, kind, (source,) if source else tuple(sources))
 
 
-def _network(text, provenance):
+def _network(text, version, provenance):
     """The network without weights that `_description` describes."""
     try:
         described = json.loads(text)
         preprocessing, defaults = described["preprocessing"], described["defaults"]
-        if "content_weight_per_pixel" in defaults:
+        if version == WEIGHT_OF_A_PIXEL:
             defaults["content_weight_per_feature"] = defaults.pop("content_weight_per_pixel")
         return Network(
             name=described["name"],
