@@ -21,7 +21,7 @@ from scratchnst.arrays import Array
 from scratchnst.losses import gram
 from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective
-from scratchnst.transfer.scales import automatic_scales, scale_shapes, stylize_by_scales
+from scratchnst.transfer.scales import automatic_shapes, stylize_by_scales
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import MARGIN, Stylized
 
@@ -89,7 +89,8 @@ def _transfer(network, content, style, iterations, on_step):
         return Objective(network, canvas, [images.resize(style, *canvas.shape[:2])], normalized=True)
 
     height, width, _ = content.shape
-    shapes = scale_shapes(height, width, automatic_scales(max(height, width)))
+    layers = [*network.defaults.content_layers, *network.defaults.style_layers]
+    shapes = automatic_shapes(height, width, network, layers)
     return stylize_by_scales(objective_at, shapes, "content", iterations=iterations, margin=MARGIN, on_step=on_step)
 
 

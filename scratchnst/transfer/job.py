@@ -9,7 +9,7 @@ import re
 import signal
 import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -27,7 +27,7 @@ from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.record import record, resolved
 from scratchnst.transfer.scales import (
     StylizedByScales,
-    automatic_scales,
+    automatic_shapes,
     scale_shapes,
     share_iterations,
     stylize_by_scales,
@@ -298,13 +298,7 @@ def choose_scales(
         except UserError as error:
             raise UserError(f"--scales {settings.scales} are too many: {error}") from None
         return shapes
-    wanted = automatic_scales(max(height, width)) if settings.init in STARTS else 1
-    for count in range(wanted, 1, -1):
-        shapes = scale_shapes(height, width, count)
-        with suppress(UserError):
-            network.check_size(*shapes[0], layers)
-            return shapes
-    return [(height, width)]
+    return automatic_shapes(height, width, network, layers) if settings.init in STARTS else [(height, width)]
 
 
 def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:

@@ -21,13 +21,15 @@ The optimiser begins anew at each scale, since its pairs gain nothing there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
 from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
+from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective, as_image
 from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, Stylized, start_image, stylize
 
@@ -49,6 +51,17 @@ class StylizedByScales(Stylized):
 def automatic_scales(size: int) -> int:
     """Return how many scales suit `size` pixels on the longer side: one more with each doubling above 128."""
     return 1 + max(0, math.ceil(math.log2(size / LARGEST_FIRST)))
+
+
+def automatic_shapes(height: int, width: int, network: Network, layers: Iterable[str]) -> list[tuple[int, int]]:
+    """Return the (height, width) of every automatic scale whose images have what the deepest of `layers` needs."""
+    layers = list(layers)
+    for count in range(automatic_scales(max(height, width)), 1, -1):
+        shapes = scale_shapes(height, width, count)
+        with suppress(UserError):
+            network.check_size(*shapes[0], layers)
+            return shapes
+    return [(height, width)]
 
 
 def scale_shapes(height: int, width: int, scales: int) -> list[tuple[int, int]]:

@@ -60,6 +60,12 @@ def test_the_judge_itself_scores_1(by):
     np.testing.assert_array_equal(verdict.result.image, verdict.own_result.image)
 
 
+def test_a_scale_too_small_for_the_network_is_left_out(by):
+    """256 pixels have two automatic scales, but half of 6 rows has no pixel left after two pools."""
+    verdict = judge(by, by, picture(1, 6, 256), picture(2), iterations=2)
+    assert [scale.image.shape for scale in verdict.result.scales] == [(6, 256, 3)]
+
+
 def test_contact_sheet_pads_with_white():
     sheet = contact_sheet([[np.zeros((2, 3, 3)), np.zeros((2, 3, 3))], [np.zeros((1, 4, 3))]])
     assert sheet.shape == (3, 6, 3)
