@@ -210,9 +210,10 @@ assert far["shuffled"] < 0.7 * far["another picture"]
 #     \mathcal{L}_{\text{style}} = \sum_l w_l E_l \qquad (5)
 #
 # Why the factor in front of (4)?  G adds up M positions, so it grows in proportion to M; its square grows with
-# :math:`M^2`, and dividing by :math:`M^2` takes that back.  (The paper has the style's M equal to the image's;
-# ``Objective`` resizes the style for that.)  There are :math:`N^2` pairs, and dividing by :math:`N^2` makes a mean of
-# the sum.  The 4 will be of use in the derivative.
+# :math:`M^2`, and dividing by :math:`M^2` takes that back.  (The paper has the style's M equal to the image's.
+# ``Objective`` scales the style to as many pixels, but keeps its proportions; if it has M' positions at a layer, A is
+# its Gram matrix times M/M', so that G/M is compared with a mean over positions as well.)  There are :math:`N^2` pairs,
+# and dividing by :math:`N^2` makes a mean of the sum.  The 4 will be of use in the derivative.
 #
 # Put four copies of a picture side by side: same style, four times the positions.  The loss must not change.
 

@@ -11,8 +11,8 @@ from scratchnst.attribution.attribution import check_pixel
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.transfer import memory
-from scratchnst.transfer.job import load_picture
-from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.job import check_scaled, check_style, picture_size
+from scratchnst.transfer.objective import STYLE_FITS, Objective
 
 
 def load_objective(
@@ -35,13 +35,19 @@ def load_objective(
     """
     content_layers = list(settings["content_layers"] or network.defaults.content_layers)
     style_layers = list(settings["style_layers"] or network.defaults.style_layers)
-    picture = load_picture(content, network, content_layers)
-    style_pictures = [load_picture(path, network, style_layers) for path in styles]
-    height, width = images.fitted_shape(picture, longer_side)
+    given = picture_size(content, network, content_layers)
+    height, width = images.fitted_shape(given, longer_side)
     network.check_layers([*content_layers, *style_layers])
-    network.check_size(height, width, [*content_layers, *style_layers])
+    check_scaled(content, given, (height, width), longer_side, network, [*content_layers, *style_layers])
     check_pixel(pixel, (height, width))
-    return Objective(network, images.resize(picture, height, width), style_pictures, dtype="float64", **settings)
+    shapes = {}
+    for path in styles:
+        given = picture_size(path, network, style_layers)
+        shapes[path] = STYLE_FITS[settings["style_fit"]](given, height, width)
+        check_style(path, given, shapes[path], longer_side, network, style_layers)
+    picture = images.resize(images.load(content, (height, width)), height, width)
+    style_pictures = [images.load(path, shapes[path]) for path in styles]
+    return Objective(network, picture, style_pictures, dtype="float64", **settings)
 
 
 def check_memory(objective: Objective) -> None:

@@ -15,6 +15,7 @@ from scratchnst.images import PICTURE_SUFFIXES
 from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
@@ -119,11 +120,21 @@ def add_equation_7(parser: argparse.ArgumentParser) -> None:
     """Add the pictures of equation 7, and the weights of its terms."""
     parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture whose objects stay")
     parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    add_style_fit(parser)
     group = parser.add_argument_group("equation 7", "defaults belong to the network")
     group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
     group.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
     group.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
     group.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
+
+
+def add_style_fit(parser) -> None:
+    """Add how styles are scaled, without a default."""
+    parser.add_argument(
+        "--style-fit",
+        choices=list(STYLE_FITS),
+        help=f"how a style is scaled to the content's size: keep its proportions, or squeeze it into theirs ({KEEP})",
+    )
 
 
 def add_preprocessing(parser) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_network, positive_integer, size
+from scratchnst.cli.arguments import add_network, add_style_fit, positive_integer, size
 from scratchnst.cli.computation import complain
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
@@ -53,6 +53,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--size", type=size, metavar="N", help="longer side of each picture in pixels (512)")
     parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
+    add_style_fit(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
     add_network(parser)
     computation.add(parser)

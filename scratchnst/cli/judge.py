@@ -12,13 +12,14 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import positive_integer, size
+from scratchnst.cli.arguments import add_style_fit, positive_integer, size
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
-from scratchnst.transfer.job import check_picture
+from scratchnst.transfer.job import check_scaled, check_style, picture_size
+from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.settings import Settings
 from scratchnst.weights.load import load_network
 
@@ -45,6 +46,7 @@ def add(actions) -> None:
         metavar="N",
         help=f"of each run ({Settings.iterations})",
     )
+    add_style_fit(parser)
     computation.add_device(parser)
     parser.add_argument(
         "--sheet",
@@ -64,16 +66,19 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         if arguments.sheet.resolve() in inputs:
             raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
     network, by = (load_network(name).on(engine) for name in (arguments.network, arguments.by))
-    pairs = [_load_pair(pair, (network, by)) for pair in arguments.pair]
+    style_fit = arguments.style_fit or KEEP
+    pairs = [_load_pair(pair, arguments.size, style_fit, (network, by)) for pair in arguments.pair]
     print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
     print("|---|---|---|---|---|")
     verdicts, rows = [], []
     for (content_path, style_path), (content, style) in zip(arguments.pair, pairs):
-        content = images.fit(content, arguments.size)
         with tqdm(total=2 * arguments.iterations, unit=" it", leave=False, disable=not sys.stderr.isatty()) as bar:
-            verdict = judge(network, by, content, style, arguments.iterations, lambda _, bar=bar: bar.update())
+            verdict = judge(
+                network, by, content, style, arguments.iterations, lambda _, bar=bar: bar.update(), style_fit
+            )
         verdicts.append(verdict)
-        rows.append([content, images.resize(style, *content.shape[:2]), verdict.own_result.image, verdict.result.image])
+        as_high = images.resize(style, len(content), max(1, round(style.shape[1] * len(content) / len(style))))
+        rows.append([content, as_high, verdict.own_result.image, verdict.result.image])
         print(_row(content_path.stem, style_path.stem, verdict), flush=True)
     style, content = (np.mean([getattr(verdict, name) for verdict in verdicts]) for name in ("style", "content_ratio"))
     print(f"| mean | | {style:.2f} | {content:.2f} | |")
@@ -82,14 +87,20 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     return 0
 
 
-def _load_pair(paths: list[Path], networks: Iterable[Network]) -> tuple[np.ndarray, np.ndarray]:
-    """Return content and style, each large enough by itself for all that the networks look at."""
+def _load_pair(
+    paths: list[Path], size: int, style_fit: str, networks: Iterable[Network]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return the content at `size` and the style, each large enough for all that the networks look at."""
     content_path, style_path = paths
-    content, style = images.load(content_path), images.load(style_path)
     for network in networks:
-        check_picture(content_path, content, network, network.defaults.content_layers)
-        check_picture(style_path, style, network, network.defaults.style_layers)
-    return content, style
+        content_layers, style_layers = network.defaults.content_layers, network.defaults.style_layers
+        given = picture_size(content_path, network, content_layers)
+        shape = images.fitted_shape(given, size)
+        check_scaled(content_path, given, shape, size, network, [*content_layers, *style_layers])
+        given = picture_size(style_path, network, style_layers)
+        style_shape = STYLE_FITS[style_fit](given, *shape)
+        check_style(style_path, given, style_shape, size, network, style_layers)
+    return images.resize(images.load(content_path, shape), *shape), images.load(style_path, style_shape)
 
 
 def _row(content: str, style: str, verdict: Verdict) -> str:

@@ -28,6 +28,8 @@ from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.transfer import job
+from scratchnst.transfer.objective import KEEP
+from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -84,13 +86,15 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         arguments.pixel,
         content_layers=parse_layers(arguments.content_layers),
         style_layers=parse_layers(arguments.style_layers),
+        style_fit=arguments.style_fit or KEEP,
         content_weight=arguments.content_weight,
         style_weight=arguments.style_weight,
         tv_weight=arguments.tv_weight,
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )
-    image = start_image(objective, job.load_init(arguments.image), arguments.seed)
+    start = arguments.image if arguments.image in STARTS else images.load(job.init_path(arguments.image))
+    image = start_image(objective, start, arguments.seed)
     check_pixel(arguments.pixel, objective.shape)
     check_memory(objective)
     found = trace(objective, image, arguments.pixel)

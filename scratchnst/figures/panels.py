@@ -121,7 +121,7 @@ class Material:
         if ratio == BALANCED:
             return None
         settings = self.run()
-        height, width = images.fitted_shape(images.load(self.content), settings.size)
+        height, width = images.fitted_shape(images.size(self.content), settings.size)
         default = self.network.content_weight(height + 2 * settings.margin, width + 2 * settings.margin)
         return float(f"{default * float(ratio) / float(BALANCED):.4g}")
 

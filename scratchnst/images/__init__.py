@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 import os
 import warnings
-from contextlib import suppress
-from io import BufferedReader, BytesIO
+from collections.abc import Iterator
+from contextlib import contextmanager
+from io import BytesIO
 from pathlib import Path
-from typing import cast
+from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from scratchnst.errors import UserError
 from scratchnst.files import check_suffix, write_atomically
+from scratchnst.images import reading
+from scratchnst.images.kinds import NoPicture
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
@@ -28,15 +32,8 @@ _FORMATS = {
 }
 PICTURE_SUFFIXES = tuple(_FORMATS)
 
-# Formats that are read: none whose decoder runs a program (EPS), and none without pixels of its own.
-_READABLE = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA")
 
-# ICC's names of colour spaces, and the modes in which Pillow passes them to LittleCMS.
-_PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
-_TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO = 258, 262, 0
-
-
-def load(path: str | os.PathLike) -> np.ndarray:
+def load(path: str | os.PathLike, wanted: tuple[int, int] | None = None) -> np.ndarray:
     """Read a picture, upright, in sRGB and without transparency.
 
     The EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparent parts are blended with
@@ -45,6 +42,8 @@ def load(path: str | os.PathLike) -> np.ndarray:
     Parameters
     ----------
     path : a JPEG, PNG, TIFF or WebP file, or another kind that Pillow reads
+    wanted : the largest (height, width) to which it will be scaled; a picture that is more than twice as high or wide
+        is shrunk to twice that while it is read, which takes less memory
 
     Returns
     -------
@@ -55,17 +54,20 @@ def load(path: str | os.PathLike) -> np.ndarray:
     UserError
         If the file is missing, empty, unreadable, damaged, too large or no picture.
     """
-    if os.path.isdir(path):
-        raise UserError(f"{path} is a directory: name a picture file instead.")
-    try:
-        with open(path, "rb") as file:
-            return _decode(file, path)
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise UserError(f"there is no file {path}: check its name and directory.") from error
-    except PermissionError as error:
-        raise UserError(f"{path} may not be read: change its permissions or choose another file.") from error
-    except OSError as error:
-        raise UserError(f"{path} cannot be opened ({error.strerror or error}): choose another file.") from error
+    with _opened(path) as file:
+        return reading.pixels(file, wanted)
+
+
+def size(path: str | os.PathLike) -> tuple[int, int]:
+    """Return the height and width of the picture in a file, upright, or raise the UserError that `load` raises."""
+    with _opened(path) as file:
+        return reading.size_of(file)
+
+
+def memory_to_read(path: str | os.PathLike, wanted: tuple[int, int] | None = None) -> int:
+    """Return the bytes that `load` with the same arguments takes at most, or raise the UserError that it raises."""
+    with _opened(path) as file:
+        return reading.memory(file, wanted)
 
 
 def save(path: str | os.PathLike, image: np.ndarray) -> None:
@@ -121,14 +123,29 @@ def interpolate(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
     """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels."""
-    return resize(image, *fitted_shape(image, size))
+    return resize(image, *fitted_shape(image.shape, size))
 
 
-def fitted_shape(image: np.ndarray, size: int) -> tuple[int, int]:
-    """Return the height and width, at least 1 each, that `fit` scales a picture to."""
-    height, width, _ = image.shape
+def fitted_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
+    """Return the height and width, at least 1 each, that `fit` scales a picture of `shape`, (H, W, ...), to."""
+    height, width = shape[:2]
     longer = max(height, width)
     return max(1, round(height * size / longer)), max(1, round(width * size / longer))
+
+
+def shape_of_area(shape: tuple[int, ...], height: int, width: int) -> tuple[int, int]:
+    """Return the height and width, at least 1 each, with the proportions of `shape` and `height` x `width` pixels."""
+    factor = math.sqrt(height * width / math.prod(shape[:2]))
+    return max(1, round(shape[0] * factor)), max(1, round(shape[1] * factor))
+
+
+def reframe(image: np.ndarray, height: int, width: int) -> np.ndarray:
+    """Return the middle (height, width, 3) of a picture at its own scale, continued by reflection where it ends."""
+    below, beside = max(0, height - image.shape[0]), max(0, width - image.shape[1])
+    margins = (below // 2, below - below // 2), (beside // 2, beside - beside // 2), (0, 0)
+    image = np.pad(image, margins, mode="reflect")
+    top, left = (image.shape[0] - height) // 2, (image.shape[1] - width) // 2
+    return image[top : top + height, left : left + width]
 
 
 def extend(image: np.ndarray, margin: int) -> np.ndarray:
@@ -142,17 +159,34 @@ def crop(image: np.ndarray, margin: int) -> np.ndarray:
     return image[margin : height - margin, margin : width - margin]
 
 
-def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
-    """`load` for an open file: whatever Pillow raises becomes a UserError."""
-    if not file.peek(1):
-        raise UserError(f"{path} is empty: choose another file.")
+@contextmanager
+def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
+    """Open a file with a picture: whatever is raised within the block, as Pillow does, becomes a UserError."""
+    if os.path.isdir(path):
+        raise UserError(f"{path} is a directory: name a picture file instead.")
+    try:
+        with open(path, "rb") as file:
+            if not file.peek(1):
+                raise UserError(f"{path} is empty: choose another file.")
+            with _reasons(path):
+                yield file
+    except (FileNotFoundError, NotADirectoryError) as error:
+        raise UserError(f"there is no file {path}: check its name and directory.") from error
+    except PermissionError as error:
+        raise UserError(f"{path} may not be read: change its permissions or choose another file.") from error
+    except OSError as error:
+        raise UserError(f"{path} cannot be opened ({error.strerror or error}): choose another file.") from error
+
+
+@contextmanager
+def _reasons(path: str | os.PathLike) -> Iterator[None]:
+    """Say what is wrong with a file when an error is raised within the block."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # Pillow's, of unusual metadata
         try:
-            with Image.open(file, formats=_READABLE) as image:
-                image.load()  # raises for truncated files
-                _turn_upright(image)
-                return _pixels(image)
+            yield
+        except NoPicture as error:
+            raise UserError(f"{path} {error}") from None
         except UnidentifiedImageError as error:
             raise UserError(
                 f"{path} is damaged or no picture of a known kind: choose a PNG, JPEG, TIFF or WebP file."
@@ -167,71 +201,3 @@ def _decode(file: BufferedReader, path: str | os.PathLike) -> np.ndarray:
             raise UserError(
                 f"{path} cannot be read as a picture ({reason}): save it anew as PNG or choose another file."
             ) from error
-
-
-def _turn_upright(image: Image.Image) -> None:
-    with suppress(Exception):  # the picture can be used even if its metadata are damaged
-        ImageOps.exif_transpose(image, in_place=True)  # in place, since a copy would lose the TIFF tags
-
-
-def _pixels(image: Image.Image) -> np.ndarray:
-    """Float RGB pixels of an image in any mode, in sRGB and over white."""
-    if image.mode == "F":
-        raise ValueError("its pixels are floating-point numbers, for which no range is agreed")
-    if image.mode.startswith("I"):
-        return _deep_grey_pixels(image)
-    if not image.has_transparency_data:
-        return np.asarray(_to_srgb(image), dtype=np.float32)
-    rgba = image.convert("RGBA")
-    opaque = rgba.convert(_colour_space(image))  # grey again if it was, to fit a grey profile
-    alpha = np.asarray(rgba.getchannel("A"), dtype=np.float32)[..., None] / 255
-    return 255 + (np.asarray(_to_srgb(opaque), dtype=np.float32) - 255) * alpha
-
-
-def _deep_grey_pixels(image: Image.Image) -> np.ndarray:
-    """The same for 16-bit grey, which Pillow would clip to 255 when converting."""
-    values = np.asarray(image)
-    tags = getattr(image, "tag_v2", {})  # two things that Pillow ignores in TIFF files
-    white = 4095 if tags.get(_TIFF_BITS_PER_SAMPLE) == (12,) else 65535
-    white_is_zero = tags.get(_TIFF_PHOTOMETRIC) == _TIFF_WHITE_IS_ZERO
-    if values.min() < 0 or values.max() > white:
-        raise ValueError("its grey values exceed 16 bits, for which no range is agreed")
-    grey = (white - values if white_is_zero else values) * 255.0 / white
-    # The profile is applied to the 256 integer levels, and interpolated between them.
-    levels = Image.fromarray(np.arange(256, dtype=np.uint8)[None])
-    levels.info["icc_profile"] = image.info.get("icc_profile")
-    curves = np.asarray(_to_srgb(levels))[0].T
-    pixels = np.stack([np.interp(grey, np.arange(256), curve) for curve in curves], axis=2)
-    if (transparent := image.info.get("transparency")) is not None:
-        pixels[values == transparent] = 255
-    return pixels.astype(np.float32)
-
-
-def _colour_space(image: Image.Image) -> str:
-    if image.mode == "CMYK":
-        return "CMYK"
-    return "L" if image.mode in ("1", "L", "LA") else "RGB"
-
-
-def _to_srgb(image: Image.Image) -> Image.Image:
-    """An opaque image as sRGB, by its embedded profile if that is valid and fits the image."""
-    space = _colour_space(image)
-    try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
-        mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
-        if mode == space or (space, mode) == ("L", "RGB"):
-            flags = ImageCms.Flags.BLACKPOINTCOMPENSATION
-            if mode == "L":  # LittleCMS's optimisation for grey is wrong by up to ten levels in dark areas
-                flags |= ImageCms.Flags.NOOPTIMIZE
-            converted = ImageCms.profileToProfile(
-                image.convert(mode),
-                profile,
-                ImageCms.createProfile("sRGB"),
-                renderingIntent=ImageCms.Intent.RELATIVE_COLORIMETRIC,
-                outputMode="RGB",
-                flags=flags,
-            )
-            return cast(Image.Image, converted)  # None only when told to convert in place
-    except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
-        pass  # no profile, or a damaged one
-    return image.convert("RGB")

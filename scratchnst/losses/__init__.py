@@ -10,8 +10,9 @@ In the second case the loss is a distance of the sum S from the target, and it h
     loss, cache = distance(S, target, pixels)         pixels: positions that have entered S
     grad_S      = distance_backward(grad_loss, cache)
 
-So an image may be computed in strips, and how S is added up does not depend on the loss.  `of_statistic` makes the
-loss's forward and backward of these.
+So an image may be computed in strips, and how S is added up does not depend on the loss.  The target is the S of
+another image; if that has M' positions and not M, its S times M / M', which has the same mean.  `of_statistic` makes
+the loss's forward and backward of these.
 """
 
 from __future__ import annotations

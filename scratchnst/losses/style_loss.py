@@ -7,6 +7,13 @@ the style image::
 
 The style loss is a weighted sum of E over layers, equation 5; `scratchnst.transfer.objective` adds it up.
 
+In the paper the style image has as many pixels as the image, M' = M.  Equation 4 is then the distance of two means over
+positions, and as such needs no equal sizes::
+
+    E = 1 / (4 N^2) sum_{i,j} (G[i,j] / M - A'[i,j] / M')^2,      which is (4) with A = A' M / M'
+
+where A' is the Gram matrix of a style of M' pixels.  So A is what the objective hands over, and nothing below changes.
+
 Derivation of ``backward``.  The square gives dE/dG = 2 (G - A) / (4 N^2 M^2) = (G - A) / (2 N^2 M^2).  G - A is
 symmetric, so `gram.backward` multiplies it by 2 F::
 
@@ -22,7 +29,7 @@ As in equation 2, what the paper writes as F < 0 is F = 0 here, where the ReLU c
 
 Cached: F, by reference, the (C, C) matrix G - A, and N^2 M^2.
 
-Differs from the paper: nothing.  Others divide otherwise: a table is in the README.
+Differs from the paper: the style may have another size.  Others divide otherwise: a table is in the README.
 """
 
 from __future__ import annotations
@@ -41,7 +48,8 @@ def forward(F: Array, A: Array) -> tuple[float, tuple[Array, tuple]]:
     Parameters
     ----------
     F : (N, H, W, C) array, the activations of the image; a batch's losses are added up
-    A : (N, C, C) or (1, C, C) array, the Gram matrix of the style image, taken at the same H and W
+    A : (N, C, C) or (1, C, C) array, the Gram matrix of the style image, times M / M' if that has M' positions and not
+        the M = H W of F
 
     Returns
     -------

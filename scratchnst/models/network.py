@@ -236,12 +236,16 @@ class Network:
                 hint = f" did you mean {nearest[0]}?" if nearest else ""
                 raise UserError(f"{self.name} has no layer {name!r};{hint} its layers are {', '.join(known)}.")
 
-    def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
-        """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
+    def smallest_side(self, taps: Iterable[str]) -> tuple[str, int]:
+        """Return the deepest of `taps`, and the side of the smallest image of which a pixel is left there."""
         taps = list(taps)
         sides = strides(self.needed(taps), self.sources(), IMAGE)
         deepest = max(taps, key=lambda name: sides[name], default=IMAGE)
-        side = sides[deepest]
+        return deepest, sides[deepest]
+
+    def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
+        """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""
+        deepest, side = self.smallest_side(taps)
         if min(height, width) < side:
             raise UserError(
                 f"an image of {width}x{height} pixels is too small for layer {deepest} of {self.name}: "

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -48,6 +48,7 @@ def forecast(
         prepared = prepare(settings, engine, tell)
         objective = prepared.objective_at(*prepared.shapes[-1])
         estimate = computation.fit(objective, settings)
+        estimate = replace(estimate, peak=max(estimate.peak, prepared.peak))
         limit = computation.memory_limit(engine, settings)
         return Forecast(prepared.scales, estimate, limit, *_time(objective, prepared.scales, settings))
 

@@ -23,7 +23,7 @@ from scratchnst.errors import UserError
 from scratchnst.files import check_writable, write_atomically
 from scratchnst.models.network import Network
 from scratchnst.transfer import computation, memory
-from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import record, resolved
 from scratchnst.transfer.scales import (
     StylizedByScales,
@@ -32,7 +32,7 @@ from scratchnst.transfer.scales import (
     share_iterations,
     stylize_by_scales,
 )
-from scratchnst.transfer.settings import STARTS, Settings
+from scratchnst.transfer.settings import LARGEST_SIZE, STARTS, Settings
 from scratchnst.transfer.side_outputs import Log, SideOutput, stages
 from scratchnst.transfer.stylize import Iterate
 from scratchnst.weights.load import choose_source, load_network, source_file
@@ -98,12 +98,14 @@ class Prepared:
     shapes : (height, width) of each scale, the coarsest first
     init : where to start, a name or an image
     objective_at : (height, width) -> the Objective of a scale
+    peak : bytes that reading the pictures took at most, of the memory where the run is
     """
 
     settings: Settings
     shapes: list[tuple[int, int]]
     init: str | np.ndarray
     objective_at: Callable[[int, int], Objective]
+    peak: int
 
     @property
     def scales(self) -> Scales:
@@ -123,8 +125,9 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     init_file = None if settings.init in STARTS else settings.init
     check_outputs(settings, [settings.content, *settings.styles, init_file, source_file(source)])
     network = load_network(source, settings.preprocessing).on(engine)
-    shapes, contents, styles = _load_pictures(settings, network)
-    init = load_init(settings.init)
+    reader = Reader(settings, engine)
+    shapes, contents, styles = _load_pictures(settings, network, reader)
+    init = settings.init if settings.init in STARTS else reader.load(init_path(settings.init), shapes[-1])
     tell(f"network: {network.name}, {reason}")
 
     def objective_at(height, width):
@@ -142,32 +145,74 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
             tv_weight=_times(settings.tv_weight, fewer),
             pooling=settings.pooling,
             normalized=settings.normalize,
+            style_fit=None,  # they are fitted
             dtype=settings.dtype,
         )
 
-    return Prepared(replace(settings, network=source), shapes, init, objective_at)
+    peak = 0 if engine.has_own_memory else reader.peak
+    return Prepared(replace(settings, network=source), shapes, init, objective_at, peak)
 
 
-def _load_pictures(settings: Settings, network: Network) -> tuple[list, dict, dict]:
+def _load_pictures(settings: Settings, network: Network, reader: Reader) -> tuple[list, dict, dict]:
     """Return the shapes of the scales and, by shape, content and styles, each scaled from the picture in the file."""
     content_layers = _names(settings.content_layers, network.defaults.content_layers)
     style_layers = _names(settings.style_layers, network.defaults.style_layers)
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
-    first = settings.content or settings.styles[0]  # the picture gets its shape
-    picture = load_picture(first, network, content_layers if settings.content else style_layers)
-    height, width = images.fitted_shape(picture, settings.size)
+    first, *others = settings.pictures
+    size_of = {first: picture_size(first, network, content_layers if settings.content else style_layers)}
+    height, width = images.fitted_shape(size_of[first], settings.size)  # the picture gets the first one's proportions
     computation.check_room(height, width, network.engine, settings)
     network.check_layers(layers)
-    network.check_size(height, width, layers)
-    shapes = choose_scales(height, width, network, layers, settings)
+    check_scaled(first, size_of[first], (height, width), settings.size, network, layers)
+    size_of |= {path: picture_size(path, network, style_layers) for path in others}
+
+    def shape_of(path, height, width):
+        """The shape of a style beside an image of that size."""
+        return STYLE_FITS[settings.style_fit](size_of[path], height, width)
+
+    def check(height, width):
+        network.check_size(height, width, layers)
+        for path in others:
+            check_style(path, size_of[path], shape_of(path, height, width), settings.size, network, style_layers)
+
+    check(height, width)
+    shapes = choose_scales(height, width, check, settings)
+    picture = reader.load(first, (height, width))
     canvases = {shape: images.extend(images.resize(picture, *shape), settings.margin) for shape in shapes}
     del picture
     styles = {shape: [] if settings.content else [canvas] for shape, canvas in canvases.items()}
-    for path in settings.styles[settings.content is None :]:
-        style = load_picture(path, network, style_layers)
+    for path in others:
+        finest = shape_of(path, *canvases[height, width].shape[:2])
+        style = reader.load(path, finest)
         for shape, canvas in canvases.items():
-            styles[shape].append(images.resize(style, *canvas.shape[:2]))
+            styles[shape].append(images.resize(style, *shape_of(path, *canvas.shape[:2])))
     return shapes, dict.fromkeys(shapes) if settings.content is None else canvases, styles
+
+
+class Reader:
+    """Reads pictures where there is memory for it; `peak` is what the process has taken, in bytes, at most."""
+
+    def __init__(self, settings: Settings, engine: Engine):
+        # A GPU's limit is not that of the process.
+        self.limit = memory.limit() if engine.has_own_memory else computation.memory_limit(engine, settings)
+        self.peak = 0
+
+    def load(self, path: Path, wanted: tuple[int, int]) -> np.ndarray:
+        """Return a picture that will be scaled to `wanted` (height, width) at most.
+
+        Raises
+        ------
+        UserError
+            If it cannot be read, or takes more memory than there is.
+        """
+        self.peak = max(self.peak, memory.resident() + images.memory_to_read(path, wanted))
+        if self.peak > self.limit:
+            height, width = images.size(path)
+            raise UserError(
+                f"reading {path}, {width}x{height} pixels, takes {memory.in_words(self.peak)} of memory, and "
+                f"{memory.in_words(self.limit)} are there: make a smaller copy of it first."
+            )
+        return images.load(path, wanted)
 
 
 def _optimise(
@@ -245,46 +290,78 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
         taken.add(os.path.realpath(path))
 
 
-def load_picture(path: Path, network: Network, layers: Iterable[str]) -> np.ndarray:
-    """Return the picture in a file, if it has, before it is scaled, the pixels that the deepest of `layers` needs.
+def picture_size(path: Path, network: Network, layers: Iterable[str]) -> tuple[int, int]:
+    """Return the (height, width) of a file's picture, if it has, before it is scaled, what the deepest layer needs.
 
     Raises
     ------
     UserError
-        If the file holds no picture, a layer is unknown, or the picture is too small.
+        If the file holds no picture, one of `layers` is unknown, or the picture is too small for the deepest.
     """
     layers = list(layers)
     network.check_layers(layers)
-    picture = images.load(path)
-    check_picture(path, picture, network, layers)
-    return picture
-
-
-def check_picture(path: Path, picture: np.ndarray, network: Network, layers: Iterable[str]) -> None:
-    """Raise a UserError if the picture in a file has fewer pixels than the deepest of `layers` needs."""
-    height, width, _ = picture.shape
+    height, width = images.size(path)
     try:
         network.check_size(height, width, layers)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
+    return height, width
 
 
-def load_init(init: str) -> str | np.ndarray:
-    """Return where to start: a name, or the image of the file named."""
-    if init in STARTS:
-        return init
+def check_scaled(
+    path: Path, given: tuple[int, int], scaled: tuple[int, int], size: int, network: Network, layers: Iterable[str]
+) -> None:
+    """Raise a UserError that names the size to ask for if a picture is, after scaling, too small for the deepest layer.
+
+    Parameters
+    ----------
+    path, given : the picture's file, and its height and width there
+    scaled : its height and width at `size` pixels of the longer side
+    """
+    deepest, side = network.smallest_side(layers)
+    if min(scaled) < side:
+        height, width = scaled
+        enough = math.ceil(side * max(given) / min(given))
+        raise UserError(
+            f"{path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
+            f"{network.name}: "
+            f"{_larger(enough)}, or layers above it."
+        )
+
+
+def check_style(
+    path: Path, given: tuple[int, int], scaled: tuple[int, int], size: int, network: Network, layers: Iterable[str]
+) -> None:
+    """The same for a style, of which `scaled` is the shape at `size` pixels of the content's longer side."""
+    deepest, side = network.smallest_side(layers)
+    if min(scaled) < side:
+        height, width = scaled
+        enough = math.ceil(size * side / (min(scaled) - 0.5))  # it may have been rounded up
+        raise UserError(
+            f"the style {path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
+            f"{network.name}: {_larger(enough)}, --style-fit squeeze, or layers above it."
+        )
+
+
+def _larger(size: int) -> str:
+    """Say which size is needed, if there is such a one."""
+    return f"take --size {size} or more" if size <= LARGEST_SIZE else "take a part of it"
+
+
+def init_path(init: str) -> Path:
+    """Return the file of the image to start from, if there is one."""
     if not os.path.exists(init):
         raise UserError(f"there is no file {init} to start from: name one, or one of {', '.join(STARTS)}.")
-    return images.load(init)
+    return Path(init)
 
 
 def choose_scales(
-    height: int, width: int, network: Network, layers: list[str], settings: Settings
+    height: int, width: int, check: Callable[[int, int], None], settings: Settings
 ) -> list[tuple[int, int]]:
     """Return the (height, width) of each scale up to `height` and `width`, the coarsest first.
 
-    "auto" adds a scale with each doubling of the longer side above 128, as long as the coarsest has the pixels that the
-    deepest of `layers` needs; it is only one if the start is a file, whose details would be lost.
+    "auto" adds a scale with each doubling of the longer side above 128, as long as `check` raises no UserError at the
+    (height, width) of the coarsest; it is only one if the start is a file, whose details would be lost.
 
     Raises
     ------
@@ -294,11 +371,11 @@ def choose_scales(
     if settings.scales != AUTO:
         shapes = scale_shapes(height, width, int(settings.scales))
         try:
-            network.check_size(*shapes[0], layers)
+            check(*shapes[0])
         except UserError as error:
             raise UserError(f"--scales {settings.scales} are too many: {error}") from None
         return shapes
-    return automatic_shapes(height, width, network, layers) if settings.init in STARTS else [(height, width)]
+    return automatic_shapes(height, width, check) if settings.init in STARTS else [(height, width)]
 
 
 def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:

@@ -32,6 +32,11 @@ from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
 
 LayerWeights = Mapping[str, float] | Iterable[str]
+KEEP = "keep"
+STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = {
+    KEEP: images.shape_of_area,
+    "squeeze": lambda shape, height, width: (height, width),
+}
 
 
 @dataclass(frozen=True)
@@ -57,8 +62,9 @@ class Objective:
     ----------
     network : a Network, see `load_network`
     content : (H, W, 3) array, RGB 0-255, or None to leave the content term out (a texture)
-    styles : sequence of (H', W', 3) arrays, RGB 0-255, resized to the content's size, or, without content, to the
+    styles : sequence of (H', W', 3) arrays, RGB 0-255, scaled to the content's size, or, without content, to the
         first style's; empty to leave the style term out
+    style_fit : how they are scaled, "keep" or "squeeze", see `fit_style`; None if they are, by `fit_style`
     content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
     content_weight, style_weight : alpha and beta of equation 7
     style_blend : one weight a style, by default equal shares of 1
@@ -98,6 +104,7 @@ class Objective:
         content_weight: float | None = None,
         style_weight: float | None = None,
         style_blend: Sequence[float] | None = None,
+        style_fit: str | None = KEEP,
         tv_weight: float | None = None,
         pooling: str | None = None,
         normalized: bool = False,
@@ -123,7 +130,7 @@ class Objective:
         self.content_weight = _non_negative("content weight", content_weight)
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
-        self.styles = [images.resize(style, *self.shape[:2]) for style in styles]
+        self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self.summands = [*self._content_terms(), *self._style_terms()]
@@ -240,16 +247,20 @@ class Objective:
 
     def _terms(self, name, loss_name, image, layers, weight):
         """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once."""
-        engine, (height, width, _) = self.network.engine, self.shape
+        engine, shape = self.network.engine, image.shape[:2]
         weights = {layer: weight * of_layer for layer, of_layer in layers.items() if weight * of_layer > 0}
         if not weights:
             return []
         loss = getattr(engine, loss_name)
-        sections = checkpointing.cut(self.network, weights, (height, width), checkpointing.LARGEST)
+        sections = checkpointing.cut(self.network, weights, shape, checkpointing.LARGEST)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)
             wanted = dict.fromkeys(weights, loss.statistic)
             targets = checkpointing.statistics(self.network, sections, image, wanted)
+        if loss.statistic is not None and shape != self.shape[:2]:
+            ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
+            for layer, target in targets.items():  # a sum over theirs becomes one over as many positions as ours
+                target *= math.prod(ours[layer][:2]) / math.prod(theirs[layer][:2])
         return [Term(f"{name}/{layer}", layer, weights[layer], loss, targets[layer]) for layer in weights]
 
 
@@ -274,6 +285,24 @@ class _SumsWhenAsked(Mapping):
 
     def __contains__(self, layer: object) -> bool:
         return layer in self.steps_back
+
+
+def fit_style(style: Array, height: int, width: int, style_fit: str = KEEP) -> Array:
+    """Return a style image (H', W', 3) scaled to the size of an image of `height` x `width` pixels.
+
+    "keep" keeps its proportions, and it gets as many pixels as the image.  So equation 4 compares sums over as many
+    positions, as in the paper; strokes are as large, on average, as "squeeze" makes them, which forces the style into
+    the image's height and width; and a long narrow style stays as wide as it can.  By its longer side, a style of
+    10:1 would be left 51 pixels wide, and with finest strokes, for an image of 512x512.
+
+    Raises
+    ------
+    UserError
+        If there is no such way.
+    """
+    if style_fit not in STYLE_FITS:
+        raise UserError(f"a style cannot be fitted by {style_fit!r}; choose one of {', '.join(STYLE_FITS)}.")
+    return images.resize(style, *STYLE_FITS[style_fit](style.shape, height, width))
 
 
 def as_image(role: str, image: Array, dtype: str = "float64") -> Array:

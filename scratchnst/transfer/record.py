@@ -84,7 +84,8 @@ def read_settings(path: str | os.PathLike) -> dict:
     if isinstance(data, dict) and GIVEN not in data and "result" in data:
         raise UserError(f"{path} was written by an older version, which noted no settings: repeat its command instead.")
     if isinstance(data, dict):
-        data = data.get(GIVEN, data)
+        # Records that do not tell how styles were fitted are from when all were squeezed.
+        data = {"style_fit": "squeeze", **data[GIVEN]} if isinstance(data.get(GIVEN), dict) else data.get(GIVEN, data)
     if not isinstance(data, dict):
         raise UserError(f"{path} holds no settings: name the OUT.json of a run.")
     return data

@@ -21,7 +21,7 @@ The optimiser begins anew at each scale, since its pairs gain nothing there.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Any
@@ -29,7 +29,6 @@ from typing import Any
 from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
-from scratchnst.models.network import Network
 from scratchnst.transfer.objective import Objective, as_image
 from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, Stylized, start_image, stylize
 
@@ -53,13 +52,12 @@ def automatic_scales(size: int) -> int:
     return 1 + max(0, math.ceil(math.log2(size / LARGEST_FIRST)))
 
 
-def automatic_shapes(height: int, width: int, network: Network, layers: Iterable[str]) -> list[tuple[int, int]]:
-    """Return the (height, width) of every automatic scale whose images have what the deepest of `layers` needs."""
-    layers = list(layers)
+def automatic_shapes(height: int, width: int, check: Callable[[int, int], None]) -> list[tuple[int, int]]:
+    """Return the (height, width) of every automatic scale; `check` raises a UserError for one that is too small."""
     for count in range(automatic_scales(max(height, width)), 1, -1):
         shapes = scale_shapes(height, width, count)
         with suppress(UserError):
-            network.check_size(*shapes[0], layers)
+            check(*shapes[0])
             return shapes
     return [(height, width)]
 

@@ -16,6 +16,7 @@ from scratchnst.errors import UserError
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -112,6 +113,7 @@ class Settings:
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
+    style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
     init : "noise", "content", "style", a file, or "auto": content where there are content and style, else noise
     iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
@@ -143,6 +145,7 @@ class Settings:
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
+    style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     scales: Annotated[int | str, _scales] = AUTO
     init: Annotated[str, _TEXT] = AUTO
     iterations: Annotated[int, _COUNT] = 120
@@ -185,6 +188,11 @@ class Settings:
             raise UserError(f"there is no {self.init} picture to start from: name one, or start from noise.")
         if self.init in there and not (self.content and self.styles):
             raise UserError(f"the {self.init} picture is what is looked for: start from noise.")
+
+    @property
+    def pictures(self) -> list[Path]:
+        """Content and styles; the result gets the shape of the first."""
+        return [*([] if self.content is None else [self.content]), *self.styles]
 
     @property
     def record(self) -> Path:

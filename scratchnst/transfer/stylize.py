@@ -98,8 +98,8 @@ def stylize(
     Parameters
     ----------
     objective : an Objective
-    init : the start: "noise" (white noise, as in the paper), "content", "style" (the first one), or an image
-        (H, W, 3), RGB 0-255, resized to the objective's shape
+    init : the start: "noise" (white noise, as in the paper), "content", "style" (the first one: its middle, continued
+        by reflection where it ends), or an image (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
     optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"
     seed : of the white noise
@@ -158,7 +158,7 @@ def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array
     if init == "content" and objective.content is not None:
         return objective.content.astype("float64")
     if init == "style" and objective.styles:
-        return objective.styles[0].astype("float64")
+        return images.reframe(objective.styles[0], *objective.shape[:2]).astype("float64")
     raise UserError(f"cannot start from {init!r}: it is none of noise, content, style, or there is no such image here.")
 
 

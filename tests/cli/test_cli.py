@@ -24,7 +24,7 @@ from scratchnst import images, load_network
 from scratchnst.cli import main, weights
 from scratchnst.engine.cpu import average_pool
 from scratchnst.training import distillation
-from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.objective import Objective, fit_style
 from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD
 from scratchnst.weights import load
 from scratchnst.weights.published import MD5
@@ -181,7 +181,7 @@ class TestTransfer:
         assert main([*command, "--init", init, "--margin", "0"]) == 0
         starts = {
             "content": images.fit(images.load("content.png"), 24),
-            "style": images.resize(images.load("style.jpg"), 18, 24),
+            "style": images.reframe(fit_style(images.load("style.jpg"), 18, 24), 18, 24),
             "third.png": images.load("third.png"),
         }
         picture = images.load("out.png")
@@ -201,10 +201,11 @@ class TestTransfer:
             (["--tv-weight", "1e-3"], "tv_weight", 1e-3),
             (["--content-weight", "1e-3"], "content_weight", 1e-3),
             (["--style-weight", "9"], "style_weight", 9.0),
+            (["--style-fit", "squeeze"], "style_fit", "squeeze"),
         ],
     )
     def test_options_are_noted_and_change_the_result(self, folder, options, setting, value):
-        command = ["transfer", "content.png", "style.jpg", "--network", "pyramid", "--size", "24", "--iterations", "12"]
+        command = ["transfer", "content.png", "style.jpg", "--network", "pyramid", "--size", "32", "--iterations", "12"]
         assert main([*command, "-o", "plain.png"]) == 0
         assert main([*command, "-o", "out.png", *options]) == 0
         record, plain = (json.loads((folder / f"{name}.json").read_text()) for name in ("out", "plain"))
@@ -279,7 +280,7 @@ class TestTransfer:
         for (height, width), (content, styles) in zip([(9, 12), (18, 24)], seen, strict=True):
             np.testing.assert_array_equal(content, images.resize(images.load("content.png"), height, width))
             for name, style in zip(pictures[1:], styles, strict=True):
-                np.testing.assert_array_equal(style, images.resize(images.load(name), height + 6, width + 6))
+                np.testing.assert_array_equal(style, fit_style(images.load(name), height + 6, width + 6))
 
     def test_scales_give_the_same_pixels_again(self, folder):
         for name in ("out.png", "again.png"):
@@ -417,7 +418,8 @@ class TestTrace:
     @pytest.mark.parametrize("image", ["content", "style", "third.png"])
     def test_images(self, folder, capsys, image):
         images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
-        assert main(["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--image", image]) == 0
+        options = ["--pixel", "5,7", "--size", "24", "--image", image, "--style-fit", "squeeze"]
+        assert main(["trace", "content.png", "style.jpg", *options]) == 0
         starts = {
             "content": images.fit(images.load("content.png"), 24),
             "style": images.resize(images.load("style.jpg"), 18, 24),
@@ -436,7 +438,7 @@ class TestTrace:
 
     def test_plot(self, folder):
         pytest.importorskip("matplotlib")
-        command = ["trace", "content.png", "style.jpg", "--pixel", "17,23", "--size", "24", "--network", "pyramid"]
+        command = ["trace", "content.png", "style.jpg", "--pixel", "17,23", "--size", "32", "--network", "pyramid"]
         assert main([*command, "--plot", "figure.png"]) == 0
         assert min(images.load("figure.png").shape[:2]) > 300
 
@@ -596,7 +598,8 @@ class TestWeights:
         assert origin["pictures"] == ["content.png", "style.jpg"]
         assert origin["distilled from"]["file"] == "teacher.h5"
         assert origin["licences"] == (folder / "licences.txt").read_text()
-        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--network", "student.h5"]) == 0
+        transfer = ["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--size", "32"]
+        assert main([*transfer, "--network", "student.h5"]) == 0
         capsys.readouterr()
         assert main(["weights", "info", "student.h5"]) == 0
         assert "licences: 4 lines, which --all shows" in capsys.readouterr().out

@@ -293,7 +293,7 @@ class TestLoadTransparency:
         image = Image.new("PA", (1, 1))  # Pillow writes no file in this mode
         image.putpalette([100, 200, 0])
         image.putpixel((0, 0), (0, 127))
-        assert np.allclose(images._pixels(image), [[self.half]], atol=1e-4)
+        assert np.allclose(images.reading._conversion(image)(image), [[self.half]], atol=1e-4)
 
     def test_transparent_colour(self, tmp_path):
         image = Image.new("RGB", (2, 1), RED)
@@ -469,11 +469,11 @@ class TestLoadErrors:
         assert not recwarn.list
 
     def test_out_of_memory(self, tmp_path, monkeypatch):
-        def exhaust(_):
+        def exhaust(*_):
             raise MemoryError
 
         Image.fromarray(noise()).save(tmp_path / "a.png")
-        monkeypatch.setattr(images, "_pixels", exhaust)
+        monkeypatch.setattr(images.reading, "_conversion", exhaust)
         self.check_message(tmp_path / "a.png", "memory")
 
     @pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "GIF"])

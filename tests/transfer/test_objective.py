@@ -11,6 +11,7 @@ from numerical import central_differences, relative_error
 
 from scratchnst import Objective, images, load_network
 from scratchnst.errors import UserError
+from scratchnst.transfer.objective import fit_style
 
 LAYERS = {
     "content_layers": {"conv2_2": 0.5, "conv3_1": 2.0},
@@ -155,11 +156,59 @@ def test_zero_loss_at_the_content_itself(network):
     np.testing.assert_array_equal(grad, 0)
 
 
-def test_style_is_resized_to_the_content(network):
+@pytest.mark.parametrize(("style_fit", "shape"), [("keep", (12, 8)), ("squeeze", (8, 12))])
+def test_style_is_scaled_to_the_content(network, style_fit, shape):
     content, style = picture(8, 12), picture(30, 20, 2)
-    by_hand = Objective(network, content, [images.resize(style, 8, 12)], **LAYERS, dtype="float64")
-    by_itself = Objective(network, content, [style], **LAYERS, dtype="float64")
+    by_hand = Objective(network, content, [images.resize(style, *shape)], style_fit=None, **LAYERS, dtype="float64")
+    by_itself = Objective(network, content, [style], style_fit=style_fit, **LAYERS, dtype="float64")
     assert by_itself(picture(8, 12, 5))[0] == by_hand(picture(8, 12, 5))[0]
+
+
+@pytest.mark.parametrize(
+    ("given", "image", "expected"),
+    [
+        ((96, 288), (192, 192), (111, 333)),  # as many pixels: 36963 for 36864
+        ((300, 200), (200, 300), (300, 200)),
+        ((1000, 100), (512, 512), (1619, 162)),
+        ((7, 7), (7, 7), (7, 7)),
+        ((1000, 1), (3, 3), (95, 1)),
+    ],
+)
+def test_a_style_keeps_proportions_and_gets_as_many_pixels(given, image, expected):
+    assert fit_style(picture(*given), *image).shape == (*expected, 3)
+    assert fit_style(picture(*given), *image, "squeeze").shape == (*image, 3)
+
+
+def test_an_unknown_fit(network):
+    with pytest.raises(UserError, match="'stretch'; choose one of keep, squeeze"):
+        Objective(network, picture(8, 8), [picture(8, 8)], style_fit="stretch")
+
+
+@pytest.mark.parametrize("shape", [(12, 9), (9, 12), (31, 5), (4, 4), (24, 18)])
+def test_gram_matrices_of_unequal_sizes_are_compared_for_a_position(network, shape):
+    """Equation 4 with G / M and A / M', implemented again; of equal sizes it is the paper's."""
+    x, content, style = picture(12, 9), picture(12, 9, 1), picture(*shape, 2)
+    settings = {"content_weight": 0, "style_weight": 50, "tv_weight": 0, "dtype": "float64"}
+    objective = Objective(network, content, [style], style_fit=None, **LAYERS, **settings)
+    expected, network = 0.0, network.astype("float64")
+    for layer, weight in LAYERS["style_layers"].items():
+        F, S = features(network, x, layer), features(network, style, layer)
+        means = F.T @ F / len(F), S.T @ S / len(S)
+        expected += 50 * weight * np.sum((means[0] - means[1]) ** 2) / (4 * F.shape[1] ** 2)
+    assert objective(x)[0] == pytest.approx(expected, rel=1e-12)
+    direction = picture(12, 9, 3) - 128
+    assert np.sum(objective(x)[1] * direction) == pytest.approx(slope(objective, x, direction, 1e-8), rel=1e-4)
+
+
+def test_a_style_twice_beside_itself_is_the_same_style(network):
+    """Away from the borders: twice the positions, the same sums for a position."""
+    style = np.full((16, 16, 3), 100.0)
+    terms = []
+    for styles in ([style], [np.tile(style, (1, 2, 1))]):
+        objective = Objective(network, picture(16, 16), styles, style_fit=None, **LAYERS, dtype="float64")
+        objective(picture(16, 16, 3))
+        terms.append(objective.terms["style/conv1_1"])
+    assert terms[1] == pytest.approx(terms[0], rel=0.01)
 
 
 def test_flat_vectors_and_images_give_the_same_and_stay_unchanged(network):

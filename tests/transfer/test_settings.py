@@ -25,6 +25,7 @@ OTHERS = {
     "style_weight": 3,
     "tv_weight": 1e-300,
     "size": 24,
+    "style_fit": "squeeze",
     "scales": 2,
     "init": "start.png",
     "iterations": 7,
@@ -86,6 +87,7 @@ def test_others_go_before_what_is_in_the_file():
         ({"sise": 24}, "there is no setting 'sise'; those that are: content, styles, .*, log."),
         ({"size": "24"}, "the setting size must be a whole number from 1 to 16384, not '24'."),
         ({"size": 24.0}, "the setting size must be a whole number"),
+        ({"style_fit": "stretch"}, "the setting style_fit must be one of keep, squeeze, not 'stretch'."),
         ({"size": True}, "the setting size must be a whole number"),
         ({"size": None}, "the setting size must be a whole number"),
         ({"size": 16385}, "the setting size must be"),
@@ -135,10 +137,17 @@ def test_an_output_is_needed():
         Settings.from_json({"content": "content.png"})
 
 
-@pytest.mark.parametrize("data", [GOOD, {"given": GOOD, "settings": {}, "result": {}}])
-def test_settings_of_a_file(tmp_path, data):
-    (tmp_path / "out.json").write_text(json.dumps(data))
-    assert read_settings(tmp_path / "out.json") == GOOD
+@pytest.mark.parametrize("others", [{}, {"style_fit": "keep"}])
+def test_settings_of_a_file(tmp_path, others):
+    (tmp_path / "out.json").write_text(json.dumps(GOOD | others))
+    assert read_settings(tmp_path / "out.json") == GOOD | others
+
+
+@pytest.mark.parametrize("others", [{}, {"style_fit": "keep"}])
+def test_settings_of_a_record(tmp_path, others):
+    """One that does not tell how styles were fitted is from when they were squeezed."""
+    (tmp_path / "out.json").write_text(json.dumps({"given": GOOD | others, "settings": {}, "result": {}}))
+    assert read_settings(tmp_path / "out.json") == {"style_fit": "squeeze", **GOOD, **others}
 
 
 @pytest.mark.parametrize(

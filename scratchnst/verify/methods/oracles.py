@@ -141,7 +141,8 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
         for style, share in zip(ours.styles, ours.style_blend):
             S = of(style)
             for name, weight in ours.style_layers.items():
-                total = total + ours.style_weight * share * weight * style_loss(F[name], gram(S[name]))
+                as_many = F[name][0, ..., 0].numel() / S[name][0, ..., 0].numel()  # positions
+                total = total + ours.style_weight * share * weight * style_loss(F[name], as_many * gram(S[name]))
         return total
 
     return loss
