@@ -12,15 +12,14 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import positive_integer, size
+from scratchnst.cli.arguments import check_side_picture, file, positive_integer, size
 from scratchnst.engine import Engine
-from scratchnst.errors import UserError
-from scratchnst.files import check_writable
+from scratchnst.messages import one_line
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
 from scratchnst.transfer.job import check_picture
 from scratchnst.transfer.settings import Settings
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import load_network, source_file
 
 
 def add(actions) -> None:
@@ -35,7 +34,13 @@ def add(actions) -> None:
     parser.add_argument("network", metavar="NETWORK", help="the network to be judged, a name or a file")
     parser.add_argument("--by", required=True, metavar="FILE", help="the judge, a weights file of VGG19")
     parser.add_argument(
-        "--pair", nargs=2, type=Path, action="append", required=True, metavar=("CONTENT", "STYLE"), help="repeatable"
+        "--pair",
+        nargs=2,
+        type=file,
+        action="append",
+        required=True,
+        metavar=("CONTENT", "STYLE"),
+        help="repeatable",
     )
     parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side in pixels (256)")
     parser.add_argument(
@@ -48,7 +53,7 @@ def add(actions) -> None:
     computation.add_device(parser)
     parser.add_argument(
         "--sheet",
-        type=Path,
+        type=file,
         metavar="OUT.png",
         help="a contact sheet: content, style, the judge's picture, the network's",
     )
@@ -59,10 +64,8 @@ def add(actions) -> None:
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Print a row of the table for each pair, then the mean, and write the sheet."""
     if arguments.sheet:
-        check_writable(arguments.sheet, images.PICTURE_SUFFIXES)
-        inputs = {path.resolve() for pair in arguments.pair for path in pair}
-        if arguments.sheet.resolve() in inputs:
-            raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
+        networks = [source_file(name) for name in (arguments.network, arguments.by)]
+        check_side_picture(arguments.sheet, [*networks, *(path for pair in arguments.pair for path in pair)])
     network, by = (load_network(name).on(engine) for name in (arguments.network, arguments.by))
     pairs = [_load_pair(pair, (network, by)) for pair in arguments.pair]
     print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
@@ -74,7 +77,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             verdict = judge(network, by, content, style, arguments.iterations, lambda _, bar=bar: bar.update())
         verdicts.append(verdict)
         rows.append([content, images.resize(style, *content.shape[:2]), verdict.own_result.image, verdict.result.image])
-        print(_row(content_path.stem, style_path.stem, verdict), flush=True)
+        print(_row(one_line(content_path.stem), one_line(style_path.stem), verdict), flush=True)
     style, content = (np.mean([getattr(verdict, name) for verdict in verdicts]) for name in ("style", "content_ratio"))
     print(f"| mean | | {style:.2f} | {content:.2f} | |")
     if arguments.sheet:

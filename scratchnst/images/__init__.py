@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, UnidentifiedImageError
 
 from scratchnst.errors import UserError
-from scratchnst.files import check_suffix, write_atomically
+from scratchnst.files import check_suffix, open_input, write_atomically
+from scratchnst.images.origin import mark
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
@@ -58,7 +59,7 @@ def load(path: str | os.PathLike) -> np.ndarray:
     if os.path.isdir(path):
         raise UserError(f"{path} is a directory: name a picture file instead.")
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             return _decode(file, path)
     except (FileNotFoundError, NotADirectoryError) as error:
         raise UserError(f"there is no file {path}: check its name and directory.") from error
@@ -89,16 +90,22 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
         raise ValueError(f"an image has the shape (H, W, 3), not {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError("an image must be finite, this one has NaN or infinite values")
+    check_format(path, *image.shape[:2])
+    kind, _, options = _FORMATS[Path(path).suffix.lower()]
+    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    encoded = BytesIO()
+    Image.fromarray(pixels).save(encoded, format=kind, exif=mark(), **options)
+    write_atomically(path, encoded.getvalue())
+
+
+def check_format(path: str | os.PathLike, height: int, width: int) -> None:
+    """Raise a UserError unless the suffix is one of `PICTURE_SUFFIXES`, and its format takes pictures of that size."""
     check_suffix(path, PICTURE_SUFFIXES)
-    kind, longest_side, options = _FORMATS[Path(path).suffix.lower()]
-    if max(image.shape) > longest_side:
+    kind, longest_side, _ = _FORMATS[Path(path).suffix.lower()]
+    if max(height, width) > longest_side:
         raise UserError(
             f"{path} cannot be written, {kind} takes at most {longest_side} pixels a side: use the suffix .png."
         )
-    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    encoded = BytesIO()
-    Image.fromarray(pixels).save(encoded, format=kind, **options)
-    write_atomically(path, encoded.getvalue())
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
