@@ -4,19 +4,23 @@ from __future__ import annotations
 
 import sys
 
-from scratchnst.system import startup
-
 
 def main() -> int:
     """Set up the process, run the command line and return its exit status."""
-    try:
-        startup.prepare()
-        from scratchnst.cli import main as run  # not before: it imports NumPy
+    from scratchnst.system import signals
 
+    signals.quit_at_once()  # first of all: there is nothing to save yet
+    from scratchnst.system import startup, streams
+
+    streams.prepare()
+    startup.prepare()
+    from scratchnst.cli import main as run  # not before: it imports NumPy
+
+    signals.interrupt()
+    try:
         return run()
-    except KeyboardInterrupt:  # while modules were imported; later the command line handles it
-        print("scratchnst: interrupted before there was anything to save.", file=sys.stderr)
-        return 130  # what shells report of a program ended by Ctrl-C
+    finally:
+        signals.ignore()
 
 
 if __name__ == "__main__":

@@ -1,5 +1,9 @@
-"""The one exception of this package whose message is written for users."""
+"""The exceptions of this package whose messages are written for users."""
 
 
 class UserError(Exception):
     """Something that the user can correct; the message says in one sentence what is wrong and what to do."""
+
+
+class OutputError(UserError):
+    """Standard output cannot be written."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import os
+import signal
 import sys
 from pathlib import Path
 
@@ -100,6 +101,16 @@ def directory(tmp_path, monkeypatch, no_vgg19):
     images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
     images.save("style.jpg", random.uniform(0, 255, (50, 20, 3)))
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def ctrl_c():
+    """Here and in the programs that tests start, Ctrl-C does what it does in a terminal: jobs in the background, and
+    those under nohup, begin with a signal that is ignored.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(autouse=True)

@@ -47,13 +47,16 @@ class TestWriteAtomically:
             os.umask(before)
         assert (tmp_path / "a").stat().st_mode & 0o777 == 0o666 & ~mask
 
-    def test_follows_links(self, tmp_path):
-        (tmp_path / "folder").mkdir()
-        (tmp_path / "link").symlink_to(tmp_path / "folder" / "a")
-        for data in (b"first", b"second"):  # dangling at first
-            write_atomically(tmp_path / "link", data)
-            assert (tmp_path / "link").is_symlink()
-            assert (tmp_path / "folder" / "a").read_bytes() == data
+    @pytest.mark.parametrize("content", [None, b"somebody else's"])
+    def test_replaces_links_and_follows_none(self, tmp_path, content):
+        (tmp_path / "link").symlink_to(tmp_path / "target")
+        if content is not None:
+            (tmp_path / "target").write_bytes(content)
+        write_atomically(tmp_path / "link", b"data")
+        assert not (tmp_path / "link").is_symlink()
+        assert (tmp_path / "link").read_bytes() == b"data"
+        assert (tmp_path / "target").exists() == (content is not None)
+        assert content is None or (tmp_path / "target").read_bytes() == content
 
     @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
     def test_does_not_replace_pipes_and_devices(self, tmp_path):

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from io import BytesIO
 from pathlib import Path
 
 from scratchnst.bench.measure import ContenderResult
 from scratchnst.bench.names import OURS, PEERS
-from scratchnst.files import write_atomically
+from scratchnst.images.plots import save_figure
 
 
 def draw(results: Sequence[ContenderResult], path: Path) -> None:
@@ -34,6 +33,4 @@ def draw(results: Sequence[ContenderResult], path: Path) -> None:
     axes.grid(alpha=0.3)
     if axes.lines:
         axes.legend()
-    picture = BytesIO()
-    figure.savefig(picture, dpi=120, format=path.suffix[1:].lower())
-    write_atomically(path, picture.getvalue())
+    save_figure(path, figure, 120)

@@ -1,32 +1,34 @@
 """The process of one contender: it answers requests, see `scratchnst.bench.service`, until its parent is gone."""
 
 import os
+import pickle
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
 from importlib import import_module
-from multiprocessing.connection import Connection
 from pathlib import Path
 from queue import SimpleQueue
 from threading import Thread
-from typing import NoReturn
+from typing import IO, NoReturn
 
 from scratchnst.system import startup
 
 
-def main(connection: Connection, plain: bool, libraries: Sequence[str]) -> NoReturn:
-    """Set up this process, then answer the requests that come over `connection`.
+def main(plain: bool, libraries: Sequence[str]) -> NoReturn:
+    """Set up this process, then answer the requests that come on standard input.
+
+    Requests, pickled (name, arguments), come in, and a pickled dict for each goes out on what was standard output.
 
     Parameters
     ----------
-    connection : Connection
-        Requests, (name, arguments), come in, and a dict for each goes out.
     plain : bool
         Whether to leave the process as Python starts it; else it is set up as that of the command line.
     libraries : sequence of str
         Modules to import at once, while other workers start.
     """
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # what libraries print does not belong to the results
+    replies = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what libraries print does not belong to the results
+    sys.stdout = sys.stderr
     with suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")  # if memory runs out, end this process and no other
     if not plain:
@@ -37,16 +39,17 @@ def main(connection: Connection, plain: bool, libraries: Sequence[str]) -> NoRet
         with suppress(ImportError):  # the contender reports it
             import_module(name)
     requests: SimpleQueue = SimpleQueue()
-    Thread(target=_receive, args=(connection, requests), daemon=True).start()
+    Thread(target=_receive, args=(sys.stdin.buffer, requests), daemon=True).start()
     service = Service()
     while True:
         do, arguments = requests.get()
-        connection.send(service.answer(do, **arguments))
+        pickle.dump(service.answer(do, **arguments), replies)
+        replies.flush()
 
 
-def _receive(connection: Connection, requests: SimpleQueue) -> None:
+def _receive(source: IO[bytes], requests: SimpleQueue) -> None:
     """Queue requests; end the process, even amid a computation, when the parent has closed its end."""
-    with suppress(EOFError, OSError):
+    with suppress(EOFError, OSError, pickle.UnpicklingError):
         while True:
-            requests.put(connection.recv())
+            requests.put(pickle.load(source))
     os._exit(0)

@@ -18,6 +18,9 @@ from matplotlib import pyplot
 
 import scratchnst
 from scratchnst.classroom.script import Script
+from scratchnst.errors import OutputError
+from scratchnst.images.plots import save_figure
+from scratchnst.messages import one_line
 
 DOTS_PER_INCH = 120
 
@@ -90,7 +93,7 @@ class Execution:
             try:
                 self._run_statements(statements)
                 self._show_figures()
-            except BrokenPipeError:  # the reader of the output has closed it
+            except (BrokenPipeError, OutputError):  # what the cell prints cannot be written
                 raise
             except (Exception, SystemExit) as error:
                 raise CellError(_explain(error, self.script.path)) from error
@@ -117,8 +120,8 @@ class Execution:
             self._saved += 1
             again = f"-{self._saved}" if self._saved > 1 else ""
             path = self.figures / f"{self.script.path.parent.name}-cell-{self._cell + 1:02}{again}.png"
-            pyplot.figure(number).savefig(path, dpi=DOTS_PER_INCH)
-            print(f"figure: {path}")
+            save_figure(path, pyplot.figure(number), DOTS_PER_INCH)
+            print(f"figure: {one_line(path)}")
         for number in self._shown if self._has_windows else new:  # windows stay open until there are others
             pyplot.close(number)
         self._shown = set(new) if self._has_windows else set()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import sys
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
@@ -18,6 +17,7 @@ import platformdirs
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
+from scratchnst.messages import complain
 
 PROGRESS_VARIABLE = "SCRATCHNST_PROGRESS"  # names another file
 LESSONS, EXERCISES = "lessons", "exercises"  # the two parts of the file, each by the lesson's topic
@@ -58,7 +58,7 @@ class ProgressFile:
 
     def __init__(self, path: Path, warn: Callable[[str], None] | None = None):
         self.path = path
-        self._warn = warn or _to_standard_error
+        self._warn = warn or complain
         self._told: set[str] = set()
 
     @classmethod
@@ -142,7 +142,3 @@ def _check(value: Any, depth: int) -> None:
         raise ValueError
     for item in value.values() if depth > 1 else ():
         _check(item, depth - 1)
-
-
-def _to_standard_error(sentence: str) -> None:
-    print(f"scratchnst: {sentence}", file=sys.stderr)

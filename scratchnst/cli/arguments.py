@@ -4,19 +4,22 @@ from __future__ import annotations
 
 import argparse
 import math
+from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import NoReturn
 
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable
+from scratchnst.files import check_outputs, check_suffix, names_a_file
 from scratchnst.images import PICTURE_SUFFIXES
+from scratchnst.images.origin import check_replaceable
+from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
-from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE
+from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
@@ -33,8 +36,23 @@ def _number(text, kind, lowest, what, highest=math.inf):
     return number
 
 
+def file(text: str) -> Path:
+    """Parse the path of a file, which ends in its name."""
+    if not names_a_file(text):  # `Path` would leave out a slash at the end
+        raise argparse.ArgumentTypeError(f"must end in the name of a file, which {text!r} does not")
+    return Path(text)
+
+
+def folder(text: str) -> Path:
+    """Parse the path of a folder."""
+    if not text:
+        raise argparse.ArgumentTypeError("must name a folder: . is the current one")
+    return Path(text)
+
+
 size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
+threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
@@ -47,7 +65,7 @@ class Parser(argparse.ArgumentParser):
         super().__init__(allow_abbrev=False, **settings)
 
     def error(self, message: str) -> NoReturn:
-        self.exit(2, f"{self.prog}: {message}; see {self.prog} --help.\n")
+        self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help.\n")
 
 
 def add_run(parser: argparse.ArgumentParser) -> None:
@@ -60,12 +78,12 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=Path, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
+        "-o", "--output", type=file, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
     )
     group.add_argument(
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
-    group.add_argument("--log", type=Path, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
+    group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
 
 
@@ -118,8 +136,8 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def add_equation_7(parser: argparse.ArgumentParser) -> None:
     """Add the pictures of equation 7, and the weights of its terms."""
-    parser.add_argument("content", type=Path, metavar="CONTENT", help="the picture whose objects stay")
-    parser.add_argument("styles", type=Path, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    parser.add_argument("content", type=file, metavar="CONTENT", help="the picture whose objects stay")
+    parser.add_argument("styles", type=file, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
     add_style_fit(parser)
     group = parser.add_argument_group("equation 7", "defaults belong to the network")
     group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
@@ -146,11 +164,24 @@ def add_preprocessing(parser) -> None:
     )
 
 
-def check_figure(path: Path) -> None:
-    """Raise a UserError unless the figure of --plot can be drawn and written."""
+def check_figure(path: Path, inputs: Iterable[str | Path | None] = (), others: Sequence[Path] = ()) -> None:
+    """Raise a UserError unless the figure of --plot can be drawn and written; see `check_side_picture`."""
     if find_spec("matplotlib") is None:
         raise UserError("--plot needs Matplotlib: install it with pip install matplotlib.")
-    check_writable(path, PICTURE_SUFFIXES)
+    check_side_picture(path, inputs, others)
+
+
+def check_side_picture(path: Path, inputs: Iterable[str | Path | None] = (), others: Sequence[Path] = ()) -> None:
+    """Make sure that a picture beside the command's own work can be written.
+
+    Raises
+    ------
+    UserError
+        If it cannot, is one of the command's inputs or `others` of its outputs, or replaces a picture of the user's.
+    """
+    check_suffix(path, PICTURE_SUFFIXES)
+    check_outputs([path, *others], inputs)
+    check_replaceable(path)
 
 
 def scales(text: str) -> int | str:

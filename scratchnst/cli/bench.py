@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sys
 from dataclasses import asdict, fields, replace
 from pathlib import Path
@@ -12,9 +11,9 @@ from typing import Any
 
 from scratchnst.bench import machine, measure, plot, report
 from scratchnst.bench.plan import ON_CPU, ON_GPU, PARTS, Plan, complete
-from scratchnst.cli.arguments import check_figure, non_negative_number, positive_integer, size
+from scratchnst.cli.arguments import check_figure, file, non_negative_number, positive_integer, size, threads
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable, write_atomically
+from scratchnst.files import check_outputs, is_replaceable, open_input, write_atomically
 
 
 def add(commands) -> None:
@@ -66,9 +65,9 @@ def add(commands) -> None:
         metavar="M",
         help="begin with nothing more after this time, and write what there is (no limit)",
     )
-    parser.add_argument("--threads", type=positive_integer, metavar="N", help="of everybody (the cores there are)")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything measured so far, after each part")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw seconds against pixels")
+    parser.add_argument("--threads", type=threads, metavar="N", help="of everybody (the cores there are)")
+    parser.add_argument("--json", type=file, metavar="FILE", help="write everything measured so far, after each part")
+    parser.add_argument("--plot", type=file, metavar="FILE.png", help="draw seconds against pixels")
     parser.set_defaults(run=run)
 
 
@@ -106,14 +105,25 @@ def run(arguments: argparse.Namespace) -> int:
 
 def _check_files(parts: list[str], record: Path | None, figure: Path | None) -> None:
     """Refuse before anything is measured what could not be written in the end."""
-    if record:
-        check_writable(record)
+    records = [record] if record else []
+    check_outputs(records)
     if figure:
         if "speed" not in parts:
             raise UserError("--plot draws the part speed: add it to --parts.")
-        check_figure(figure)
-    if record and figure and os.path.realpath(record) == os.path.realpath(figure):
-        raise UserError(f"{record} is named twice: name two files.")
+        check_figure(figure, others=records)
+    for path in records:
+        if not is_replaceable(path) and not _is_ours(path):
+            raise UserError(f"{path} is there already, and is no record of bench: move it, or name another file.")
+
+
+def _is_ours(path: Path) -> bool:
+    """Tell whether a file is what `_save` has written."""
+    try:
+        with open_input(path) as file:
+            record = json.load(file)
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(record, dict) and record.keys() >= {"machine", "settings"}
 
 
 def _save(record: dict[str, Any], path: Path | None) -> None:

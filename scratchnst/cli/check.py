@@ -13,8 +13,9 @@ from scratchnst.classroom.grader.exercise import Exercise, load_exercise
 from scratchnst.classroom.grader.supervision import Grade, grade
 from scratchnst.classroom.library import Lesson, exercises, find_exercise
 from scratchnst.classroom.progress import ProgressFile
-from scratchnst.cli.arguments import positive_integer
+from scratchnst.cli.arguments import file, positive_integer
 from scratchnst.errors import UserError
+from scratchnst.messages import one_line
 
 
 def add(commands) -> None:
@@ -27,7 +28,7 @@ def add(commands) -> None:
         "if everything is right, and 1 if not yet.",
     )
     parser.add_argument("number", nargs="?", type=positive_integer, metavar="NN", help="of the lesson")
-    parser.add_argument("--file", type=Path, metavar="FILE.py", help="your functions (lessons/NN_name/exercise.py)")
+    parser.add_argument("--file", type=file, metavar="FILE.py", help="your functions (lessons/NN_name/exercise.py)")
     parser.add_argument("--function", metavar="NAME", help="only this one")
     parser.add_argument("--hint", action="store_true", help="the next of three hints for what does not pass yet")
     parser.set_defaults(run=run)
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.file or _stub(lesson)
     source.read(path)  # before anything is printed
     if not arguments.hint:
-        print(f"Exercise {lesson.number}, {exercise.title}: {path}\n", flush=True)
+        print(f"Exercise {lesson.number}, {exercise.title}: {one_line(path)}\n", flush=True)
     found = grade(path, lesson.specification, wanted)
     if arguments.hint:
         _print_hint(exercise, lesson, found, progress)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import argparse
 import re
-import sys
 from collections.abc import Callable
 from functools import wraps
 
-from scratchnst.cli.arguments import positive_integer
+from scratchnst.cli.arguments import threads
 from scratchnst.engine import Engine
 from scratchnst.engine.devices import AUTO, ENGINES, computing, parse
 from scratchnst.errors import UserError
+from scratchnst.messages import complain
 from scratchnst.transfer.settings import CONVOLUTIONS, DTYPES, WITH_WAYS
 
+MOST_MEMORY = 2**63  # bytes
 UNITS = {"": 1, "K": 1e3, "M": 1e6, "G": 1e9, "T": 1e12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
@@ -36,9 +37,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="let the GPU round the factors of products to 10 bits: faster; gradients differ by about 1 %%",
     )
-    group.add_argument(
-        "--threads", type=positive_integer, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS"
-    )
+    group.add_argument("--threads", type=threads, metavar="N", help="as many as there are cores, or OMP_NUM_THREADS")
     group.add_argument("--dtype", choices=list(DTYPES), help="precision (float32)")
     group.add_argument(
         "--memory-limit",
@@ -84,11 +83,6 @@ def on_device(run: Callable[[argparse.Namespace, Engine], int]) -> Callable[[arg
     return on_device_run
 
 
-def complain(sentence: str) -> None:
-    """Print a line on stderr."""
-    print(f"scratchnst: {sentence}", file=sys.stderr)
-
-
 def _ways() -> str:
     return "; ".join(f"{engine.name}: {', '.join(engine.ways)}" for engine in WITH_WAYS)
 
@@ -96,6 +90,6 @@ def _ways() -> str:
 def memory_size(text: str) -> int:
     """Parse an amount of memory: 2G, 500M, 1.5GiB, or bytes."""
     found = re.fullmatch(r"(\d+(?:\.\d*)?|\.\d+)\s*([KMGT]I?|)B?", text.strip().upper())
-    if not found or not (size := float(found[1]) * UNITS[found[2]]) >= 1:
+    if not found or not 1 <= (size := float(found[1]) * UNITS[found[2]]) < MOST_MEMORY:
         raise argparse.ArgumentTypeError(f"must be an amount of memory like 2G or 500M, not {text!r}")
     return int(size)

@@ -12,12 +12,14 @@ from typing import Any
 import numpy as np
 from tqdm import tqdm
 
-from scratchnst.cli.arguments import non_negative_integer, non_negative_number, positive_integer
+from scratchnst.cli.arguments import file, folder, non_negative_integer, non_negative_number, positive_integer
 from scratchnst.cli.job import INTERRUPTED
-from scratchnst.cli.pictures import check_output, pictures_in
+from scratchnst.cli.pictures import check_weights, pictures_in
 from scratchnst.engine import cpu
 from scratchnst.errors import UserError
+from scratchnst.files import open_input
 from scratchnst.images import samples
+from scratchnst.messages import complain, one_line
 from scratchnst.models.network import Network
 from scratchnst.training.distillation import RATE, STEPS, distil
 from scratchnst.weights.formats import native
@@ -35,9 +37,9 @@ def add(actions) -> None:
         description="Train a small network to see what VGG19 sees, on pictures of yours and on sample pictures.",
     )
     parser.add_argument("source", metavar="TEACHER", help="VGG19, the file or the name")
-    parser.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
-    parser.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
-    parser.add_argument("--licences", type=Path, metavar="FILE", help="a text on the pictures, to be kept in the file")
+    parser.add_argument("output", type=file, metavar="OUT.h5", help="the file to write")
+    parser.add_argument("--images", type=folder, required=True, metavar="DIR", help="a directory of pictures")
+    parser.add_argument("--licences", type=file, metavar="FILE", help="a text on the pictures, to be kept in the file")
     parser.add_argument("--steps", type=positive_integer, default=STEPS, metavar="N", help=f"of training ({STEPS})")
     parser.add_argument(
         "--start", metavar="FILE", help="a network that was distilled: layers of the same name and shape begin with it"
@@ -51,7 +53,7 @@ def add(actions) -> None:
     )
     parser.add_argument(
         "--checkpoint",
-        type=Path,
+        type=file,
         metavar="FILE.h5",
         help="written during the training; if it is there, the same training goes on from it",
     )
@@ -61,7 +63,8 @@ def add(actions) -> None:
 
 def run(arguments: argparse.Namespace) -> int:
     """Train, and write the student in our own layout."""
-    check_output(arguments.output, arguments.source)
+    outputs = [path for path in (arguments.output, arguments.checkpoint) if path]
+    check_weights(outputs, [arguments.source, arguments.start], [arguments.licences] if arguments.licences else [])
     teacher = load_network(arguments.source)
     start = load_network(arguments.start) if arguments.start else None
     names, pictures = pictures_in(arguments.images, LONGEST_SIDE)
@@ -78,10 +81,8 @@ def run(arguments: argparse.Namespace) -> int:
         "started from": dict(start.provenance) if start else None,
     }
     done = 0
-    if arguments.checkpoint:
-        check_output(arguments.checkpoint, arguments.source)
-        if arguments.checkpoint.exists():
-            start, done = _resumed(arguments.checkpoint, origin)
+    if arguments.checkpoint and arguments.checkpoint.exists():
+        start, done = _resumed(arguments.checkpoint, origin)
     keep = None if arguments.checkpoint is None else _keeper(arguments.checkpoint, origin)
     settings = {"steps": arguments.steps, "seed": arguments.seed, "rate": arguments.rate}
     interval = 0.5 if sys.stderr.isatty() else 60  # seconds
@@ -97,10 +98,10 @@ def run(arguments: argparse.Namespace) -> int:
             student = distil(teacher.on(cpu), pictures, start=start, done=done, on_step=on_step, keep=keep, **settings)
         except KeyboardInterrupt:
             kept = f"{arguments.checkpoint} keeps what was learnt" if keep else "nothing was written"
-            print(f"scratchnst: interrupted; {kept}.", file=sys.stderr)
+            complain(f"interrupted; {kept}.")
             return INTERRUPTED
     native.write(replace(student, provenance=origin), arguments.output, "float16")
-    print(f"{arguments.output}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)
+    print(f"{one_line(arguments.output)}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)
     return 0
 
 
@@ -109,7 +110,8 @@ def _text(path: Path | None) -> str | None:
     if path is None:
         return None
     try:
-        return path.read_text(encoding="utf-8")
+        with open_input(path) as file:
+            return file.read().decode()
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{path} cannot be read as text ({error}): name another file.") from None
 

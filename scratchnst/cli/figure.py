@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
 from dataclasses import replace
@@ -11,13 +10,15 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_network, add_style_fit, positive_integer, size
-from scratchnst.cli.computation import complain
+from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.figures import progress, sheet
 from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
-from scratchnst.files import check_writable
+from scratchnst.files import check_apart, check_outputs, check_suffix
+from scratchnst.images import origin
+from scratchnst.messages import complain, one_line
+from scratchnst.transfer.record import check_replaceable, is_record_of
 from scratchnst.weights.load import choose_source, load_network, source_file
 
 
@@ -34,17 +35,17 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings
     )
     parser.add_argument("number", type=int, choices=list(FIGURES), help="of the figure")
-    parser.add_argument("--content", type=Path, required=True, metavar="PICTURE", help="whose objects stay")
+    parser.add_argument("--content", type=file, required=True, metavar="PICTURE", help="whose objects stay")
     parser.add_argument(
         "--style",
-        type=Path,
+        type=file,
         nargs="+",
         action="extend",
         required=True,
         metavar="PICTURE",
         help="that gives the strokes; figure 3 takes several, figure 7 a photograph",
     )
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT.png", help="beside it lies OUT.json")
+    parser.add_argument("-o", "--output", type=file, required=True, metavar="OUT.png", help="beside it lies OUT.json")
     parser.add_argument(
         "--quick",
         action="store_true",
@@ -72,6 +73,7 @@ def run(arguments: argparse.Namespace) -> int:
     material = Material(arguments.content, tuple(arguments.style), network, settings, output)
     figure = FIGURES[number](material)
     check(figure, output)
+    _check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
     if arguments.dry_run:
         return _tell_outlook(figure, output)
     _make_folder(material.folder)
@@ -81,7 +83,7 @@ def run(arguments: argparse.Namespace) -> int:
     if status:
         return status
     images.save(output, sheet.draw(figure, figure.runs[0][1].size))
-    progress.write_record(output.with_suffix(".json"), number, figure, sys.argv)
+    progress.write_record(output, number, figure, sys.argv)
     say(f"{output}: figure {number} of {network.name}, {len(figure.runs)} pictures")
     return 0
 
@@ -109,7 +111,7 @@ def _tell_outlook(figure: Figure, output: Path) -> int:
     """Print how much memory and time each panel that is missing would take."""
     for panel, settings in figure.runs:
         if not progress.is_done(settings, progress.fingerprints(settings)):
-            print(panel.label)
+            print(one_line(panel.label))
             job.run(replace(settings, output=output), quiet=True, dry_run=True)
     return 0
 
@@ -120,15 +122,22 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
         raise UserError(
             f"figure {number} takes one --style, not {len(styles)}: leave out the others, or make figure 3."
         )
-    outputs = [output, output.with_suffix(".json")]
-    check_writable(output, images.PICTURE_SUFFIXES)
-    check_writable(outputs[1])
-    inputs = {os.path.realpath(path) for path in (content, *styles, source_file(source)) if path}
-    for path in outputs:
-        if os.path.realpath(path) in inputs:
-            raise UserError(f"{path} is an input as well: name another output.")
+    check_suffix(output, images.PICTURE_SUFFIXES)
+    record = output.with_suffix(".json")
+    check_outputs([output, record], [content, *styles, source_file(source)])
+    check_replaceable(record, output)
     for path in (content, *styles):
         images.load(path)
+
+
+def _check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:
+    """Raise a UserError if a picture or record among the panels would replace a file that no such panel is."""
+    for _, settings in figure.runs:
+        outputs += [settings.output, settings.record]
+        check_replaceable(settings.record, settings.output)
+        if not is_record_of(settings.record, settings.output):
+            origin.check_replaceable(settings.output)
+    check_apart(outputs, inputs)
 
 
 def _make_folder(folder: Path) -> None:

@@ -7,22 +7,22 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from tqdm import tqdm
 
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import check_figure, non_negative_integer, size
+from scratchnst.cli.arguments import check_figure, file, non_negative_integer, size
 from scratchnst.engine import Engine, textbook
 from scratchnst.engine.devices import AUTO, EMULATED, ENGINES, computing
 from scratchnst.errors import UserError
+from scratchnst.messages import complain
 from scratchnst.verify import plot
 from scratchnst.verify.engines import OBJECTIVE, check_engine, first_wrong_operation, small_network
 from scratchnst.verify.mutation.mutants import MutantResult, run_mutants
 from scratchnst.verify.operations import OPERATIONS
 from scratchnst.verify.report import Report
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import load_network, source_file
 
 COLUMNS = "{:<27}{:<5}{:>10}{:>8}{:>8}{:>16}  {:<12}{:>9}"
 MUTANT_COLUMNS = "{:<63}{:<11}{:<62}{}"
@@ -64,19 +64,19 @@ def add(commands) -> None:
     parser.add_argument("--full", action="store_true", help="compare every element of the objective's gradient")
     parser.add_argument("--mutants", action="store_true", help="plant mistakes instead, and see whether they are found")
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    parser.add_argument("--plot", type=Path, metavar="FILE.png", help="draw V-curves, gradient and error")
+    parser.add_argument("--plot", type=file, metavar="FILE.png", help="draw V-curves, gradient and error")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """Check, print the table and return the exit status."""
     if arguments.plot:
-        check_figure(arguments.plot)
+        check_figure(arguments.plot, [source_file(arguments.network) if arguments.network else None])
     if arguments.mutants:
         _refuse_with_mutants(arguments)
         return _run_mutants(arguments)
     engine_name = arguments.engine or (None if arguments.device else textbook.name)
-    with computing(engine_name, arguments.device or AUTO, computation.complain) as engine:
+    with computing(engine_name, arguments.device or AUTO, complain) as engine:
         return _check(arguments, engine)
 
 

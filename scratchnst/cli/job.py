@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import argparse
 import sys
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from dataclasses import fields
 
-from scratchnst.cli.computation import complain
 from scratchnst.cli.progress import Reporter
+from scratchnst.messages import complain
 from scratchnst.transfer import job, memory
 from scratchnst.transfer.forecast import Forecast, forecast
 from scratchnst.transfer.scales import StylizedByScales
@@ -63,8 +63,7 @@ def _tell(result: StylizedByScales, settings: Settings, reporter: Reporter) -> i
     if result.complete:
         reporter.say(summary)
         return 0
-    with suppress(OSError):
-        complain(f"{summary}; the last good image is saved.")
+    complain(f"{summary}; the last good image is saved.")
     return INTERRUPTED if result.stop_reason == "interrupted" else FAILED
 
 

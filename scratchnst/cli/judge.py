@@ -12,16 +12,15 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import add_style_fit, positive_integer, size
+from scratchnst.cli.arguments import add_style_fit, check_side_picture, file, positive_integer, size
 from scratchnst.engine import Engine
-from scratchnst.errors import UserError
-from scratchnst.files import check_writable
+from scratchnst.messages import one_line
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
 from scratchnst.transfer.job import check_scaled, check_style, picture_size
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.settings import Settings
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import load_network, source_file
 
 
 def add(actions) -> None:
@@ -36,7 +35,13 @@ def add(actions) -> None:
     parser.add_argument("network", metavar="NETWORK", help="the network to be judged, a name or a file")
     parser.add_argument("--by", required=True, metavar="FILE", help="the judge, a weights file of VGG19")
     parser.add_argument(
-        "--pair", nargs=2, type=Path, action="append", required=True, metavar=("CONTENT", "STYLE"), help="repeatable"
+        "--pair",
+        nargs=2,
+        type=file,
+        action="append",
+        required=True,
+        metavar=("CONTENT", "STYLE"),
+        help="repeatable",
     )
     parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side in pixels (256)")
     parser.add_argument(
@@ -50,7 +55,7 @@ def add(actions) -> None:
     computation.add_device(parser)
     parser.add_argument(
         "--sheet",
-        type=Path,
+        type=file,
         metavar="OUT.png",
         help="a contact sheet: content, style, the judge's picture, the network's",
     )
@@ -61,10 +66,8 @@ def add(actions) -> None:
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Print a row of the table for each pair, then the mean, and write the sheet."""
     if arguments.sheet:
-        check_writable(arguments.sheet, images.PICTURE_SUFFIXES)
-        inputs = {path.resolve() for pair in arguments.pair for path in pair}
-        if arguments.sheet.resolve() in inputs:
-            raise UserError(f"{arguments.sheet} is one of the pictures to paint: name another file.")
+        networks = [source_file(name) for name in (arguments.network, arguments.by)]
+        check_side_picture(arguments.sheet, [*networks, *(path for pair in arguments.pair for path in pair)])
     network, by = (load_network(name).on(engine) for name in (arguments.network, arguments.by))
     style_fit = arguments.style_fit or KEEP
     pairs = [_load_pair(pair, arguments.size, style_fit, (network, by)) for pair in arguments.pair]
@@ -79,7 +82,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         verdicts.append(verdict)
         as_high = images.resize(style, len(content), max(1, round(style.shape[1] * len(content) / len(style))))
         rows.append([content, as_high, verdict.own_result.image, verdict.result.image])
-        print(_row(content_path.stem, style_path.stem, verdict), flush=True)
+        print(_row(one_line(content_path.stem), one_line(style_path.stem), verdict), flush=True)
     style, content = (np.mean([getattr(verdict, name) for verdict in verdicts]) for name in ("style", "content_ratio"))
     print(f"| mean | | {style:.2f} | {content:.2f} | |")
     if arguments.sheet:

@@ -14,10 +14,12 @@ from scratchnst.classroom.grader.examination import PASSED
 from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.library import Lesson, find_lesson, lessons
 from scratchnst.classroom.progress import ProgressFile
-from scratchnst.cli.arguments import positive_integer
+from scratchnst.cli.arguments import folder, positive_integer
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
+from scratchnst.images.origin import check_replaceable
+from scratchnst.messages import complain, one_line
 from scratchnst.weights.download import CACHE_VARIABLE, cache_directory
 
 ROW = "{:>3}  {:<9}{:<10}"  # number, read, exercise, before the title
@@ -39,10 +41,16 @@ def add(commands) -> None:
     parser.add_argument("--from-start", action="store_true", help="begin anew, wherever the lesson was left")
     parser.add_argument("--no-pause", action="store_true", help="run through from the start without waiting")
     parser.add_argument(
-        "--figures", type=Path, metavar="DIR", help=f"where to save figures (a folder in your cache, {CACHE_VARIABLE})"
+        "--figures",
+        type=folder,
+        metavar="DIR",
+        help=f"where to save figures (a folder in your cache, {CACHE_VARIABLE})",
     )
     parser.add_argument(
-        "--notebooks", type=Path, metavar="DIR", help="write all lessons, or the one, as Jupyter notebooks instead"
+        "--notebooks",
+        type=folder,
+        metavar="DIR",
+        help="write all lessons, or the one, as Jupyter notebooks instead",
     )
     parser.set_defaults(run=run)
 
@@ -69,7 +77,8 @@ def run(arguments: argparse.Namespace) -> int:
         return play(lesson, ProgressFile.load(), figures, not arguments.no_pause, arguments.from_start)
     except KeyboardInterrupt:
         goes_on = "" if arguments.no_pause else f"; scratchnst lesson {lesson.number} goes on there"
-        print(f"\nscratchnst: stopped{goes_on}.", file=sys.stderr)
+        print(file=sys.stderr)  # behind the question
+        complain(f"stopped{goes_on}.")
         return INTERRUPTED
 
 
@@ -81,7 +90,7 @@ def _write_notebooks(arguments: argparse.Namespace) -> int:
 
     chosen = [find_lesson(arguments.number)] if arguments.number else lessons()
     for path in write_notebooks(chosen, arguments.notebooks):
-        print(path)
+        print(one_line(path))
     return 0
 
 
@@ -102,6 +111,8 @@ def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
         check_writable(folder / "figure.png")
     except (OSError, UserError):
         raise UserError(f"figures cannot be saved in {folder}: name another folder by --figures DIR.") from None
+    for path in folder.glob(f"{lesson.name}-cell-*.png") if chosen else ():
+        check_replaceable(path)
     return folder
 
 

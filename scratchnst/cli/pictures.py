@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +12,15 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable
+from scratchnst.files import check_outputs, check_suffix
 from scratchnst.weights.load import source_file
 
 
-def check_output(output: Path, source: str) -> None:
-    """Raise a UserError if weights cannot be written to `output`, or it is the file of the network `source`."""
-    check_writable(output, [".h5", ".hdf5"])
-    file = source_file(source)
-    if file and os.path.realpath(output) == os.path.realpath(file):
-        raise UserError(f"{output} is the source itself: name another file to write.")
+def check_weights(outputs: Sequence[Path], sources: Iterable[str | None], files: Sequence[Path] = ()) -> None:
+    """Raise a UserError if weights cannot be written to `outputs`, or one is another, a network's file or an input."""
+    for output in outputs:
+        check_suffix(output, [".h5", ".hdf5"])
+    check_outputs(outputs, [*files, *(source_file(source) for source in sources if source)])
 
 
 def pictures_in(directory: Path, longest_side: int) -> tuple[list[str], list[np.ndarray]]:

@@ -9,6 +9,7 @@ from contextlib import suppress
 
 from tqdm import tqdm
 
+from scratchnst.messages import one_line
 from scratchnst.transfer.stylize import Iterate
 
 LINES = 20  # plain lines a run
@@ -40,6 +41,7 @@ class Reporter:
         """Print one line, unless quiet."""
         if self.quiet:
             return
+        message = one_line(message)
         with suppress(OSError):  # the reader may have closed it
             if self.bar is not None:
                 self.bar.write(message, file=sys.stderr)

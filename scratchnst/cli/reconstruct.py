@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_run, parse_layers
+from scratchnst.cli.arguments import add_run, file, parse_layers
 from scratchnst.transfer.settings import PRESETS, Settings
 
 
@@ -20,7 +19,7 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings
     )
     parser.add_argument("kind", choices=["content", "style"], help="features, equation 1, or Gram matrices, equation 5")
-    parser.add_argument("image", type=Path, metavar="IMAGE")
+    parser.add_argument("image", type=file, metavar="IMAGE")
     parser.add_argument("--layers", nargs="+", metavar="LAYER[:WEIGHT]", help="the network's defaults")
     add_run(parser)
     computation.add(parser)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import argparse
-from pathlib import Path
 
 from scratchnst import images
+from scratchnst.cli.arguments import folder
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.images import samples
+from scratchnst.images.origin import check_replaceable
+from scratchnst.messages import one_line
 
 
 def add(commands) -> None:
@@ -18,7 +20,7 @@ def add(commands) -> None:
         help="draw two pictures to begin with",
         description="Draw a scene, DIR/content.png, and a painting, DIR/style.png; DIR is created if need be.",
     )
-    parser.add_argument("directory", type=Path, metavar="DIR")
+    parser.add_argument("directory", type=folder, metavar="DIR")
     parser.set_defaults(run=run)
 
 
@@ -31,7 +33,8 @@ def run(arguments: argparse.Namespace) -> int:
     pictures = {"content.png": samples.draw_content, "style.png": samples.draw_style}
     for name in pictures:
         check_writable(arguments.directory / name)
+        check_replaceable(arguments.directory / name)
     for name, draw in pictures.items():
         images.save(arguments.directory / name, draw())
-        print(arguments.directory / name)
+        print(one_line(arguments.directory / name))
     return 0

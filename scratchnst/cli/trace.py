@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-from pathlib import Path
 
 from scratchnst import images
 from scratchnst.attribution import plot, report
@@ -17,6 +15,7 @@ from scratchnst.cli.arguments import (
     add_equation_7,
     add_network,
     check_figure,
+    file,
     non_negative_integer,
     non_negative_number,
     parse_layers,
@@ -26,7 +25,7 @@ from scratchnst.cli.arguments import (
 )
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
-from scratchnst.errors import UserError
+from scratchnst.messages import complain, one_line
 from scratchnst.transfer import job
 from scratchnst.transfer.objective import KEEP
 from scratchnst.transfer.settings import STARTS
@@ -65,7 +64,7 @@ def add(commands) -> None:
         "--top", type=positive_integer, default=5, metavar="N", help="channels and positions listed of each term (5)"
     )
     group.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    group.add_argument("--plot", type=Path, metavar="FILE.png", help="draw the terms, and where they come from")
+    group.add_argument("--plot", type=file, metavar="FILE.png", help="draw the terms, and where they come from")
     parser.set_defaults(run=run)
 
 
@@ -74,10 +73,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:
-        check_figure(arguments.plot)
-        inputs = [arguments.content, *arguments.styles, arguments.image, source_file(source)]
-        if os.path.realpath(arguments.plot) in {os.path.realpath(path) for path in inputs if path}:
-            raise UserError(f"{arguments.plot} is an input as well: name another file for the figure.")
+        start = None if arguments.image in STARTS else arguments.image
+        check_figure(arguments.plot, [arguments.content, *arguments.styles, start, source_file(source)])
     objective = load_objective(
         load_network(source, arguments.preprocessing).on(engine),
         arguments.content,
@@ -98,7 +95,9 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     check_pixel(arguments.pixel, objective.shape)
     check_memory(objective)
     found = trace(objective, image, arguments.pixel)
-    name = f"noise, seed {arguments.seed}" if arguments.image == "noise" else os.path.basename(arguments.image)
+    name = (
+        f"noise, seed {arguments.seed}" if arguments.image == "noise" else one_line(os.path.basename(arguments.image))
+    )
     if arguments.plot:
         assert objective.content is not None  # the parser asks for one
         pictures = {"content": objective.content, f"the image: {name}": image}
@@ -110,10 +109,9 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         print(f"network: {objective.network.name}, {reason}")
         print("\n".join(report.table(found, objective, image, name, arguments.top)))
     if found.error > TOLERANCE:
-        print(
-            f"scratchnst: the parts do not add up to the gradient of the walk back, relative difference "
-            f"{found.error:.0e}: a forward or a backward is wrong; scratchnst gradcheck tells which.",
-            file=sys.stderr,
+        complain(
+            f"the parts do not add up to the gradient of the walk back, relative difference {found.error:.0e}: a "
+            "forward or a backward is wrong; scratchnst gradcheck tells which."
         )
         return FAILED
     return 0

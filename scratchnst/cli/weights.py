@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import os
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,10 +13,11 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import distil, judge
-from scratchnst.cli.arguments import add_preprocessing
+from scratchnst.cli.arguments import add_preprocessing, file, folder
 from scratchnst.cli.job import INTERRUPTED
-from scratchnst.cli.pictures import check_output, pictures_in
+from scratchnst.cli.pictures import check_weights, pictures_in
 from scratchnst.images import samples
+from scratchnst.messages import complain, one_line
 from scratchnst.models.normalize import mean_activations, normalize
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
@@ -66,9 +66,9 @@ def add(commands) -> None:
         if name == "convert":
             action.add_argument("--half", action="store_true", help="weights as float16: a file of half the size")
         if name in ("convert", "normalize"):
-            action.add_argument("output", type=Path, metavar="OUT.h5", help="the file to write")
+            action.add_argument("output", type=file, metavar="OUT.h5", help="the file to write")
         if name == "normalize":
-            action.add_argument("--images", type=Path, required=True, metavar="DIR", help="a directory of pictures")
+            action.add_argument("--images", type=folder, required=True, metavar="DIR", help="a directory of pictures")
 
 
 def run_list(arguments: argparse.Namespace) -> int:
@@ -76,19 +76,19 @@ def run_list(arguments: argparse.Namespace) -> int:
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     print("distilled           ships with the program, trained to see what VGG19 sees")
     print("pyramid             made from a seed, needs no file")
-    print(f"vgg19               {cached_vgg19() or 'not here yet: scratchnst weights get vgg19'}")
-    print(f"{ENVIRONMENT_VARIABLE}    {file or 'not set; it may name a weights file'}")
+    print(f"vgg19               {one_line(cached_vgg19() or 'not here yet: scratchnst weights get vgg19')}")
+    print(f"{ENVIRONMENT_VARIABLE}    {one_line(file or 'not set; it may name a weights file')}")
     source, reason = choose_source()
-    print(f"Without --network runs {source}, {reason}.")
+    print(f"Without --network runs {one_line(source)}, {reason}.")
     return 0
 
 
 def run_get(arguments: argparse.Namespace) -> int:
     """Download a network into the cache, unless it is there, and check it."""
     try:
-        print(get_vgg19(arguments.source, announce=lambda text: print(f"scratchnst: {text}", file=sys.stderr)))
+        print(one_line(get_vgg19(arguments.source, announce=complain)))
     except KeyboardInterrupt:
-        print("scratchnst: interrupted; the next call goes on with what Keras's servers had sent.", file=sys.stderr)
+        complain("interrupted; the next call goes on with what Keras's servers had sent.")
         return INTERRUPTED
     return 0
 
@@ -123,24 +123,25 @@ def run_verify(arguments: argparse.Namespace) -> int:
         print(f"The file is, byte for byte, {known}.")
     dead = [name for name, mean in means.items() if not mean.any()]
     if dead or not all(np.isfinite(mean).all() for mean in means.values()):
-        print(f"scratchnst: {arguments.source} is no working network: no filter answers in {dead}.", file=sys.stderr)
+        complain(f"{arguments.source} is no working network: no filter answers in {dead}.")
         return 1
-    print(f"{arguments.source}: every array of {network.name} is whole and finite, every layer answers a picture")
+    source = one_line(arguments.source)
+    print(f"{source}: every array of {network.name} is whole and finite, every layer answers a picture")
     return 0
 
 
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write a network in our own layout."""
-    check_output(arguments.output, arguments.source)
+    check_weights([arguments.output], [arguments.source])
     network = load_network(arguments.source, arguments.preprocessing)
     native.write(network, arguments.output, "float16" if arguments.half else "float32")
-    print(f"{arguments.output}: {network.name} in our own layout")
+    print(f"{one_line(arguments.output)}: {network.name} in our own layout")
     return 0
 
 
 def run_normalize(arguments: argparse.Namespace) -> int:
     """Scale a network's filters on some pictures and write it in our own layout."""
-    check_output(arguments.output, arguments.source)
+    check_weights([arguments.output], [arguments.source])
     network = load_network(arguments.source, arguments.preprocessing)
     names, photos = pictures_in(arguments.images, LONGEST_SIDE)
     network = normalize(network, photos)
@@ -148,7 +149,7 @@ def run_normalize(arguments: argparse.Namespace) -> int:
     native.write(network, arguments.output)
     means = np.concatenate(list(mean_activations(network, photos).values()))
     print(
-        f"{arguments.output}: {network.name}, mean activation 1 over {len(names)} pictures in "
+        f"{one_line(arguments.output)}: {network.name}, mean activation 1 over {len(names)} pictures in "
         f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
     )
     return 0

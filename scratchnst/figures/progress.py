@@ -52,11 +52,15 @@ def note_inputs(settings: Settings, inputs: dict[str, str]) -> None:
     _write(settings.record, {**_read(settings.record), INPUTS: inputs})
 
 
-def write_record(path: Path, number: int, figure: Figure, command: Sequence[str]) -> None:
-    """Write the record of a figure whose panels are done: for each its label, its settings and how its run ended."""
+def write_record(output: Path, number: int, figure: Figure, command: Sequence[str]) -> None:
+    """Write the record of a figure whose panels are done: for each its label, its settings and how its run ended.
+
+    It lies beside the figure, `output`.
+    """
     panels = [_entry(panel) for row in figure.rows for panel in row]
-    head = {"command": list(command), "figure": number, "title": figure.title, "caption": figure.caption}
-    _write(path, {**head, "panels": panels})
+    head = {"command": list(command), "output": str(output), "figure": number}
+    texts = {"title": figure.title, "caption": figure.caption}
+    _write(output.with_suffix(".json"), {**head, **texts, "panels": panels})
 
 
 def _entry(panel: Panel) -> dict[str, Any]:

@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from scratchnst.errors import UserError
-from scratchnst.files import check_suffix, write_atomically
+from scratchnst.files import check_suffix, open_input, write_atomically
 from scratchnst.images import reading
 from scratchnst.images.kinds import NoPicture
+from scratchnst.images.origin import mark
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
@@ -91,16 +92,22 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
         raise ValueError(f"an image has the shape (H, W, 3), not {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError("an image must be finite, this one has NaN or infinite values")
+    check_format(path, *image.shape[:2])
+    kind, _, options = _FORMATS[Path(path).suffix.lower()]
+    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
+    encoded = BytesIO()
+    Image.fromarray(pixels).save(encoded, format=kind, exif=mark(), **options)
+    write_atomically(path, encoded.getvalue())
+
+
+def check_format(path: str | os.PathLike, height: int, width: int) -> None:
+    """Raise a UserError unless the suffix is one of `PICTURE_SUFFIXES`, and its format takes pictures of that size."""
     check_suffix(path, PICTURE_SUFFIXES)
-    kind, longest_side, options = _FORMATS[Path(path).suffix.lower()]
-    if max(image.shape) > longest_side:
+    kind, longest_side, _ = _FORMATS[Path(path).suffix.lower()]
+    if max(height, width) > longest_side:
         raise UserError(
             f"{path} cannot be written, {kind} takes at most {longest_side} pixels a side: use the suffix .png."
         )
-    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    encoded = BytesIO()
-    Image.fromarray(pixels).save(encoded, format=kind, **options)
-    write_atomically(path, encoded.getvalue())
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -165,7 +172,7 @@ def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
     if os.path.isdir(path):
         raise UserError(f"{path} is a directory: name a picture file instead.")
     try:
-        with open(path, "rb") as file:
+        with open_input(path) as file:
             if not file.peek(1):
                 raise UserError(f"{path} is empty: choose another file.")
             with _reasons(path):

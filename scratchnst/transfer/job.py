@@ -5,26 +5,26 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import signal
-import threading
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+import shutil
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from scratchnst import images
+from scratchnst import files, images
 from scratchnst.engine import Engine
 from scratchnst.engine.devices import AUTO
 from scratchnst.errors import UserError
-from scratchnst.files import check_writable, write_atomically
+from scratchnst.files import check_not_in_use, check_suffix, room_for, write_atomically
 from scratchnst.models.network import Network
+from scratchnst.system.signals import one_interrupt, uninterrupted
 from scratchnst.transfer import computation, memory
 from scratchnst.transfer.objective import STYLE_FITS, Objective
-from scratchnst.transfer.record import record, resolved
+from scratchnst.transfer.record import check_replaceable, record, resolved
 from scratchnst.transfer.scales import (
     StylizedByScales,
     automatic_shapes,
@@ -33,9 +33,12 @@ from scratchnst.transfer.scales import (
     stylize_by_scales,
 )
 from scratchnst.transfer.settings import LARGEST_SIZE, STARTS, Settings
-from scratchnst.transfer.side_outputs import Log, SideOutput, stages
+from scratchnst.transfer.side_outputs import Log, SideOutput, check_stages, stages
 from scratchnst.transfer.stylize import Iterate
 from scratchnst.weights.load import choose_source, load_network, source_file
+
+REFUGES = ("/var/tmp", "/dev/shm")  # where a picture is kept if there is no room for it anywhere else
+RECORD = 256 << 10  # bytes that a record takes at most
 
 Scales = list[tuple[tuple[int, int], int]]  # (height, width) and iterations of each
 
@@ -80,12 +83,43 @@ def run(
     """
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
-        result, used = _optimise(prepared, on_progress, on_scale, tell, warn)
-        with uninterrupted():  # a result that took minutes is not lost while it is written
-            images.save(settings.output, result.image)
-            text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
-            write_atomically(settings.record, (text + "\n").encode())
+        with one_interrupt() as arm:  # a second signal does not take the result that the first one leaves
+            with room_for(settings.output, prepared.largest_output):
+                result, used = _optimise(prepared, on_progress, on_scale, tell, warn, arm)
+            with uninterrupted():
+                text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
+                _save_or_keep(settings, result.image, text + "\n")
         return result
+
+
+def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:
+    """Write picture and record, or, if that fails, write them elsewhere, and raise a UserError that says so."""
+    try:
+        _save(settings.output, image, settings.record, text)
+    except (OSError, UserError, ValueError) as error:
+        kept = _keep_elsewhere(settings, image, text)
+        if kept is None:
+            raise
+        raise UserError(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
+
+
+def _keep_elsewhere(settings: Settings, image: np.ndarray, text: str) -> Path | None:
+    """Write picture and record into a new folder at the first of some places where that is possible; return it."""
+    for place in (None, os.path.expanduser("~"), os.curdir, *REFUGES):  # None: the folder for temporary files
+        with suppress(OSError):
+            folder = Path(tempfile.mkdtemp(prefix="scratchnst-", dir=place))
+            try:
+                picture = folder / settings.output.with_suffix(".png").name
+                _save(picture, image, folder / settings.record.name, text)
+                return folder
+            except (OSError, UserError):
+                shutil.rmtree(folder, ignore_errors=True)
+    return None
+
+
+def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
+    images.save(picture, image)
+    write_atomically(record, text.encode())
 
 
 @dataclass(frozen=True)
@@ -108,6 +142,12 @@ class Prepared:
     peak: int
 
     @property
+    def largest_output(self) -> int:
+        """The bytes that the picture and its record take at most: a format that cannot compress noise adds little."""
+        height, width = self.shapes[-1]
+        return height * (3 * width + 1) * 101 // 100 + RECORD
+
+    @property
     def scales(self) -> Scales:
         """Shape and iterations of each scale that will be run."""
         return share_iterations(self.settings.iterations, self.shapes)
@@ -127,6 +167,7 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     network = load_network(source, settings.preprocessing).on(engine)
     reader = Reader(settings, engine)
     shapes, contents, styles = _load_pictures(settings, network, reader)
+    images.check_format(settings.output, *shapes[-1])
     init = settings.init if settings.init in STARTS else reader.load(init_path(settings.init), shapes[-1])
     tell(f"network: {network.name}, {reason}")
 
@@ -221,8 +262,9 @@ def _optimise(
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
     warn: Callable[[str], None],
+    arm: Callable[[], None],
 ) -> tuple[StylizedByScales, dict]:
-    """Return the result, and the settings as resolved at its last scale."""
+    """Return the result, and the settings as resolved at its last scale; `arm` is called at each evaluation."""
     settings, scales = prepared.settings, prepared.scales
     used: list[dict] = []  # settings as resolved at each scale
     estimates: list[memory.MemoryEstimate] = []
@@ -241,6 +283,11 @@ def _optimise(
         save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
         show = SideOutput("progress", on_progress, warn)
 
+        def on_evaluation(evaluation):
+            arm()  # it goes on: a signal before, if there was one, was lost
+            if write_log:
+                write_log(evaluation)
+
         def on_step(progress):
             show(progress)
             save_stage(progress)
@@ -257,7 +304,7 @@ def _optimise(
                 margin=settings.margin,
                 least_gain=settings.least_gain,
                 on_step=on_step,
-                on_evaluation=write_log,
+                on_evaluation=on_evaluation,
             )
         except MemoryError as error:
             raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
@@ -270,24 +317,18 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
     Raises
     ------
     UserError
-        If one cannot, or two of the files are the same.
+        If one cannot, two of the files are the same, or a file that no run has made is in the place of the record or
+        of a stage.
     """
-    outputs = [settings.output, settings.record]
-    check_writable(outputs[0], images.PICTURE_SUFFIXES)
-    check_writable(outputs[1])
+    check_suffix(settings.output, images.PICTURE_SUFFIXES)
+    inputs, outputs = list(inputs), [settings.output, settings.record]
     if settings.log:
-        check_writable(settings.log)
         outputs.append(settings.log)
-    taken = {os.path.realpath(path) for path in inputs if path}
-    stage = re.compile(re.escape(settings.output.stem) + r"-\d{4,}" + re.escape(settings.output.suffix))
-    directory = os.path.dirname(os.path.realpath(settings.output))
-    for file in taken:
-        if settings.save_every and os.path.dirname(file) == directory and stage.fullmatch(os.path.basename(file)):
-            raise UserError(f"--save-every might overwrite the input {file}: name another output.")
-    for path in outputs:
-        if os.path.realpath(path) in taken:
-            raise UserError(f"{path} is named twice, as input or other output: name another file.")
-        taken.add(os.path.realpath(path))
+    files.check_outputs(outputs, inputs)
+    check_replaceable(settings.record, settings.output)
+    if settings.log:
+        check_not_in_use(settings.log)
+    check_stages(settings, [*inputs, *outputs])
 
 
 def picture_size(path: Path, network: Network, layers: Iterable[str]) -> tuple[int, int]:
@@ -385,16 +426,3 @@ def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:
 def _times(weight: float | None, factor: float) -> float | None:
     """`weight` times `factor`, or None, the network's own."""
     return None if weight is None else weight * factor
-
-
-@contextmanager
-def uninterrupted() -> Iterator[None]:
-    """Ignore Ctrl-C within the block and in processes started there; outside the main thread do nothing."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, before)

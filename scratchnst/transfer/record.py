@@ -7,9 +7,11 @@ import os
 import platform
 from collections.abc import Sequence
 from importlib.metadata import version
+from pathlib import Path
 
 from scratchnst import __version__
 from scratchnst.errors import UserError
+from scratchnst.files import is_replaceable, open_input
 from scratchnst.transfer import computation
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.scales import StylizedByScales
@@ -17,6 +19,7 @@ from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import Stylized
 
 PACKAGES = ("numpy", "scipy", "pillow", "h5py")
+LARGEST = 16 << 20  # bytes; no record is larger
 GIVEN = "given"  # the key of the settings with which to run it again
 
 
@@ -66,6 +69,28 @@ def record(settings: Settings, used: dict, result: StylizedByScales, command: Se
     }
 
 
+def check_replaceable(path: str | os.PathLike, output: Path) -> None:
+    """Raise a UserError if there is a file at `path` that is not the record of `output`."""
+    if not is_replaceable(path) and not is_record_of(path, output):
+        raise UserError(f"{path} is there already, and is no record of {output.name}: move it, or name another output.")
+
+
+def is_record_of(path: str | os.PathLike, output: Path) -> bool:
+    """Tell whether a file is the record of a run, or of a figure, whose output had the name of `output`."""
+    try:
+        with open_input(path) as file:
+            data = json.loads(file.read(LARGEST))
+    except (OSError, ValueError, RecursionError, UserError):
+        return False
+    if not isinstance(data, dict):
+        return False
+    given, command = data.get(GIVEN, data), data.get("command")
+    words = [given.get("output")] if isinstance(given, dict) else []
+    if GIVEN not in data and isinstance(command, list):  # as older versions wrote it
+        words += command
+    return any(os.path.basename(str(word)) == output.name for word in words)
+
+
 def read_settings(path: str | os.PathLike) -> dict:
     """Return the settings in a file, for `Settings.from_json`: a record, or the settings alone.
 
@@ -75,7 +100,7 @@ def read_settings(path: str | os.PathLike) -> dict:
         If the file cannot be read or holds no settings.
     """
     try:
-        with open(path, encoding="utf-8") as file:
+        with open_input(path) as file:
             data = json.load(file)
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror or error}): name a file with settings.") from None

@@ -13,6 +13,7 @@ from typing import Annotated, Any, get_type_hints
 
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
+from scratchnst.files import names_a_file
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
@@ -21,6 +22,7 @@ from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256
+MOST_THREADS = 4096
 LARGEST_SCALES = 15  # each doubles the size
 DTYPES = ("float32", "float64")
 STARTS = ("noise", "content", "style")
@@ -68,7 +70,9 @@ _TEXT = partial(_instance, str, "a name or a file")
 
 
 def _path(value: Any) -> Path:
-    return Path(_instance((str, os.PathLike), "the name of a file", value))
+    if not names_a_file(os.fspath(_instance((str, os.PathLike), "the name of a file", value))):
+        raise ValueError("the name of a file")
+    return Path(value)
 
 
 def _paths(value: Any) -> tuple[Path, ...]:
@@ -158,7 +162,7 @@ class Settings:
     engine: Annotated[str | None, partial(_choice, ENGINES)] = None
     convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
     tf32: Annotated[bool, _FLAG] = False
-    threads: Annotated[int | None, _COUNT] = None
+    threads: Annotated[int | None, partial(_whole, 1, MOST_THREADS)] = None
     dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
     memory_limit: Annotated[int | None, _COUNT] = None
     save_every: Annotated[int | None, _COUNT] = None

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import os
+import re
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, suppress
 from io import FileIO
 from pathlib import Path
@@ -11,6 +13,8 @@ from typing import Any
 
 from scratchnst import images
 from scratchnst.errors import UserError
+from scratchnst.files import identities, open_log
+from scratchnst.images.origin import check_replaceable
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import Evaluation, Iterate
 
@@ -42,8 +46,7 @@ class Log:
     def write(self, evaluation: Evaluation) -> None:
         """Write one line."""
         if self.file is None:
-            # Without a buffer, nothing is left to be written, which might fail, when the file is closed.
-            self.file = self.stack.enter_context(self.path.open("wb", buffering=0))
+            self.file = self.stack.enter_context(open_log(self.path))
         self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
 
 
@@ -61,11 +64,41 @@ def _log_entry(evaluation: Evaluation) -> dict:
 
 def stages(settings: Settings, shape: tuple[int, int]) -> Callable[[Iterate], None]:
     """Return a callback that saves the image after every N-th step, resized to `shape`: out-0050.png after step 50."""
-    path, every = settings.output, settings.save_every
 
     def save(iterate: Iterate) -> None:
-        if every and iterate.iteration % every == 0:
-            stage = path.with_name(f"{path.stem}-{iterate.iteration:04d}{path.suffix}")
-            images.save(stage, images.resize(iterate.image, *shape))
+        if settings.save_every and iterate.iteration % settings.save_every == 0:
+            images.save(_stage(settings.output, iterate.iteration), images.resize(iterate.image, *shape))
 
     return save
+
+
+def check_stages(settings: Settings, others: Iterable[str | Path | None]) -> None:
+    """Make sure that no stage replaces one of the `others`, or a picture that no run has made.
+
+    Raises
+    ------
+    UserError
+        If one might.
+    """
+    taken = set().union(*(identities(path) for path in others if path))
+    names = {identity[2] for identity in taken if len(identity) == 3}
+    with suppress(OSError):
+        names.update(os.listdir(settings.output.parent))
+    for stage in _stages_among(names, settings):
+        if identities(stage) & taken:
+            raise UserError(f"--save-every might overwrite the input or other output {stage}: name another output.")
+        check_replaceable(stage)
+
+
+def _stage(output: Path, iteration: int) -> Path:
+    return output.with_name(f"{output.stem}-{iteration:04d}{output.suffix}")
+
+
+def _stages_among(names: Iterable[str], settings: Settings) -> Iterator[Path]:
+    """Yield the paths of those of the `names` in the output's folder that a run's stages have."""
+    output, every = settings.output, settings.save_every
+    pattern = re.compile(rf"{re.escape(output.stem)}-(\d{{4,18}}){re.escape(output.suffix)}", re.ASCII)
+    for name in names:
+        found = pattern.fullmatch(name)
+        if found and every and int(found[1]) in range(every, settings.iterations + 1, every):
+            yield _stage(output, int(found[1]))

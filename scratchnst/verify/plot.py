@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst.images.plots import save_figure
 from scratchnst.verify.report import InputReport, Report
 
 CURVES_A_ROW = 4
@@ -28,7 +29,7 @@ def draw(reports: Sequence[Report], path: Path) -> None:
         _draw_curve(figure.add_subplot(grid[divmod(number, CURVES_A_ROW)]), f"{name}: {item.name}", item)
     for row, (name, item) in enumerate(pictured, start=rows - len(pictured)):
         _draw_gradient(figure, grid, row, name, item)
-    figure.savefig(path, dpi=100)
+    save_figure(path, figure, 100)
 
 
 def _is_picture(item: InputReport) -> bool:

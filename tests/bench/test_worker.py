@@ -95,7 +95,7 @@ def test_a_process_of_its_own():
         with pytest.raises(Lost, match="leap"):
             process.ask("leap")
         assert process.ask("peak")["bytes"] > 10e6  # it goes on
-    assert process.process.exitcode is not None
+    assert process.process.returncode is not None
 
 
 def test_the_threads_set_are_the_workers_alone():
@@ -115,7 +115,7 @@ def test_killed_between_two_requests(number):
     with Process("winograd", 20, 1) as process:
         process.ask("set_up", **process.settings)
         os.kill(process.process.pid, number)
-        process.process.join(10)
+        process.process.wait(10)
         for _ in range(2):
             with pytest.raises(Lost, match="memory runs out" if number == signal.SIGKILL else "ended by SIGTERM"):
                 process.ask("evaluate")
@@ -146,17 +146,29 @@ def test_output_of_libraries_does_not_get_among_the_results(tmp_path):
     assert ended.stderr.count("hello") == 2
 
 
+def test_modules_of_the_current_folder_are_not_imported(tmp_path, monkeypatch):
+    for name in ("json", "numpy", "pickle", "scratchnst"):
+        (tmp_path / f"{name}.py").write_text("open('executed', 'w')")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", "")
+    monkeypatch.syspath_prepend("")
+    with Process("winograd", 20, 1) as process:
+        process.ask("set_up", **process.settings)
+        assert process.ask("evaluate")["seconds"] > 0
+    assert not (tmp_path / "executed").exists()
+
+
 @pytest.mark.parametrize("busy", [False, True])
 def test_without_a_parent_it_ends(busy):
     """Whatever happens to the parent, no process stays behind."""
     with Process("accuracy", 64, 1) as process:
         process.ask("set_up", **process.settings)
         if busy:
-            process.connection.send(("run", {"iterations": 100_000}))
+            process.send("run", iterations=100_000)
             time.sleep(0.2)
-        process.connection.close()
-        process.process.join(30)
-        assert process.process.exitcode == 0
+        process.requests.close()
+        process.process.wait(30)
+        assert process.process.returncode == 0
 
 
 @pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes")
@@ -178,10 +190,14 @@ def test_set_up_as_the_command_line_unless_plain(monkeypatch, plain):
 
     prepared = []
     monkeypatch.setattr(worker_module.os, "dup2", lambda *descriptors: None)
+    monkeypatch.setattr(sys, "stdout", sys.stdout)
+    monkeypatch.setattr(worker_module.os, "dup", lambda descriptor: None)
+    monkeypatch.setattr(worker_module.os, "fdopen", lambda *arguments: None)
+    monkeypatch.setattr(worker_module.sys, "stdin", SimpleNamespace(buffer=None))
     monkeypatch.setattr(worker_module.Path, "write_text", lambda *arguments: None)
     monkeypatch.setattr(worker_module.startup, "prepare", lambda: prepared.append(True))
     monkeypatch.setattr(service, "Service", stop)
     monkeypatch.setattr(worker_module, "Thread", lambda **settings: SimpleNamespace(start=lambda: None))
     with pytest.raises(Stop):
-        worker_module.main(None, plain, [])
+        worker_module.main(plain, [])
     assert bool(prepared) != plain

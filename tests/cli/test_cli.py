@@ -14,6 +14,7 @@ import subprocess
 import sys
 import termios
 import time
+from contextlib import nullcontext
 
 import h5py
 import numpy as np
@@ -481,7 +482,7 @@ class TestTrace:
             (["--pixel", "0,0", "--top", "0"], "--top"),
             (["--pixel", "0,0", "--content-weight", "0", "--style-weight", "0"], "nothing to optimise"),
             (["--pixel", "0,0", "--plot", "figure.gif"], "suffix"),
-            (["--pixel", "0,0", "--plot", "content.png"], "content.png is an input as well"),
+            (["--pixel", "0,0", "--plot", "content.png"], "content.png is named twice"),
         ],
         ids=lambda value: " ".join(value)[:40] if isinstance(value, list) else "",
     )
@@ -545,13 +546,13 @@ class TestWeights:
     def test_convert_refuses_to_replace_its_source(self, folder, capsys):
         write_random_vgg("vgg.h5", 1)
         assert main(["weights", "convert", "vgg.h5", "./vgg.h5"]) == 2
-        assert "is the source itself" in capsys.readouterr().err
+        assert "is named twice" in capsys.readouterr().err
 
     def test_convert_refuses_to_replace_the_network_in_the_cache(self, folder, capsys, monkeypatch):
         write_random_vgg("cached.h5", 1)
         monkeypatch.setattr(load, "cached_vgg19", lambda: folder / "cached.h5")
         assert main(["weights", "convert", "vgg19", "cached.h5"]) == 2
-        assert "is the source itself" in capsys.readouterr().err
+        assert "is named twice" in capsys.readouterr().err
 
     def test_verify(self, folder, capsys):
         write_random_vgg("vgg.h5")
@@ -799,7 +800,7 @@ BAD_INPUT = [
 def test_bad_input_is_told_in_one_sentence(folder, capsys, arguments, said):
     bad_files(folder)
     (folder / "out.png").write_bytes(b"old picture")
-    (folder / "out.json").write_bytes(b"old record")
+    (folder / "out.json").write_text('{"given": {"output": "out.png"}}')
     before = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
     output = [] if "-o" in arguments else ["-o", "out.png"]
     size = [] if "--size" in arguments else ["--size", "24"]
@@ -929,8 +930,9 @@ def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
 
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_costs_the_log_but_not_the_picture(folder, capsys, monkeypatch):
-    monkeypatch.setattr("scratchnst.transfer.job.check_writable", lambda *_: None)
-    assert main([*COMMAND, "--iterations", "3", "--log", "/dev/full"]) == 0
+    with open("/dev/full", "wb", buffering=0) as full:
+        monkeypatch.setattr("scratchnst.transfer.side_outputs.open_log", lambda _: nullcontext(full))
+        assert main([*COMMAND, "--iterations", "3", "--log", "log.jsonl"]) == 0
     assert capsys.readouterr().err.count("the log failed and is left out from now on") == 1
     assert images.load("out.png").shape == (18, 24, 3)
 

@@ -80,7 +80,7 @@ def test_threads_of_blas_are_given_back(folder, engine):
 @pytest.mark.parametrize(
     ("arguments", "sentence"),
     [
-        (["--threads", "0"], "a whole number of 1 or more"),
+        (["--threads", "0"], "a whole number from 1 to 4096"),
         (["--engine", "gpu"], "invalid choice: 'gpu'"),
         (["--convolution", "fft"], "invalid choice: 'fft'"),
         (["--memory-limit", "much"], "an amount of memory like 2G or 500M, not 'much'"),

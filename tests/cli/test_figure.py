@@ -111,7 +111,7 @@ def test_dry_run(folder, capsys):
         (["3", "-o", "out.png", "--style", "missing.png"], "there is no file missing.png"),
         (["3", "-o", "out.gif"], "out.gif has no suffix"),
         (["3", "-o", "missing/out.png"], "is no directory"),
-        (["3", "-o", "style.jpg"], "is an input as well"),
+        (["3", "-o", "style.jpg"], "is named twice"),
         (["3", "-o", "taken.png"], "taken-panels for the panels cannot be created"),
         (["1", "-o", "out.png", "--network", "pyramid"], "pyramid has no layer like VGG's"),
         (["1", "-o", "out.png", "--network", "missing.h5"], "missing.h5 does not exist"),

@@ -77,7 +77,7 @@ def test_an_input_that_is_missing(done):
 
 def test_record(done, folder):
     panels = (Panel("A  content", done.content), Panel("B  result", done.output, done))
-    progress.write_record(Path("figure.json"), 7, Figure("a title", (panels,), "a caption"), ["scratchnst", "figure"])
+    progress.write_record(Path("figure.png"), 7, Figure("a title", (panels,), "a caption"), ["scratchnst", "figure"])
     record = json.loads((folder / "figure.json").read_text())
     assert (record["figure"], record["title"], record["command"]) == (7, "a title", ["scratchnst", "figure"])
     content, result = record["panels"]

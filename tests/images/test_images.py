@@ -440,7 +440,7 @@ class TestLoadErrors:
         def refuse(*_):
             raise PermissionError(errno.EACCES, "Permission denied")
 
-        monkeypatch.setattr(images, "open", refuse, raising=False)  # chmod would not stop root
+        monkeypatch.setattr(images, "open_input", refuse)  # chmod would not stop root
         self.check_message(tmp_path / "a.png", "may not be read")
 
     def test_empty(self, tmp_path):

@@ -92,7 +92,7 @@ def test_command(tmp_path, monkeypatch, capsys, vgg19_file):
     ("arguments", "said"),
     [
         (["--pair", "missing.png", "style.png"], "missing.png"),
-        (["--pair", "style.png", "style.png", "--sheet", "style.png"], "one of the pictures"),
+        (["--pair", "style.png", "style.png", "--sheet", "style.png"], "named twice"),
         (["--pair", "style.png", "style.png", "--sheet", "sheet.gif"], "suffix"),
         (["--pair", "small.png", "style.png"], "small.png cannot be used: "),
         (["--pair", "style.png", "style.png", "--pair", "style.png", "small.png"], "small.png cannot be used: "),
