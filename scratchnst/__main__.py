@@ -11,6 +11,10 @@ def main() -> int:
     """Set up the process, run the command line and return its exit status."""
     try:
         startup.prepare()
+        lack = startup.lack_of_memory()
+        if lack:
+            print(f"scratchnst: {lack}", file=sys.stderr)
+            return 2
         from scratchnst.cli import main as run  # not before: it imports NumPy
 
         return run()

@@ -48,7 +48,7 @@ def forecast(
         prepared = prepare(settings, engine, tell)
         objective = prepared.objective_at(*prepared.shapes[-1])
         estimate = computation.fit(objective, settings)
-        limit = computation.memory_limit(engine, settings)
+        limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
         return Forecast(prepared.scales, estimate, limit, *_time(objective, prepared.scales, settings))
 
 
