@@ -65,15 +65,17 @@ def lack_of_memory() -> str | None:
 
     Linux ends a process that exceeds its container's limit, without a word.
     """
-    needed, left = LIBRARIES >> 20, min((limit - used for limit, used in containers.groups()), default=LIBRARIES)
+    left = min((limit - used for limit, used in containers.groups()), default=LIBRARIES)
     if left < LIBRARIES:
-        return (
-            f"the program needs {needed} MB to start, and its container has {max(left, 0) >> 20} MB left: give it more."
-        )
-    needed, addresses = ADDRESSES >> 20, _addresses()
+        return _too_little("memory", LIBRARIES, left, "give its container more.")
+    addresses = _addresses()
     if addresses is not None and addresses < ADDRESSES:
-        return f"the program needs {needed} MB of addresses, and may have {addresses >> 20} MB: raise ulimit -v."
+        return _too_little("addresses", ADDRESSES, addresses, "raise ulimit -v.")
     return None
+
+
+def _too_little(what, needed, there, advice):
+    return f"the program needs {needed >> 20} MB of {what} to start, and has {max(there, 0) >> 20} MB: {advice}"
 
 
 def record() -> Startup | None:

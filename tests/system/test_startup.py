@@ -249,13 +249,13 @@ class TestLackOfMemory:
 
     def test_of_a_container(self, monkeypatch):
         monkeypatch.setattr(startup.containers, "groups", lambda: [Group(10**10, 0), Group(200 << 20, 150 << 20)])
-        assert "its container has 50 MB: give it more" in startup.lack_of_memory()
+        assert "and has 50 MB: give its container more" in startup.lack_of_memory()
         monkeypatch.setattr(startup.containers, "groups", lambda: [Group(200 << 20, 20 << 20)])
         assert startup.lack_of_memory() is None
 
     def test_of_addresses(self, monkeypatch):
         monkeypatch.setattr(startup, "_addresses", lambda: 300 << 20)
-        assert "may have 300 MB: raise ulimit -v" in startup.lack_of_memory()
+        assert "has 300 MB: raise ulimit -v" in startup.lack_of_memory()
 
     @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no ulimit")
     def test_one_sentence(self):
