@@ -14,6 +14,10 @@ def main() -> int:
 
     streams.prepare()
     startup.prepare()
+    lack = startup.lack_of_memory()
+    if lack:
+        print(f"scratchnst: {lack}", file=sys.stderr)
+        return 2
     from scratchnst.cli import main as run  # not before: it imports NumPy
 
     signals.interrupt()

@@ -53,7 +53,7 @@ def load_objective(
 def check_memory(objective: Objective) -> None:
     """Raise a UserError if there is not the memory of the walk back, which needs the most."""
     engine = objective.network.engine
-    needed, limit = memory.resident(engine) + memory.evaluation(objective), memory.limit(engine)
+    needed, limit = memory.resident(engine) + memory.evaluation(objective), memory.available(engine)
     if needed > limit:
         height, width, _ = objective.shape
         raise UserError(

@@ -150,5 +150,9 @@ class Engine:
         """Return the bytes of the engine's own memory that are left, within the limit."""
         return 0
 
+    def total_memory(self) -> int:
+        """Return the bytes of the engine's own memory, whoever uses them, within the limit."""
+        return 0
+
     def release_memory(self) -> None:
         """Give back the memory that is kept of deleted arrays."""

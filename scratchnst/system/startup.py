@@ -13,6 +13,8 @@ from collections.abc import Mapping, MutableMapping
 from pathlib import Path
 from typing import NamedTuple
 
+from scratchnst.system import containers
+
 CORE_TYPE_VARIABLE = "OPENBLAS_CORETYPE"
 CORE_TYPE = "SKYLAKEX"
 AVX512 = frozenset(("avx512f", "avx512bw", "avx512cd", "avx512dq", "avx512vl"))  # what kernels of that type use
@@ -20,6 +22,10 @@ ZEN5 = 26  # the family; later ones come after it
 CPUINFO = Path("/proc/cpuinfo")
 M_TRIM_THRESHOLD, M_MMAP_MAX = -1, -4  # of glibc's malloc.h
 MMAP_MAX, TRIM_THRESHOLD = 65536, 128 << 10  # what glibc begins with
+
+
+LIBRARIES = 100 << 20  # bytes of memory that NumPy, SciPy, Pillow and h5py take once they are imported
+ADDRESSES = 500 << 20  # bytes of addresses that they reserve
 
 
 class Setting(NamedTuple):
@@ -43,13 +49,33 @@ class Startup(NamedTuple):
 
 
 _startup: Startup | None = None
+_keeps_memory = False
 
 
 def prepare() -> Startup:
     """Set up this process; call it before NumPy is imported.  It raises nothing."""
-    global _startup
+    global _startup, _keeps_memory
     _startup = Startup(_choose_kernels(os.environ), _keep_memory(os.environ))
+    _keeps_memory = _startup.memory.done
     return _startup
+
+
+def lack_of_memory() -> str | None:
+    """Return, in a sentence, that a limit of memory is too low for what is imported next; None if it is not.
+
+    Linux ends a process that exceeds its container's limit, without a word.
+    """
+    left = min((limit - used for limit, used in containers.groups()), default=LIBRARIES)
+    if left < LIBRARIES:
+        return _too_little("memory", LIBRARIES, left, "give its container more.")
+    addresses = _addresses()
+    if addresses is not None and addresses < ADDRESSES:
+        return _too_little("addresses", ADDRESSES, addresses, "raise ulimit -v.")
+    return None
+
+
+def _too_little(what, needed, there, advice):
+    return f"the program needs {needed >> 20} MB of {what} to start, and has {max(there, 0) >> 20} MB: {advice}"
 
 
 def record() -> Startup | None:
@@ -123,10 +149,17 @@ def _keep_memory(environment: Mapping[str, str]) -> Setting:
     return Setting(False, "not set: glibc's mallopt refused")
 
 
+def keeps_memory() -> bool:
+    """Return whether memory of arrays that are gone stays with this process."""
+    return _keeps_memory
+
+
 def give_memory_back() -> None:
     """Undo what `prepare` has done for memory: where there is little, holes between kept arrays cost too much of it."""
-    if _startup is not None and _startup.memory.done:
+    global _keeps_memory
+    if _keeps_memory:
         _mallopt(MMAP_MAX, TRIM_THRESHOLD)
+        _keeps_memory = False
 
 
 def _mallopt(mmap_max: int, trim_threshold: int) -> bool:
@@ -135,6 +168,16 @@ def _mallopt(mmap_max: int, trim_threshold: int) -> bool:
 
     mallopt = ctypes.CDLL(None).mallopt
     return bool(mallopt(M_MMAP_MAX, mmap_max) and mallopt(M_TRIM_THRESHOLD, trim_threshold))
+
+
+def _addresses() -> int | None:
+    """Return how many bytes of addresses this process may have; None: as many as it likes."""
+    try:
+        import resource  # only Unix has it
+    except ImportError:
+        return None
+    limit, _ = resource.getrlimit(resource.RLIMIT_AS)
+    return None if limit == resource.RLIM_INFINITY else limit
 
 
 def _is_glibc() -> bool:

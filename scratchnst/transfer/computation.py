@@ -97,17 +97,12 @@ def check_room(height: int, width: int, engine: Engine, settings: Settings) -> N
     """Raise a UserError if the optimiser's vectors alone do not fit into memory, before large arrays are made."""
     there = memory.where_vectors_are(engine, settings.optimizer)
     needed = memory.vectors(height * width * 3, settings.optimizer, settings.bounded) + memory.resident(there)
-    limit = memory.limit(there) if there is not engine else memory_limit(engine, settings)
-    if needed > limit:
-        raise UserError(memory.too_large(height, width, needed, settings.optimizer, limit, there))
+    limit = settings.memory_limit if there is engine else None
+    most = memory.available(there) if limit is None else limit
+    if needed > most:
+        raise UserError(memory.too_large(height, width, needed, settings.optimizer, most, there))
 
 
 def fit(objective: Objective, settings: Settings) -> memory.MemoryEstimate:
     """Choose the largest strips of `objective` that memory allows, or raise a UserError."""
-    limit = memory_limit(objective.network.engine, settings)
-    return memory.fit(objective, settings.optimizer, limit, settings.bounded)
-
-
-def memory_limit(engine: Engine, settings: Settings) -> int:
-    """Return the bytes that a run may take."""
-    return memory.limit(engine) if settings.memory_limit is None else settings.memory_limit
+    return memory.fit(objective, settings.optimizer, settings.memory_limit, settings.bounded)

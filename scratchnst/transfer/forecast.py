@@ -49,7 +49,7 @@ def forecast(
         objective = prepared.objective_at(*prepared.shapes[-1])
         estimate = computation.fit(objective, settings)
         estimate = replace(estimate, peak=max(estimate.peak, prepared.peak))
-        limit = computation.memory_limit(engine, settings)
+        limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
         return Forecast(prepared.scales, estimate, limit, *_time(objective, prepared.scales, settings))
 
 

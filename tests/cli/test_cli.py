@@ -455,7 +455,7 @@ class TestTrace:
         assert "do not add up" in capsys.readouterr().err
 
     def test_memory(self, folder, capsys, monkeypatch):
-        monkeypatch.setattr("scratchnst.transfer.memory.limit", lambda engine=None: 10**6)
+        monkeypatch.setattr("scratchnst.transfer.memory.available", lambda engine=None: 10**6)
         assert main(["trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24"]) == 2
         assert "choose a smaller --size" in capsys.readouterr().err
 

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from scratchnst.system import startup
+from scratchnst.system.containers import Group
 
 ROOT = Path(__file__).parents[2]
 FLAGS = "fpu sse4_2 avx avx2 fma avx512f avx512dq avx512cd avx512bw avx512vl avx512_vnni"
@@ -235,3 +236,30 @@ class TestPackage:
             "print(type(stylize).__name__, stylize is scratchnst.transfer.stylize.stylize, MARGIN > 0)"
         )
         assert python(code).stdout == "function True True\n"
+
+
+class TestLackOfMemory:
+    @pytest.fixture(autouse=True)
+    def without_limits(self, monkeypatch):
+        monkeypatch.setattr(startup.containers, "groups", lambda: [])
+        monkeypatch.setattr(startup, "_addresses", lambda: None)
+
+    def test_none(self):
+        assert startup.lack_of_memory() is None
+
+    def test_of_a_container(self, monkeypatch):
+        monkeypatch.setattr(startup.containers, "groups", lambda: [Group(10**10, 0), Group(200 << 20, 150 << 20)])
+        assert "and has 50 MB: give its container more" in startup.lack_of_memory()
+        monkeypatch.setattr(startup.containers, "groups", lambda: [Group(200 << 20, 20 << 20)])
+        assert startup.lack_of_memory() is None
+
+    def test_of_addresses(self, monkeypatch):
+        monkeypatch.setattr(startup, "_addresses", lambda: 300 << 20)
+        assert "has 300 MB: raise ulimit -v" in startup.lack_of_memory()
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="there is no ulimit")
+    def test_one_sentence(self):
+        code = "import resource as r; r.setrlimit(r.RLIMIT_AS, (2 * 10**8, 2 * 10**8))\n"
+        ended = python(code + "import sys; from scratchnst.__main__ import main; sys.exit(main())")
+        assert ended.returncode == 2
+        assert ended.stderr.count("\n") == 1

@@ -5,8 +5,10 @@ from __future__ import annotations
 import math
 import tracemalloc
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
+import psutil
 import pytest
 from networks import random_vgg19
 
@@ -16,6 +18,8 @@ from scratchnst.engine import cpu, cuda, textbook
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, OPTIMIZERS
+from scratchnst.system import containers, startup
+from scratchnst.system.containers import Group
 from scratchnst.transfer import memory
 
 MB = 1 << 20
@@ -108,8 +112,45 @@ def test_a_limit_that_nothing_fits_into():
     assert one.largest_strip == math.inf
 
 
-def test_limit_is_more_than_there_is_in_use():
-    assert memory.resident() < memory.limit()
+def test_what_is_free_does_not_decide_about_strips(monkeypatch):
+    """They round otherwise; with less than they need there is no run, but the advice to limit it."""
+    one = objective(random_vgg19(5), 128, 128)
+    whole = memory.estimate(one, "adam").peak
+    monkeypatch.setattr(memory, "capacity", lambda engine=None: whole - 4 * MB)
+    strips = []
+    for free in (whole + MB, whole - 3 * MB):
+        monkeypatch.setattr(memory, "available", lambda engine=None, free=free: free)
+        strips.append(memory.fit(one, "adam").largest_strip)
+    assert strips[0] == strips[1] < math.inf
+    monkeypatch.setattr(memory, "capacity", lambda engine=None: whole + MB)
+    with pytest.raises(UserError, match=rf"and .* are free: .* --memory-limit {(whole - 3 * MB) // 10**6}M, so that"):
+        memory.fit(one, "adam")
+
+
+def test_a_run_in_the_smallest_strips_takes_more_than_its_share_of_the_machine(monkeypatch):
+    one = objective(random_vgg19(5, width=8), 48, 64)
+    monkeypatch.setattr(memory, "capacity", lambda engine=None: 1)
+    assert memory.fit(one, "adam").largest_strip == memory.STRIPS[-1]
+
+
+def test_capacity(monkeypatch):
+    monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8e9, available=1e9))
+    monkeypatch.setattr(containers, "groups", lambda: [])
+    assert memory.capacity() == 4e9
+    monkeypatch.setattr(containers, "groups", lambda: [Group(1_000_000_000, 800_000_000), Group(3_000_000_000, 0)])
+    assert memory.capacity() == 0.95e9
+    assert memory.available() - memory.resident() == pytest.approx(0.19e9, abs=5e6)
+
+
+def test_memory_that_stays_with_the_process_has_holes(monkeypatch):
+    one = objective(random_vgg19(5, width=8), 300, 300)
+    before = memory.estimate(one, "adam").peak
+    monkeypatch.setattr(startup, "keeps_memory", lambda: True)
+    assert memory.estimate(one, "adam").peak - before == pytest.approx(48 * 300 * 300 * 3, rel=0.1)
+
+
+def test_more_is_available_than_there_is_in_use():
+    assert memory.resident() < memory.available()
 
 
 def test_in_words():

@@ -10,6 +10,8 @@ from networks import random_vgg19
 from numerical import central_differences, relative_error
 
 from scratchnst import Objective, images, load_network
+from scratchnst.engine import cpu
+from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.transfer.objective import fit_style
 
@@ -146,6 +148,22 @@ def test_float32_agrees_with_float64(network):
     assert coarse_loss == pytest.approx(fine_loss, rel=1e-5)
     assert coarse.dtype == fine.dtype == np.float64
     assert relative_error(coarse, fine) < 1e-4
+
+
+def test_nothing_depends_on_the_number_of_threads(random):
+    """Not even in the last digit: 200 steps would make other pixels of it."""
+    network, x = random_vgg19(13).on(cpu), random.uniform(0, 255, (72, 100, 3))
+    content, style = (random.uniform(0, 255, x.shape) for _ in range(2))
+    results = []
+    try:
+        for number in (1, 2, 3, 8, 16):
+            threads.set_count(number)
+            results.append(Objective(network, content, [style], normalized=True)(x))
+    finally:
+        threads.set_count(None)
+    for loss, gradient in results[1:]:
+        assert loss == results[0][0]
+        np.testing.assert_array_equal(gradient, results[0][1])
 
 
 def test_zero_loss_at_the_content_itself(network):

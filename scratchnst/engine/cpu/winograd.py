@@ -79,6 +79,8 @@ FINITE_POINTS = (0, 1, -1, 1 / 2, -2)
 MINUS_INVERSE = [5, 2, 1, 4, 3, 0]  # where -1/t stands among them, infinity being the last
 POINTS = len(FINITE_POINTS) + 1
 TILES_PER_BLOCK = (128, 256)  # as many as BLAS needs, as few as the cache holds
+FEWEST_BLOCKS = 8  # of an image that is not small
+OUTPUTS_OF_A_PRODUCT = 64
 KERNEL = "kernel at points"  # U, by the name of its memory
 FEW_TILES = 256  # in an image, up to which U is worth keeping; BLAS multiplies more of them slowly with its transpose
 
@@ -145,7 +147,9 @@ def _convolve(x, U, transforms, b=None, relu=False, mask=None):
         D = _input_at_points(transforms.B.T, x, mask, block, memory, spare)
         M = _shaped(spare, (*D.shape[:4], stop - start))
         for row in range(POINTS):
-            np.matmul(_by_points(D[row]), U[row, ..., start:stop], out=_by_points(M[row]))
+            points, products = _by_points(D[row]), _by_points(M[row])
+            for first, last in _products(start, stop):
+                np.matmul(points, U[row, ..., first:last], out=products[..., first - start : last - start])
         if b is not None:
             # b is a constant image, the same in each output.  Since A^T [0, 1, 0, 0, 0, 0] = [1, 1, 1, 1], for the
             # point 1 is second, adding b to M there adds it to each y.
@@ -198,10 +202,13 @@ class TileBlock:
 
 
 def cut(shape: tuple[int, ...], channels: int) -> list[TileBlock]:
-    """Cut images (N, H, W, ...) into blocks; wide ones, since what is written row by row is written fast."""
+    """Cut images (N, H, W, ...) into blocks; wide ones, since what is written row by row is written fast.
+
+    The number of threads does not count, so that rounding does not depend on it.
+    """
     count, down, across = shape[0], -(-shape[1] // TILE), -(-shape[2] // TILE)
     fewest, most = TILES_PER_BLOCK
-    most = int(np.clip(min(channels // 2, count * down * across // threads.count()), fewest, most))
+    most = int(np.clip(min(channels // 2, count * down * across // FEWEST_BLOCKS), fewest, most))
     columns = threads.pieces(across, 32)
     rows = threads.pieces(down, most // min(across, 32))
     return [
@@ -230,8 +237,18 @@ def tiles(shape: tuple[int, ...]) -> int:
 
 
 def _parts(outputs, blocks):
-    """Cut the output channels into pieces, so that all threads have work."""
-    return threads.pieces(outputs, max(32, -(-outputs * blocks // threads.count())))
+    """Cut the output channels into pieces of whole products, so that all threads have work."""
+    products = -(-outputs // OUTPUTS_OF_A_PRODUCT)
+    parts = threads.pieces(products, max(1, products * blocks // threads.count()))
+    return [(first * OUTPUTS_OF_A_PRODUCT, min(last * OUTPUTS_OF_A_PRODUCT, outputs)) for first, last in parts]
+
+
+def _products(start, stop):
+    """Cut output channels into those of single products, which must not depend on the number of threads.
+
+    In products of other widths BLAS adds in another order.
+    """
+    return [(first, min(first + OUTPUTS_OF_A_PRODUCT, stop)) for first in range(start, stop, OUTPUTS_OF_A_PRODUCT)]
 
 
 def _memory(block, channels, outputs, dtype):

@@ -89,6 +89,10 @@ class Cuda(Engine):
         free += pool.free_bytes()
         return min(free, max(pool.get_limit() - pool.used_bytes(), 0)) if pool.get_limit() else free
 
+    def total_memory(self) -> int:
+        _, total = device.library().cuda.runtime.memGetInfo()
+        return min(total, device.pool().get_limit() or total)
+
     def release_memory(self) -> None:
         device.pool().free_all_blocks()
 
