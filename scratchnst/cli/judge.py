@@ -17,8 +17,8 @@ from scratchnst.engine import Engine
 from scratchnst.messages import one_line
 from scratchnst.models.network import Network
 from scratchnst.training.evaluation import Verdict, judge
-from scratchnst.transfer.job import check_scaled, check_style, picture_size
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.preparation import check_scaled, check_style, picture_size
 from scratchnst.transfer.settings import Settings
 from scratchnst.weights.load import load_network, source_file
 

@@ -26,8 +26,8 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer import job
 from scratchnst.transfer.objective import KEEP
+from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
 from scratchnst.weights.load import choose_source, load_network, source_file
@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )
-    start = arguments.image if arguments.image in STARTS else images.load(job.init_path(arguments.image))
+    start = arguments.image if arguments.image in STARTS else images.load(init_path(arguments.image))
     image = start_image(objective, start, arguments.seed)
     check_pixel(arguments.pixel, objective.shape)
     check_memory(objective)

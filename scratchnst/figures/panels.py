@@ -24,7 +24,8 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.models.student import likeness
-from scratchnst.transfer import computation, job
+from scratchnst.transfer import computation
+from scratchnst.transfer.preparation import ignore, prepare
 from scratchnst.transfer.settings import PRESETS, Settings
 
 BLOCKS = range(1, 6)  # of VGG19, that end in a pool each
@@ -220,8 +221,8 @@ def photographs(material: Material) -> Figure:
 def check(figure: Figure, output: Path) -> None:
     """Raise the error that the deepest run of a figure would raise before its first step; they come last."""
     _, settings = figure.runs[-1]
-    with computation.computing_as(settings, job.ignore) as engine:
-        job.prepare(replace(settings, output=output), engine)
+    with computation.computing_as(settings, ignore) as engine:
+        prepare(replace(settings, output=output), engine).read()
 
 
 FIGURES: dict[int, Callable[[Material], Figure]] = {

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 
 from threadpoolctl import ThreadpoolController
 
+from scratchnst import images
 from scratchnst.engine import Engine
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import AUTO, computing, full_gpu, on_threads
@@ -103,6 +105,19 @@ def check_room(height: int, width: int, engine: Engine, settings: Settings) -> N
         raise UserError(memory.too_large(height, width, needed, settings.optimizer, most, there))
 
 
-def fit(objective: Objective, settings: Settings) -> memory.MemoryEstimate:
-    """Choose the largest strips of `objective` that memory allows, or raise a UserError."""
-    return memory.fit(objective, settings.optimizer, settings.memory_limit, settings.bounded)
+def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, settings: Settings) -> None:
+    """Raise a UserError if reading a picture that is wanted in that (height, width) at most takes too much memory."""
+    limit = None if engine.has_own_memory else settings.memory_limit  # that of a GPU's memory is another
+    most = memory.available() if limit is None else limit
+    needed = memory.resident() + images.memory_to_read(path, wanted)
+    if needed > most:
+        height, width = images.size(path)
+        raise UserError(
+            f"reading {path}, {width}x{height} pixels, takes {memory.in_words(needed)} of memory, and "
+            f"{memory.in_words(most)} are there: make a smaller copy of it first."
+        )
+
+
+def fit(objective: Objective, settings: Settings, extra: int = 0) -> memory.MemoryEstimate:
+    """Choose the largest strips of `objective` that memory allows, or raise a UserError; see `memory.fit`."""
+    return memory.fit(objective, settings.optimizer, settings.memory_limit, settings.bounded, extra)

@@ -9,15 +9,17 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from scratchnst import images
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import EMULATED
 from scratchnst.transfer import computation, memory
-from scratchnst.transfer.job import Scales, ignore, prepare
 from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.preparation import Prepared, Scales, ignore, prepare
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import stylize
 
 TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run by which this machine's speed is measured
+SHORTEST = 32  # pixels, enough for any layer
 
 
 @dataclass(frozen=True)
@@ -43,45 +45,73 @@ class Forecast:
 def forecast(
     settings: Settings, tell: Callable[[str], None] = ignore, notice: Callable[[str], None] = ignore
 ) -> Forecast:
-    """Return what `scratchnst.transfer.job.run` would take, or raise the error that it raises before its first step."""
+    """Return what `scratchnst.transfer.job.run` would take, from the sizes of the pictures, which are not read.
+
+    Raises
+    ------
+    UserError
+        As `scratchnst.transfer.preparation.prepare`, or if it takes more memory than there is.
+    """
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
-        objective = prepared.objective_at(*prepared.shapes[-1])
-        estimate = computation.fit(objective, settings)
-        estimate = replace(estimate, peak=max(estimate.peak, prepared.peak))
+        trial = _trial(prepared, TRIAL_SIDE)
+        seconds, where = _time(trial, prepared.scales, settings)
+        estimate, finest = _finest_scale(prepared, trial)
+        if finest.largest_strip < math.inf:
+            trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
+            seconds, where = _time(trial, prepared.scales, settings)
         limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
-        return Forecast(prepared.scales, estimate, limit, *_time(objective, prepared.scales, settings))
+        return Forecast(prepared.scales, estimate, limit, seconds, where)
 
 
-def _time(objective: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
-    """Return how long a run would take, and on what."""
-    count, there = threads.count(), objective.network.engine.describe()
+def check_finest_scale(prepared: Prepared) -> None:
+    """Raise a UserError if a later scale than the first takes more memory than there is, before the first is run."""
+    if len(prepared.scales) > 1:
+        _finest_scale(prepared, _trial(prepared, SHORTEST))
+
+
+def _trial(prepared: Prepared, longest: int) -> Objective:
+    """Return an objective like that of a run, but of random images of about that longer side at most."""
+    canvas = prepared.canvas(prepared.shapes[-1])
+    shape = images.fitted_shape(canvas, min(longest, max(canvas)))
+    random = np.random.default_rng(0)
+    first, *styles = (
+        random.uniform(0, 255, (max(height, SHORTEST), max(width, SHORTEST), 3))
+        for height, width in (shape, *prepared.style_shapes(shape))
+    )
+    if prepared.settings.content is None:
+        return prepared.objective(None, [first, *styles])
+    return prepared.objective(first, styles)
+
+
+def _finest_scale(prepared: Prepared, trial: Objective) -> tuple[memory.MemoryEstimate, Objective]:
+    """Return what stands for the objective of the finest scale, and the memory that it takes, pictures included.
+
+    Raises
+    ------
+    UserError
+        If that is more than there is.
+    """
+    finest, kept = memory.at_size(trial, *prepared.canvas(prepared.shapes[-1]))
+    if trial.network.engine.has_own_memory:  # where the pictures are not
+        return computation.fit(finest, prepared.settings, kept), finest
+    pictures = prepared.bytes_of_pictures
+    reading = memory.resident() + pictures + max(images.memory_to_read(*file) for file in prepared.files)
+    found = computation.fit(finest, prepared.settings, pictures + kept)
+    return replace(found, peak=max(found.peak, reading)), finest
+
+
+def _time(trial: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
+    """Return how long a run would take, measured by the time of `trial`, and on what."""
+    count, engine = threads.count(), trial.network.engine
+    there = engine.describe()
     if there["device"] == EMULATED:
         return None, EMULATED
-    pixels = sum(math.prod(shape) * iterations for shape, iterations in scales)
-    seconds = _seconds_per_pixel(objective, settings) * pixels
-    is_gpu = "gpu" in there
-    return seconds, f"{there['device']}, {there['gpu']}" if is_gpu else f"{count} thread{'' if count == 1 else 's'}"
-
-
-def _seconds_per_pixel(objective: Objective, settings: Settings) -> float:
-    """Measure it on a smaller image; time is proportional to pixels."""
-    height, width, _ = objective.shape
-    factor = min(1.0, TRIAL_SIDE / max(height, width))
-    shape = max(32, round(height * factor)), max(32, round(width * factor)), 3
-    random = np.random.default_rng(0)
-    trial = Objective(
-        objective.network,
-        random.uniform(0, 255, shape),
-        [random.uniform(0, 255, shape) for _ in objective.styles],
-        content_layers=objective.content_layers,
-        style_layers=objective.style_layers,
-        dtype=objective.dtype,
-        largest_strip=objective.largest_strip * factor**2,
-    )
-    if objective.network.engine.compiles_kernels:
+    if engine.compiles_kernels:
         _trial_seconds(trial, settings.optimizer)  # the first run on a machine compiles kernels
-    return _trial_seconds(trial, settings.optimizer) / math.prod(shape[:2])
+    seconds_per_pixel = _trial_seconds(trial, settings.optimizer) / math.prod(trial.shape[:2])
+    seconds = seconds_per_pixel * sum(math.prod(shape) * iterations for shape, iterations in scales)
+    return seconds, f"{there['device']}, {there['gpu']}" if "gpu" in there else f"{count} thread{'s'[: count > 1]}"
 
 
 def _trial_seconds(trial: Objective, optimizer: str) -> float:

@@ -7,12 +7,14 @@ free: if that is less, there is no run.
 
 from __future__ import annotations
 
+import copy
 import ctypes
 import math
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import psutil
 
 from scratchnst.engine import Engine, cpu, meta
@@ -26,7 +28,6 @@ STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 51
 RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
 KEPT_FREE = 0.05  # of the memory that is available, for everything else
 SHARE = 0.5  # of the machine's memory, which is hardly ever free as a whole, that a run takes without strips
-SHARE_OF_GPU = 0.9
 # Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes; six
 # images in float64 were measured, with Adam and L-BFGS, VGG19 and the distilled network, 256 to 1024 pixels.
 HOLES_PER_UNKNOWN = 48  # bytes
@@ -71,16 +72,33 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
 
 
 def estimate(
-    objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf
+    objective: Objective, optimizer: str, bounded: bool = False, largest_strip: float = math.inf, extra: int = 0
 ) -> MemoryEstimate:
-    """Return what a run of `objective` will need."""
+    """Return what a run of `objective` will need, with `extra` bytes that are not there yet."""
     engine, run = objective.network.engine, evaluation(objective, largest_strip)
     if engine is where_vectors_are(engine, optimizer):
         run += vectors(math.prod(objective.shape), optimizer, bounded)
     if largest_strip == math.inf and not engine.has_own_memory and startup.keeps_memory():
         run += HOLES_PER_UNKNOWN * math.prod(objective.shape)
-    peak = resident(engine) + run
+    peak = resident(engine) + extra + run
     return MemoryEstimate(int(engine.memory_factor * peak), largest_strip)
+
+
+def at_size(objective: Objective, height: int, width: int) -> tuple[Objective, int]:
+    """Return what stands for `objective` with images of that size, and the bytes of the features that it keeps.
+
+    It can only be estimated: its targets have the shapes of features, but no numbers.
+    """
+    other = copy.copy(objective)
+    other.shape = (height, width, 3)
+    shapes = objective.network.shapes(height, width)
+    kept, other.summands = 0, []
+    for term in objective.summands:
+        if term.loss.statistic is None:  # the target is the features
+            target = np.broadcast_to(np.zeros((), objective.dtype), (1, *shapes[term.layer]))
+            term, kept = replace(term, target=target), kept + target.nbytes
+        other.summands.append(term)
+    return other, kept
 
 
 def where_vectors_are(engine: Engine, optimizer: str) -> Engine:
@@ -94,10 +112,13 @@ def vectors(unknowns: int, optimizer: str, bounded: bool = False) -> int:
     return unknowns * (optimizers[optimizer] + RUN_BYTES_PER_UNKNOWN)
 
 
-def fit(objective: Objective, optimizer: str, limit: int | None = None, bounded: bool = False) -> MemoryEstimate:
+def fit(
+    objective: Objective, optimizer: str, limit: int | None = None, bounded: bool = False, extra: int = 0
+) -> MemoryEstimate:
     """Set the largest strips with which `objective` stays within `limit` bytes, and return the estimate.
 
-    Without a limit they are those that suit the machine, and if there are none, the smallest.
+    Without a limit they are those that suit the machine, and if there are none, the smallest.  `extra` bytes are not
+    there yet, but will be.
 
     Raises
     ------
@@ -107,10 +128,10 @@ def fit(objective: Objective, optimizer: str, limit: int | None = None, bounded:
     threads.release()  # buffers of a coarser scale
     engine = objective.network.engine
     engine.release_memory()
-    aim, most = (capacity(engine), available(engine)) if limit is None else (limit, limit)
+    most = available(engine) if limit is None else limit
     for largest_strip in STRIPS:
-        found = estimate(objective, optimizer, bounded, largest_strip)
-        if found.peak <= aim:
+        found = estimate(objective, optimizer, bounded, largest_strip, extra)
+        if found.peak <= (capacity(engine, largest_strip) if limit is None else limit):
             break
     if found.peak > most:
         height, width, _ = objective.shape
@@ -166,12 +187,13 @@ def available(engine: Engine = cpu) -> int:
     return resident() + int((1 - KEPT_FREE) * max(free, 0))
 
 
-def capacity(engine: Engine = cpu) -> int:
-    """Return the bytes that a run takes at most without strips, by what machine, container and GPU have in all."""
+def capacity(engine: Engine = cpu, largest_strip: float = math.inf) -> int:
+    """Return the bytes that a run takes at most with these strips, by what machine, container and GPU have in all."""
     if engine.has_own_memory:
-        return int(SHARE_OF_GPU * engine.total_memory())
+        return int((1 - KEPT_FREE) * engine.total_memory())
+    share = SHARE if largest_strip == math.inf else 1 - KEPT_FREE
     of_container = min([limit for limit, _ in containers.groups()], default=math.inf)
-    return int(min(SHARE * psutil.virtual_memory().total, (1 - KEPT_FREE) * of_container))
+    return int(min(share * psutil.virtual_memory().total, (1 - KEPT_FREE) * of_container))
 
 
 def in_words(size: float) -> str:

@@ -10,7 +10,8 @@ from networks import random_vgg19
 from scratchnst import load_network
 from scratchnst.errors import UserError
 from scratchnst.figures.panels import FIGURES, Material, check
-from scratchnst.transfer import job
+from scratchnst.transfer import computation
+from scratchnst.transfer.preparation import ignore, prepare
 
 COMMON = {"network": "distilled", "size": 24, "iterations": 3}
 
@@ -80,8 +81,8 @@ def test_ratios_are_tenfold_from_picture_to_picture(folder):
     runs = FIGURES[4](material()).runs
     weights = [settings.content_weight for _, settings in runs]
     assert weights[1] is None
-    with job.computation.computing_as(runs[1][1], job.ignore) as engine:
-        prepared = job.prepare(material().run(), engine)
+    with computation.computing_as(runs[1][1], ignore) as engine:
+        prepared = prepare(material().run(), engine)
         default = prepared.objective_at(*prepared.shapes[-1]).content_weight
     assert weights[:1] + weights[2:] == pytest.approx([default / 10, default * 10, default * 100], rel=1e-3)
 

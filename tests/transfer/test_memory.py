@@ -116,20 +116,20 @@ def test_what_is_free_does_not_decide_about_strips(monkeypatch):
     """They round otherwise; with less than they need there is no run, but the advice to limit it."""
     one = objective(random_vgg19(5), 128, 128)
     whole = memory.estimate(one, "adam").peak
-    monkeypatch.setattr(memory, "capacity", lambda engine=None: whole - 4 * MB)
+    monkeypatch.setattr(memory, "capacity", lambda engine, strip: whole - 4 * MB)
     strips = []
     for free in (whole + MB, whole - 3 * MB):
         monkeypatch.setattr(memory, "available", lambda engine=None, free=free: free)
         strips.append(memory.fit(one, "adam").largest_strip)
     assert strips[0] == strips[1] < math.inf
-    monkeypatch.setattr(memory, "capacity", lambda engine=None: whole + MB)
+    monkeypatch.setattr(memory, "capacity", lambda engine, strip: whole + MB)
     with pytest.raises(UserError, match=rf"and .* are free: .* --memory-limit {(whole - 3 * MB) // 10**6}M, so that"):
         memory.fit(one, "adam")
 
 
 def test_a_run_in_the_smallest_strips_takes_more_than_its_share_of_the_machine(monkeypatch):
     one = objective(random_vgg19(5, width=8), 48, 64)
-    monkeypatch.setattr(memory, "capacity", lambda engine=None: 1)
+    monkeypatch.setattr(memory, "capacity", lambda engine, strip: 1)
     assert memory.fit(one, "adam").largest_strip == memory.STRIPS[-1]
 
 
@@ -137,6 +137,7 @@ def test_capacity(monkeypatch):
     monkeypatch.setattr(psutil, "virtual_memory", lambda: SimpleNamespace(total=8e9, available=1e9))
     monkeypatch.setattr(containers, "groups", lambda: [])
     assert memory.capacity() == 4e9
+    assert memory.capacity(largest_strip=512 * MB) == 7.6e9
     monkeypatch.setattr(containers, "groups", lambda: [Group(1_000_000_000, 800_000_000), Group(3_000_000_000, 0)])
     assert memory.capacity() == 0.95e9
     assert memory.available() - memory.resident() == pytest.approx(0.19e9, abs=5e6)

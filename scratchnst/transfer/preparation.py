@@ -1,0 +1,299 @@
+"""What a run needs before its first step: files that may be written, the network, the scales, and the pictures."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst import files, images
+from scratchnst.engine import Engine
+from scratchnst.engine.devices import AUTO
+from scratchnst.errors import UserError
+from scratchnst.files import check_not_in_use, check_suffix
+from scratchnst.models.network import Network
+from scratchnst.transfer import computation
+from scratchnst.transfer.objective import STYLE_FITS, Objective
+from scratchnst.transfer.record import check_replaceable
+from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
+from scratchnst.transfer.settings import LARGEST_SIZE, STARTS, Settings
+from scratchnst.transfer.side_outputs import check_stages
+from scratchnst.weights.load import choose_source, load_network, source_file
+
+BYTES_PER_PIXEL = 12  # of an image in memory, float32
+RECORD = 256 << 10  # bytes that a record takes at most
+
+Shape = tuple[int, int]  # height and width
+Scales = list[tuple[Shape, int]]  # with iterations
+
+
+def ignore(*_: Any) -> None:
+    """Do nothing: the callback where none is given."""
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A run before its pictures are read.
+
+    Attributes
+    ----------
+    settings : as given, but for the network, which is named
+    network : on the engine
+    shapes : (height, width) of each scale, the coarsest first
+    style_shapes : of a canvas, an image with its margin, -> those of the styles beside it
+    """
+
+    settings: Settings
+    network: Network
+    shapes: list[Shape]
+    style_shapes: Callable[[Shape], list[Shape]]
+
+    @property
+    def largest_output(self) -> int:
+        """The bytes that the picture and its record take at most: a format that cannot compress noise adds little."""
+        height, width = self.shapes[-1]
+        return height * (3 * width + 1) * 101 // 100 + RECORD
+
+    @property
+    def scales(self) -> Scales:
+        """Shape and iterations of each scale that will be run."""
+        return share_iterations(self.settings.iterations, self.shapes)
+
+    def canvas(self, shape: Shape) -> Shape:
+        """Return the shape of a scale with the margin around it."""
+        height, width = shape
+        return height + 2 * self.settings.margin, width + 2 * self.settings.margin
+
+    @property
+    def files(self) -> list[tuple[Path, Shape]]:
+        """Every picture's file, with the (height, width) that are wanted of it at most; that of the start is last."""
+        first, *others = self.settings.pictures
+        finest, init = self.shapes[-1], self.settings.init
+        found = [(first, finest), *zip(others, self.style_shapes(self.canvas(finest)))]
+        return found if init in STARTS else [*found, (init_path(init), finest)]
+
+    @property
+    def bytes_of_pictures(self) -> int:
+        """How much memory the pictures take once they are read."""
+        canvases = [self.canvas(shape) for shape in self.shapes]
+        pixels = sum(math.prod(shape) for canvas in canvases for shape in (canvas, *self.style_shapes(canvas)))
+        return pixels * BYTES_PER_PIXEL
+
+    def read(self) -> None:
+        """Read the pictures now, or raise the UserError for the first that cannot be read or takes too much memory."""
+        _ = self.init, self.pictures
+
+    @cached_property
+    def init(self) -> str | np.ndarray:
+        """Where to start: a name or an image, read from its file."""
+        return self.settings.init if self.settings.init in STARTS else self._load(*self.files[-1])
+
+    @cached_property
+    def pictures(self) -> dict[Shape, tuple[np.ndarray | None, list[np.ndarray]]]:
+        """Content and styles of each scale, with the margin, each scaled from the picture in the file."""
+        first, *others = self.files[: len(self.settings.pictures)]
+        picture = self._load(*first)
+        canvases = {shape: images.extend(images.resize(picture, *shape), self.settings.margin) for shape in self.shapes}
+        del picture
+        has_content = self.settings.content is not None
+        found = {shape: (canvas, []) if has_content else (None, [canvas]) for shape, canvas in canvases.items()}
+        for number, file in enumerate(others):
+            style = self._load(*file)
+            for shape, (_, styles) in found.items():
+                styles.append(images.resize(style, *self.style_shapes(self.canvas(shape))[number]))
+        return found
+
+    def _load(self, path, wanted):
+        computation.check_room_to_read(path, wanted, self.network.engine, self.settings)
+        return images.load(path, wanted)
+
+    def objective_at(self, height: int, width: int) -> Objective:
+        """Return the Objective of a scale."""
+        return self.objective(*self.pictures[height, width])
+
+    def objective(self, content: np.ndarray | None, styles: list[np.ndarray]) -> Objective:
+        """Return the Objective of images of any scale."""
+        settings = self.settings
+        canvas = np.shape(styles[0] if content is None else content)[:2]
+        # Weights of sums over pixels are those of the finest scale, where there are more pixels.
+        fewer = math.prod(self.canvas(self.shapes[-1])) / math.prod(canvas)
+        return Objective(
+            self.network,
+            content,
+            styles,
+            content_layers={} if content is None else settings.content_layers,
+            style_layers=settings.style_layers if styles else {},
+            content_weight=_times(settings.content_weight, fewer),
+            style_weight=settings.style_weight,
+            tv_weight=_times(settings.tv_weight, fewer),
+            pooling=settings.pooling,
+            normalized=settings.normalize,
+            style_fit=None,  # they are fitted
+            dtype=settings.dtype,
+        )
+
+
+def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ignore) -> Prepared:
+    """Check the outputs, load the network, and choose the scales for the sizes of the pictures.
+
+    Raises
+    ------
+    UserError
+        As for `run`, but for pictures that are damaged, which are read later.
+    """
+    source, reason = choose_source(settings.network)
+    init_file = None if settings.init in STARTS else init_path(settings.init)
+    check_outputs(settings, [settings.content, *settings.styles, init_file, source_file(source)])
+    network = load_network(source, settings.preprocessing).on(engine)
+    shapes, style_shapes = _fit_pictures(settings, network)
+    images.check_format(settings.output, *shapes[-1])
+    tell(f"network: {network.name}, {reason}")
+    return Prepared(replace(settings, network=source), network, shapes, style_shapes)
+
+
+def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Callable[[Shape], list[Shape]]]:
+    """Return the shapes of the scales and, for an image's shape, those of the styles that do not give it theirs."""
+    content_layers = _names(settings.content_layers, network.defaults.content_layers)
+    style_layers = _names(settings.style_layers, network.defaults.style_layers)
+    layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
+    first, *others = settings.pictures
+    given = picture_size(first, network, content_layers if settings.content else style_layers)
+    height, width = images.fitted_shape(given, settings.size)  # the picture gets the first one's proportions
+    computation.check_room(height, width, network.engine, settings)
+    network.check_layers(layers)
+    check_scaled(first, given, (height, width), settings.size, network, layers)
+    sizes = [picture_size(path, network, style_layers) for path in others]
+
+    def style_shapes(shape):
+        return [STYLE_FITS[settings.style_fit](size, *shape) for size in sizes]
+
+    def check(height, width):
+        network.check_size(height, width, layers)
+        for path, size, scaled in zip(others, sizes, style_shapes((height, width))):
+            check_style(path, size, scaled, settings.size, network, style_layers)
+
+    check(height, width)
+    return choose_scales(height, width, check, settings), style_shapes
+
+
+def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> None:
+    """Make sure, before anything is computed, that all outputs can be written and overwrite no input.
+
+    Raises
+    ------
+    UserError
+        If one cannot, two of the files are the same, or a file that no run has made is in the place of the record or
+        of a stage.
+    """
+    check_suffix(settings.output, images.PICTURE_SUFFIXES)
+    inputs, outputs = list(inputs), [settings.output, settings.record]
+    if settings.log:
+        outputs.append(settings.log)
+    files.check_outputs(outputs, inputs)
+    check_replaceable(settings.record, settings.output)
+    if settings.log:
+        check_not_in_use(settings.log)
+    check_stages(settings, [*inputs, *outputs])
+
+
+def picture_size(path: Path, network: Network, layers: Iterable[str]) -> tuple[int, int]:
+    """Return the (height, width) of a file's picture, if it has, before it is scaled, what the deepest layer needs.
+
+    Raises
+    ------
+    UserError
+        If the file holds no picture, one of `layers` is unknown, or the picture is too small for the deepest.
+    """
+    layers = list(layers)
+    network.check_layers(layers)
+    height, width = images.size(path)
+    try:
+        network.check_size(height, width, layers)
+    except UserError as error:
+        raise UserError(f"{path} cannot be used: {error}") from None
+    return height, width
+
+
+def check_scaled(
+    path: Path, given: tuple[int, int], scaled: tuple[int, int], size: int, network: Network, layers: Iterable[str]
+) -> None:
+    """Raise a UserError that names the size to ask for if a picture is, after scaling, too small for the deepest layer.
+
+    Parameters
+    ----------
+    path, given : the picture's file, and its height and width there
+    scaled : its height and width at `size` pixels of the longer side
+    """
+    deepest, side = network.smallest_side(layers)
+    if min(scaled) < side:
+        height, width = scaled
+        enough = math.ceil(side * max(given) / min(given))
+        raise UserError(
+            f"{path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
+            f"{network.name}: "
+            f"{_larger(enough)}, or layers above it."
+        )
+
+
+def check_style(
+    path: Path, given: tuple[int, int], scaled: tuple[int, int], size: int, network: Network, layers: Iterable[str]
+) -> None:
+    """The same for a style, of which `scaled` is the shape at `size` pixels of the content's longer side."""
+    deepest, side = network.smallest_side(layers)
+    if min(scaled) < side:
+        height, width = scaled
+        enough = math.ceil(size * side / (min(scaled) - 0.5))  # it may have been rounded up
+        raise UserError(
+            f"the style {path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
+            f"{network.name}: {_larger(enough)}, --style-fit squeeze, or layers above it."
+        )
+
+
+def _larger(size: int) -> str:
+    """Say which size is needed, if there is such a one."""
+    return f"take --size {size} or more" if size <= LARGEST_SIZE else "take a part of it"
+
+
+def init_path(init: str) -> Path:
+    """Return the file of the image to start from, if there is one."""
+    if not os.path.exists(init):
+        raise UserError(f"there is no file {init} to start from: name one, or one of {', '.join(STARTS)}.")
+    return Path(init)
+
+
+def choose_scales(
+    height: int, width: int, check: Callable[[int, int], None], settings: Settings
+) -> list[tuple[int, int]]:
+    """Return the (height, width) of each scale up to `height` and `width`, the coarsest first.
+
+    "auto" adds a scale with each doubling of the longer side above 128, as long as `check` raises no UserError at the
+    (height, width) of the coarsest; it is only one if the start is a file, whose details would be lost.
+
+    Raises
+    ------
+    UserError
+        If the coarsest of a given number of scales is too small.
+    """
+    if settings.scales != AUTO:
+        shapes = scale_shapes(height, width, int(settings.scales))
+        try:
+            check(*shapes[0])
+        except UserError as error:
+            raise UserError(f"--scales {settings.scales} are too many: {error}") from None
+        return shapes
+    return automatic_shapes(height, width, check) if settings.init in STARTS else [(height, width)]
+
+
+def _names(layers: Iterable[str] | None, defaults: Iterable[str]) -> list[str]:
+    return list(defaults if layers is None else layers)
+
+
+def _times(weight: float | None, factor: float) -> float | None:
+    """`weight` times `factor`, or None, the network's own."""
+    return None if weight is None else weight * factor
