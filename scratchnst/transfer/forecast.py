@@ -18,7 +18,7 @@ from scratchnst.transfer.preparation import Prepared, Scales, ignore, prepare
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import stylize
 
-TRIAL_SIDE, TRIAL_ITERATIONS = 384, 3  # of the run by which this machine's speed is measured
+TRIAL_SIDE, TRIAL_ITERATIONS = 256, 3  # of the run by which this machine's speed is measured
 SHORTEST = 32  # pixels, enough for any layer
 
 
@@ -55,13 +55,11 @@ def forecast(
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
         trial = _trial(prepared, TRIAL_SIDE)
-        seconds, where = _time(trial, prepared.scales, settings)
+        trial(np.zeros(trial.shape))  # after which the process has what libraries allocate when they are first used
         estimate, finest = _finest_scale(prepared, trial)
-        if finest.largest_strip < math.inf:
-            trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
-            seconds, where = _time(trial, prepared.scales, settings)
+        trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
         limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
-        return Forecast(prepared.scales, estimate, limit, seconds, where)
+        return Forecast(prepared.scales, estimate, limit, *_time(trial, prepared.scales, settings))
 
 
 def check_finest_scale(prepared: Prepared) -> None:

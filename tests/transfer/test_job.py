@@ -11,7 +11,7 @@ import pytest
 
 from scratchnst import images
 from scratchnst.errors import UserError
-from scratchnst.transfer import job
+from scratchnst.transfer import computation, job, memory
 from scratchnst.transfer.forecast import forecast
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.record import read_settings
@@ -141,3 +141,28 @@ def test_forecast(folder):
     assert found.seconds > 0
     assert found.where == "1 thread"
     assert sorted(path.name for path in folder.iterdir()) == ["content.png", "style.jpg"]
+
+
+def test_a_forecast_reads_no_picture(folder, monkeypatch):
+    monkeypatch.setattr(images, "load", lambda *_: pytest.fail("a picture was read"))
+    assert forecast(settings(size=3000, scales=1, iterations=2, threads=1)).scales == [((2250, 3000), 2)]
+
+
+def test_a_forecast_is_what_the_run_counts_at_its_finest_scale(folder, monkeypatch):
+    fit, counted = computation.fit, []
+
+    def counting(*arguments):
+        counted.append(fit(*arguments))
+        return counted[-1]
+
+    monkeypatch.setattr(computation, "fit", counting)
+    small = settings(size=200, scales=2, iterations=2, threads=1)
+    job.run(small)
+    assert forecast(small).estimate.peak == pytest.approx(counted[-1].peak, rel=0.05)
+
+
+def test_a_later_scale_for_which_there_is_not_enough_memory_is_refused_before_the_first(folder, monkeypatch):
+    monkeypatch.setattr(Objective, "__call__", lambda self, x: pytest.fail("a scale was run"))
+    limit = memory.resident() + 100_000_000
+    with pytest.raises(UserError, match="1000x750 pixels need at least"):
+        job.run(settings(size=1000, scales=5, memory_limit=limit))
