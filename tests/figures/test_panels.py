@@ -38,19 +38,27 @@ def test_reconstructions_from_the_complete_network():
     assert all(settings.content is None or not settings.styles for _, settings in figure.runs)
 
 
-def test_a_truncated_network_shows_what_it_has():
+def test_a_truncated_network_shows_what_it_has(folder):
     figure = FIGURES[1](material(random_vgg19(8, width=4)))
     assert layers(figure, "content_layers") == [("conv1_2",), ("conv2_2",), ("conv3_2",)]
     assert layers(FIGURES[5](material(random_vgg19(8, width=4))), "content_layers") == [("conv2_2",), ("conv3_3",)]
 
 
-def test_the_distilled_network_shows_what_imitates_vgg():
+def test_the_distilled_network_shows_what_imitates_vgg(folder):
     figure = FIGURES[1](material())
     style = layers(figure, "style_layers")[-1]
     assert style[:3] == ("like_conv1_1", "like_conv2_1", "like_conv3_1")
     low, high = layers(FIGURES[5](material()), "content_layers")
     assert low == ("like_conv2_1",)
     assert high == tuple(load_network("distilled").defaults.content_layers)
+
+
+def test_a_low_and_a_high_content_layer_get_the_same_weight(folder):
+    """That of the high one: equation 1 is a sum over all features of a layer."""
+    (_, low), (_, high) = FIGURES[5](material(random_vgg19(10, width=4))).runs
+    canvas = 18 + 2 * high.margin, 24 + 2 * high.margin
+    default = random_vgg19(10, width=4).content_weight(*canvas, {"conv4_2": 1})
+    assert low.content_weight == high.content_weight == pytest.approx(default, rel=1e-3)
 
 
 @pytest.mark.parametrize("number", [1, 5])
@@ -90,7 +98,7 @@ def test_ratios_are_tenfold_from_picture_to_picture(folder):
 def test_photographs(folder):
     ((_, settings),) = FIGURES[7](material()).runs
     assert settings.init == "content"
-    assert settings.content_weight == FIGURES[4](material()).runs[2][1].content_weight
+    assert settings.content_weight is None
 
 
 def test_every_panel_has_a_file_of_its_own(folder):
