@@ -356,6 +356,11 @@ class TestLoadProfile:
         image = Image.new("RGB", (16, 16), (128, 128, 128))
         assert np.abs(load_saved(tmp_path, image, "a.jpg", icc_profile=LINEAR_RGB) - LINEAR_128).max() <= 1
 
+    def test_of_more_than_a_megabyte(self, tmp_path):
+        profile = LINEAR_RGB + bytes(2 << 20)
+        loaded = load_saved(tmp_path, Image.new("RGB", (1, 1), (128, 128, 128)), icc_profile=profile)
+        assert np.abs(loaded - LINEAR_128).max() <= 1
+
     def test_srgb_changes_nothing(self, tmp_path):
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         loaded = load_saved(tmp_path, Image.fromarray(noise(64, 64)), icc_profile=srgb)
