@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,10 +17,10 @@ from scratchnst.images.colour import colour_space, to_srgb
 from scratchnst.images.kinds import NoPicture
 
 T = TypeVar("T")
-Image.init()
 # Formats that are read: none whose decoder runs a program (EPS), and none without pixels of its own.
-_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA", "AVIF")
-_READABLE = tuple(name for name in _FORMATS if name in Image.OPEN)  # not all are in every Pillow
+_READABLE = ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA"]
+if find_spec("PIL.AvifImagePlugin"):  # not in every Pillow
+    _READABLE.append("AVIF")
 _OFTEN_UNUSED = ("BMP", "TGA", "TIFF")  # formats in which a fourth channel may mean nothing
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO, _ORIENTATION = 258, 262, 0, 274
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientation
