@@ -128,7 +128,7 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
         if os.path.realpath(path) in inputs:
             raise UserError(f"{path} is an input as well: name another output.")
     for path in (content, *styles):
-        images.load(path)
+        images.load(path, (1, 1))  # it is read to its end, but takes little memory
 
 
 def _make_folder(folder: Path) -> None:
