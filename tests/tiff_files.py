@@ -9,115 +9,78 @@ from io import BytesIO
 import numpy as np
 from PIL import Image
 
-SIZES = {2: 1, 3: 2, 4: 4, 13: 4}  # bytes of a value of each type: text, short, long, offset
+COMPRESSIONS = {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773}
+LETTERS = {1: "B", 3: "H", 4: "I"}  # of each type, for struct
 
 
-def make_tiff(
-    samples,
-    photometric=2,
-    *,
-    bits=None,
-    order="<",
-    planar=1,
-    compression="none",
-    extra=(),
-    predictor=1,
-    rows_per_strip=None,
-    tags=(),
-    more=(),
-):
+def make_tiff(samples, photometric=2, order="<", more=(), **settings):
     """A TIFF of an array (H, W, C), whose dtype tells the bits and format of a sample.
 
-    extra : the ExtraSamples; tags : (tag, type, values) that are added or replace others; more : pages after the first,
-    each (samples, photometric, settings); one with settings {"sub": True} becomes the SubIFD of the first.
+    Settings of a page: bits, if fewer than the dtype's; planar; compression; extra, the ExtraSamples; predictor;
+    rows_per_strip; tags, (tag, type, values) that are added or replace others, or leave them out if empty; pieces, the
+    tiles in place of strips.  more: pages after the first, (samples, photometric, settings); with the setting sub they
+    are SubIFDs of the first.
     """
-    data = (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, 8)
-    pages = [
-        (
-            samples,
-            photometric,
-            dict(
-                bits=bits,
-                planar=planar,
-                compression=compression,
-                extra=extra,
-                predictor=predictor,
-                rows_per_strip=rows_per_strip,
-                tags=tags,
-            ),
-        ),
-        *more,
-    ]
+    pages = [(samples, photometric, settings), *more]
     chain = [page for page in pages if not page[2].get("sub")]
-    subs = [page for page in pages if page[2].get("sub")]
-    body = b""
-    sub_offsets = []
-    for page in subs:
-        start = 8 + len(body)
-        sub_offsets.append(start)
-        body += _page(page, order, start, 0)
+    body, below = b"", []
+    for page in pages:
+        if page[2].get("sub"):
+            below.append(8 + len(body))
+            body += _page(*page, order, 8 + len(body), 0)
+    if below:
+        settings["tags"] = [*settings.get("tags", ()), (330, 4, tuple(below))]
     first = 8 + len(body)
-    if sub_offsets:
-        chain[0][2]["tags"] = (*chain[0][2].get("tags", ()), (330, 4, tuple(sub_offsets)))
-    for number, page in enumerate(chain):
+    for number, page in enumerate(chain, start=1):
         start = 8 + len(body)
-        last = number == len(chain) - 1
-        length = len(_page(page, order, start, 0))
-        body += _page(page, order, start, 0 if last else start + length)
-    return data[:4] + struct.pack(order + "I", first) + body
+        after = start + len(_page(*page, order, start, 0))
+        body += _page(*page, order, start, after if number < len(chain) else 0)
+    return (b"II" if order == "<" else b"MM") + struct.pack(order + "HI", 42, first) + body
 
 
-def _page(page, order, start, after):
-    samples, photometric, settings = page
+def _page(samples, photometric, settings, order, start, after):
+    """A page that begins at `start`; the next one at `after`."""
     height, width, channels = samples.shape
-    kind, itemsize = samples.dtype.kind, samples.dtype.itemsize
-    bits = settings.get("bits") or 8 * itemsize
+    bits = settings.get("bits", 8 * samples.dtype.itemsize)
     planar, rows = settings.get("planar", 1), settings.get("rows_per_strip") or height
-    planes = [samples] if planar == 1 else [samples[..., i : i + 1] for i in range(channels)]
-    strips = [
-        _packed(plane[top : top + rows], order, bits, settings.get("predictor", 1), settings.get("compression", "none"))
+    compression, predictor = settings.get("compression", "none"), settings.get("predictor", 1)
+    planes = [samples] if planar == 1 else [samples[..., number : number + 1] for number in range(channels)]
+    pieces = settings.get("pieces") or [
+        _packed(plane[top : top + rows], order, bits, predictor, compression)
         for plane in planes
         for top in range(0, height, rows)
     ]
-    number = {"none": 1, "lzw": 5, "deflate": 8, "packbits": 32773}[settings.get("compression", "none")]
     tags = {
         256: (4, (width,)),
         257: (4, (height,)),
         258: (3, (bits,) * channels),
-        259: (3, (number,)),
+        259: (3, (COMPRESSIONS[compression],)),
         262: (3, (photometric,)),
-        273: (4, (0,) * len(strips)),
         277: (3, (channels,)),
         278: (4, (rows,)),
-        279: (4, tuple(map(len, strips))),
+        279: (4, tuple(map(len, pieces))),
         284: (3, (planar,)),
+        317: (3, (predictor,) if predictor > 1 else ()),
+        338: (3, tuple(settings.get("extra", ()))),
+        339: (3, ({"u": 1, "i": 2, "f": 3}[samples.dtype.kind],) * channels),
+        324 if "pieces" in settings else 273: (4, (0,) * len(pieces)),
     }
-    if settings.get("predictor", 1) != 1:
-        tags[317] = 3, (settings["predictor"],)
-    if settings.get("extra"):
-        tags[338] = 3, tuple(settings["extra"])
-    if kind != "u":
-        tags[339] = 3, ({"f": 3, "i": 2}[kind],) * channels
-    tags |= {tag: (kind, values) for tag, kind, values in settings.get("tags", ())}
-    tags = {tag: value for tag, value in tags.items() if value[1]}
-    pixels = start + 2 + 12 * len(tags) + 4
-    extra = pixels + sum(map(len, strips))
-    offsets = np.cumsum([0, *map(len, strips)])[:-1] + pixels
-    tags[273] = 4, tuple(map(int, offsets))
-    out, values_out = struct.pack(order + "H", len(tags)), b""
-    for tag, (kind, values) in sorted(tags.items()):
-        packed = (
-            values
-            if isinstance(values, bytes)
-            else b"".join(struct.pack(order + {1: "B", 3: "H", 4: "I", 13: "I"}[kind], value) for value in values)
-        )
-        out += struct.pack(order + "HHI", tag, kind, len(values))
+    tags |= {tag: (kind, numbers) for tag, kind, numbers in settings.get("tags", ())}
+    tags = {tag: value for tag, value in sorted(tags.items()) if value[1]}
+    place = start + 2 + 12 * len(tags) + 4
+    offsets = tuple(place + sum(map(len, pieces[:number])) for number in range(len(pieces)))
+    tags[324 if "pieces" in settings else 273] = 4, offsets
+    place += sum(map(len, pieces))
+    table, beyond = struct.pack(order + "H", len(tags)), b""
+    for tag, (kind, numbers) in tags.items():
+        packed = b"".join(struct.pack(order + LETTERS[kind], number) for number in numbers)
+        table += struct.pack(order + "HHI", tag, kind, len(numbers))
         if len(packed) <= 4:
-            out += packed.ljust(4, b"\0")
+            table += packed.ljust(4, b"\0")
         else:
-            out += struct.pack(order + "I", extra + len(values_out))
-            values_out += packed + bytes(len(packed) % 2)
-    return out + struct.pack(order + "I", after) + b"".join(strips) + values_out
+            table += struct.pack(order + "I", place + len(beyond))
+            beyond += packed + bytes(len(packed) % 2)
+    return table + struct.pack(order + "I", after) + b"".join(pieces) + beyond
 
 
 def _packed(part, order, bits, predictor, compression):

@@ -127,7 +127,7 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
     check_outputs([output, record], [content, *styles, source_file(source)])
     check_replaceable(record, output)
     for path in (content, *styles):
-        images.load(path)
+        images.load(path, (1, 1))  # it is read to its end, but takes little memory
 
 
 def _check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:

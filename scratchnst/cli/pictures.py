@@ -40,8 +40,9 @@ def pictures_in(directory: Path, longest_side: int) -> tuple[list[str], list[np.
 
 def _shrunk(path, longest_side):
     """One picture, shrunk as soon as it is read, so that many large ones fit into memory."""
-    picture = images.load(path)
-    return images.fit(picture, longest_side) if max(picture.shape) > longest_side else picture
+    given = images.size(path)
+    shape = images.fitted_shape(given, min(longest_side, max(given)))
+    return images.resize(images.load(path, shape), *shape)
 
 
 def _paths(directory):

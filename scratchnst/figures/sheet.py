@@ -77,15 +77,17 @@ class _Text:
 
 def _picture(panel: Panel, size: int) -> Image.Image:
     """The picture of a panel, with its inset."""
-    picture = images.load(panel.picture)
     if panel.settings is None:
-        picture = images.fit(picture, size)
+        shape = images.fitted_shape(images.size(panel.picture), size)
+        picture = images.resize(images.load(panel.picture, shape), *shape)
+    else:
+        picture = images.load(panel.picture)
     shown = _pillow(picture)
     if panel.inset is not None:
-        inset = images.load(panel.inset)
-        height, width, _ = inset.shape
+        height, width = images.size(panel.inset)
         factor = INSET * min(shown.width / width, shown.height / height)
-        small = images.resize(inset, max(1, round(factor * height)), max(1, round(factor * width)))
+        shape = max(1, round(factor * height)), max(1, round(factor * width))
+        small = images.resize(images.load(panel.inset, shape), *shape)
         frame = max(1, round(FRAME * shown.width))
         shown.paste(PAPER, (0, shown.height - small.shape[0] - frame, small.shape[1] + frame, shown.height))
         shown.paste(_pillow(small), (0, shown.height - small.shape[0]))

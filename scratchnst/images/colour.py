@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import struct
 from collections.abc import Callable
 from io import BytesIO
 
@@ -10,6 +11,7 @@ from PIL import Image, ImageCms
 
 # ICC's names of colour spaces, and the modes in which Pillow passes them to LittleCMS.
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
+MOST_STEPS = 16  # of a profile's conversion; usual ones have five or fewer
 _USUAL_GAMMA = 1 / 2.2  # of files whose numbers are meant as sRGB's; PNG writes 0.45455
 
 
@@ -29,7 +31,10 @@ def _by_profile(image):
     """By the embedded profile if that is valid and fits the image, else None."""
     space = colour_space(image)
     try:
-        profile = ImageCms.ImageCmsProfile(BytesIO(image.info["icc_profile"]))
+        data = image.info["icc_profile"]
+        if _is_inflated(data):
+            return None
+        profile = ImageCms.ImageCmsProfile(BytesIO(data))
         mode = _PROFILE_MODES[profile.profile.xcolor_space.strip()]
         if mode != space and (space, mode) != ("L", "RGB"):
             return None
@@ -39,9 +44,21 @@ def _by_profile(image):
         transform = ImageCms.buildTransform(
             profile, ImageCms.createProfile("sRGB"), mode, "RGB", ImageCms.Intent.RELATIVE_COLORIMETRIC, flags
         )
-    except (KeyError, TypeError, ValueError, OSError, ImageCms.PyCMSError):
+    except (KeyError, TypeError, ValueError, OSError, struct.error, ImageCms.PyCMSError):
         return None  # no profile, or a damaged one
     return lambda part: np.asarray(ImageCms.applyTransform(part.convert(mode), transform), np.float32)
+
+
+def _is_inflated(profile: bytes) -> bool:
+    """Return whether a profile has one table stand for many, by which a small file would take gigabytes and minutes."""
+    (tags,) = struct.unpack_from(">I", profile, 128)
+    for _, start, _ in struct.iter_unpack(">III", profile[132 : 132 + 12 * tags]):
+        if profile[start : start + 4] == b"mpet":  # a list of steps, each with its place and size
+            (steps,) = struct.unpack_from(">I", profile, start + 12)
+            places = struct.iter_unpack(">II", profile[start + 16 : start + 16 + 8 * steps])
+            if steps > MOST_STEPS or sum(size for _, size in places) > len(profile):
+                return True
+    return False
 
 
 def _by_gamma(image):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext, suppress
+from importlib.util import find_spec
 from types import ModuleType
 from typing import Any, BinaryIO, TypeVar
 
@@ -16,10 +17,10 @@ from scratchnst.images.colour import colour_space, to_srgb
 from scratchnst.images.kinds import NoPicture
 
 T = TypeVar("T")
-Image.init()
 # Formats that are read: none whose decoder runs a program (EPS), and none without pixels of its own.
-_FORMATS = ("PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA", "AVIF")
-_READABLE = tuple(name for name in _FORMATS if name in Image.OPEN)  # not all are in every Pillow
+_READABLE = ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA"]
+if find_spec("PIL.AvifImagePlugin"):  # not in every Pillow
+    _READABLE.append("AVIF")
 _OFTEN_UNUSED = ("BMP", "TGA", "TIFF")  # formats in which a fourth channel may mean nothing
 _TIFF_BITS_PER_SAMPLE, _TIFF_PHOTOMETRIC, _TIFF_WHITE_IS_ZERO, _ORIENTATION = 258, 262, 0, 274
 _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientation
@@ -34,7 +35,6 @@ _TURNS: dict[int, Callable[[np.ndarray], np.ndarray]] = {  # by EXIF's orientati
 _ON_ITS_SIDE = (5, 6, 7, 8)
 SPARE = 2  # a picture that is shrunk keeps so many times the pixels wanted a side
 BAND = 1 << 19  # pixels converted at a time
-_BYTES_OF_BAND = 100  # for a pixel
 
 
 def size_of(file: BinaryIO) -> tuple[int, int]:
@@ -49,9 +49,9 @@ def pixels(file: BinaryIO, wanted: tuple[int, int] | None = None) -> np.ndarray:
     """Return float32 (H, W, 3) of the picture in a file, see `scratchnst.images.load`."""
 
     def read(image):
-        height, width = _draft(image, wanted)
-        image.load()  # raises for truncated files
-        stored = _in_bands(image, _conversion(image, _ignores_alpha(image, file)), height, width)
+        _draft(image, wanted)
+        image.load()  # raises for truncated files, and turns those of TIFF upright
+        stored = _in_bands(image, _conversion(image, _ignores_alpha(image, file)), *_shrunk(image, wanted))
         return np.ascontiguousarray(_TURNS.get(_orientation(image), np.asarray)(stored))
 
     return _without_faults(file, read)
@@ -62,8 +62,9 @@ def memory(file: BinaryIO, wanted: tuple[int, int] | None = None) -> int:
 
     def count(image):
         before = image.width * image.height
-        height, width = _draft(image, wanted)
-        return _bytes_to_decode(image, before) + _bytes_to_convert(image.size, height, width)
+        _draft(image, wanted)
+        of_band = 100 if image.mode.startswith("I") or image.has_transparency_data else 70  # bytes a pixel
+        return _bytes_to_decode(image, before) + _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
 
     if _is_tiff(file) and tiff.is_readable(page := tiff.picture_page(file)) and _opened_by_pillow(file, page) is None:
         height, width = page.shape if wanted is None else (SPARE * max(wanted), SPARE * max(wanted))
@@ -82,22 +83,25 @@ def _bytes_to_decode(image: Image.Image, before: int) -> int:
     return size + before * others.get(str(image.format), 0)
 
 
-def _bytes_to_convert(size: tuple[int, int], height: int, width: int) -> int:
+def _bytes_to_convert(size: tuple[int, int], height: int, width: int, of_band: int = 100) -> int:
     """Return what `_in_bands` takes for an image of `size`, and for its result."""
     band = BAND + 2 * size[0] * _rows_around(size[1] / height)
-    return min(band, size[0] * size[1]) * _BYTES_OF_BAND + height * width * 24  # twice, to turn it
+    return min(band, size[0] * size[1]) * of_band + height * width * 24  # twice, to turn it
 
 
-def _draft(image: Image.Image, wanted: tuple[int, int] | None) -> tuple[int, int]:
-    """Let a JPEG be decoded at a smaller scale if that will do, and return the (height, width) to shrink to."""
+def _draft(image: Image.Image, wanted: tuple[int, int] | None) -> None:
+    """Let a JPEG be decoded at a smaller scale if that will do."""
+    if wanted is not None and image.format == "JPEG":
+        height, width = _shrunk(image, wanted)
+        image.draft(None, (width, height))
+
+
+def _shrunk(image: Image.Image, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the height and width, as the image lies, that are left of it if `wanted`, upright, are of use."""
     if wanted is None:
         return image.height, image.width
-    if _orientation(image) in _ON_ITS_SIDE:
-        wanted = wanted[::-1]
-    height, width = (SPARE * side for side in wanted)
-    if image.format == "JPEG":
-        image.draft(None, (width, height))
-    return min(height, image.height), min(width, image.width)
+    height, width = wanted[::-1] if _orientation(image) in _ON_ITS_SIDE else wanted
+    return min(SPARE * height, image.height), min(SPARE * width, image.width)
 
 
 def _without_faults(file: BinaryIO, use: Callable[[Image.Image], T]) -> T:

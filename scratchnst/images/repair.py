@@ -16,19 +16,18 @@ LARGEST_FILE = 1 << 30  # bytes
 LARGEST_PROFILE = 16 << 20  # bytes of a colour profile in a PNG, unpacked; those of presses have some megabytes
 _PNG, _TEXTS = b"\x89PNG\r\n\x1a\n", (b"tEXt", b"zTXt", b"iTXt")
 _JPEG, _END = b"\xff\xd8", b"\xff\xd9"
-_OTHER_END = bytes(range(1, 200)) + _END  # read as pixels where pixels lack
+_OTHER_ENDS = bytes(range(1, 200)) + _END, bytes(range(254, 50, -1)) + _END  # read as pixels where pixels lack
 _FRAMES, _SCAN = (0xC0, 0xC1, 0xC2), 0xDA
 
 
 def repaired(file: BinaryIO) -> BytesIO | None:
-    """Return the same picture without such a fault, or None if it has none or lacks pixels."""
+    """Return the same picture without such a fault, to be read with `LARGEST_PROFILE`; None if it is worse damaged."""
     file.seek(0)
     data = file.read(LARGEST_FILE + 1)
     if len(data) > LARGEST_FILE:
         return None
     if data.startswith(_PNG):
-        mended = _without_texts(data)
-        return BytesIO(mended) if len(mended) < len(data) else None
+        return BytesIO(_without_texts(data))
     return _with_end(data) if data.startswith(_JPEG) else None
 
 
@@ -61,8 +60,8 @@ def _with_end(data: bytes) -> BytesIO | None:
     data = data.removesuffix(b"\xff")
     if data.endswith(_END) or not _has_all_scans(data):
         return None
-    one, other = (_hash_of_pixels(data + end) for end in (_END, _OTHER_END))
-    return BytesIO(data + _END) if one == other else None
+    decoded = {_hash_of_pixels(data + end) for end in (_END, *_OTHER_ENDS)}
+    return BytesIO(data + _END) if len(decoded) == 1 else None
 
 
 def _hash_of_pixels(jpeg: bytes) -> bytes:

@@ -168,6 +168,7 @@ def is_readable(page: Page) -> bool:
         and page.one(_COMPRESSION, _UNCOMPRESSED) in _BYTEWISE
         and page.one(_PREDICTOR, 1) in (1, 2)
         and not (page.colour == "CMYK" and {_PREMULTIPLIED, _STRAIGHT} & {*page.extra})  # Pillow has no such mode
+        and not (page.one(_PHOTOMETRIC) == _WHITE_IS_ZERO and _PREMULTIPLIED in page.extra)  # by black or by white?
     )
 
 

@@ -28,8 +28,8 @@ STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 51
 RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
 KEPT_FREE = 0.05  # of the memory that is available, for everything else
 SHARE = 0.5  # of the machine's memory, which is hardly ever free as a whole, that a run takes without strips
-# Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes; six to
-# eight images in float64 were measured, with Adam and L-BFGS, VGG19 and the distilled network, 256 to 1024 pixels.
+# Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes: as
+# much as six to eight images in float64, with Adam and L-BFGS, VGG19 and the distilled network, at 256 to 1024 pixels.
 HOLES_PER_UNKNOWN = 64  # bytes
 
 

@@ -290,10 +290,11 @@ class _SumsWhenAsked(Mapping):
 def fit_style(style: Array, height: int, width: int, style_fit: str = KEEP) -> Array:
     """Return a style image (H', W', 3) scaled to the size of an image of `height` x `width` pixels.
 
-    "keep" keeps its proportions, and it gets as many pixels as the image.  So equation 4 compares sums over as many
-    positions, as in the paper; strokes are as large, on average, as "squeeze" makes them, which forces the style into
-    the image's height and width; and a long narrow style stays as wide as it can.  By its longer side, a style of
-    10:1 would be left 51 pixels wide, and with finest strokes, for an image of 512x512.
+    "squeeze" forces it into the image's height and width.  "keep" keeps its proportions, and it gets as many pixels as
+    the image: so equation 4 compares sums over as many positions, as in the paper, and strokes are as large, on
+    average, as when they are squeezed.  Scaled by the longer side instead, a style of 10:1 has 51 rows beside an image
+    of 512x512.  Painted with an upright style of 1:2.5 on a photograph of 16:9, squeezed strokes lie flat, kept ones
+    curve as in the style, and those of the longer side are finer, down to speckle.
 
     Raises
     ------

@@ -19,6 +19,7 @@ PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 1.0  # fine noise in colour hardly changes the loss, so stronger noise stays as grain
 OPTIMIZER = "lbfgs"  # `scratchnst.optimize.lbfgs` compares it with SciPy's
 MARGIN = 8  # pixels, against artefacts at the border: see `stylize`
+GREY = 2.0  # largest difference of a grey pixel's channels
 GAIN_OVER = 50  # iterations over which the fall of the loss is measured
 
 
@@ -93,7 +94,7 @@ def stylize(
     on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
 ) -> Stylized:
-    """Optimise an image for `objective`.
+    """Optimise an image for `objective`; if the pictures that it imitates and the start are grey, among grey images.
 
     Parameters
     ----------
@@ -129,9 +130,12 @@ def stylize(
     if not 0 <= 2 * margin < min(objective.shape[:2]):
         raise UserError(f"a margin of {margin} leaves nothing of an image of {objective.shape[:2]} pixels: take less.")
     start = start_image(objective, init, seed)
+    grey = pictures_are_grey(objective) and (isinstance(init, str) or is_grey(start))
+    if grey:
+        start = np.repeat(start[..., :1], 3, axis=2)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
-    run = _Run(objective, start, margin, least_gain, on_step, on_evaluation)
+    run = _Run(objective, start, grey, margin, least_gain, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
@@ -145,6 +149,17 @@ def stylize(
         return run.end("interrupted", complete=False)
     except FloatingPointError as error:
         return run.end(str(error), complete=False)
+
+
+def pictures_are_grey(objective: Objective) -> bool:
+    """Return whether there are no colours to imitate: content and styles are grey."""
+    pictures = [image for image in (objective.content, *objective.styles) if image is not None]
+    return bool(pictures) and all(map(is_grey, pictures))
+
+
+def is_grey(image: np.ndarray) -> bool:
+    """Return whether an image (H, W, 3) is grey but for what rounding and JPEG make of it."""
+    return bool(np.ptp(image, axis=2).max() <= GREY)
 
 
 def start_image(objective: Objective, init: str | Array, seed: int = 0) -> Array:
@@ -169,8 +184,8 @@ class _LittleGain(Exception):
 class _Run:
     """The state of a run: the last image accepted, counters and time; the optimiser calls the objective through it."""
 
-    def __init__(self, objective, start, margin, least_gain, on_step, on_evaluation):
-        self.objective, self.margin, self.least_gain = objective, margin, least_gain
+    def __init__(self, objective, start, grey, margin, least_gain, on_step, on_evaluation):
+        self.objective, self.grey, self.margin, self.least_gain = objective, grey, margin, least_gain
         self.losses: list[float] = []  # after each step
         self.on_step, self.on_evaluation = on_step, on_evaluation
         self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
@@ -181,6 +196,9 @@ class _Run:
         """Return (loss, gradient) of the objective, or raise a FloatingPointError if they are not finite."""
         with np.errstate(over="ignore", invalid="ignore"):  # an error is raised below instead
             loss, grad = self.objective(x)
+        if self.grey:  # of grey images, with R = G = B, it is the mean over the channels
+            channels = grad.reshape(-1, 3)
+            channels[:] = channels.mean(axis=1, keepdims=True)
         self.evaluations += 1
         if not (math.isfinite(loss) and is_finite(grad)):
             if self.evaluations == 1:

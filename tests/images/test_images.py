@@ -356,6 +356,22 @@ class TestLoadProfile:
         image = Image.new("RGB", (16, 16), (128, 128, 128))
         assert np.abs(load_saved(tmp_path, image, "a.jpg", icc_profile=LINEAR_RGB) - LINEAR_128).max() <= 1
 
+    def test_of_more_than_a_megabyte(self, tmp_path):
+        profile = LINEAR_RGB + bytes(2 << 20)
+        loaded = load_saved(tmp_path, Image.new("RGB", (1, 1), (128, 128, 128)), icc_profile=profile)
+        assert np.abs(loaded - LINEAR_128).max() <= 1
+
+    @pytest.mark.parametrize("steps", [4, 500])
+    def test_one_table_that_stands_for_many_is_ignored(self, tmp_path, steps):
+        """LittleCMS copies it for each step: megabytes become gigabytes."""
+        table = b"clut\0\0\0\0" + struct.pack(">2H", 3, 3) + bytes([9] * 3 + [0] * 13) + bytes(4 * 3 * 9**3)
+        places = struct.pack(">2I", 16 + 8 * steps, len(table)) * steps
+        tags = {b"wtpt": D50, b"D2B1": b"mpet\0\0\0\0" + struct.pack(">2HI", 3, 3, steps) + places + table}
+        profile = bytearray(make_profile(b"RGB ", tags))
+        profile[8] = 4  # the version that has such steps
+        loaded = load_saved(tmp_path, Image.fromarray(noise()), icc_profile=bytes(profile))
+        assert np.array_equal(loaded, noise())
+
     def test_srgb_changes_nothing(self, tmp_path):
         srgb = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
         loaded = load_saved(tmp_path, Image.fromarray(noise(64, 64)), icc_profile=srgb)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import threading
 
@@ -10,6 +11,7 @@ import numpy as np
 import pytest
 
 from scratchnst import images
+from scratchnst.engine import cpu
 from scratchnst.errors import UserError
 from scratchnst.transfer import computation, job, memory
 from scratchnst.transfer.forecast import forecast
@@ -132,6 +134,57 @@ def test_too_little_memory_is_told(folder, monkeypatch):
     monkeypatch.setattr(Objective, "__call__", fail)
     with pytest.raises(UserError, match="not enough memory"):
         job.run(settings())
+
+
+def large_picture(side):
+    """One of a megabyte or so in its file."""
+    images.save("large.png", np.zeros((side, side, 3), np.uint8))
+
+
+def test_memory_for_reading_is_told_and_refused_beyond_the_limit(folder):
+    large_picture(3000)
+    needed = memory.resident() + images.memory_to_read("large.png", (24, 24))
+    found = forecast(settings(styles=["large.png"], threads=1, memory_limit=10**12))
+    assert found.estimate.peak > 0.9 * needed
+    sentence = r"reading large.png, 3000x3000 pixels, takes \d+ MB of memory, and 1 KB are there: make a smaller"
+    with pytest.raises(UserError, match=sentence):
+        computation.check_room_to_read("large.png", (24, 24), cpu, settings(memory_limit=1000))
+    with pytest.raises(UserError, match=r"reading large\.png"):
+        job.run(settings(init="large.png", memory_limit=memory.resident() + 60_000_000))
+    assert not (folder / "out.png").exists()
+
+
+@pytest.mark.parametrize(
+    ("shape", "others", "sentence"),
+    [
+        ((12, 600), {"content": "narrow.png"}, "narrow.png has 24x1 pixels at --size 24 .* take --size 200 or more"),
+        ((600, 6), {"content": "narrow.png"}, "narrow.png has 1x24 pixels at --size 24 .* take --size 400 or more"),
+        ((4, 40000), {"content": "narrow.png"}, "take a part of it, or layers above it"),
+        ((4, 400), {"styles": ["narrow.png"]}, "the style narrow.png has 208x2 pixels .* --style-fit squeeze"),
+    ],
+)
+def test_pictures_too_narrow_are_told_the_size_that_they_need(folder, shape, others, sentence):
+    images.save("narrow.png", np.full((*shape, 3), 99, np.uint8))
+    with pytest.raises(UserError, match=sentence):
+        job.run(settings(**others))
+
+
+def test_the_size_that_is_named_will_do(folder):
+    images.save("narrow.png", np.full((4, 400, 3), 99, np.uint8))
+    with pytest.raises(UserError) as caught:
+        job.run(settings(styles=["narrow.png"]))
+    size = int(re.search(r"--size (\d+) or more", str(caught.value))[1])
+    job.run(settings(styles=["narrow.png"], size=size, iterations=1))
+    job.run(settings(styles=["narrow.png"], style_fit="squeeze"))
+
+
+def test_a_coarse_scale_too_small_for_a_style_is_left_out(folder, monkeypatch):
+    monkeypatch.setattr("scratchnst.transfer.scales.LARGEST_FIRST", 24)
+    images.save("narrow.png", np.full((5, 200, 3), 99, np.uint8))
+    for style, scales in (("style.jpg", 2), ("narrow.png", 1)):
+        assert len(job.run(settings(styles=[style], size=48)).scales) == scales
+    with pytest.raises(UserError, match=r"--scales 2 are too many: the style narrow\.png"):
+        job.run(settings(styles=["narrow.png"], size=48, scales=2))
 
 
 def test_forecast(folder):

@@ -211,3 +211,30 @@ def test_a_margin_is_optimised_but_not_handed_out(objective):
     for margin in (6, -1):
         with pytest.raises(UserError, match="margin"):
             stylize(objective, margin=margin)
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("init", ["noise", "content", "image"])
+def test_grey_pictures_give_a_grey_result(optimizer, init):
+    """Colours would be those of the noise, which no loss on grey pictures takes away."""
+    content, style = (picture(12, 16, seed)[..., :1].repeat(3, axis=2) for seed in (1, 2))
+    content[0, 0] += (1, 0, -1)  # as JPEG makes it
+    objective = Objective(random_vgg19(5, width=4), content, [style], normalized=True)
+    losses = []
+    result = stylize(
+        objective,
+        content if init == "image" else init,
+        iterations=8,
+        optimizer=optimizer,
+        on_evaluation=lambda evaluation: losses.append(evaluation.loss),
+    )
+    assert np.ptp(result.image, axis=2).max() == 0
+    assert result.loss < (0.5 if optimizer == "lbfgs" and init == "noise" else 1) * losses[0]
+
+
+@pytest.mark.parametrize("coloured", ["content", "style", "start"])
+def test_where_there_is_colour_the_result_has_some(coloured):
+    grey = {name: picture(12, 16, seed)[..., :1].repeat(3, axis=2) for seed, name in enumerate(("content", "style"))}
+    given = {**grey, "start": grey["content"], coloured: picture(12, 16, 5)}
+    objective = Objective(random_vgg19(5, width=4), given["content"], [given["style"]], normalized=True)
+    assert np.ptp(stylize(objective, given["start"], iterations=3).image, axis=2).max() > 5
