@@ -10,9 +10,11 @@ picture = stylize(objective, iterations=200).image
 from __future__ import annotations
 
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
 
+TYPE_CHECKING = False  # as in typing, which takes long to import, and until then Ctrl-C is Python's own
 if TYPE_CHECKING:
+    from typing import Any
+
     from scratchnst.models.normalize import normalize
     from scratchnst.transfer.objective import Objective
     from scratchnst.transfer.scales import scale_shapes, stylize_by_scales

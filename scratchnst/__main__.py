@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 
 
 def main() -> int:
     """Set up the process, run the command line and return its exit status."""
-    from scratchnst.system import signals
-
-    signals.quit_at_once()  # first of all: there is nothing to save yet
-    from scratchnst.system import startup, streams
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup sets it
+        signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))  # without a word: nothing is there yet
+    from scratchnst.system import signals, startup, streams  # only now: it takes time
 
     streams.prepare()
     startup.prepare()
@@ -28,4 +29,6 @@ def main() -> int:
 
 
 if __name__ == "__main__":
+    if not getattr(sys.flags, "safe_path", False):
+        sys.path.append(sys.path.pop(0))  # the current folder, in which anything may lie: `python -m` puts it first
     sys.exit(main())

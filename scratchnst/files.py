@@ -7,7 +7,7 @@ import os
 import re
 import secrets
 import stat
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from io import BufferedIOBase, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
@@ -32,6 +32,20 @@ def names_a_file(text: str) -> bool:
     except UnicodeError:
         return False
     return os.path.basename(text) not in ("", os.curdir, os.pardir) and "\0" not in text
+
+
+def users_place(variable: str, default: Callable[[str], str]) -> Path:
+    """Return the path that an environment variable names, else the one that `default` finds for this program.
+
+    Raises
+    ------
+    UserError
+        If that is in the home directory, and there is none.
+    """
+    try:
+        return Path(os.path.expanduser(os.environ.get(variable) or default("scratchnst")))
+    except RuntimeError:
+        raise UserError(f"there is no home directory: set the variable HOME, or {variable}.") from None
 
 
 def open_input(path: str | os.PathLike) -> BufferedReader:

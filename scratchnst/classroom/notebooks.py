@@ -24,7 +24,7 @@ from sphinx_gallery.py_source_parser import split_code_and_text_blocks
 from scratchnst.classroom import prose
 from scratchnst.classroom.library import Lesson
 from scratchnst.errors import UserError
-from scratchnst.files import write_atomically
+from scratchnst.files import open_input, write_atomically
 
 TABLE = re.compile(r"^(?P<border>=+(?: +=+)+)\n(?:.*\n)+?(?P=border)\n(?:(?:.*\S.*\n)+(?P=border)\n)?", re.MULTILINE)
 LITERAL = re.compile(r"(?<=\S)(?<!\.\. math)::\n(?=\n+ )")
@@ -82,7 +82,8 @@ def notebook(path: Path) -> nbformat.NotebookNode:
 def _is_as_written(path: Path) -> bool:
     """Whether a notebook has been run at most, but not changed."""
     try:
-        found = nbformat.reads(path.read_text(encoding="utf-8"), as_version=nbformat.NO_CONVERT)
+        with open_input(path) as file:
+            found = nbformat.reads(file.read().decode(), as_version=nbformat.NO_CONVERT)
         return found.metadata.get(MARK) == _digest(found)
     except (ValueError, AttributeError, nbformat.ValidationError):  # no notebook at all
         return False

@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 import platformdirs
 
 from scratchnst.errors import UserError
-from scratchnst.files import write_atomically
+from scratchnst.files import open_input, users_place, write_atomically
 from scratchnst.messages import complain
 
 PROGRESS_VARIABLE = "SCRATCHNST_PROGRESS"  # names another file
@@ -102,15 +102,16 @@ class ProgressFile:
     def _read(self) -> dict[str, dict[str, dict[str, Any]]]:
         """Return the file's content with both parts; a damaged file is moved aside."""
         try:
-            content = json.loads(self.path.read_bytes())
+            with open_input(self.path) as file:
+                content = json.loads(file.read())
             _check(content, 1)
             _check(content.get(LESSONS, {}), 2)
             _check(content.get(EXERCISES, {}), 3)
             return {**content, **{part: _by_topic(content.get(part, {})) for part in (LESSONS, EXERCISES)}}
         except FileNotFoundError:
             pass
-        except OSError as error:
-            self._tell(f"your progress, {self.path}, cannot be read ({error.strerror}).")
+        except (OSError, UserError) as error:
+            self._tell(f"your progress, {self.path}, cannot be read ({getattr(error, 'strerror', 'it is no file')}).")
         except (ValueError, RecursionError):
             aside = self.path.with_name(self.path.name + ".damaged")
             with suppress(OSError):
@@ -126,8 +127,7 @@ class ProgressFile:
 
 def progress_path() -> Path:
     """The file named by SCRATCHNST_PROGRESS, else the one where this system keeps a user's data."""
-    chosen = os.environ.get(PROGRESS_VARIABLE)
-    return Path(os.path.expanduser(chosen or Path(platformdirs.user_data_dir("scratchnst")) / "progress.json"))
+    return users_place(PROGRESS_VARIABLE, lambda name: os.path.join(platformdirs.user_data_dir(name), "progress.json"))
 
 
 def _by_topic(part: dict[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from scratchnst.files import open_input
 from scratchnst.images import samples
 from scratchnst.messages import complain, one_line
 from scratchnst.models.network import Network
+from scratchnst.system.signals import uninterrupted
 from scratchnst.training.distillation import RATE, STEPS, distil
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
@@ -100,7 +101,8 @@ def run(arguments: argparse.Namespace) -> int:
             kept = f"{arguments.checkpoint} keeps what was learnt" if keep else "nothing was written"
             complain(f"interrupted; {kept}.")
             return INTERRUPTED
-    native.write(replace(student, provenance=origin), arguments.output, "float16")
+    with uninterrupted():  # what took hours to learn
+        native.write(replace(student, provenance=origin), arguments.output, "float16")
     print(f"{one_line(arguments.output)}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)
     return 0
 

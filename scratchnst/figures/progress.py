@@ -10,7 +10,7 @@ from typing import Any
 
 from scratchnst.errors import UserError
 from scratchnst.figures.panels import Figure, Panel
-from scratchnst.files import write_atomically
+from scratchnst.files import open_input, write_atomically
 from scratchnst.transfer.record import GIVEN
 from scratchnst.transfer.settings import Settings
 from scratchnst.weights.load import source_file
@@ -79,8 +79,9 @@ def _of_the_picture(given: dict[str, Any]) -> dict[str, Any]:
 def _read(path: Path) -> dict[str, Any]:
     """Return the record in a file; an empty one if there is none that can be read."""
     try:
-        record = json.loads(path.read_bytes())
-    except (OSError, ValueError):
+        with open_input(path) as file:
+            record = json.loads(file.read())
+    except (OSError, ValueError, RecursionError, UserError):
         return {}
     return record if isinstance(record, dict) else {}
 

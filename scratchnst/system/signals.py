@@ -6,7 +6,6 @@ them handled; importing the package as a library changes nothing.  Only the stan
 
 from __future__ import annotations
 
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +17,8 @@ NUMBERS = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if 
 _received = signal.SIGINT
 
 
-def quit_at_once() -> None:
-    """Let these signals end this process without a word; those that are ignored, as nohup does, stay so."""
-    _handle(lambda number, frame: os._exit(128 + number))
-
-
 def interrupt() -> None:
-    """Let these signals raise a KeyboardInterrupt; those that are ignored stay so."""
+    """Let these signals raise a KeyboardInterrupt; those that are ignored, as nohup sets them, stay so."""
     _handle(_interrupt)
 
 

@@ -44,6 +44,7 @@ from scratchnst.models import student, vgg
 from scratchnst.models.network import Defaults, Network
 from scratchnst.models.normalize import normalize
 from scratchnst.optimize.adam import adam
+from scratchnst.system.signals import one_interrupt
 from scratchnst.training import crops
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
@@ -158,17 +159,22 @@ def distil(
     def report(flat, value):
         nonlocal x, number
         x, number = flat, number + 1
+        arm()  # it goes on: a signal before, if there was one, was lost
         if on_step:
             on_step(number, value)
         if keep and number % KEEP_EVERY == 0:
             keep(number, loss.network_with(x))
 
-    try:
-        final = adam(loss, x, steps - done, callback=report, rate=lambda t: rate * rate_factor(done + t, steps, done))
-    except KeyboardInterrupt:
-        if keep:
-            keep(number, loss.network_with(x))
-        raise
+    def rate_at(step):
+        return rate * rate_factor(done + step, steps, done)
+
+    with one_interrupt() as arm:  # a second signal does not disturb what is kept after the first one
+        try:
+            final = adam(loss, x, steps - done, callback=report, rate=rate_at)
+        except KeyboardInterrupt:
+            if keep:
+                keep(number, loss.network_with(x))
+            raise
     return with_solved_likeness(loss.network_with(final.x), loss.examples)
 
 

@@ -6,6 +6,7 @@ import json
 import os
 import platform
 from collections.abc import Sequence
+from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
@@ -88,7 +89,14 @@ def is_record_of(path: str | os.PathLike, output: Path) -> bool:
     words = [given.get("output")] if isinstance(given, dict) else []
     if GIVEN not in data and isinstance(command, list):  # as older versions wrote it
         words += command
-    return any(os.path.basename(str(word)) == output.name for word in words)
+    return any(_bytes(os.path.basename(str(word))) == _bytes(output.name) for word in words)
+
+
+def _bytes(name: str) -> bytes:
+    """A file's name as it is on the disk, in whatever locale it was read."""
+    with suppress(UnicodeEncodeError):
+        return name.encode("utf-8", "surrogateescape")
+    return b""
 
 
 def read_settings(path: str | os.PathLike) -> dict:

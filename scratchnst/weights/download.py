@@ -19,6 +19,7 @@ from filelock import FileLock
 from tqdm import tqdm
 
 from scratchnst.errors import UserError
+from scratchnst.files import users_place
 from scratchnst.weights.published import checksum
 
 CACHE_VARIABLE = "SCRATCHNST_CACHE"
@@ -98,8 +99,7 @@ class _MirrorError(Exception):
 
 def cache_directory() -> Path:
     """Return the directory that SCRATCHNST_CACHE names, else the system's own for caches."""
-    chosen = os.environ.get(CACHE_VARIABLE)
-    return Path(os.path.expanduser(chosen or platformdirs.user_cache_dir("scratchnst")))
+    return users_place(CACHE_VARIABLE, platformdirs.user_cache_dir)
 
 
 def cached(file: CacheFile, directory: Path | None = None) -> Path | None:
@@ -107,7 +107,10 @@ def cached(file: CacheFile, directory: Path | None = None) -> Path | None:
 
     `fetch` has put it there only if its checksum was right.
     """
-    path = (directory or cache_directory()) / file.name
+    try:
+        path = (directory or cache_directory()) / file.name
+    except UserError:  # where there is no home directory, there is no cache
+        return None
     return path if _size(path) == file.size else None
 
 
