@@ -10,6 +10,7 @@ from pathlib import Path
 from scratchnst.classroom.grader import source, tutor
 from scratchnst.classroom.grader.examination import PASSED
 from scratchnst.classroom.grader.exercise import Exercise, load_exercise
+from scratchnst.classroom.grader.shown import printable
 from scratchnst.classroom.grader.supervision import Grade, grade
 from scratchnst.classroom.library import Lesson, exercises, find_exercise
 from scratchnst.classroom.progress import ProgressFile
@@ -48,7 +49,7 @@ def run(arguments: argparse.Namespace) -> int:
     path = arguments.file or _stub(lesson)
     source.read(path)  # before anything is printed
     if not arguments.hint:
-        print(f"Exercise {lesson.number}, {exercise.title}: {path}\n", flush=True)
+        print(f"Exercise {lesson.number}, {exercise.title}: {printable(str(path))}\n", flush=True)
     found = grade(path, lesson.specification, wanted)
     if arguments.hint:
         _print_hint(exercise, lesson, found, progress)

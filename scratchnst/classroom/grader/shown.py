@@ -10,6 +10,12 @@ WHOLE = 16  # elements of an array that is shown whole
 LONGEST = 300  # characters of anything else
 
 
+def printable(text: str) -> str:
+    """Return text without what would act on a terminal: escape sequences, colours, changes of direction."""
+    whole = text.expandtabs()
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in whole)
+
+
 def shown(name: str, value: Any) -> list[str]:
     """Return "name = value" in lines, or what the value is if it is large."""
     first, *rest = _text(value).splitlines() or [""]
