@@ -11,10 +11,14 @@ LONG_WORD = re.compile(r"\S{300,}")
 HEAD, TAIL = 120, 60  # characters that are kept of a long word
 
 
+def printable(text: str) -> str:
+    """Return text without what would act on a terminal: escape sequences, colours, changes of direction."""
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text.expandtabs())
+
+
 def one_line(text: object) -> str:
     """Return `text` in one line: what is not printable is escaped, long words are shortened, and it ends somewhere."""
-    escaped = "".join(each if each.isprintable() else ascii(each)[1:-1] for each in str(text))
-    shortened = LONG_WORD.sub(lambda word: f"{word[0][:HEAD]}...{word[0][-TAIL:]}", escaped)
+    shortened = LONG_WORD.sub(lambda word: f"{word[0][:HEAD]}...{word[0][-TAIL:]}", printable(str(text)))
     return shortened if len(shortened) <= LONGEST else f"{shortened[:LONGEST]}..."
 
 

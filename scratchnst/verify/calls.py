@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -9,6 +10,10 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.methods.differences import as_float64
+
+ONE_BUFFER = (
+    "{} returns the same array each time, so that a call overwrites what an earlier one returned: return a copy."
+)
 
 
 class Uncheckable(Exception):
@@ -23,9 +28,43 @@ class NotDeterministic(Uncheckable):
     """Two calls with the same input disagree."""
 
 
+def as_numbers(values: Any) -> Any:
+    """Return the array of another library, such as PyTorch's tensor, as NumPy's; all else as it is."""
+    if hasattr(values, "detach"):
+        values = values.detach().cpu()
+    return np.asarray(values) if hasattr(values, "__array__") and not is_numbers(values) else values
+
+
+def is_numbers(values: Any) -> bool:
+    """Whether `values` is an array or a number of NumPy or CuPy."""
+    return isinstance(values, (np.ndarray, np.generic)) or hasattr(values, "__cuda_array_interface__")
+
+
 def is_array(values: Any) -> bool:
     """Whether `values` is an array with at least one axis, on whatever device."""
-    return hasattr(values, "dtype") and getattr(values, "ndim", 0) > 0
+    return is_numbers(values) and values.ndim > 0
+
+
+def copied(values: Any) -> Any:
+    """Return a copy of an array; all else as it is."""
+    return values.copy() if is_numbers(values) else values
+
+
+def was_overwritten(values: Any, kept: Any) -> bool:
+    """Whether an array no longer holds what its copy `kept` does, NaN aside."""
+    return is_numbers(values) and bool(((values != kept) & (kept == kept)).any())
+
+
+def another(x: Array) -> Array:
+    """Return an array like `x` with other numbers: x backwards or, where that is the same, moved."""
+    backwards = array_module(x).flip(x).copy()
+    return backwards if bool((backwards != x).any()) else x + x.dtype.type(0.125)
+
+
+def call_elsewhere(function: Callable, *arguments: Any) -> None:
+    """Call a function with other numbers, for what it may leave behind; there it may fail."""
+    with contextlib.suppress(Exception), np.errstate(all="ignore"):
+        function(*arguments)
 
 
 def kind_of(value: Any) -> str:
@@ -42,7 +81,8 @@ def as_input(x: Any, name: str, keep_dtype: bool, notes: list[str]) -> Array:
     given = x
     if callable(x):
         raise Uncheckable(f"{name} is a function, not numbers: the function to be checked comes first, then {name}.")
-    if not hasattr(x, "__cuda_array_interface__"):
+    x = call(f"turning {name} into an array", as_numbers, x)
+    if not is_numbers(x):
         x = call(f"turning {name} into an array", np.asarray, x)
     kind = x.dtype.kind
     if kind == "c":
@@ -93,7 +133,7 @@ def check_unchanged(what: str, copy: Any, original: Any, role: str) -> None:
 def checked_values(values: Any, what: str) -> Any:
     """Return `values`, as an array, if they are real, finite and not empty, else raise an Uncheckable."""
     given = values
-    if not hasattr(values, "dtype"):
+    if not is_numbers(values):
         values = call(f"turning {what} into an array", np.asarray, values)
     if values.dtype.kind == "c":
         raise Uncheckable(f"{what} is complex: only a real function has the gradient that is checked here.")
@@ -128,7 +168,7 @@ def checked_gradient(gradient: Any, x: Array, what: str, dtypes: Sequence[str]) 
         raise Uncheckable(
             f"{what} has the shape {tuple(values.shape)}; it must have that of its input, {tuple(x.shape)}."
         )
-    if hasattr(gradient, "dtype") and str(values.dtype) not in dtypes:
+    if is_numbers(gradient) and str(values.dtype) not in dtypes:
         raise Uncheckable(f"{what} is {values.dtype} for an input in {x.dtype}: it must have the dtype of its input.")
     return as_float64(values)
 

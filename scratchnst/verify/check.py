@@ -16,15 +16,22 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.verify import operations
 from scratchnst.verify.calls import (
+    ONE_BUFFER,
     NotDeterministic,
     Uncheckable,
+    another,
     as_input,
+    as_numbers,
     call,
+    call_elsewhere,
     check_same,
     check_unchanged,
     checked_gradient,
     checked_samples,
     checked_scalar,
+    copied,
+    is_numbers,
+    was_overwritten,
 )
 from scratchnst.verify.diagnosis import diagnosis
 from scratchnst.verify.forward_backward import ForwardBackward
@@ -103,6 +110,7 @@ def check_gradient(
         given = _given(gradient, point)
         dtypes = {str(point.dtype), *(("float32", "float16") if _is_values(grad) else ())}
         got = checked_gradient(given, point, "the gradient", sorted(dtypes))
+        call_elsewhere(value, another(point))
         check_same(got, _given(gradient, point), "the gradient", point.dtype, notes)
         known = Gradient(got, None if _is_values(grad) else lambda factor: gradient(factor * point), _precision(given))
         with np.errstate(all="ignore"):  # an overflow far from x says nothing about x
@@ -187,9 +195,9 @@ def check_backward(
 def _split(f, grad):
     """(value, gradient), two functions of x, from the arguments of `check_gradient`."""
     if grad is None:
-        return lambda x: _pair_of(f(x))[0], lambda x: _pair_of(f(x))[1]
-    value = lambda x: result[0] if isinstance(result := f(x), tuple) else result  # noqa: E731
-    return value, grad if callable(grad) else lambda x: grad
+        return lambda x: as_numbers(_pair_of(f(x))[0]), lambda x: as_numbers(_pair_of(f(x))[1])
+    value = lambda x: as_numbers(result[0] if isinstance(result := f(x), tuple) else result)  # noqa: E731
+    return value, lambda x: as_numbers(grad(x) if callable(grad) else grad)
 
 
 def _pair_of(result):
@@ -207,11 +215,15 @@ def _value(value, x):
 
 
 def _given(gradient, x):
-    """A copy of the gradient at x, unchecked."""
+    """A copy of the gradient at x, unchecked but for being left alone by a later call."""
     copy = x.copy()
     given = call("the gradient", gradient, copy)
     check_unchanged("the gradient", copy, x, "its input x")
-    return given.copy() if hasattr(given, "dtype") else given
+    kept = copied(given)
+    call_elsewhere(gradient, another(x))
+    if was_overwritten(given, kept):
+        raise Uncheckable(ONE_BUFFER.format("the gradient"))
+    return kept
 
 
 def _is_values(grad):
@@ -232,7 +244,7 @@ def _patterns(kinks, inputs):
 
     def pattern(*inputs):
         units = call("kinks", kinks, *(x.copy() for x in inputs))
-        if not isinstance(units, Mapping) or not all(hasattr(each, "dtype") for each in units.values()):
+        if not isinstance(units, Mapping) or not all(map(is_numbers, units.values())):
             raise Uncheckable("kinks must return a dictionary, name -> integer array with an entry a unit.")
         return units
 
@@ -285,8 +297,7 @@ def _autograd(torch_f, inputs, weights, y, notes):
 def _refused(function, given, refusal):
     """The report on a gradient that cannot be judged; with the numerical one, for the diagnosis, if it can be had."""
     report = InputReport(function.name, tuple(function.x.shape), str(function.x.dtype), reasons=(str(refusal),))
-    is_numbers = hasattr(given, "dtype") and given.dtype.kind in "fiu" and given.size
-    if isinstance(refusal, NotDeterministic) or not is_numbers:
+    if isinstance(refusal, NotDeterministic) or not (is_numbers(given) and given.dtype.kind in "fiu" and given.size):
         return report
     try:
         return replace(report, got=on_host(given), expected=numerical_gradient(function))

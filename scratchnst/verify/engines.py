@@ -53,6 +53,8 @@ def check_engine(
     UserError
         If the engine has no such operation, or the images are too small.
     """
+    if side == 1:
+        raise UserError("images of one pixel have no squares to pool: take a size of 2 or more.")
     engine = network.engine
     how: dict[str, Any] = {"size": OPERATION_SIDE}
     if engine.compiles_kernels:

@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from typing import Any
+from itertools import combinations
 
 import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.verify.calls import (
+    ONE_BUFFER,
+    NotDeterministic,
     Uncheckable,
+    another,
     as_input,
+    as_numbers,
     call,
+    call_elsewhere,
     check_same,
     check_unchanged,
     checked_gradient,
     checked_values,
+    copied,
     is_array,
     kind_of,
+    was_overwritten,
 )
 from scratchnst.verify.methods.adjoint import Adjoint, adjoint_identity
+from scratchnst.verify.methods.differences import as_float64
 
 
 class ForwardBackward:
@@ -44,7 +52,8 @@ class ForwardBackward:
         keep_dtype: bool = False,
         seed: int = 0,
     ):
-        self.forward, self.backward = forward, backward
+        self.forward = lambda *inputs: _with_numbers(forward(*inputs))
+        self.backward = lambda grad_y, cache: [as_numbers(each) for each in _as_list(backward(grad_y, cache))]
         self.notes: list[str] = []
         inputs = list(inputs) if isinstance(inputs, Sequence) else [inputs]
         if not inputs:
@@ -53,19 +62,28 @@ class ForwardBackward:
         if len(self.names) != len(inputs):
             raise Uncheckable(f"There are {len(inputs)} inputs but {len(self.names)} names: give each input one name.")
         self.inputs = [as_input(x, name, keep_dtype, self.notes) for x, name in zip(inputs, self.names)]
-        copies = [x.copy() for x in self.inputs]
-        self.y, cache = self._run(copies)
-        again, _ = self._run([x.copy() for x in self.inputs])
+        (given, first), copies = self._run()
+        self.y = copied(given)
+        self.grad_y = self._upstream(np.random.default_rng(seed))
+        call_elsewhere(self.forward, *map(another, self.inputs))
+        if was_overwritten(given, self.y):
+            self.notes.append("forward returns the same array each time: a call overwrites what the last one returned.")
+        self._interleaved = self._of_an_older(first)
+        (again, cache), copies = self._run()
         check_same(self.y, again, "the output of forward", self.inputs[0].dtype, self.notes)
         if is_array(self.y) and self.y.dtype != self.inputs[0].dtype:
             self.notes.append(
                 f"forward turns {self.inputs[0].dtype} into {self.y.dtype}; an output has its input's dtype."
             )
-        self.grad_y = self._upstream(np.random.default_rng(seed))
-        self.gradients = self.transposed(self.grad_y, cache)
-        self._second = self.transposed(self.grad_y, cache)
+        given = self._backward(self.grad_y, cache)
+        self.gradients = list(map(copied, given))
+        self._second = list(map(copied, self._backward(self.grad_y, cache)))
         for copy, x, name in zip(copies, self.inputs, self.names):
             check_unchanged("backward", copy, x, f"the input {name}, which it finds in its cache")
+        self._check_own_arrays(given)
+        call_elsewhere(self.backward, -self.grad_y, cache)
+        if any(map(was_overwritten, given, self.gradients)):
+            raise Uncheckable(ONE_BUFFER.format("backward"))
 
     def gradient(self, position: int) -> Array:
         """Return the gradient with respect to one input in float64, or raise an Uncheckable if it is none."""
@@ -73,6 +91,12 @@ class ForwardBackward:
         given = (self.gradients[position], self._second[position])
         first, second = (checked_gradient(each, x, what, [str(x.dtype)]) for each in given)
         check_same(first, second, what, x.dtype, self.notes)
+        older = self._interleaved[position]
+        if older is None or not bool((abs(as_float64(older) - first) <= 1e-6 * abs(first).max()).all()):
+            raise NotDeterministic(
+                "backward uses what the last call of forward left behind, not its cache: let forward return all that "
+                "backward needs as the cache, in arrays that later calls do not overwrite."
+            )
         return first
 
     def output_of(self, position: int) -> Callable[[Array], Array]:
@@ -84,7 +108,7 @@ class ForwardBackward:
 
         def gradient(factor):
             _, cache = self.forward(*((x * factor).astype(x.dtype, copy=False) for x in self.inputs))
-            return _as_list(self.backward(_copy(self.grad_y), cache))[position]
+            return self.backward(copied(self.grad_y), cache)[position]
 
         return gradient
 
@@ -95,34 +119,55 @@ class ForwardBackward:
             with np.errstate(all="ignore"):
                 return adjoint_identity(
                     self.output_of(position),
-                    lambda u: _as_list(self.backward(u, cache))[position],
+                    lambda u: self.backward(u, cache)[position],
                     self.inputs[position],
                     seed,
                 )
         except Exception:  # far from x the operation may have no value
             return None
 
-    def transposed(self, grad_y: Array, cache: Any) -> list:
-        """Return what backward returns, one entry an input."""
-        upstream = _copy(grad_y)
-        result = _as_list(call("backward", self.backward, upstream, cache))
+    def _of_an_older(self, cache):
+        """What backward returns for a cache after which forward was called again; None where that fails."""
+        try:
+            return list(map(copied, self._backward(self.grad_y, cache)))
+        except Uncheckable:
+            return [None] * len(self.inputs)
+
+    def _check_own_arrays(self, gradients):
+        """Raise an Uncheckable if two gradients are one array."""
+        for (one, first), (other, second) in combinations(zip(self.names, gradients), 2):
+            if (
+                isinstance(first, np.ndarray)
+                and np.shape(first) == np.shape(second)
+                and np.shares_memory(first, second)
+            ):
+                raise Uncheckable(
+                    f"backward returns one array as the gradients of {one} and {other}, so that what is added to one "
+                    "is added to both: return a copy."
+                )
+
+    def _backward(self, grad_y, cache):
+        """What backward returns, one entry an input."""
+        upstream = copied(grad_y)
+        result = call("backward", self.backward, upstream, cache)
         check_unchanged("backward", upstream, grad_y, "the upstream gradient grad_y")
         if len(result) != len(self.inputs):
             raise Uncheckable(
                 f"backward returns {len(result)} gradients for {len(self.inputs)} inputs: it must return one for each, "
                 "None for an input without a gradient."
             )
-        return [_copy(gradient) for gradient in result]
+        return result
 
-    def _run(self, copies):
-        """(y, cache) of copies of the inputs, y a copy and checked."""
+    def _run(self):
+        """(y, cache) of copies of the inputs, y checked, and these copies."""
+        copies = [x.copy() for x in self.inputs]
         result = call("forward", self.forward, *copies)
         for copy, x, name in zip(copies, self.inputs, self.names):
             check_unchanged("forward", copy, x, f"its input {name}")
         if not (isinstance(result, tuple) and len(result) == 2):
             raise Uncheckable(f"forward returns {kind_of(result)}, not a pair (y, cache).")
         y, cache = result
-        return _copy(checked_values(y, "the output of forward")), cache
+        return (checked_values(y, "the output of forward"), cache), copies
 
     def _with(self, position, x):
         """Copies of the inputs, one of them replaced."""
@@ -152,5 +197,6 @@ def _as_list(result):
     return list(result) if isinstance(result, (tuple, list)) else [result]
 
 
-def _copy(values):
-    return values.copy() if hasattr(values, "dtype") else values
+def _with_numbers(result):
+    """(y, cache) with y in NumPy's or CuPy's numbers; anything else as it is."""
+    return (as_numbers(result[0]), *result[1:]) if isinstance(result, tuple) and result else result

@@ -9,6 +9,8 @@ where it differs from them by more than ::
 The last is how much the gradient changes when x is moved by some units in the last place.  An element whose tolerance
 is not small beside the largest element cannot be judged, and is counted as such.
 
+On a kink a gradient is whatever lies between the slopes on both sides; it is wrong if it does not.
+
 The verdict is "fail" if any method finds the gradient wrong.  It is "pass" if at least half of the sampled elements
 could be judged, all of those are right, the elements not sampled are right along some direction, and the Taylor
 remainder shrinks with order 2.  Otherwise it is "inconclusive".
@@ -40,6 +42,8 @@ from scratchnst.verify.report import InputReport, WorstElement
 
 RIGHT_ORDER, WRONG_ORDER = 1.8, 1.5
 TRUSTWORTHY = 1e-6  # largest relative error of the central difference that a complex step is compared with
+COMPLEX_ACCURACY = 1e-9  # of a complex step: functions of complex numbers lose digits where the real ones do not
+KINK_ACCURACY = 1e-6  # of gradients on kinks, over the scale
 SHIFTS = 50  # the gradient's rounding, in units of its change when x moves by some units in the last place
 SUSPECTS = 100  # number of elements in which PyTorch disagrees that are examined for kinks
 ROUNDINGS = 100  # rounding of sums, in units in the last place
@@ -107,6 +111,7 @@ class _Verdict:
         precision = float(self.tolerance(judged).max()) / self.unit if judged.size else None
         if self.is_wrong(self.sample).any():
             self.caught_by.append("elements")
+        self._kinks()
         order, directions = self._directions()
         complex_error, autograd_error = self._complex_step(), self._autograd()
         self._adjoint()
@@ -221,6 +226,22 @@ class _Verdict:
         if order is not None and order < WRONG_ORDER and self.caught_by:
             self._catch("order", f"The Taylor remainder shrinks with order {order:.2f} of the step, not 2.")
 
+    def _kinks(self):
+        """Compare the elements on kinks with the slopes on both sides, between which a gradient lies."""
+        for index, sides in self.elements.sides.items():
+            got, rounding = self.got[index], max(self._unit_rounding(), KINK_ACCURACY)
+            tolerance = SAFETY * sides.error + rounding * self.scale  # nearby, the gradient is another
+            if tolerance > USABLE * self.scale or sides.lower - tolerance <= got <= sides.upper + tolerance:
+                continue
+            place = tuple(map(int, np.unravel_index(index, self.function.x.shape)))
+            self._catch(
+                "kinks",
+                f"At {place}, on a kink, a gradient lies between the slopes on both sides, {sides.lower:.10g} and "
+                f"{sides.upper:.10g}; it is {got:.10g}.",
+            )
+            self.elements.slopes[index] = np.clip(0, sides.lower, sides.upper)  # the usual choice
+            self.elements.tolerances[index] = tolerance
+
     def _complex_step(self):
         """Compare with the complex step, if that agrees with the central difference."""
         line = next(iter(self.measurement.lines.values()))
@@ -231,7 +252,8 @@ class _Verdict:
         if slope is None or not abs(slope - best.slope) <= SAFETY * best.error <= TRUSTWORTHY * abs(slope):
             return None
         promised, rounding = self._promise(line)
-        if abs(promised - slope) > rounding:
+        size = float(np.linalg.norm(self.got * on_host(line.direction).reshape(-1)))
+        if abs(promised - slope) > rounding + COMPLEX_ACCURACY * size:
             self._catch("complex step", f"The complex step finds the slope {slope:.10g}, the gradient {promised:.10g}.")
         return abs(promised - slope) / max(abs(slope), abs(promised)) if slope or promised else 0.0
 

@@ -433,6 +433,84 @@ with open({str(tmp_path / "id")!r}, "w") as file:
                 assert time.monotonic() < until
                 time.sleep(0.01)
 
+    @pytest.mark.skipif(sys.platform != "linux", reason="it is Linux that gives orphans to the grader")
+    @pytest.mark.parametrize("ends_its_parent", [False, True])
+    def test_what_has_left_its_session_ends_with_it(self, ends_its_parent, tmp_path):
+        leaving = f"""
+    import os, time
+    if not os.fork():
+        os.setsid()
+        if not os.fork():
+            open({str(tmp_path / "id")!r}, "w").write(str(os.getpid()))
+            time.sleep(600)
+        os._exit(0)
+    while not os.path.exists({str(tmp_path / "id")!r}) or not open({str(tmp_path / "id")!r}).read():
+        time.sleep(0.01)
+    {"os.kill(os.getppid(), 9)" if ends_its_parent else "pass"}
+    return np.maximum(x, 0)"""
+        path = written(tmp_path, RIGHT.replace("\n    return np.maximum(x, 0)", leaving, 1))
+        assert grade(path, RELU, ["relu_forward"]).passed != ends_its_parent
+        assert not psutil.pid_exists(int((tmp_path / "id").read_text()))
+
+    @pytest.mark.skipif(not hasattr(os, "fork"), reason="the process is the grader's child")
+    @pytest.mark.parametrize("signal", ["9", "15", "2"])
+    def test_code_that_ends_its_parent_does_not_end_the_grader(self, signal, tmp_path):
+        body = f"import os, time; os.kill(os.getppid(), {signal}); time.sleep(5)"
+        finding = grade(written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", body)), RELU).findings[0]
+        assert (finding.state, finding.key) == (FAILED, "signal")
+
+    @pytest.mark.parametrize(
+        "words",
+        [
+            '{"found": 3}',
+            '{"found": {}}',
+            '{"found": {"function": "relu_forward"}}',
+            '{"found": {"function": "another", "state": "passed", "total": 5}}',
+            '{"found": {"function": "relu_forward", "state": 1, "total": "5"}}',
+            '{"trying": {"function": "relu_forward", "state": "failed", "total": 5, "lines": [3]}}',
+            '{"trying": null, "found": null}',
+            '{"problem": []}',
+            '{"broken": {}}',
+            '{"ready": -1}',
+            '["found"]',
+            "3",
+            "[" * 100_000,
+            "1" * 5000,
+        ],
+    )
+    def test_only_whole_events_of_the_worker_are_read(self, words, tmp_path):
+        text = f"""
+import os
+for number in range(3, 20):
+    try: os.write(number, {words!r}.encode() + b"\\n")
+    except OSError: pass
+"""
+        assert grade(written(tmp_path, text + RIGHT), RELU).passed
+
+    def test_words_without_end_put_into_the_workers_mouth(self, tmp_path):
+        flood = """
+    import os
+    for number in range(3, 20):
+        try:
+            while True: os.write(number, b"x" * 65536)
+        except OSError: pass"""
+        path = written(tmp_path, RIGHT.replace("\n    return np.maximum(x, 0)", flood))
+        assert [finding.key for finding in grade(path, RELU).findings] == ["channel", ""]
+
+    @pytest.mark.parametrize(
+        "raising",
+        [
+            r"raise ValueError('\x1b[31mred\x07\x00 \x9b2J \u202e \ud800')",
+            r"raise type('E\x1b[31m', (Exception,), {})('\x1b]0;title\x07')",
+            "raise ValueError  # \x1b[31mred\x07\x7f",
+            r"print('\x1b[2J\x07\x00'); return x",
+            r"return '\x1b[31m'",
+        ],
+    )
+    def test_nothing_of_a_learners_acts_on_the_terminal(self, raising, tmp_path):
+        text = said(grade(written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", raising)), RELU))
+        assert all(each.isprintable() for each in text.replace("\n", ""))
+
     def test_modules_of_the_current_folder_do_not_stand_in_for_others(self, tmp_path, monkeypatch):
         monkeypatch.chdir(tmp_path)
         written(tmp_path, "raise RuntimeError", "json.py")
@@ -520,6 +598,12 @@ class TestCommand:
         assert main(["check", "4", "--file", "mine.py", "--function", "relu_forward"]) == 0
         main(["check"])
         assert "1 of 2 functions right" in capsys.readouterr().out
+
+    @pytest.mark.skipif(sys.platform == "win32", reason="no such names there")
+    def test_the_name_of_a_file_does_not_act_on_the_terminal(self, tmp_path, capsys):
+        written(tmp_path, RIGHT, "\x1b[31mmine.py")
+        assert main(["check", "4", "--file", "\x1b[31mmine.py"]) == 0
+        assert capsys.readouterr().out.splitlines()[0].endswith(r"\x1b[31mmine.py")
 
     def test_hints_are_remembered(self, tmp_path, capsys, monkeypatch):
         written(tmp_path, "def relu_forward(x): raise NotImplementedError")

@@ -117,6 +117,7 @@ def test_mutants(capsys, monkeypatch):
         (["--plot", "curves.txt", "--op", "relu"], "suffix"),
         (["--plot", "nowhere/curves.png", "--op", "relu"], "nowhere"),
         (["--op", "objective", "--size", "4"], "too small"),
+        (["--size", "1"], "one pixel"),
         (["--mutants", "--op", "relu"], "leave out --op"),
     ],
 )

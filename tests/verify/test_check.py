@@ -633,3 +633,169 @@ def test_a_gram_matrix_of_one_image():
     assert report.operation == "gram"
     assert report.inputs[0].order == pytest.approx(2, abs=0.05)
     assert report.inputs[0].adjoint is None
+
+
+# Functions that have no value or no slope a step away: name: (f, slope, lowest, highest number)
+ENDS = {
+    "logarithm": (np.log, lambda x: 1 / x, 0, 2),
+    "square root": (np.sqrt, lambda x: 0.5 / np.sqrt(x), 0, 2),
+    "arcsine": (np.arcsin, lambda x: 1 / np.sqrt((1 - x) * (1 + x)), -1, 1),
+    "inverse hyperbolic tangent": (np.arctanh, lambda x: 1 / ((1 - x) * (1 + x)), -1, 1),
+    "power": (lambda x: x**1.5, lambda x: 1.5 * x**0.5, 0, 2),
+}
+
+
+def between(lowest, highest, seed):
+    """Random numbers, some of them close to the ends."""
+    parts = np.random.default_rng(seed).uniform(0.05, 0.95, (4, 5))
+    parts[0, 1], parts[2, 3] = 1e-4, 1 - 1e-4
+    return lowest + (highest - lowest) * parts
+
+
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize("name", ENDS)
+def test_functions_with_a_limited_domain(name, seed):
+    f, slope, *ends = ENDS[name]
+    x = between(*ends, seed)
+    check_backward(forward_of(f), lambda g, x: g * slope(x), [x], seed=seed, raising=True)
+    assert check_backward(forward_of(f), lambda g, x: 1.001 * g * slope(x), [x], seed=seed).verdict == "fail"
+
+
+@pytest.mark.parametrize("seed", range(24))
+def test_a_few_elements_on_a_kink_do_not_make_a_right_gradient_wrong(seed):
+    random = np.random.default_rng(seed)
+    x = random.uniform(1, 250, (8, 9))
+    x.ravel()[random.choice(72, 3, replace=False)] = 255
+
+    def backward(g, x):
+        return g * (x < 255)
+
+    assert check_backward(forward_of(lambda x: np.clip(x, 0, 255)), backward, [x], seed=seed).verdict != "fail"
+
+
+def pooled(x):
+    return x.reshape(2, 2, 2, 2).max(axis=(1, 3))
+
+
+# (f, gradient, x, whether it lies between the slopes on both sides)
+ON_KINKS = {
+    "relu, 7": (lambda x: np.maximum(x, 0).sum(), lambda x: 7.0 + 0 * x, np.zeros((2, 3)), False),
+    "relu, -0.1": (lambda x: np.maximum(x, 0).sum(), lambda x: (x > 0) - 0.1 * (x == 0), ZEROS, False),
+    "relu, 0": (lambda x: np.maximum(x, 0).sum(), lambda x: 0 * x, np.zeros((2, 3)), True),
+    "relu, a half": (lambda x: np.maximum(x, 0).sum(), lambda x: (x > 0) + 0.5 * (x == 0), ZEROS, True),
+    "absolute value, -3": (lambda x: np.abs(x).sum(), lambda x: np.sign(x) - 3 * (x == 0), ZEROS, False),
+    "absolute value, 1": (lambda x: np.abs(x).sum(), lambda x: np.sign(x) + (x == 0), ZEROS, True),
+    "hinge, 1": (lambda x: np.maximum(1 - x, 0).sum(), lambda x: 1.0 * (x == 1) - (x < 1), np.ones(5), False),
+    "max pool, 9": (lambda x: pooled(x).sum(), lambda x: 9.0 + 0 * x, np.ones((4, 4)), False),
+    "several at one place": (
+        lambda x: (np.maximum(2 * x, 0) - np.maximum(-x, 0)).sum(),
+        lambda x: 0 * x,
+        np.zeros(4),
+        True,  # the slopes are 2 and 1, and the chain rule with a ReLU's slope 0 at 0 gives 0
+    ),
+}
+
+
+@pytest.mark.parametrize("name", ON_KINKS)
+def test_on_a_kink_a_gradient_lies_between_the_slopes_on_both_sides(name):
+    f, gradient, x, is_right = ON_KINKS[name]
+    report = check_gradient(f, x, gradient)
+    assert (report.verdict != "fail") == is_right
+    assert ("on a kink, a gradient lies between" in str(report)) != is_right
+
+
+def keeping(where):
+    """A forward and a backward that keep x outside of the cache."""
+    kept = {}
+
+    def forward(x):
+        if where == "buffer":
+            kept.setdefault("x", np.zeros_like(x))[...] = x
+        else:
+            kept["x"] = x.copy()
+        return np.sin(x), kept["x"] if where == "buffer" else None
+
+    return forward, lambda g, cache: g * np.cos(kept["x"] if cache is None else cache)
+
+
+@pytest.mark.parametrize("x", [X, np.zeros(4), np.full((1, 1), 0.3)])
+@pytest.mark.parametrize("where", ["buffer", "elsewhere"])
+def test_what_forward_leaves_outside_of_the_cache(where, x):
+    report = check_backward(*keeping(where), [x])
+    assert report.verdict == "error"
+    assert "what the last call of forward left behind" in str(report)
+
+
+def test_one_buffer_for_every_gradient():
+    buffer = np.zeros(40)
+    report = check_backward(forward_of(np.sin), lambda g, x: np.multiply(g, np.cos(x), out=buffer), [X])
+    assert report.verdict == "error"
+    assert "backward returns the same array each time" in str(report)
+    report = check_gradient(lambda x: np.sin(x).sum(), X, lambda x: np.cos(x, out=buffer))
+    assert report.verdict == "error"
+    assert "The gradient returns the same array each time" in str(report)
+
+
+def test_a_buffer_for_every_output_is_noted():
+    buffer = np.zeros(40)
+    report = check_backward(lambda x: (np.sin(x, out=buffer), x), lambda g, x: g * np.cos(x), [X.copy()], raising=True)
+    assert "forward returns the same array each time" in str(report)
+
+
+@pytest.mark.parametrize("second", [lambda g: g, lambda g: g[:], lambda g: g.reshape(g.shape)])
+def test_one_array_as_two_gradients(second):
+    report = check_backward(lambda a, b: (a + b, None), lambda g, _: (g, second(g)), [X, C])
+    assert report.verdict == "error"
+    assert "one array as the gradients of a and b" in str(report)
+    check_backward(lambda a, b: (a + b, None), lambda g, _: (g, g.copy()), [X, C], raising=True)
+
+
+def test_a_gradient_that_uses_what_the_function_left_behind():
+    kept = {}
+
+    def f(x):
+        kept["x"] = x.copy()
+        return (x**2).sum()
+
+    assert check_gradient(f, X, lambda x: 2 * kept["x"]).verdict == "error"
+
+
+class Series:
+    """Numbers in a wrapper, as other libraries have them."""
+
+    dtype = "numbers"
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.asarray(self.values, dtype)
+
+
+class Opaque:
+    """Something with a dtype that is no array."""
+
+    dtype = "nothing"
+
+
+@pytest.mark.parametrize("wrap", ["torch", Series])
+def test_arrays_of_other_libraries(wrap):
+    if wrap == "torch":
+        wrap = pytest.importorskip("torch").tensor
+    check_gradient(lambda x: wrap((x**2).sum()), X, double, raising=True)
+    check_gradient(lambda x: (x**2).sum(), X, lambda x: wrap(2 * x), raising=True)
+    check_gradient(lambda x: (wrap((x**2).sum()), wrap(2 * x)), X, raising=True)
+    check_backward(lambda x: (wrap(x**2), x), lambda g, x: 2 * g * x, [X], raising=True)
+    check_backward(lambda x: (x**2, x), lambda g, x: wrap(2 * g * x), [X], raising=True)
+    assert check_gradient(lambda x: (x**2).sum(), X, lambda x: wrap(x)).verdict == "fail"
+
+
+@pytest.mark.parametrize("result", [Opaque(), {"x": 1}, [None], [[1], [1, 2]], b"1", {1.0}])
+def test_results_that_are_no_numbers(result):
+    for report in (
+        check_gradient(lambda x: result, X, double),
+        check_gradient(square, X, lambda x: result),
+        check_backward(lambda x: (result, x), lambda g, x: g, [X]),
+        check_backward(lambda x: (x**2, x), lambda g, x: result, [X]),
+    ):
+        assert report.verdict == "error"

@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from collections import deque
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -21,15 +22,20 @@ import psutil
 
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Source, described
-from scratchnst.classroom.grader.examination import FAILED, PASSED, Finding
+from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding
 from scratchnst.classroom.grader.exercise import load_exercise
+from scratchnst.classroom.grader.processes import adopt_orphans
 from scratchnst.classroom.grader.worker import OUT_OF_MEMORY
 from scratchnst.errors import UserError
+from scratchnst.messages import printable
 
 SECONDS = 10.0  # for one call, which takes milliseconds if it is right
 TEST_SECONDS = 6  # times that for all calls of one test together
 MEMORY = 2 << 30  # bytes
 POLL = 0.05  # seconds between two looks at the process
+KILLING = 10.0  # seconds in which what the learner's code has started is ended
+LONGEST_LINE, MOST_READ = 1 << 20, 16 << 20  # bytes that the process may say in a line and in all
+MOST_TOLD = 200  # lines, the last, of what it says besides events
 FRAME = re.compile(r'File "(.*)", line (\d+) in (.*)')
 SINGLE_THREADED = {f"{library}_NUM_THREADS": "1" for library in ("OMP", "OPENBLAS", "MKL")}
 
@@ -97,8 +103,10 @@ class _Worker:
     """The process that `scratchnst.classroom.grader.worker` describes; on leaving, nothing runs on."""
 
     def __init__(self, task: dict[str, Any]):
+        self.before = psutil.Process().children(recursive=True)
+        adopt_orphans()
         start = f"import sys; sys.path[:] = {sys.path!r}; from {__package__}.worker import main; main(sys.argv[1])"
-        self.task = task
+        self.task, self.excess = task, ""
         self.process = subprocess.Popen(
             [sys.executable, "-c", start, json.dumps(task)],
             stdin=subprocess.DEVNULL,
@@ -107,6 +115,8 @@ class _Worker:
             env={**os.environ, **SINGLE_THREADED, "MPLBACKEND": "Agg", "PYTHONIOENCODING": "utf-8"},
             start_new_session=True,  # Ctrl-C is for the supervisor
         )
+        self.watched = psutil.Process(self.process.pid)
+        self.last = time.monotonic()  # when it was heard of
         self.lines: queue.Queue[str] = queue.Queue()
         self.reader = threading.Thread(target=self._read, daemon=True)
         self.reader.start()
@@ -117,6 +127,7 @@ class _Worker:
     def __exit__(self, *_) -> None:
         self._kill()
         self.process.wait()
+        adopt_orphans(False)
         self.reader.join(timeout=1)
         if not self.reader.is_alive():  # a process that has left the group may hold the pipe open
             for pipe in (self.process.stdout, self.process.stderr):
@@ -125,26 +136,29 @@ class _Worker:
 
     def run(self, findings: dict[str, Finding], source: Source) -> Finding | None:
         """Collect findings up to the end of the process; return what is wrong with the file as a whole, or None."""
-        ready, trying, told = False, None, []
-        for line in self._events():
-            event = _event(line)
-            if event is None:
+        ready, trying, told = False, None, deque[str](maxlen=MOST_TOLD)
+        for line in self._lines():
+            kind, value = _event(line, self.task["functions"])
+            if not kind:
                 told.append(line)  # by faulthandler, at the end of the process
                 continue
-            ready = ready or "ready" in event
-            if "problem" in event:
-                return _finding(event["problem"])
-            if "broken" in event:
+            self.last = time.monotonic()
+            if kind == "ready" and not ready:  # before the learner's file is loaded, which could say so as well
+                ready = True
+                with contextlib.suppress(psutil.Error):  # it may have ended since
+                    self.watched = psutil.Process(value)
+            elif kind == "problem":
+                return value
+            elif kind == "broken":
                 raise UserError(
-                    f"the checker itself failed ({event['broken']}). Unless your file changes what is not its own, "
+                    f"the checker itself failed ({printable(value)}). Unless your file changes what is not its own, "
                     "such as Python's built-in functions, that is no mistake of yours."
                 )
-            if "trying" in event:
-                trying = _finding(event["trying"])
-            if "found" in event:
-                finding = _finding(event["found"])
-                findings[finding.function], trying = finding, None
-            if "end" in event:
+            elif kind == "trying":
+                trying = value
+            elif kind == "found":
+                findings[value.function], trying = value, None
+            elif kind == "end":
                 return None
         if not ready:
             raise UserError(f"the checker could not be started: {self._last_words()}")
@@ -156,17 +170,18 @@ class _Worker:
 
     def _read(self) -> None:
         assert self.process.stdout is not None
-        for line in self.process.stdout:
+        read = 0
+        while read < MOST_READ and (line := self.process.stdout.readline(LONGEST_LINE)):
             self.lines.put(line.decode("utf-8", "replace"))
+            read += len(line)
+        if read >= MOST_READ:
+            self.excess = "words"
 
-    def _events(self):
-        """Lines of the process until it ends, is too large or silent for too long."""
-        self.excess = ""
-        watched, last = psutil.Process(self.process.pid), time.monotonic()
+    def _lines(self):
+        """Lines of the process until it ends, says or takes too much, or is silent for too long."""
         while True:
             try:
                 yield self.lines.get(timeout=POLL)
-                last = time.monotonic()
                 continue
             except queue.Empty:
                 pass
@@ -176,19 +191,28 @@ class _Worker:
                     yield self.lines.get()
                 return
             try:
-                large = watched.memory_info().rss > self.task["memory"]
+                large = self.watched.memory_info().rss > self.task["memory"]
             except psutil.Error:  # it has just ended
                 large = False
-            if large or time.monotonic() - last > TEST_SECONDS * self.task["seconds"] + 30:
-                self.excess = "memory" if large else "time"
+            late = time.monotonic() - self.last > TEST_SECONDS * self.task["seconds"] + 30
+            if large or late or self.excess:
+                self.excess = self.excess or ("memory" if large else "time")
                 self._kill()
 
     def _kill(self) -> None:
-        """End the process, and those that the learner's code has started where the system has process groups."""
-        if hasattr(os, "killpg"):
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self.process.pid, signal.SIGKILL)
-        self.process.kill()
+        """End the process and all that the learner's code has started: what descends from the grader's process."""
+        until = time.monotonic() + KILLING
+        while (left := self._descendants()) and time.monotonic() < until:
+            for each in left:
+                with contextlib.suppress(psutil.Error):
+                    each.kill()
+            psutil.wait_procs([each for each in left if each.pid != self.process.pid], timeout=POLL)
+            self.process.poll()
+
+    def _descendants(self):
+        """The processes that the grader's has now and did not have before."""
+        now = psutil.Process().children(recursive=True)
+        return [each for each in now if each not in self.before and each.is_running() and not _is_zombie(each)]
 
     def _cause(self, told: str, source: Source, trying: Finding) -> Finding:
         """Why the process ended, in the place of the finding of what it was trying."""
@@ -204,12 +228,15 @@ class _Worker:
         elif told.startswith("Timeout"):
             key, problem = "endless", f"A call takes longer than {seconds:g} seconds and was stopped."
             advice = "Does what this line does ever end, or the loop around it? What would have to change for that?"
+        elif self.excess == "words":
+            key, problem = "channel", "Your code writes into a file that it has not opened; the checker uses it."
+            advice = "Is there an os.write, or an open() of a number? Leave it out."
         elif self.excess == "time":
             key, problem = "slow", "The calls of this test take too long together and were stopped."
             advice = "Each of them takes milliseconds without loops in Python over every element."
         elif status < 0 or told:
             key, problem = "signal", f"Your code makes Python itself crash ({_ending(status)})."
-            advice = "That takes unusual means: very deep recursion, as_strided beyond an array's end, or ctypes."
+            advice = "That takes unusual means: deep recursion, as_strided beyond an array's end, ctypes or os.kill."
         else:
             key, problem = "exit", f"Your code ends the whole process ({_ending(status)}), as os._exit does."
             advice = "A function returns its result; leave out what ends the program."
@@ -231,18 +258,36 @@ def _ending(status: int) -> str:
     return f"{name}, as systems do when memory runs out" if name == "SIGKILL" else name
 
 
-def _event(line: str) -> dict[str, Any] | None:
-    """What the worker says in a line, or None if it was not the worker."""
-    try:
-        event = json.loads(line)
-    except ValueError:
-        return None
-    return event if isinstance(event, dict) else None
+def _is_zombie(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.Error):
+        return process.status() == psutil.STATUS_ZOMBIE
+    return True
+
+
+def _event(line: str, functions: Sequence[str]) -> tuple[str, Any]:
+    """What kind of event the worker tells in a line, and its value; ("", None) if it was not the worker."""
+    with contextlib.suppress(AttributeError, ValueError, TypeError, RecursionError):
+        ((kind, value),) = json.loads(line).items()
+        if kind in ("problem", "trying", "found"):
+            finding = _finding(value)
+            if finding.function in ([""] if kind == "problem" else functions):
+                return kind, finding
+        if isinstance(value, {"ready": int, "end": int, "broken": str}.get(kind, ())):
+            return kind, value
+    return "", None
 
 
 def _finding(fields: dict[str, Any]) -> Finding:
-    """A finding that travelled as JSON, in which tuples are lists."""
+    """A finding that travelled as JSON, in which tuples are lists; raises a ValueError if it is none."""
     values: dict[str, Any] = {
         name: tuple(value) if isinstance(value, list) else value for name, value in fields.items()
     }
-    return Finding(**values)
+    finding = Finding(**values)
+    for name, usual in vars(Finding("", FAILED, 0)).items():
+        value = getattr(finding, name)
+        parts = value if isinstance(value, tuple) else ()
+        if type(value) is not type(usual) or not all(isinstance(part, str) for part in parts):
+            raise ValueError(f"{name} is {value!r}")
+    if finding.state not in (PASSED, FAILED, NOT_WRITTEN):
+        raise ValueError(f"there is no state {finding.state!r}")
+    return finding

@@ -10,6 +10,7 @@ from typing import Any
 from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, parameters_of
 from scratchnst.classroom.grader.exercise import Exercise, Function
 from scratchnst.classroom.grader.supervision import Grade
+from scratchnst.messages import printable
 
 WIDTH, NARROWEST = 100, 50
 LABEL = 16  # characters before what a line says
@@ -108,7 +109,7 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
 
 def _labelled(label: str, lines) -> Iterator[str]:
     for position, line in enumerate(lines):
-        yield f"  {label if position == 0 else '':<{LABEL}}{line}".rstrip()
+        yield f"  {label if position == 0 else '':<{LABEL}}{printable(line)}".rstrip()
 
 
 def _beside(text: str) -> list[str]:
@@ -119,4 +120,6 @@ def _beside(text: str) -> list[str]:
 def _wrapped(text: str, taken: int = 0) -> list[str]:
     """Lines as long as the terminal is wide, but for what is taken, and not so long that they are hard to read."""
     width = min(WIDTH, max(NARROWEST, shutil.get_terminal_size((WIDTH, 24)).columns))
-    return textwrap.wrap(text, width - taken, break_long_words=False, break_on_hyphens=False)
+    return textwrap.wrap(
+        printable(" ".join(text.splitlines())), width - taken, break_long_words=False, break_on_hyphens=False
+    )

@@ -23,17 +23,19 @@ from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint
 from scratchnst.classroom.grader.examination import FAILED, Finding, examine, failed, parameters_of
 from scratchnst.classroom.grader.exercise import Exercise, Function, load_exercise
+from scratchnst.classroom.grader.processes import go_on_in_a_child
 
 OUT_OF_MEMORY = 73  # the status of a process whose memory ran out in the grader itself
 
 
 def main(task: str) -> None:
     """Examine what the task, JSON of {file, specification, functions, seconds, memory}, asks for; end the process."""
+    go_on_in_a_child()
     channel = _channel()
     try:
         settings = json.loads(task)
         exercise = load_exercise(Path(settings["specification"]))
-        _send(channel, ready=True)
+        _send(channel, ready=os.getpid())
         os.dup2(1, 2)  # up to here, the supervisor wants to know of errors
         _limit_memory(settings["memory"])
         faulthandler.enable(channel)

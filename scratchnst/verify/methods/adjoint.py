@@ -58,18 +58,20 @@ def adjoint_identity(f: Callable, transposed: Callable, x: Array, seed: int = 0)
 
     Returns
     -------
-    Adjoint, or None if `f` is not linear or both sides are no larger than their rounding
+    Adjoint, or None if `f` is not linear or has no finite value at an end, or if both sides are no larger than their
+    rounding
     """
     xp, random = array_module(x), np.random.default_rng(seed)
     unit = DIRECTION_SIZE * float((x**2).mean() ** 0.5) or 1.0
     v, w = (xp.asarray(unit * random.standard_normal(x.shape), x.dtype) for _ in range(2))
-    y = as_float64(f(x.copy()))
-    ends = [as_float64(f(x + direction)) for direction in (v, -v, w, v + w / 2)]
+    y, *ends = (as_float64(f(end)).copy() for end in (x.copy(), x + v, x - v, x + w, x + (v + w / 2)))
+    if not all(bool(xp.isfinite(values).all()) for values in (y, *ends)):
+        return None  # an end lies outside of the function's domain
     size = max(float(abs(values).max()) for values in (y, *ends))
     precision = ROUNDINGS * float(np.finfo(x.dtype).eps)
     Av, opposite, Aw, mixed = (end - y for end in ends)
     bends = max(float(abs(mixed - (Av + Aw / 2)).max()), float(abs(Av + opposite).max()))
-    if not np.isfinite(size) or bends > precision * size:
+    if bends > precision * size:
         return None
     u = xp.asarray(random.standard_normal(y.shape), x.dtype)
     back = as_float64(transposed(u if y.ndim else float(u)))

@@ -25,6 +25,7 @@ from scratchnst.verify.methods.steps import (
     Line,
     Noise,
     Probe,
+    SideSlopes,
     common_rung,
     computational_noise,
 )
@@ -134,6 +135,7 @@ class ElementDerivatives:
     ----------
     indices : of the elements tried
     slopes, tolerances : of all elements
+    sides : index of an element on a kink -> the slopes on both sides, where these are known
     crossed, at_smaller_step, on_kink, undeclared, units : counts and units of `Kinks`
     """
 
@@ -142,6 +144,7 @@ class ElementDerivatives:
         size = measurement.probe.x.size
         self.indices: list[int] = []
         self.slopes, self.tolerances = np.full(size, np.nan), np.full(size, np.inf)
+        self.sides: dict[int, SideSlopes] = {}
         self.crossed = self.at_smaller_step = self.on_kink = self.undeclared = 0
         self.units: dict[str, Array] = {}
 
@@ -166,7 +169,12 @@ class ElementDerivatives:
         self.undeclared += undeclared
         self.crossed += bool(units) or undeclared
         self.at_smaller_step += bool(units) and estimate is not None
-        self.on_kink += (bool(units) or undeclared) and estimate is None
+        if (units or undeclared) and estimate is None:
+            self.on_kink += 1
+            several = sum(int(mask.sum()) for mask in units.values()) > 1  # each may take the slope of another side
+            sides = None if several else line.side_slopes()
+            if sides is not None:
+                self.sides[line.direction] = sides
 
     def kinks(self) -> Kinks:
         """The kinks that these elements cross."""

@@ -24,7 +24,8 @@ whose sum is a V against h on logarithmic axes.  Each is estimated by itself:
   The noise is at least the last bit of the output.
 
 The best step has the smallest sum.  A step that crosses a kink is not used.  Undeclared kinks are found from the slopes
-on the two sides: for a smooth function their difference is h phi''(0), which shrinks with h; at a kink it does not.
+on the two sides: for a smooth function their difference, the bend, is h phi''(0), which shrinks with h at every smaller
+step; at a kink it does not, though it may from one step to the next, where the larger one reaches another kink.
 
 Steps are powers of sqrt(10) times the typical size of x; the exponent is called a rung.
 """
@@ -35,6 +36,7 @@ import functools
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
@@ -45,6 +47,8 @@ from scratchnst.verify.report import Curve
 
 SAFETY = 20  # largest error of a numerical derivative over the estimated one
 SINGLE, DOUBLE = (float(np.finfo(dtype).eps) for dtype in ("float32", "float64"))
+NOISY_BEND, SURE_BEND = 4, 400  # a bend that may be noise, and one that is known well, in round-offs
+SHRINKS = 0.55  # largest part of the bend that a smooth function has at the next smaller step, where theory says 0.32
 USABLE = 0.1  # largest error of a derivative that is used at all, over the size of derivatives
 RATIO = math.sqrt(10)  # of neighbouring steps: half a decade
 LADDER = range(-18, 2)  # rungs that are always tried, 1e-9 to 3 times the typical size of x
@@ -104,7 +108,7 @@ class Probe:
         self, f: Callable, x: Array, weights: Array | float = 1.0, patterns: Callable[[Array], Pattern] | None = None
     ):
         self.f, self.x, self.weights, self.patterns = f, x, weights, patterns
-        self.y = as_float64(f(x.copy()))
+        self.y = as_float64(f(x.copy())).copy()  # f may return one buffer each time
         self.size = _root_of_squares(weights * self.y)
         sizes = abs(x[x != 0])
         self.unit = float(array_module(x).median(sizes)) if sizes.size else 1.0
@@ -119,13 +123,20 @@ class Probe:
         try:
             with np.errstate(all="ignore"):
                 y = as_float64(self.f(x))
-                rise = float((self.weights * (y - self.y)).sum())
+                rise = float(self._rises(y).sum())
                 if self.resolution != DOUBLE and bool((y != self.y).any()):
                     self.resolution = max(self.resolution or 0.0, _resolution(y))
         except Exception as error:
             self.failure = error
             return math.nan
         return rise if math.isfinite(rise) else math.nan
+
+    def rises(self, x: Array) -> Array:
+        """Return weights * f at `x` less that at the centre, output by output."""
+        return self._rises(as_float64(self.f(x)))
+
+    def _rises(self, y):
+        return self.weights * (y - self.y)
 
     def crossed(self, direction: Direction, step: float) -> dict[str, Array]:
         """Which units cross a kink between -step and step."""
@@ -241,6 +252,14 @@ class DerivativeEstimate:
         return self.truncation + self.roundoff
 
 
+class SideSlopes(NamedTuple):
+    """What a derivative may be on a kink: anything from `lower` to `upper`, both known up to `error`."""
+
+    lower: float
+    upper: float
+    error: float
+
+
 class Line:
     """A function along x + t v, evaluated at t = +-h for the steps h of rungs, each when it is first needed."""
 
@@ -281,11 +300,11 @@ class Line:
 
     def is_smooth(self, rung: int) -> bool:
         """Whether the bend is smaller than at the rung above, or no more than noise."""
-        return self.bend(rung) <= max(0.55 * self.bend(rung + 1), 40 * self.roundoff(rung))
+        return self.bend(rung) <= max(SHRINKS * self.bend(rung + 1), NOISY_BEND * self.roundoff(rung))
 
     def estimate(self, rung: int) -> DerivativeEstimate | None:
         """The derivative at this rung with its error, equations (a) and (b); None where there is a kink."""
-        if not (self.is_clear(rung) and self.is_clear(rung + 1) and self.is_smooth(rung)):
+        if not (self.is_clear(rung) and self.is_clear(rung + 1) and self.is_smooth(rung)) or self.has_kink:
             return None
         slope = self.at(rung).slope
         truncation = abs(self.at(rung + 1).slope - slope) / 9
@@ -331,6 +350,7 @@ class Line:
         """
         best = None
         while rung >= LOWEST:
+            self.at(rung - 1)
             estimate = self.estimate(rung)
             if estimate is not None and (best is None or estimate.error < best.error):
                 best = estimate
@@ -339,7 +359,7 @@ class Line:
             if self.roundoff(rung) > max_roundoff:
                 break
             rung -= 1
-        return best
+        return best and self.estimate(best.rung)  # None if a smaller step has shown a kink
 
     def variation(self, rung: int) -> float:
         """The larger of the slopes ahead and behind, in size."""
@@ -353,6 +373,33 @@ class Line:
             -sides.behind / sides.step_behind if sides.step_behind else math.nan,
         )
 
+    def side_slopes(self) -> SideSlopes | None:
+        """The slopes ahead and behind, of the steps tried; None where they have no stable value.
+
+        An output on a kink may have the slope of either side or, where several kinks come together, none.
+        """
+        errors = {rung: self._side_error(rung) for rung in self.sides if {rung - 1, rung + 1} <= self.sides.keys()}
+        rung = min(errors, key=lambda each: errors[each], default=0)
+        error = errors.get(rung, math.inf)
+        smaller = [each for each in self.sides if each < rung and not any(map(math.isnan, self._slopes(each)))]
+        if not smaller or not all(self._sides_agree(rung, each, error) for each in smaller):
+            return None
+        steps = self.sides[rung].step_ahead, -self.sides[rung].step_behind
+        xp, x = array_module(self.probe.x), self.probe.x
+        ahead, behind = (self.probe.rises(moved(x, self.direction, step)) / step for step in steps)
+        ends = xp.stack([ahead, behind, xp.where(abs(ahead - behind) > SAFETY * error, 0.0, ahead)])
+        return SideSlopes(float(ends.min(axis=0).sum()), float(ends.max(axis=0).sum()), error)
+
+    def _side_error(self, rung):
+        """The error of the slopes ahead and behind: that of a one-sided difference is h/2 phi''(0) + ..., and noise."""
+        pairs = zip(self._slopes(rung), self._slopes(rung + 1))
+        error = max(abs(slope - wider) for slope, wider in pairs) / (RATIO - 1) + 2 * self.roundoff(rung)
+        return error if math.isfinite(sum(self._slopes(rung)) + error) else math.inf
+
+    def _sides_agree(self, rung, other, error):
+        pairs = zip(self._slopes(rung), self._slopes(other))
+        return all(abs(slope - narrow) <= SAFETY * (error + self.roundoff(other)) for slope, narrow in pairs)
+
     @property
     def changes(self) -> list[float]:
         """The sizes of f's changes over the steps tried, without zeros."""
@@ -361,9 +408,14 @@ class Line:
 
     @property
     def has_kink(self) -> bool:
-        """Whether the slopes on the two sides differ down to the smallest step that is not dominated by round-off."""
-        significant = [rung for rung in sorted(self.sides) if self.bend(rung) > 40 * self.roundoff(rung)]
-        return bool(significant) and not any(self.is_smooth(rung) for rung in significant[:3] if rung + 1 in self.sides)
+        """Whether the slopes on the two sides differ down to the smallest step that is not dominated by round-off.
+
+        Of the steps at which the bend is no noise, the smallest with a smaller one beside it tells: there the bend has
+        shrunk, unless it is the jump of a kink.
+        """
+        sure = (r for r in sorted(self.sides) if r - 1 in self.sides and self.bend(r) > SURE_BEND * self.roundoff(r))
+        rung = next(sure, None)
+        return rung is not None and self.bend(rung - 1) > SHRINKS * self.bend(rung)
 
 
 def common_rung(lines: Sequence[Line]) -> tuple[int, float]:

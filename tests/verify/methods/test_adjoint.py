@@ -77,3 +77,15 @@ def test_x_is_not_changed():
     x = X.copy()
     adjoint_identity(greedy, lambda u: 2 * u, x)
     np.testing.assert_array_equal(x, X)
+
+
+@pytest.mark.parametrize("f", [np.log, np.sqrt, lambda x: np.where(x < 2.01, x, np.inf)])
+def test_a_function_without_a_value_at_an_end_says_nothing(f):
+    with np.errstate(all="ignore"):
+        assert all(adjoint_identity(f, lambda u: 0 * u, np.abs(X), seed) is None for seed in range(20))
+
+
+def test_a_function_that_returns_one_buffer():
+    y = np.zeros(2)
+    assert adjoint_identity(lambda x: np.matmul(A, x, out=y), lambda u: A.T @ u, X).holds
+    assert not adjoint_identity(lambda x: np.matmul(A, x, out=y), lambda u: 0 * (A.T @ u), X).holds

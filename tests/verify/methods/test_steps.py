@@ -144,6 +144,32 @@ def test_a_kink_at_x_is_seen_in_the_slopes():
     assert swept.best() is None or swept.best().error > 1e-3
 
 
+@pytest.mark.parametrize("seed", range(30))
+def test_kinks_that_all_but_cancel_are_seen(seed):
+    """The slopes on both sides are alike, each far from that of a gradient that takes one side at every kink."""
+    random = np.random.default_rng(seed)
+    signs = np.array([1.0, -1.0]) + 0.01 * random.standard_normal(2)
+    f = lambda x: signs @ np.maximum(x[:2], 0) + np.sin(x[2:]).sum() + np.maximum(x[2:] - 1, 0).sum()  # noqa: E731
+    x = np.append([0.0, 0.0], random.standard_normal(40))
+    swept = line(f, x, np.where(np.arange(42) < 2, 1.0, random.choice([-1.0, 1.0], 42)))
+    assert swept.has_kink
+    assert swept.best() is None
+
+
+def test_slopes_on_both_sides():
+    def sides(f, at=0.0, index=0):
+        swept = line(f, np.array([at, 0.5, 1.3]), index)
+        lower, upper, error = swept.side_slopes()
+        assert error < 1e-6
+        return pytest.approx(lower, abs=1e-6), pytest.approx(upper, abs=1e-6)
+
+    assert sides(lambda x: np.abs(x).sum()) == (-1, 1)
+    assert sides(lambda x: np.maximum(1 - x, 0).sum(), 1.0) == (-1, 0)
+    assert sides(lambda x: (np.maximum(x, 0) + np.exp(x)).sum()) == (0, 2)  # 0: as where several kinks meet
+    assert sides(lambda x: np.exp(x).sum()) == (1, 1)
+    assert line(lambda x: np.sqrt(x).sum(), np.array([0.0, 1.0]), 0).side_slopes() is None
+
+
 def test_a_kink_nearby_is_kept_clear_of():
     swept = line(lambda x: np.maximum(x, 0).sum(), np.array([1e-4, 1.0]), 0)
     assert not swept.has_kink
