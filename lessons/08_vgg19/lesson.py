@@ -85,10 +85,10 @@ assert (len(shapes), weights) == (16, 20_024_384)
 # %%
 # Going down, there are fewer positions, and more channels to describe each.  The next lines load a network with
 # trained weights: VGG19 or what there is of it where its weights are at hand, else the small *distilled* network that
-# ships with this package.  That one was trained to see what VGG19's first three blocks see, with rows of the same
-# names and about a third of the channels.  (It has side rows as well, ``like_...``, of which lesson 10 makes use.)  Of
-# either we walk down three blocks; the others are of the same kind, only larger.  In float64, what should be equal is
-# equal to many digits.
+# ships with this package.  That one was trained to see what VGG19 sees down to ``conv5_1``, with rows of the same names
+# and a third of the channels or so.  (It has side rows as well, ``like_...``, of which lesson 10 makes use.)  Of either
+# we walk down three blocks; the others are of the same kind, only larger.  In float64, what should be equal is equal to
+# many digits.
 
 net = network().astype("float64")
 deepest = [row.name for row in net.layers if row.kind == "conv" and row.name < "conv4"][-1]  # three blocks will do

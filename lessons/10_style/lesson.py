@@ -403,8 +403,9 @@ plt.show()
 
 # %%
 # With the first layer alone: the colours, in spots and a fine grain.  With each further layer larger things: patches
-# of one colour, then strokes that bend together, with VGG19's ``conv5_1`` whirls as large as the style's.  Units of
-# deeper layers see larger pieces (lesson 8), so what they count together is larger.
+# of one colour, then strokes that bend together, with ``conv5_1`` whirls as large as the style's.  (With the distilled
+# network the last picture is still pale after so few steps; after 300 its colours are as strong as the others'.)  Units
+# of deeper layers see larger pieces (lesson 8), so what they count together is larger.
 #
 # And nothing is in its place.  None of the pictures is a copy of the style, though at the layers that were asked for
 # (first column) its Gram matrices are nearly the style's.  Measured at *all* layers (second column), the first one

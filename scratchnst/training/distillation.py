@@ -49,7 +49,7 @@ from scratchnst.training import crops
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import stylize
 
-STEPS = 6000  # of Adam
+STEPS = 15000  # of Adam
 SIDE = 128  # pixels of a crop
 BATCH = 3  # crops a step
 NORMALISED_ON = 32  # pictures at most
@@ -154,6 +154,8 @@ def distil(
     if start is not None:
         pupil = with_parameters_of(start, pupil)
     loss = DistillationLoss(Teacher(network, pictures), pictures, pupil.on(network.engine), random, done)
+    if start is not None:  # whose likeness layers may be those of another training
+        loss.network = with_solved_likeness(loss.network, loss.examples)
     x, number = loss.flat(), done
 
     def report(flat, value):
@@ -322,18 +324,17 @@ def rate_factor(step: int, steps: int, done: int = 0) -> float:
 
 
 def defaults(network: Network) -> Defaults:
-    """Return the student's defaults: the complete VGG19's, with more weight on the first style layers.
+    """Return the student's defaults: the complete VGG19's, with other weights, see `student`.
 
     Equation 4 divides by the squared number of channels, and the default content weight by the number of features: of
     both the student has k, the teacher C.
     """
     of_teacher = vgg.defaults(vgg.table())
     shares = {name: k / network.parameters[name][0].shape[3] for name, k in student.AXES.items()}
+    content_layers = {**of_teacher.content_layers, **student.CONTENT_FACTORS}
     return replace(
         of_teacher,
-        content_layers={
-            student.likeness(name): weight * shares[name] for name, weight in of_teacher.content_layers.items()
-        },
+        content_layers={student.likeness(name): weight * shares[name] for name, weight in content_layers.items()},
         style_layers={
             student.likeness(name): weight * shares[name] ** 2 * student.STYLE_FACTORS[name]
             for name, weight in of_teacher.style_layers.items()

@@ -98,7 +98,7 @@ class TestTransfer:
         asked = {"size": 20, "pooling": "max", "seed": 3, "iterations": 3, "output": "other.png"}
         assert record["given"].items() >= asked.items()
         assert record["settings"]["style_layers"] == {"conv1_1": 1.0}
-        assert main(["transfer", "style.jpg", "content.png", "--settings", "out.json"]) == 0
+        assert main(["transfer", "style.jpg", "content.png", "--size", "40", "--settings", "out.json"]) == 0
         record = json.loads((folder / "out.json").read_text())
         assert (record["given"]["content"], record["given"]["styles"]) == ("style.jpg", ["content.png"])
 
@@ -216,10 +216,10 @@ class TestTransfer:
 
     def test_scales(self, folder, capsys):
         options = ["--scales", "2", "--iterations", "5", "--save-every", "2", "--log", "log.jsonl"]
-        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", *options]) == 0
+        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "48", *options]) == 0
         record = json.loads((folder / "out.json").read_text())
         result, ends = record["result"], record["result"]["scales"]
-        assert [(end["height"], end["width"], end["iterations"]) for end in ends] == [(9, 12, 3), (18, 24, 2)]
+        assert [(end["height"], end["width"], end["iterations"]) for end in ends] == [(18, 24, 3), (36, 48, 2)]
         assert (result["iterations"], result["loss"]) == (5, ends[1]["loss"])
         assert result["evaluations"] == ends[0]["evaluations"] + ends[1]["evaluations"]
         assert record["settings"]["scales"] == 2
@@ -229,10 +229,10 @@ class TestTransfer:
         assert entries[ends[0]["evaluations"] - 1]["total"] == pytest.approx(ends[0]["loss"])
         assert entries[-1]["total"] == pytest.approx(ends[1]["loss"])
         for stage in ("out-0002.png", "out-0004.png", "out.png"):
-            assert images.load(stage).shape == (18, 24, 3)
+            assert images.load(stage).shape == (36, 48, 3)
         said = capsys.readouterr().err
-        assert said.index("scale 1 of 2: 12x9 pixels, 3 iterations") < said.index("iteration 1/5")
-        assert said.index("iteration 3/5") < said.index("scale 2 of 2: 24x18 pixels, 2 iterations")
+        assert said.index("scale 1 of 2: 24x18 pixels, 3 iterations") < said.index("iteration 1/5")
+        assert said.index("iteration 3/5") < said.index("scale 2 of 2: 48x36 pixels, 2 iterations")
         assert said.splitlines()[-1].startswith("out.png: all 5 iterations done; loss ")
 
     @pytest.mark.parametrize(
@@ -242,13 +242,14 @@ class TestTransfer:
             (["--init", "content"], 2),
             (["--init", "style.jpg"], 1),
             (["--scales", "1"], 1),
-            (["--size", "8"], 1),
+            (["--size", "24"], 1),
         ],
     )
     def test_automatic_scales(self, folder, monkeypatch, options, scales):
-        """None is added where the coarsest would be too small, here for the third block of the network."""
-        monkeypatch.setattr("scratchnst.transfer.scales.LARGEST_FIRST", 4 if "--size" in options else 12)
-        assert main(["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, *options]) == 0
+        """None is added where the coarsest would be too small, here for the fifth block of the network."""
+        monkeypatch.setattr("scratchnst.transfer.scales.LARGEST_FIRST", 12 if "--size" in options else 24)
+        command = ["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--size", "48"]
+        assert main([*command, *options]) == 0
         record = json.loads((folder / "out.json").read_text())
         assert len(record["result"]["scales"]) == scales
         assert record["settings"]["scales"] == (1 if "--scales" in options else "auto")
@@ -256,13 +257,14 @@ class TestTransfer:
     def test_weights_given_are_those_of_the_finest_scale(self, folder):
         """They weigh sums over pixels; where there are fewer pixels, so much more counts each."""
         arguments = ["transfer", "content.png", "style.jpg", "-o", "out.png", *SMALL, "--log", "log.jsonl"]
-        given = ["--content-weight", "1e-3", "--tv-weight", "1e-5", "--margin", "0", "--size", "40", "--scales", "2"]
+        given = ["--content-weight", "1e-3", "--tv-weight", "1e-5", "--margin", "0", "--size", "48", "--scales", "2"]
         assert main([*arguments, *given]) == 0
         settings = json.loads((folder / "out.json").read_text())["settings"]
         assert (settings["content_weight"], settings["tv_weight"]) == (1e-3, 1e-5)
         first, *_, last = [json.loads(line) for line in (folder / "log.jsonl").read_text().splitlines()]
         for entry, fewer in ((first, 4), (last, 1)):
-            total = fewer * (1e-3 * sum(entry["content"].values()) + 1e-5 * entry["tv"])
+            content = sum(weight * entry["content"][name] for name, weight in settings["content_layers"].items())
+            total = fewer * (1e-3 * content + 1e-5 * entry["tv"])
             total += sum(weight * entry["style"][name] for name, weight in settings["style_layers"].items())
             assert entry["total"] == pytest.approx(total, rel=1e-5)
 
@@ -277,15 +279,17 @@ class TestTransfer:
 
         monkeypatch.setattr("scratchnst.transfer.job.Objective", Spy)
         pictures = ["content.png", "style.jpg", "content.png"]
-        assert main(["transfer", *pictures, "-o", "out.png", *SMALL, "--scales", "2", "--margin", "3"]) == 0
-        for (height, width), (content, styles) in zip([(9, 12), (18, 24)], seen, strict=True):
+        options = [*SMALL, "--size", "48", "--scales", "2", "--margin", "3"]
+        assert main(["transfer", *pictures, "-o", "out.png", *options]) == 0
+        for (height, width), (content, styles) in zip([(18, 24), (36, 48)], seen, strict=True):
             np.testing.assert_array_equal(content, images.resize(images.load("content.png"), height, width))
             for name, style in zip(pictures[1:], styles, strict=True):
                 np.testing.assert_array_equal(style, fit_style(images.load(name), height + 6, width + 6))
 
     def test_scales_give_the_same_pixels_again(self, folder):
         for name in ("out.png", "again.png"):
-            assert main(["transfer", "content.png", "style.jpg", "-o", name, *SMALL, "--scales", "2"]) == 0
+            options = [*SMALL, "--size", "48", "--scales", "2"]
+            assert main(["transfer", "content.png", "style.jpg", "-o", name, *options]) == 0
         np.testing.assert_array_equal(images.load("again.png"), images.load("out.png"))
 
     def test_two_styles(self, folder):
@@ -312,7 +316,7 @@ class TestReconstruct:
         [
             (["texture", "content.png"], "invalid choice"),
             (["content", "missing.png"], "missing.png"),
-            (["style", "content.png", "--layers", "conv4_1"], "no layer 'conv4_1'"),
+            (["style", "content.png", "--layers", "conv6_1"], "no layer 'conv6_1'"),
             (["content", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small"),
             (["style", "content.png", "-o", "content.png"], "named twice"),
         ],
@@ -385,12 +389,12 @@ def small_training(monkeypatch):
 
 class TestTrace:
     def test_as_a_program(self, folder):
-        done = run("trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "24", "--top", "2")
+        done = run("trace", "content.png", "style.jpg", "--pixel", "5,7", "--size", "40", "--top", "2")
         assert (done.returncode, done.stderr) == (0, "")
         lines = done.stdout.splitlines()
         assert lines[0].startswith("network: distilled, ")
-        assert lines[1].startswith("pixel 5,7 of 24x18, RGB ")
-        assert "style/like_conv1_1: 3x3 of 18x24 positions see the pixel (rows 4-6, columns 6-8)" in done.stdout
+        assert lines[1].startswith("pixel 5,7 of 40x30, RGB ")
+        assert "style/like_conv1_1: 3x3 of 30x40 positions see the pixel (rows 4-6, columns 6-8)" in done.stdout
         assert sum("  channel " in line for line in lines) == sum("  position " in line for line in lines)
         assert re.search(r"position \d+,\d+ .* sees rows \d+-\d+, columns \d+-\d+$", done.stdout, re.MULTILINE)
 
@@ -429,7 +433,7 @@ class TestTrace:
         colours = ", ".join(f"{value:.0f}" for value in starts[image][5, 7])
         out = capsys.readouterr().out
         assert f"RGB {colours}, of the image: {image}" in out
-        silent = {"content": 1, "style": 4}.get(image, 0)  # the content loss at its minimum; the four style losses
+        silent = {"content": 2, "style": 5}.get(image, 0)  # the content losses at their minimum; the style losses
         assert out.count("it does not push at all") == silent
 
     def test_at_the_content_nothing_but_style_pushes(self, folder, capsys):
@@ -473,7 +477,7 @@ class TestTrace:
             ([], "required: --pixel"),
             (["--pixel", "0,0", "--size", "2"], "too small for layer"),
             (["--pixel", "0,0", "--style-layers", "covn1_1"], "no layer 'covn1_1'"),
-            (["--pixel", "0,0", "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
+            (["--pixel", "0,0", "--content-layers", "conv6_2"], "no layer 'conv6_2'"),
             (["--pixel", "0,0", "--image", "nothing.png"], "no file nothing.png"),
             (["--pixel", "0,0", "--image", "text.png"], "text.png is damaged"),
             (["--pixel", "0,0", "--network", "nan.h5"], "conv1_1 holds NaN"),
@@ -730,8 +734,8 @@ BAD_INPUT = [
     (["truncated.jpg", "style.jpg"], "truncated.jpg"),
     (["content.png", "truncated.jpg"], "truncated.jpg"),
     (["empty.png", "style.jpg"], "empty.png is empty"),
-    (["dot.png", "style.jpg"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv3_3"),
-    (["content.png", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv3_1"),
+    (["dot.png", "style.jpg"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv4_2"),
+    (["content.png", "dot.png"], "dot.png cannot be used: an image of 1x1 pixels is too small for layer like_conv5_1"),
     (["text.png", "style.jpg"], "text.png is damaged or no picture"),
     ([*GOOD, "--size", "1"], "too small"),
     ([*GOOD, "--size", "3", "--style-layers", "conv3_4"], "too small for layer"),
@@ -745,7 +749,7 @@ BAD_INPUT = [
     ([*GOOD, "--network", "vgg19"], "VGG19 is not in the cache: run scratchnst weights get vgg19"),
     ([*GOOD, "--network", "pyramids"], "a name: distilled, pyramid, vgg19"),
     ([*GOOD, "--style-layers", "covn1_1"], "did you mean conv1_1?"),
-    ([*GOOD, "--content-layers", "conv4_2"], "no layer 'conv4_2'"),
+    ([*GOOD, "--content-layers", "conv6_2"], "no layer 'conv6_2'"),
     ([*GOOD, "--style-layers", "conv1_1:0.5", "conv2_1"], "give one to all"),
     ([*GOOD, "--style-layers", "conv1_1", "conv1_1"], "named twice"),
     ([*GOOD, "--style-layers", "conv1_1:abc"], "must be a number of 0 or more, not 'abc'"),
@@ -759,7 +763,7 @@ BAD_INPUT = [
     ([*GOOD, "--size", "3.5"], "--size"),
     ([*GOOD, "--scales", "0"], "argument --scales: must be auto or a whole number from 1 to 15, not '0'"),
     ([*GOOD, "--scales", "many"], "--scales"),
-    ([*GOOD, "--scales", "5"], "--scales 5 are too many: an image of 2x1 pixels is too small for layer like_conv3_"),
+    ([*GOOD, "--scales", "5"], "--scales 5 are too many: an image of 2x1 pixels is too small for layer like_conv5_1"),
     ([*GOOD, "--iterations", "-5"], "--iterations"),
     ([*GOOD, "--iterations", "many"], "not 'many'"),
     ([*GOOD, "--seed", "-1"], "--seed"),
@@ -881,16 +885,18 @@ def test_ctrl_c_at_the_first_evaluation_of_the_second_scale_saves_the_first_enla
     def interrupt(loss, grad):
         raise KeyboardInterrupt
 
-    assert main([*COMMAND, "--iterations", "4", "--scales", "2"]) == 0
+    assert main([*COMMAND, "--size", "48", "--iterations", "4", "--scales", "2"]) == 0
     evaluations = json.loads((folder / "out.json").read_text())["result"]["scales"][0]["evaluations"]
     break_objective(monkeypatch, evaluations, interrupt)
-    assert main([*COMMAND, "--iterations", "4", "--scales", "2"]) == 130
+    assert main([*COMMAND, "--size", "48", "--iterations", "4", "--scales", "2"]) == 130
     assert "interrupted; loss" in capsys.readouterr().err
-    assert images.load("out.png").shape == (18, 24, 3)
+    assert images.load("out.png").shape == (36, 48, 3)
     record = json.loads((folder / "out.json").read_text())
-    assert [(end["height"], end["complete"]) for end in record["result"]["scales"]] == [(9, False)]
+    assert [(end["height"], end["complete"]) for end in record["result"]["scales"]] == [(18, False)]
     settings, result = record["settings"], record["result"]
-    total = sum(settings["content_weight"] * value for name, value in result["terms"].items() if "content" in name)
+    total = 0
+    for name, weight in settings["content_layers"].items():
+        total += settings["content_weight"] * weight * result["terms"][f"content/{name}"]
     for name, weight in settings["style_layers"].items():
         total += weight * result["terms"][f"style/{name}"]
     assert result["loss"] == pytest.approx(total + settings["tv_weight"] * result["terms"]["tv"], rel=1e-5)

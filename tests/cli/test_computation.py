@@ -99,16 +99,16 @@ def test_bad_arguments(folder, capsys, arguments, sentence):
 
 
 def test_dry_run_paints_nothing(folder, capsys):
-    assert main([*SMALL, "--dry-run", "--scales", "2", "--iterations", "30"]) == 0
+    assert main([*SMALL, "--dry-run", "--size", "48", "--scales", "2", "--iterations", "30"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    assert lines[0] == "size    12x9 (15 iterations), 24x18 (15 iterations)"
+    assert lines[0] == "size    24x18 (15 iterations), 48x36 (15 iterations)"
     assert re.fullmatch(r"memory  \d+ MB; the limit is [\d.]+ [GM]B", lines[1])
     assert re.fullmatch(r"time    about \d+ (s|min) on \d+ threads?", lines[2])
     assert sorted(os.listdir(folder)) == ["content.png", "style.jpg"]
 
 
 def test_dry_run_of_a_reconstruction(folder, capsys):
-    assert main(["reconstruct", "style", "style.jpg", "-o", "out.png", "--size", "32", "--dry-run"]) == 0
+    assert main(["reconstruct", "style", "style.jpg", "-o", "out.png", "--size", "40", "--dry-run"]) == 0
     assert "memory  " in capsys.readouterr().out
 
 

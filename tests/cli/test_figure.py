@@ -11,7 +11,7 @@ import pytest
 from scratchnst import images
 from scratchnst.cli import job, main
 
-SMALL = ["--size", "24", "--iterations", "2"]
+SMALL = ["--size", "40", "--iterations", "2"]
 PICTURES = ["--content", "content.png", "--style", "style.jpg"]
 
 
@@ -28,8 +28,8 @@ def test_picture_and_record(folder, number):
     assert sorted(Path(panel["picture"]).name for panel in made) == sorted(
         path.name for path in (folder / "out-panels").glob("*.png")
     )
-    assert all(panel["result"]["complete"] and panel["settings"]["size"] == 24 for panel in made)
-    assert images.load("out.png").shape[1] > 24
+    assert all(panel["result"]["complete"] and panel["settings"]["size"] == 40 for panel in made)
+    assert images.load("out.png").shape[1] > 40
 
 
 def test_panels_that_are_done_are_kept(folder, capsys):

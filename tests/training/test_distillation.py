@@ -84,7 +84,10 @@ def test_the_students_layers_and_defaults():
         "like_conv4_2": (3, 2, 128),
         "like_conv5_1": (1, 1, 96),
     }
-    assert pupil.defaults.content_layers == {"like_conv4_2": 128 / 512}
+    assert pupil.defaults.content_layers == {
+        "like_conv4_2": 128 / 512,
+        "like_conv3_1": student.CONTENT_FACTORS["conv3_1"] * 80 / 256,
+    }
     share = student.STYLE_FACTORS["conv2_1"] * (48 / 128) ** 2
     assert pupil.defaults.style_layers["like_conv2_1"] == pytest.approx(0.2 * share)
     assert vgg.defaults(vgg.table()).style_layers["conv2_1"] == 0.2

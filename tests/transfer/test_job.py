@@ -40,20 +40,26 @@ def test_picture_and_record(folder):
 def test_what_is_told(folder):
     lines, steps, begun = [], [], []
     job.run(
-        settings(scales=2),
+        settings(scales=2, size=48),
         lambda progress: steps.append((progress.iteration, progress.scale)),
         lines.append,
         on_scale=lambda number, scales: begun.append((number, scales)),
     )
     assert lines == ["network: distilled, as asked"]
     assert steps == [(1, 1), (2, 1), (3, 2)]
-    scales = [((9, 12), 2), ((18, 24), 1)]
+    scales = [((18, 24), 2), ((36, 48), 1)]
     assert begun == [(0, scales), (1, scales)]
 
 
 @pytest.mark.parametrize(
     "others",
-    [{}, {"scales": 2}, {"scales": 2, "content_weight": 1e-3}, {"content": None}, {"styles": []}],
+    [
+        {},
+        {"scales": 2, "size": 48},
+        {"scales": 2, "size": 48, "content_weight": 1e-3},
+        {"content": None, "size": 48},
+        {"styles": []},
+    ],
     ids=str,
 )
 def test_the_record_makes_the_picture_again(folder, others):
@@ -71,11 +77,11 @@ def test_the_record_names_the_network_that_was_chosen(folder):
 
 
 def test_without_content_the_style_gives_the_shape(folder):
-    assert job.run(settings(content=None)).image.shape == (24, 10, 3)
+    assert job.run(settings(content=None, size=48)).image.shape == (48, 19, 3)
 
 
 def test_two_styles_without_content(folder):
-    result = job.run(settings(content=None, styles=["style.jpg", "content.png"]))
+    result = job.run(settings(content=None, styles=["style.jpg", "content.png"], size=48))
     assert {name.partition("/")[0] for name in result.terms} - {"tv"} == {"style1", "style2"}
 
 
@@ -188,8 +194,8 @@ def test_a_coarse_scale_too_small_for_a_style_is_left_out(folder, monkeypatch):
 
 
 def test_forecast(folder):
-    found = forecast(settings(scales=2, iterations=30, threads=1, memory_limit=10**12))
-    assert found.scales == [((9, 12), 15), ((18, 24), 15)]
+    found = forecast(settings(scales=2, size=48, iterations=30, threads=1, memory_limit=10**12))
+    assert found.scales == [((18, 24), 15), ((36, 48), 15)]
     assert 0 < found.estimate.peak < found.limit == 10**12
     assert found.seconds > 0
     assert found.where == "1 thread"
