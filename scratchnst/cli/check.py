@@ -55,8 +55,10 @@ def run(arguments: argparse.Namespace) -> int:
         _print_hint(exercise, lesson, found, progress)
     else:
         print(tutor.report(exercise, lesson.number, found))
+    states = progress.exercise(lesson.topic)
     for finding in found.findings:
-        _remember(progress, lesson, finding.function, state=finding.state)
+        if states.get(finding.function, {}).get("state") != PASSED:  # what was right once stays solved
+            _remember(progress, lesson, finding.function, state=finding.state)
     return 0 if found.passed else 1
 
 

@@ -11,12 +11,14 @@ import contextlib
 import re
 import runpy
 
+import numpy as np
 import pytest
 
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Source
-from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, examine, parameters_of
+from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, arguments_of, examine, parameters_of
 from scratchnst.classroom.grader.exercise import load_exercise
+from scratchnst.classroom.grader.supervision import grade
 from scratchnst.classroom.library import exercises
 
 LESSONS = exercises()
@@ -59,6 +61,20 @@ class TestExercise:
         assert named
         assert set(named) <= set(titles)
 
+    def test_an_array_is_what_the_stub_calls_one(self, lesson):
+        tree = ast.parse(files.read(lesson.exercise).text)
+        stubs = {node.name: ast.get_docstring(node) for node in tree.body if isinstance(node, ast.FunctionDef)}
+        for function in functions_of(lesson):
+            kinds = dict(
+                re.findall(r"^(\w+(?:, \w+)*) : (.*)$", stubs[function.name].split("Returns")[0], re.MULTILINE)
+            )
+            named = {name: kind for names, kind in kinds.items() for name in names.split(", ")}
+            arrays = {name for name, kind in named.items() if re.search(r"\barrays?\b", kind) and "->" not in kind}
+            lists = {name for name, kind in named.items() if "list" in kind}
+            for number in range(len(function.tests)):
+                for name, value in zip(parameters_of(function), arguments_of(function, number)):
+                    assert name not in arrays - lists or isinstance(value, np.ndarray), (function.name, number)
+
     def test_every_known_mistake_is_planted(self, lesson):
         known = {key for function in functions_of(lesson) for key in function.mistakes}
         assert known <= {mistake[3] for mistake in PLANTED[lesson.topic]}
@@ -99,3 +115,40 @@ def test_adams_epsilon_may_stand_before_the_correction():
     assert old in source.text
     found = [each.state for each in findings(Source(source.name, source.text.replace(old, new)), lesson)]
     assert found == [PASSED, PASSED]
+
+
+RECURSION = """
+def two_loops(q, pairs):
+    if not pairs:
+        return q.copy()
+    s, y = pairs[-1]
+    return down(q, pairs, (s @ y) / (y @ y))
+def down(q, pairs, gamma):
+    if not pairs:
+        return gamma * q
+    s, y = pairs[-1]
+    alpha = (s @ q) / (y @ s)
+    r = down(q - alpha * y, pairs[:-1], gamma)
+    return r + (alpha - (y @ r) / (y @ s)) * s
+"""
+MATRIX = """
+import numpy as np
+def two_loops(q, pairs):
+    if not pairs:
+        return q.copy()
+    s, y = pairs[-1]
+    H = (s @ y) / (y @ y) * np.eye(len(q))
+    for s, y in pairs:
+        V = np.eye(len(q)) - np.outer(y, s) / (y @ s)
+        H = V.T @ H @ V + np.outer(s, s) / (y @ s)
+    return H @ q
+"""
+
+
+@pytest.mark.parametrize(("text", "key"), [(RECURSION, "recursion"), (MATRIX, "memory")])
+def test_what_the_two_loops_are_to_do_without(text, key, tmp_path):
+    lesson = next(lesson for lesson in LESSONS if "two_loops" in files.read(lesson.exercise).text)
+    (tmp_path / "mine.py").write_text(text)
+    (finding,) = grade(tmp_path / "mine.py", lesson.specification, ["two_loops"]).findings
+    assert (finding.state, finding.key, len(finding.passed) >= 7) == (FAILED, key, True)
+    assert "It was right in the" in finding.advice

@@ -18,7 +18,15 @@ import pytest
 from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Verified, Worked, tutor
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint, Source
-from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding, examine, parameters_of
+from scratchnst.classroom.grader.examination import (
+    FAILED,
+    NOT_WRITTEN,
+    PASSED,
+    Finding,
+    arguments_of,
+    examine,
+    parameters_of,
+)
 from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.grader.shown import shown
 from scratchnst.classroom.grader.supervision import Grade, grade
@@ -153,6 +161,96 @@ class TestFunction:
         backward = load_exercise(SPECIFICATIONS["style"]).functions[1]
         finding = examined("return F @ grad_G @ grad_G.T", backward, "def gram_backward(grad_G, F):")
         assert (finding.key, finding.diagnosis) == ("different", "")
+
+    def test_a_place_is_told_of_the_call_that_is_shown(self):
+        style = load_exercise(SPECIFICATIONS["style"]).functions[2]
+        body = """F = np.maximum(z, 0)
+G = F.reshape(-1, F.shape[2]).T @ F.reshape(-1, F.shape[2])
+return grad_y / F.size**2 * (F @ (G - A)) * (z > 0) * (1 + 0.1 * (z > 1.5) * (grad_y != 1))"""
+        finding = examined(body, style, "def style_backward(grad_y, z, A):")
+        assert finding.number > 1
+        right = style.reference(*arguments_of(style, finding.number - 1)).ravel()
+        numbers = {f"{value:.6g}" for each in right for value in (each, 1.1 * each)}
+        assert set(re.findall(r"-?\d+\.\d{3,}(?:e-\d+)?", finding.diagnosis)) <= numbers
+
+    @pytest.mark.parametrize(
+        ("header", "body"),
+        [
+            ("def relu_backward(x, grad_y):", "return grad_y * (x > 0)"),
+            ("def relu_backward(a, b):", "return b * (a > 0)"),
+            ("def relu_backward(x, grad_y):", "return np.where(x > 0, grad_y, np.zeros((2, 3)))"),
+        ],
+    )
+    def test_arguments_exchanged(self, header, body):
+        finding = examined(body, load_exercise(RELU).functions[1], header)
+        assert finding.key == "arguments-exchanged"
+        assert "grad_y and x had changed places: the call is relu_backward(grad_y, x)" in finding.diagnosis
+
+    def test_what_another_function_has_left_behind(self):
+        text = """
+import numpy as np
+kept, mask = {}, None
+def relu_forward(x):
+    global mask
+    kept["x"], mask = x, x > 0
+    return np.maximum(x, 0)
+def relu_backward(grad_y, x):
+    return grad_y * (%s)
+"""
+        for used, name in (("kept['x'] > 0", "kept"), ("mask", "mask")):
+            source = Source("relu.py", text % used)
+            module, backward = files.load(source), load_exercise(RELU).functions[1]
+            module.relu_forward(np.ones((3, 4)))
+            call = Careful(module.relu_backward, "relu_backward", ("grad_y", "x"), source, contextlib.nullcontext)
+            finding = examine(backward, call)
+            assert finding.key == "kept-between-calls"
+            assert f"uses {name}, which another function changes" in finding.diagnosis
+        assert files.kept_between_calls(Source("", text % "x > 0"), "relu_backward") == []
+
+    def test_digits_lost_in_float32_only(self):
+        finding = examined("return ((1e4 + x) - (1e4 - x)) / 4")
+        assert finding.key == "digits-lost"
+        assert "f(x + h) - f(x - h)" in finding.diagnosis
+
+    @pytest.mark.parametrize("change", ["x.pop()", "x.append(3)", "x.reverse()", "x[0] = x[1]", "x[0][0] = 3"])
+    def test_a_list_that_is_changed(self, change):
+        first = Function("half", lambda x: x[0], "y", (Worked("two", ([np.zeros(1), np.ones(1)],), [0.0]),), ("",) * 3)
+        finding = examined(f"y = x[0].copy()\n{change}\nreturn y", first)
+        assert finding.key == "changed-in-place"
+        assert "the caller's list is another afterwards" in finding.problem
+
+    def test_the_order_of_functions_in_a_list_that_is_changed(self):
+        first = Function(
+            "half", lambda x: 0.0, "y", (Worked("two", ([np.sin, abs, str.lower, examined, said],), 0.0),), ("",) * 3
+        )
+        assert examined("x.reverse()\nreturn 0.0", first).key == "changed-in-place"
+        assert examined("x[::-1]\nreturn 0.0", first).state == PASSED
+
+    @pytest.mark.parametrize("stop", ["breakpoint()", "import pdb; pdb.set_trace()"])
+    def test_a_debugger(self, stop):
+        finding = examined(f"{stop}\nreturn x")
+        assert finding.key == "debugger"
+        assert "breakpoint()" in finding.advice
+
+    @pytest.mark.parametrize(
+        ("body", "key", "words"),
+        [
+            ("return np.eye(len(x)) @ x / 2", "memory", "right in the 1 tests before"),
+            ("return x / 2 if len(x) < 9 else half(x)", "recursion", "many more numbers"),
+        ],
+    )
+    def test_right_but_for_many_numbers(self, body, key, words):
+        def many(function, random):
+            return None if function(np.ones(2_000_000)).sum() == 1e6 else "The sum is another."
+
+        large = replace(HALF, tests=(HALF.tests[0], Property("many", many, is_large=True)))
+        finding = examined(body, large)
+        assert (finding.number, finding.key) == (2, key)
+        assert words in finding.advice
+
+    def test_small_numbers_are_shown_with_their_exponents(self):
+        assert shown("x", np.array([2e-12, 1e-12])) == ["x = [2.e-12, 1.e-12]"]
+        assert shown("x", np.array([1e-12, 1.0])) == ["x = [0., 1.]"]
 
     def test_only_the_learners_lines_are_shown(self):
         finding = examined("return np.linalg.inv(x)")
@@ -370,6 +468,24 @@ class TestProcess:
         assert finding.problem == "A call takes longer than 2 seconds and was stopped."
         assert re.match("line [56], in relu_forward:  ", finding.lines[0])
 
+    def test_right_but_too_slow(self, tmp_path):
+        text = """
+import numpy as np
+def convolve_dilated(x, w, b, dilation):
+    (n, height, width, _), (kh, kw, channels, outputs) = x.shape, w.shape
+    y = np.zeros((n, height, width, outputs), x.dtype) + b.astype(x.dtype)
+    for m, p, q, k in np.ndindex(*y.shape):
+        for i, j, c in np.ndindex(kh, kw, channels):
+            u, v = p + (i - kh // 2) * dilation, q + (j - kw // 2) * dilation
+            if 0 <= u < height and 0 <= v < width:
+                y[m, p, q, k] += x[m, u, v, c] * w[i, j, c, k]
+    return y
+"""
+        finding = grade(written(tmp_path, text), SPECIFICATIONS["convolution"], seconds=3).findings[0]
+        assert finding.key == "slow"
+        assert finding.problem == "Right, but too slow: a call was stopped after 3 seconds."
+        assert finding.advice.startswith("It was right in the 7 tests before")
+
     def test_endless_loop_while_it_is_loaded(self, tmp_path):
         problem = grade(written(tmp_path, "while True:\n    pass", "é.py"), RELU, seconds=0.5).problem
         assert problem.key == "endless"
@@ -537,6 +653,13 @@ class TestTutor:
         assert "A word about scratchnst.ops.relu" in tutor.report(exercise, 4, found)
         assert files.imported_answers(Source("", text), load_exercise(RELU).answers) == ["scratchnst.ops.relu"]
 
+    def test_a_library_that_differentiates_is_told_but_passes(self):
+        assert files.imported_derivatives(Source("", "import torch.nn as nn, numpy")) == ["torch"]
+        assert files.imported_derivatives(Source("", "from jax import numpy as np")) == ["jax"]
+        assert files.imported_derivatives(Source("", "import numpy as torch")) == []
+        found = Grade((examined("return x / 2"),), None, (), ("torch",))
+        assert "A word about torch: your file imports it" in tutor.report(Exercise("halves", (HALF,)), 4, found)
+
     def test_the_file_of_another_exercise(self, tmp_path):
         assert "the file of another exercise?" in said(grade(written(tmp_path, "def half(x): pass"), RELU))
 
@@ -585,6 +708,17 @@ class TestCommand:
         written(tmp_path, RIGHT)
         assert main(["check", "04", "--file", "mine.py"]) == 0
         assert "Exercise 4 is solved" in capsys.readouterr().out
+        assert main(["check"]) == 0
+        line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(" 4"))
+        assert line.endswith("solved")
+
+    def test_solved_is_not_lost_by_a_worse_file(self, tmp_path, capsys):
+        written(tmp_path, RIGHT)
+        assert main(["check", "4", "--file", "mine.py"]) == 0
+        for worse in ("", "def relu_forward(x): raise NotImplementedError", RIGHT.replace("> 0", "< 0")):
+            written(tmp_path, worse)
+            assert main(["check", "4", "--file", "mine.py"]) == 1
+        capsys.readouterr()
         assert main(["check"]) == 0
         line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith(" 4"))
         assert line.endswith("solved")

@@ -10,6 +10,7 @@ PLANTED = (
     ("difference turned round", GRADIENT, "-np.ones_like(x) * (difference * share)", "sign"),
     ("three slopes", GRADIENT, "difference", "one-slope-a-channel"),
     ("every pixel compared", RETURNED, "return 0.5 * np.sum((x - colour) ** 2), x - colour", "each-pixel"),
+    ("each pixel's difference", GRADIENT, "(x - colour) * share", "difference-of-each-pixel"),
     ("one mean for all", DIFFERENCE, "x.mean() - colour", "one-mean"),
     ("no half in the loss", LOSS, "np.sum(difference**2)", "half-in-gradient-only"),
     (
@@ -22,6 +23,7 @@ PLANTED = (
     ("gradient of one row", GRADIENT, "(np.ones_like(x) * (difference * share))[:1]", "not-broadcast"),
     ("always float64", GRADIENT, "np.ones(x.shape) * (difference * share)", "dtype"),
     ("uphill", STEP, "x = x + step * gradient", "uphill"),
+    ("divided by its length", STEP, f"{STEP} / np.linalg.norm(gradient)", "steps-of-one-length"),
     ("no step length", STEP, "x = x - gradient", "step-ignored"),
     (
         "gradient of the start",

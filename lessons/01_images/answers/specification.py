@@ -78,6 +78,11 @@ MEAN_COLOUR = Function(
             "mean of all pixels should have it: take the mean first, the difference afterwards.",
             each_pixel,
         ),
+        "difference-of-each-pixel": Mistake(
+            "The loss is right, but each slope is made with its own pixel. The loss knows pixels by their mean alone: "
+            "can two pixels of a channel have different slopes?",
+            with_result(mean_colour, 1, lambda grad_x, x, colour: (x - colour) / x[:, :, 0].size),
+        ),
         "one-mean": Mistake(
             "It looks as if there were one mean for the whole array. Each channel has a mean of its own: over which "
             "axes must it be taken?",
@@ -134,6 +139,16 @@ def standing_still(loss_and_gradient, x, step, count):
     return places[-1], np.array([loss_and_gradient(place)[0] for place in places])
 
 
+def of_length_one(loss_and_gradient):
+    """The same loss with its gradient divided by the gradient's length."""
+
+    def changed(x):
+        loss, gradient = loss_and_gradient(x)
+        return loss, gradient / np.linalg.norm(gradient)
+
+    return changed
+
+
 def uphill(loss_and_gradient, x, step, count):
     """The step has the sign of the gradient."""
     return walk(loss_and_gradient, x, -step, count)
@@ -161,6 +176,11 @@ DESCEND = Function(
         "step-ignored": Mistake(
             "The walk takes steps as long as the gradient itself: which argument have you not used?",
             lambda loss_and_gradient, x, step, count: walk(loss_and_gradient, x, 1.0, count),
+        ),
+        "steps-of-one-length": Mistake(
+            "All steps have the length `step`, as if the gradient were divided by its own length. Where the ground is "
+            "flat, the walk is to become slow.",
+            lambda loss_and_gradient, x, step, count: walk(of_length_one(loss_and_gradient), x, step, count),
         ),
         "last-loss-missing": Mistake(
             "The walk is right, but the loss where it ends is missing: there is one more place than there are steps.",

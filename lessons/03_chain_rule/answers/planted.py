@@ -6,6 +6,9 @@ BACK, START = "for _, backward in reversed(operations):\n        grad = backward
 PLANTED = (
     ("w as it is", PRODUCT, "grad_y @ w, x.T @ grad_y", "w-not-transposed"),
     ("x as it is", PRODUCT, "grad_y @ w.T, x @ grad_y", "x-not-transposed"),
+    ("both as they are", PRODUCT, "grad_y @ w, x @ grad_y", "neither-transposed"),
+    ("summed over rows", PRODUCT, "grad_y @ w.T, (x.T @ grad_y).sum(axis=0)", "grad-w-summed-over-rows"),
+    ("summed over columns", PRODUCT, "grad_y @ w.T, (x.T @ grad_y).sum(axis=1)", "grad-w-summed-over-columns"),
     ("other order", PRODUCT, "grad_y @ w.T, grad_y @ x.T", "factors-exchanged"),
     ("transposed", PRODUCT, "grad_y @ w.T, grad_y.T @ x", "grad-w-transposed"),
     ("x and w exchanged", PRODUCT, "x.T @ grad_y, grad_y @ w.T", "results-exchanged"),

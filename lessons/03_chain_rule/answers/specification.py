@@ -31,6 +31,8 @@ def draw_matrices(random, M, C, K):
     return tuple(random.standard_normal(shape) for shape in ((M, K), (M, C), (C, K)))
 
 
+SUMMED = "grad_x is right. In grad_w an axis is summed away, but every entry of w has a slope of its own."
+
 MATMUL = Function(
     name="matmul_backward",
     reference=matmul_gradients,
@@ -59,6 +61,15 @@ MATMUL = Function(
             "grad_x is right. In grad_w the entries of x are taken in the wrong order: write out the sum for one entry "
             "of grad_w and see along which axis of x it runs.",
             with_result(matmul_gradients, 1, lambda _, g, x, w: x @ g),
+        ),
+        "neither-transposed": Mistake(
+            "Both products are made without turning a matrix round, which only square ones allow: write out the sum "
+            "for one entry of grad_x, and see along which axis of w it runs.",
+            lambda g, x, w: (g @ w, x @ g),
+        ),
+        "grad-w-summed-over-rows": Mistake(SUMMED, with_result(matmul_gradients, 1, lambda grad_w, *_: grad_w.sum(0))),
+        "grad-w-summed-over-columns": Mistake(
+            SUMMED, with_result(matmul_gradients, 1, lambda grad_w, *_: grad_w.sum(1))
         ),
         "factors-exchanged": Mistake(
             "grad_x is right. In grad_w the two factors stand in the wrong order, and a product of matrices minds. "
@@ -162,7 +173,7 @@ CHAIN = Function(
         Worked("one operation, the sum", ([TOTAL], [1.0, 2.0]), (3.0, [1.0, 1.0])),
         Worked("two by hand", ([SQUARE, TOTAL], [1.0, -3.0]), (10.0, [2.0, -6.0])),
         Worked("three by hand", ([SQUARE, RUNNING, TOTAL], [1.0, -3.0]), (11.0, [4.0, -6.0])),
-        Worked("three on one number", ([SQUARE, TRIPLE, SQUARE], 2.0), (144.0, 288.0)),
+        Worked("three on one number", ([SQUARE, TRIPLE, SQUARE], np.array(2.0)), (144.0, 288.0)),
         Drawn("the same operation twice", ([SQUARE, SINE, SQUARE, TOTAL], 5)),
         Drawn("shapes that change on the way", ([SINE, DIFFERENCE, SQUARE, DIFFERENCE, SQUARE, TOTAL], 7)),
     ),

@@ -33,6 +33,12 @@ PLANTED = (
         PADDED.replace("(rows, rows), (columns, columns)", "(0, 2 * rows), (0, 2 * columns)"),
         "corner-for-centre",
     ),
+    (
+        "no zeros around",
+        RETURN,
+        "return (y + b)[:, rows : height - rows, columns : width - columns]",
+        "not-padded",
+    ),
     ("around the border", PADDED, PADDED[:-1] + ', mode="wrap")', "padded-wrap"),
     ("border repeated", PADDED, PADDED[:-1] + ', mode="edge")', "padded-edge"),
     ("no bias", RETURN, "return y", "bias-missing"),

@@ -34,6 +34,12 @@ def repeated(x, w, b, dilation, *, mode):
     return convolve(padded, w, b, dilation)[:, rows : rows + x.shape[1], columns : columns + x.shape[2]]
 
 
+def whole_kernel_only(x, w, b, dilation):
+    """At the places where the whole kernel lies on the image."""
+    rows, columns = (side // 2 * dilation for side in w.shape[:2])
+    return convolve(x, w, b, dilation)[:, rows : x.shape[1] - rows, columns : x.shape[2] - columns]
+
+
 def cornered(x, w, b, dilation):
     """With the kernel's upper left corner, not its middle, on the output pixel."""
     rows, columns = (side // 2 * dilation for side in w.shape[:2])
@@ -84,7 +90,7 @@ DILATED = Function(
         Drawn("a kernel of 3x5, dilation 3", (1, 9, 11, 2, 3, 5, 3, 3)),
         Drawn("a dilation that reaches beyond the image", (1, 3, 4, 2, 3, 3, 2, 4)),
         Drawn("float32 stays float32", (1, 5, 5, 2, 3, 3, 3, 2), dtype="float32"),
-        Property("64x64 pixels, 32 channels: quick with products of matrices, endless with loops", many_numbers),
+        Property("64x64 pixels, 32 channels: quick with products of matrices, endless with loops", many_numbers, True),
     ),
     mistakes={
         "kernel-flipped": Mistake(
@@ -118,6 +124,11 @@ DILATED = Function(
             "Everything is shifted: you lay the kernel's upper left corner on the output pixel. Which place of the "
             "kernel belongs there, and how many zeros does that take on each of the four sides?",
             cornered,
+        ),
+        "not-padded": Mistake(
+            "Only those places are there at which the whole kernel lies on the image; y is to be as large as the "
+            "image. What is x outside of it?",
+            whole_kernel_only,
         ),
         "padded-wrap": Mistake(
             "What leaves the image at one border comes in at the opposite one (np.roll does that). What is x outside "

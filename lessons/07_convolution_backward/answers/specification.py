@@ -60,6 +60,18 @@ def last_place(grad_y, x, w):
     return grad_x
 
 
+def in_the_middle(grad_x, grad_y, w):
+    """As much of grad_x as there would be if zeros around the image made y as large as it."""
+    (top, left), (height, width) = (side // 2 for side in w.shape[:2]), grad_y.shape[1:3]
+    return grad_x[:, top : top + height, left : left + width]
+
+
+def padded(x, w):
+    """The image with zeros around it as in the lesson, cut to its size."""
+    rows, columns = (side // 2 for side in w.shape[:2])
+    return np.pad(x, ((0, 0), (rows, 0), (columns, 0), (0, 0)))[:, : x.shape[1], : x.shape[2]]
+
+
 def unmoved(grad_w):
     """The kernel's gradient from windows in the order c, i, j, reshaped as if it were i, j, c."""
     return grad_w.transpose(2, 0, 1, 3).reshape(grad_w.shape)
@@ -114,6 +126,11 @@ INPUT = Function(
             "Your kernel is turned around from top to bottom, but not from left to right.",
             lambda grad_y, x, w: backward_input(grad_y, x, w[:, ::-1]),
         ),
+        "zeros-as-in-the-lesson": Mistake(
+            "Your gradient has the size of grad_y, as in the lesson, where there are zeros around the image. Here the "
+            "image is larger than y: which of its pixels has no output seen?",
+            lambda grad_y, x, w: in_the_middle(backward_input(grad_y, x, w), grad_y, w),
+        ),
         "last-place-only": Mistake(
             "Places of the kernel overwrite each other: a pixel that several outputs have seen gets what the last one "
             "says, not the sum.",
@@ -160,6 +177,15 @@ PARAMETERS = Function(
         "kernel-gradient-flipped": Mistake(
             "Your dL/dw is turned by 180 degrees. The kernel is flipped for dL/dx; here, which pixel does w[0, 0] meet "
             "in output (0, 0)?",
+        ),
+        "zeros-as-in-the-lesson": Mistake(
+            "Your dL/dw is that of an image with zeros around it, as in the lesson. Here there are none: which pixel "
+            "does w[0, 0] meet in output (0, 0)?",
+            with_result(
+                backward_parameters,
+                0,
+                lambda grad_w, grad_y, x, w: backward_parameters(grad_y, padded(x, w), w)[0],
+            ),
         ),
         "last-image-only": Mistake(
             "Only the last image counts. All images share the kernel and the bias: what does the chain rule do with "

@@ -34,6 +34,8 @@ PLANTED = (
     ("mask inverted", MASK, "(F @ difference) * (z <= 0)", "mask-inverted"),
     ("kink let pass", MASK, "(F @ difference) * (z >= 0)", "mask-at-zero"),
     ("the 4 of equation 4", NORM, "(4 * N**2 * M**2)", "four-kept"),
+    ("Gram matrix divided", DIFFERENCE, "positions.T @ positions / F.size - A", "gram-divided"),
+    ("mean in the Gram matrix", DIFFERENCE, "positions.T @ positions / M - A", "gram-mean"),
     ("half", NORM, "(2 * N**2 * M**2)", "factor-half"),
     ("twice", NORM, "(0.5 * N**2 * M**2)", "factor-two"),
     ("N M", NORM, "(N * M)", "norm-not-squared"),

@@ -167,12 +167,21 @@ GRAM_BACKWARD = Function(
 
 
 def equation_6(
-    grad_y, z, A, *, features=lambda z: np.maximum(z, 0), passes=np.greater, style=1, factor=1, powers=(2, 2)
+    grad_y,
+    z,
+    A,
+    *,
+    features=lambda z: np.maximum(z, 0),
+    passes=np.greater,
+    style=1,
+    factor=1,
+    powers=(2, 2),
+    share=lambda z: 1,
 ):
     """Equation 6, divided by N and M to these powers; the keyword-only arguments make mistakes of it."""
     F, N, M = features(z), z.shape[2], z.shape[0] * z.shape[1]
     norm = N ** powers[0] * M ** powers[1]
-    return factor * grad_y / norm * (F @ (gram_reference(F) - style * A)) * passes(z, 0)
+    return factor * grad_y / norm * (F @ (gram_reference(F) / share(z) - style * A)) * passes(z, 0)
 
 
 STYLE = Function(
@@ -221,6 +230,16 @@ STYLE = Function(
             "Your gradient is right but at the kink: where z is 0 the slope is taken as 0. Does your comparison "
             "include 0?",
             partial(equation_6, passes=np.greater_equal),
+        ),
+        "gram-divided": Mistake(
+            "Your Gram matrix is divided by positions and channels before the style's is taken away. Equation 3 "
+            "divides by nothing; where does equation 4?",
+            partial(equation_6, share=lambda z: z.size),
+        ),
+        "gram-mean": Mistake(
+            "Your Gram matrix is a mean over positions before the style's is taken away. Equation 3 is a sum; where "
+            "does equation 4 divide?",
+            partial(equation_6, share=lambda z: z[:, :, 0].size),
         ),
         "four-kept": Mistake(
             "Your gradient is a quarter of the right one: equation 4's 4 is still there. The square and the product "

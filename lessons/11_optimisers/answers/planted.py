@@ -20,6 +20,7 @@ PLANTED = (
         "betas-exchanged",
     ),
     ("no root", ROOT, "mean_square", "root-missing"),
+    ("epsilon under the root", f"({ROOT} + 1e-8)", "np.sqrt(mean_square + 1e-8)", "epsilon-inside-root"),
     ("no square", "g**2", "np.abs(g)", "square-missing"),
     ("uphill", STEP, "return x + rate", "uphill"),
     (

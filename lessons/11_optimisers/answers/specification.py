@@ -24,6 +24,12 @@ def draw_step(random, *shape, t=7):
     return x, g, 0.3 * m, 0.01 * m**2 + 0.02 * random.random(shape), t, 0.25
 
 
+def draw_small(random, n):
+    """Gradients not far above epsilon, so late that the corrections are 1."""
+    x, g, m, v, t, rate = draw_step(random, n, t=30_000)
+    return x, 1e-6 * g, 1e-6 * m, 1e-12 * v, t, rate
+
+
 def hands_on_corrected(x, g, m, v, t, rate):
     """The corrected means are kept, so that the next step corrects them once more."""
     x_next, m_next, v_next = adam(x, g, m, v, t, rate)
@@ -53,6 +59,7 @@ ADAM = Function(
         Drawn("the seventh step of several unknowns", (5,)),
         Drawn("an image", (1, 4, 5, 3)),
         Drawn("a late step", (6,), draw=lambda random, n: draw_step(random, n, t=1000)),
+        Drawn("a small gradient, late in a run: epsilon counts", (6,), draw=draw_small),
         Drawn("float32 stays float32", (2, 3), dtype="float32"),
     ),
     mistakes={
@@ -83,6 +90,10 @@ ADAM = Function(
         "root-missing": Mistake(
             "The step is divided by the mean square: which unit does that have, and which is wanted?",
             partial(adam, size=lambda square: square),
+        ),
+        "epsilon-inside-root": Mistake(
+            "Epsilon stands under the root, where it is ten thousand times as strong: where does the lesson add it?",
+            partial(adam, size=lambda square: np.sqrt(square + 1e-8) - 1e-8),
         ),
         "square-missing": Mistake(
             "v is a mean of the gradient's size; it should be that of its square.", partial(adam, of=np.abs)

@@ -177,6 +177,17 @@ def secant(function, random):
     return None if error < 1e-8 else f"For the newest pair H y should be s, and differs by {error:.2g}."
 
 
+def as_the_loops(function, random, *, n, count):
+    """The product with an H that is made without a matrix: y is s, each unknown with a curvature of its own."""
+    q, curvatures = random.standard_normal(n), random.uniform(0.5, 2, n)
+    pairs = [(s, curvatures * s) for s in random.standard_normal((count, n))]
+    product, right = function(q, pairs), loops(q, pairs)
+    if np.shape(product) != right.shape:
+        return f"Your product has the shape {np.shape(product)}; it must be {right.shape}."
+    error = np.abs(product - right).max()
+    return None if error < 1e-6 * np.abs(right).max() else f"Your product differs by {error:.2g} from the right one."
+
+
 TWO_LOOPS = Function(
     name="two_loops",
     reference=updated,
@@ -195,6 +206,8 @@ TWO_LOOPS = Function(
         Drawn("as many pairs as unknowns", (6, 6)),
         Drawn("more pairs than unknowns", (3, 8)),
         Property("the secant equation for the newest pair", secant),
+        Property("200,000 unknowns, for which no matrix has room", partial(as_the_loops, n=200_000, count=5), True),
+        Property("2,000 pairs, too many for a recursion", partial(as_the_loops, n=4, count=2_000), True),
     ),
     mistakes={
         "first-loop-from-oldest": Mistake(

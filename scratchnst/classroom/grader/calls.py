@@ -94,6 +94,14 @@ class Careful:
                 self.printed = printed.text
         for parameter, given, original in zip(self.parameters, copies, arguments):
             if not same(given, original):
+                if not isinstance(original, np.ndarray):
+                    raise Complaint(
+                        f"{self.name} changes its argument {parameter}: the caller's {type(original).__name__} is "
+                        "another afterwards.",
+                        "changed-in-place",
+                        advice="`pop`, `append`, `reverse`, `sort` and `del` change a list itself, and so does an "
+                        "array in it that is written into; go through it without, or work on a copy.",
+                    )
                 raise Complaint(
                     f"{self.name} changes its argument {parameter} in place: the caller's numbers are overwritten.",
                     "changed-in-place",
@@ -101,6 +109,12 @@ class Careful:
                     "work on a copy, or make a new array.",
                 )
         return result
+
+    def own_parameters(self) -> tuple[str, ...]:
+        """Return the names of the function's arguments in the learner's file; none of a builtin that does not tell."""
+        with contextlib.suppress(TypeError, ValueError):
+            return tuple(inspect.signature(self.function).parameters)
+        return ()
 
     def check_parameters(self) -> None:
         """Raise a Complaint unless the function can be called with as many arguments as it should take."""
@@ -161,7 +175,7 @@ def _numpy_unchanged() -> Iterator[None]:
 
 
 def same(given: Any, original: Any) -> bool:
-    """Whether two arguments are equal, in every array among them; functions always are."""
+    """Whether two arguments are equal, in every array among them, and the same in every function."""
     if isinstance(original, (list, tuple)):
         return (
             isinstance(given, (list, tuple))
@@ -172,7 +186,7 @@ def same(given: Any, original: Any) -> bool:
         return given.keys() == original.keys() and all(same(given[key], original[key]) for key in original)
     if isinstance(original, np.ndarray):
         return given.shape == original.shape and np.array_equal(given, original, equal_nan=True)
-    return True
+    return given is original if inspect.isfunction(original) else True
 
 
 def own_lines(error: BaseException, source: Source) -> list[str]:
@@ -227,6 +241,13 @@ def _complaint(error: BaseException, source: Source) -> Complaint:
             "memory",
             lines,
             f"{text}. Is that the shape you meant?" if text else "Which list or array grows so large?",
+        )
+    if kind == "BdbQuit":
+        return Complaint(
+            "Your code stops for a debugger, and nobody answers here.",
+            "debugger",
+            lines,
+            "Leave out breakpoint() and set_trace().",
         )
     if isinstance(error, EOFError):
         return Complaint("Your code asks for input, and nobody answers here.", "input", lines, "Leave out input().")

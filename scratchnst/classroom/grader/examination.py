@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import inspect
+import contextlib
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -10,14 +10,19 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.classroom.grader import comparison
+from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Careful, Complaint, NotWritten
-from scratchnst.classroom.grader.exercise import Drawn, Function, Property, Test, Verified, Worked
-from scratchnst.classroom.grader.likely import Attempt, likely, names_of, reworded
+from scratchnst.classroom.grader.exercise import Drawn, Function, Property, Test, Verified, Worked, parameters_of
+from scratchnst.classroom.grader.likely import Attempt, exchanged, likely, names_of, reworded
 from scratchnst.classroom.grader.shown import is_large, shown
 from scratchnst.verify.check import check_backward
 from scratchnst.verify.diagnosis.diagnosis import Diagnosis
 
 PASSED, FAILED, NOT_WRITTEN = "passed", "failed", "not written"
+LARGE = "large"  # the key of a finding while a right function may run out of time
+RUN_OUT = ("memory", "recursion")  # keys of what a right function may run into there
+# Keys of what needs no likely mistake besides, since it is said what to do.
+SAID = ("changed-in-place", "wrong-arguments", "numpy-replaced", "debugger", "input", "exit", "not-written", "memory")
 SAMPLES = 24  # elements that the gradient check compares one by one, besides all of them along random directions
 
 
@@ -68,25 +73,33 @@ def examine(function: Function, call: Careful, on_call: Callable[[Finding], None
     call : the learner's
     on_call : called before each test with the finding as it will be if the test never ends
     """
-    finding = Finding(function.name, FAILED, len(function.tests))
+    finding, is_large = Finding(function.name, FAILED, len(function.tests)), False
     try:
         call.check_parameters()
         for number, test in enumerate(function.tests):
+            is_large = isinstance(test, Property) and test.is_large
             finding = replace(finding, test=test.title, number=number + 1, call=(), is_abridged=False)
             if not isinstance(test, Property):  # which makes its own calls
                 finding = _with_call(finding, function, arguments_of(function, number))
-            on_call(finding)
+            on_call(replace(finding, key=LARGE if is_large else ""))
             _try(function, call, test, number)
             finding = replace(finding, passed=(*finding.passed, test.title))
     except NotWritten:
         return Finding(function.name, NOT_WRITTEN, len(function.tests))
     except Complaint as complaint:
         finding = failed(finding, complaint, call.printed)
+        if is_large and complaint.key in RUN_OUT:
+            finding = replace(finding, advice=f"{too_large(finding)} {finding.advice}")
         if call.arguments and not finding.call:
             finding = replace(_with_call(finding, function, call.arguments), is_abridged=False)
         on_call(finding)
         return _explained(finding, function, call)
     return Finding(function.name, PASSED, len(function.tests), finding.passed)
+
+
+def too_large(finding: Finding) -> str:
+    """Return what to say of a function that was right until a test with many numbers."""
+    return f"It was right in the {len(finding.passed)} tests before; this one has many more numbers."
 
 
 def failed(finding: Finding, complaint: Complaint, printed: str = "") -> Finding:
@@ -155,7 +168,7 @@ def _attempt(function: Function, call: Callable, test: Worked | Drawn, number: i
     expected = [_as_numbers(each) for each in (right if isinstance(function.returns, tuple) else (right,))]
     got = comparison.results(call(*arguments), names_of(function), expected)
     tolerance = max(function.tolerance, comparison.SINGLE_TOLERANCE if is_single else 0)
-    return Attempt(arguments, got, expected, tolerance)
+    return Attempt(arguments, got, expected, tolerance, is_single)
 
 
 def _verify(function: Function, call: Callable, arguments: tuple, seed: int) -> None:
@@ -203,25 +216,41 @@ def _with_call(finding: Finding, function: Function, arguments: tuple) -> Findin
 
 
 def _explained(finding: Finding, function: Function, call: Careful) -> Finding:
-    """The finding with the likely mistake, if results are wrong in a way that may tell it."""
-    if finding.diagnosis or finding.key not in ("different", "wrong-shape", "not-finite"):
+    """The finding with the likely mistake, where results are wrong in a way that may tell it, or the file does."""
+    if finding.diagnosis or finding.key in SAID:
         return finding
-    attempts = list(_attempts(function, call))
-    if all(attempt.is_right for attempt in attempts):
-        return finding
-    try:
-        found = likely(function, attempts)
-    except Exception:  # a finding without a diagnosis is better than none
-        found = None
+    found = None
+    if finding.key in ("different", "wrong-shape", "not-finite"):
+        attempts = dict(_attempts(function, call))
+        if not all(attempt.is_right for attempt in attempts.values()):
+            with contextlib.suppress(Exception):  # a finding without a diagnosis is better than none
+                found = likely(function, list(attempts.values()), attempts.get(finding.number - 1))
+    found = found or _of_the_file(function, call)
     return finding if found is None else replace(finding, key=found.key, diagnosis=found.sentence)
 
 
-def _attempts(function: Function, call: Careful) -> Iterator[Attempt]:
-    """Every call of the function's tests that gives numbers to compare."""
+def _of_the_file(function: Function, call: Careful) -> Diagnosis | None:
+    """What the text of the learner's file tells of a function that is wrong in some way."""
+    names, own = parameters_of(function), call.own_parameters()[: len(parameters_of(function))]
+    if set(own) == set(names) and own != names:
+        one, other, *_ = (name for name, given in zip(names, own) if name != given)
+        return exchanged(function, one, other)
+    kept = files.kept_between_calls(call.source, function.name)
+    if kept:
+        return Diagnosis(
+            "kept-between-calls",
+            f"{function.name} uses {' and '.join(kept)}, which another function changes. Each call stands for itself, "
+            f"after whatever calls: what {function.name} needs comes in through its arguments.",
+        )
+    return None
+
+
+def _attempts(function: Function, call: Careful) -> Iterator[tuple[int, Attempt]]:
+    """Every call of the function's tests that gives numbers to compare, by the number of the test."""
     for number, test in enumerate(function.tests):
         if isinstance(test, (Worked, Drawn)):
             try:
-                yield _attempt(function, call, test, number)
+                yield number, _attempt(function, call, test, number)
             except Complaint:
                 continue
 
@@ -260,9 +289,3 @@ def _side_by_side(name, got, expected):
     if shown("", got) == shown("", expected):  # they differ in digits that are not shown
         return ()
     return (*shown(f"your {name}", got), *shown("expected", expected))
-
-
-def parameters_of(function: Function) -> tuple[str, ...]:
-    """Return the names of the arguments of a function: those of its reference but for keyword-only ones."""
-    parameters = inspect.signature(function.reference).parameters.values()
-    return tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)

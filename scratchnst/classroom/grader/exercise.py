@@ -7,6 +7,7 @@ which calls to try, from easy to hard; how a learner's function is called, compa
 from __future__ import annotations
 
 import importlib.util
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cache
@@ -73,10 +74,12 @@ class Property:
     title : what must hold
     complaint : (function, random generator) -> None if it holds, else a sentence on what does not; whatever the
         learner's function may do wrong in a call is taken care of
+    is_large : whether a right function may run out of time or memory here, if it is made in another way than asked for
     """
 
     title: str
     complaint: Callable[[Callable, Any], str | None]
+    is_large: bool = False
 
 
 Test = Worked | Drawn | Verified | Property
@@ -166,6 +169,12 @@ class Exercise:
     title: str
     functions: tuple[Function, ...]
     answers: tuple[str, ...] = ()
+
+
+def parameters_of(function: Function) -> tuple[str, ...]:
+    """Return the names of the arguments of a function: those of its reference but for keyword-only ones."""
+    parameters = inspect.signature(function.reference).parameters.values()
+    return tuple(each.name for each in parameters if each.kind is not each.KEYWORD_ONLY)
 
 
 def with_result(reference: Callable, position: int, change: Callable) -> Callable:

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import combinations
 
 import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.classroom.grader import comparison
-from scratchnst.classroom.grader.exercise import Derivative, Function, Mistake
+from scratchnst.classroom.grader.exercise import Derivative, Function, Mistake, parameters_of
 from scratchnst.verify.diagnosis import diagnosis
 from scratchnst.verify.diagnosis.deviation import DESCRIPTIONS
 from scratchnst.verify.diagnosis.diagnosis import Diagnosis
 
+NEARLY = 1e-2  # of the largest number, up to which float32 results have lost digits and are no others
+DIGITS_LOST = (
+    "Your numbers are right in float64, and in float32 only to a few digits. Is there a difference of two numbers that "
+    "are almost equal, such as f(x + h) - f(x - h) in the place of a formula, or is something computed in float16?"
+)
 SAME = 1e-6  # of the largest number, up to which a mistake's results are the learner's
 
 
@@ -25,6 +31,7 @@ class Attempt:
     got: list[Array]
     expected: list[Array]
     tolerance: float
+    is_single: bool = False
 
     @property
     def is_right(self) -> bool:
@@ -37,23 +44,57 @@ class Attempt:
         return all(np.shape(got) == np.shape(expected) for got, expected in zip(self.got, self.expected))
 
 
-def likely(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
-    """Return the mistake that a function makes, as far as one is known that explains all that it returned."""
+def likely(function: Function, attempts: Sequence[Attempt], shown: Attempt | None) -> Diagnosis | None:
+    """Return the mistake that a function makes, as far as one is known that explains all that it returned.
+
+    Where no mistake does, it is the call `shown` to the learner that is diagnosed; other calls only rule out.
+    """
     with np.errstate(all="ignore"):
         own = [key for key, each in function.mistakes.items() if all(_explains(each, attempt) for attempt in attempts)]
         if own:
             return Diagnosis(" or ".join(own), _either([function.mistakes[key].words for key in own]))
+        exchanged = _exchanged(function, attempts)
+        if exchanged:
+            return exchanged
         wrong = [attempt for attempt in attempts if not attempt.is_right]
         wrong = [attempt for attempt in wrong if attempt.has_right_shapes == wrong[0].has_right_shapes]
-        wrong.sort(key=_size, reverse=True)
+        wrong.sort(key=lambda attempt: (attempt is not shown, -_size(attempt)))
         if all(comparison.agrees(each.got, each.expected, comparison.SINGLE_TOLERANCE) for each in wrong):
             return Diagnosis(
                 "float32-round-off",
                 "Your numbers are right to about as many digits as float32 has, and no further. Is something in your "
                 "function rounded, or computed in float32?",
             )
+        if all(attempt.is_single and comparison.agrees(attempt.got, attempt.expected, NEARLY) for attempt in wrong):
+            return Diagnosis("digits-lost", DIGITS_LOST)
+        if not wrong or wrong[0] is not shown:
+            return None
         found = [list(_of_results(function, attempt)) for attempt in wrong]
     return _best(function, found)
+
+
+def _exchanged(function: Function, attempts: Sequence[Attempt]) -> Diagnosis | None:
+    """Two arguments in each other's place, if that explains all calls."""
+    parameters = parameters_of(function)
+    for one, other in combinations(range(len(parameters)), 2):
+
+        def wrong(*arguments, one=one, other=other):
+            given = list(arguments)
+            given[one], given[other] = given[other], given[one]
+            return function.reference(*given)
+
+        if all(_explains(Mistake("", wrong), attempt) for attempt in attempts):
+            return exchanged(function, parameters[one], parameters[other])
+    return None
+
+
+def exchanged(function: Function, one: str, other: str) -> Diagnosis:
+    """Return the diagnosis of two arguments in each other's place."""
+    call = f"{function.name}({', '.join(parameters_of(function))})"
+    return Diagnosis(
+        "arguments-exchanged",
+        f"It looks as if {one} and {other} had changed places: the call is {call}, in this order.",
+    )
 
 
 def names_of(function: Function) -> tuple[str, ...]:
@@ -82,18 +123,23 @@ def _explains(mistake: Mistake, attempt: Attempt) -> bool:
 
 
 def _best(function: Function, found: Sequence[Sequence[Diagnosis]]) -> Diagnosis | None:
-    """The most telling diagnosis of several calls, that with the most numbers first, if it can be one of them all."""
-    keys = [{key for each in of_call for key in each.keys} for of_call in found]
-    common = set.intersection(*keys)
-    candidates = [
-        each
-        for of_call in found
-        for each in of_call
-        if common & set(each.keys) or (function.derivative and not _is_place(each))
-    ]
-    if not candidates:
-        return None
-    return reworded(function, min(candidates, key=lambda each: (not common & set(each.keys), *_vagueness(each))))
+    """The most telling diagnosis of the first call, which is shown, if it can be that of the others as well.
+
+    Where its numbers are too few for more than a place, it is a mistake that all others show.
+    """
+    of_shown, others = found[0], [of_call for of_call in found[1:] if of_call]
+    possible = {key for each in of_shown for key in each.keys}
+    mistakes = [each for of_call in others for each in of_call if not _is_place(each)]
+    if not all(map(_is_place, of_shown)):
+        mistakes = [each for each in mistakes if set(each.keys) <= possible]
+    candidates = [each for each in (*of_shown, *mistakes) if _is_common(each, found[1:] if _is_place(each) else others)]
+    return reworded(function, min(candidates, key=_vagueness)) if candidates else None
+
+
+def _is_common(found: Diagnosis, others: Sequence[Sequence[Diagnosis]]) -> bool:
+    """Whether every call has a diagnosis that shares a key with this one; a kernel of one row has no taps but one."""
+    keys = {key.replace("taps", "tap") for key in found.keys}
+    return all(any(key.replace("taps", "tap") in keys for each in of_call for key in each.keys) for of_call in others)
 
 
 def _of_results(function: Function, attempt: Attempt) -> Iterator[Diagnosis]:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+SMALL = 1e-3  # numbers below it are shown with their exponents
 WHOLE = 16  # elements of an array that is shown whole
 LONGEST = 300  # characters of anything else
 
@@ -45,8 +46,9 @@ def _array(value):
         return f"{value.dtype} array of shape {value.shape}"
     is_thin = value.ndim > 2 and 1 in value.shape
     numbers = value.squeeze() if is_thin else value
+    are_small = numbers.dtype.kind == "f" and 0 < np.abs(numbers).max(initial=0) < SMALL
     with np.printoptions(formatter=None):  # the learner's code may have set one
-        text = np.array2string(numbers, precision=6, separator=", ", suppress_small=True, max_line_width=80)
+        text = np.array2string(numbers, precision=6, separator=", ", suppress_small=not are_small, max_line_width=80)
     lines = [line for line in text.splitlines() if line]
     return "\n".join(lines) + (f"  in the shape {value.shape}" if is_thin else "")
 

@@ -6,7 +6,7 @@ import ast
 import contextlib
 import importlib.util
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from types import ModuleType
@@ -16,6 +16,8 @@ from scratchnst.classroom.grader.calls import Complaint, Source, careful, did_yo
 from scratchnst.errors import UserError
 
 LARGEST = 1 << 20  # bytes; no file written by hand is larger
+DIFFERENTIATE = ("torch", "jax", "tensorflow", "autograd", "tinygrad", "mxnet", "theano", "sympy")
+CHANGE = ("append", "extend", "insert", "update", "setdefault", "add")  # methods that change what they are called of
 MODULE = "exercise"  # the learner's file as a module; it is not "__main__", so code for trying things out may stay
 
 
@@ -87,13 +89,14 @@ def find(module: ModuleType, name: str, others: Sequence[str] = ()) -> Callable:
     )
 
 
+def imported_derivatives(source: Source) -> list[str]:
+    """Return the libraries that a file imports and that differentiate by themselves."""
+    return [name for name in DIFFERENTIATE if name in {each.partition(".")[0] for each in _all_imported(source)}]
+
+
 def imported_answers(source: Source, answers: Sequence[str]) -> list[str]:
     """Return the modules among `answers` that a file uses, as far as its text tells."""
-    try:
-        tree = ast.parse(source.text)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
-        return []
-    names = {name for node in ast.walk(tree) for name in _imported(node)}
+    tree, names = _tree(source), _all_imported(source)
     attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
 
     def is_used(answer):
@@ -102,6 +105,53 @@ def imported_answers(source: Source, answers: Sequence[str]) -> list[str]:
         return whole or (module in attributes and any(f"{package}.".startswith(f"{name}.") for name in names))
 
     return [answer for answer in answers if is_used(answer)]
+
+
+def _tree(source: Source) -> ast.AST:
+    """A file's syntax tree, an empty one of a file that Python cannot read."""
+    try:
+        return ast.parse(source.text)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return ast.Module([], [])
+
+
+def _all_imported(source: Source) -> set[str]:
+    return {name for node in ast.walk(_tree(source)) for name in _imported(node)}
+
+
+def kept_between_calls(source: Source, function: str) -> list[str]:
+    """Return the names outside of all functions whose content a function uses and another one changes."""
+    tree = _tree(source)
+    functions = {node.name: node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
+    if function not in functions:
+        return []
+    changed = {name for key, node in functions.items() if key != function for name in _changed(node)}
+    used = {node.id for node in ast.walk(functions[function]) if isinstance(node, ast.Name)}
+    own = {argument.arg for argument in functions[function].args.args} | set(_assigned(functions[function]))
+    return sorted(changed & used - own)
+
+
+def _changed(function: ast.FunctionDef) -> Iterator[str]:
+    """Names that a function sets for others, or into whose content it writes."""
+    local = set(_assigned(function)) | {argument.arg for argument in function.args.args}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Global):
+            yield from node.names
+        called = node.func if isinstance(node, ast.Call) else None
+        changes = isinstance(called, ast.Attribute) and called.attr in CHANGE
+        target = called if changes else node
+        writes = isinstance(node, (ast.Subscript, ast.Attribute)) and isinstance(node.ctx, ast.Store)
+        owner = getattr(target, "value", None) if changes or writes else None
+        if isinstance(owner, ast.Name) and owner.id not in local:
+            yield owner.id
+
+
+def _assigned(function: ast.FunctionDef) -> Iterator[str]:
+    """Names that a function sets for itself."""
+    others = {name for node in ast.walk(function) if isinstance(node, ast.Global) for name in node.names}
+    for node in ast.walk(function):
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store) and node.id not in others:
+            yield node.id
 
 
 def _imported(node: Any) -> list[str]:

@@ -22,7 +22,7 @@ import psutil
 
 from scratchnst.classroom.grader import source as files
 from scratchnst.classroom.grader.calls import Source, described
-from scratchnst.classroom.grader.examination import FAILED, NOT_WRITTEN, PASSED, Finding
+from scratchnst.classroom.grader.examination import FAILED, LARGE, NOT_WRITTEN, PASSED, Finding, too_large
 from scratchnst.classroom.grader.exercise import load_exercise
 from scratchnst.classroom.grader.processes import adopt_orphans
 from scratchnst.classroom.grader.worker import OUT_OF_MEMORY
@@ -49,11 +49,13 @@ class Grade:
     findings : of each function, in the order of the exercise
     problem : what keeps the file as a whole from being loaded, or None
     answers : modules with the answer that the file imports
+    differentiating : libraries that the file imports and that differentiate by themselves
     """
 
     findings: tuple[Finding, ...] = ()
     problem: Finding | None = None
     answers: tuple[str, ...] = ()
+    differentiating: tuple[str, ...] = ()
 
     @property
     def passed(self) -> bool:
@@ -96,7 +98,8 @@ def grade(
             return Grade(problem=problem, answers=answers)
         if left[0] not in findings:
             raise UserError(f"the checker lost touch with {path}: does it write to files that it has not opened?")
-    return Grade(tuple(findings[name] for name in names), None, answers)
+    differentiating = tuple(files.imported_derivatives(source))
+    return Grade(tuple(findings[name] for name in names), None, answers, differentiating)
 
 
 class _Worker:
@@ -225,6 +228,10 @@ class _Worker:
         if self.excess == "memory" or status == OUT_OF_MEMORY:
             key, problem = "memory", "Your code asks for more memory than it is given here."
             advice = "Which array, or list, grows so large?"
+            advice = f"{too_large(trying)} {advice}" if trying.key == LARGE else advice
+        elif trying.key == LARGE and (told.startswith("Timeout") or self.excess == "time"):
+            key, problem = "slow", f"Right, but too slow: a call was stopped after {seconds:g} seconds."
+            advice = f"{too_large(trying)} Which of your loops can products of whole arrays take the place of?"
         elif told.startswith("Timeout"):
             key, problem = "endless", f"A call takes longer than {seconds:g} seconds and was stopped."
             advice = "Does what this line does ever end, or the loop around it? What would have to change for that?"

@@ -91,6 +91,13 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
             "fine; what you will remember is what you write yourself."
         )
         yield ""
+    if grade.differentiating:
+        names = " and ".join(grade.differentiating)
+        yield from _wrapped(
+            f"A word about {names}: your file imports it, and it can find derivatives by itself, which is what is to "
+            "be learned here. To compare with it is fine; what you will remember is what you derive yourself."
+        )
+        yield ""
     if grade.passed:
         whole = len(grade.findings) == len(exercise.functions)
         yield f"Exercise {number} is solved: {exercise.title}. Well done." if whole else "Well done."
