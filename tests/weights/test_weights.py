@@ -129,10 +129,10 @@ class TestOtherKerasLayouts:
         assert read.name == name
         assert_same_weights(read, network)
 
-    def test_keras_3_with_another_number_of_convolutions(self, tmp_path):
+    def test_keras_3_with_other_convolutions(self, tmp_path):
         with h5py.File(tmp_path / "a.weights.h5", "w") as file:
-            file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 64), "f")
-        refused(tmp_path / "a.weights.h5", "1 convolutions without names")
+            file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 32), "f")
+        refused(tmp_path / "a.weights.h5", "1 convolutions without names, of 32 filters")
 
     def test_vgg16(self, tmp_path):
         network = random_vgg("vgg16")
@@ -529,7 +529,9 @@ class TestNative:
             "RGB, BGR, not 'XYZ'": lambda file, said: said["preprocessing"].update(channels="XYZ"),
             "three finite numbers": lambda file, said: said["preprocessing"].update(mean=[1, 2]),
             "std above zero": lambda file, said: said["preprocessing"].update(std=[1, 0, 1]),
-            "could not convert": lambda file, said: said["defaults"].update(content_weight_per_feature="x"),
+            "content_weight_per_feature has .x. in place of a number": lambda file, said: said["defaults"].update(
+                content_weight_per_feature="x"
+            ),
             "0 or more": lambda file, said: said["defaults"].update(style_layers={"conv1_1": -1}),
             "no layer 'conv9_9'": lambda file, said: said["defaults"].update(style_layers={"conv9_9": 1}),
             "name of its own": lambda file, said: said["layers"].append(said["layers"][0]),
