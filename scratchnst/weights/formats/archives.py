@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import io
-import struct
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import IO
 
 from scratchnst.errors import UserError
-from scratchnst.weights.formats.untrusted import damage_told, read_exactly
+from scratchnst.weights.formats.untrusted import damage_told
 
 LARGEST_DIRECTORY = 1 << 20  # bytes
 LOCAL_FILE = b"PK\x03\x04"
+_AT_ONCE = 1 << 20  # bytes
 
 
 class LimitedFile(io.BufferedReader):
@@ -54,47 +55,30 @@ def open_entry(archive: zipfile.ZipFile, name: str, compressions: tuple[int, ...
     return archive.open(name)
 
 
-class _Window(io.RawIOBase):
-    """A part of a file, as a file: of an entry of an archive, zipfile reads all that is skipped."""
-
-    def __init__(self, file: IO[bytes], start: int, size: int):
-        self.file, self.start, self.size, self.place = file, start, size, 0
-
-    def readable(self) -> bool:
-        return True
-
-    def seekable(self) -> bool:
-        return True
-
-    def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        self.place = offset + {io.SEEK_SET: 0, io.SEEK_CUR: self.place, io.SEEK_END: self.size}[whence]
-        return self.place
-
-    def readinto(self, buffer, /) -> int:
-        self.file.seek(self.start + self.place)
-        data = self.file.read(max(min(len(buffer), self.size - self.place), 0))
-        buffer[: len(data)] = data
-        self.place += len(data)
-        return len(data)
-
-
 @contextmanager
-def inner_file(path: Path, name: str, largest: int) -> Iterator[IO[bytes]]:
-    """Open an entry of a zip archive, to be read anywhere; a packed one is unpacked into memory.
+def unpacked(path: Path, name: str, largest: int) -> Iterator[Path]:
+    """Give a copy of an entry of a zip archive, which is there until the end of the block.
 
     Raises
     ------
     UserError
-        If the archive is damaged, or the entry is packed and declares more than `largest` bytes.
+        If the archive is damaged, or the entry is larger than `largest` bytes.
+    OSError
+        If there is no room for the copy.
     """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder, name)
+        with copy.open("wb") as target:
+            for block in _blocks(path, name, largest):
+                target.write(block)
+        yield copy
+
+
+def _blocks(path, name, largest):
+    """The bytes of an entry, some at a time."""
     with LimitedFile(io.FileIO(path)) as file, damage_told(), zipfile.ZipFile(file) as archive:
-        entry = archive.getinfo(name)
-        if entry.compress_type == zipfile.ZIP_STORED:
-            file.seek(entry.header_offset)
-            lengths = struct.unpack_from("<2H", file.read(30), 26)
-            yield io.BufferedReader(_Window(file, entry.header_offset + 30 + sum(lengths), entry.file_size))
-            return
-        if entry.file_size > largest:
-            raise UserError(f"its {name} is packed and larger than {largest} bytes: unpack it and give that.")
-        with open_entry(archive, name, (zipfile.ZIP_DEFLATED,)) as packed:
-            yield io.BytesIO(read_exactly(packed, entry.file_size))
+        if archive.getinfo(name).file_size > largest:
+            raise UserError(f"its {name} has more than {largest} bytes: unpack it and give that.")
+        with open_entry(archive, name, (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)) as entry:
+            while block := entry.read(_AT_ONCE):
+                yield block

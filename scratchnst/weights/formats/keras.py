@@ -17,74 +17,82 @@ from __future__ import annotations
 import re
 from collections import defaultdict
 from collections.abc import Mapping
-from contextlib import nullcontext
 from pathlib import Path
 
 from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights.assembly import FileWeights
-from scratchnst.weights.formats.archives import archive_names, inner_file
-from scratchnst.weights.formats.hdf5 import Node, arrays, is_hdf5, opened, read_array
+from scratchnst.weights.formats.archives import archive_names, unpacked
+from scratchnst.weights.formats.hdf5 import Array, Contents, opened
 from scratchnst.weights.formats.untrusted import listed, shown
 
 NAME = "Keras"
 
 _ENTRY = "model.weights.h5"  # of a .keras archive
-_LARGEST_ENTRY = 1 << 28  # bytes, where it is packed, which Keras itself does not do
+_LARGEST_ENTRY = 1 << 30  # bytes; VGG19 with its classifier has 575 MB
 _NAMED = re.compile(r"(?:block([1-5])_conv|conv([1-5])_)([1-4])")
 _NUMBERED = re.compile(r"conv2d(?:_([0-9]{1,4}))?")
 
-Network = Mapping[str, list[Node]]  # name of a convolution -> its arrays
+Network = Mapping[str, dict[str, Array]]  # name of a convolution -> its arrays, by their paths
 
 
 def recognises(path: Path) -> bool:
-    """Return whether the file is HDF5, of which only Keras's is read here, apart from our own layout, or an archive."""
-    return is_hdf5(path) or _ENTRY in archive_names(path)
+    """Return whether the file is an archive of Keras's; a bare HDF5 file is given to `convolutions` already opened."""
+    return _ENTRY in archive_names(path)
 
 
 def read(path: Path) -> FileWeights:
-    """Return the convolutions in the file.
+    """Return the convolutions in an archive, or raise a UserError as `convolutions` does."""
+    with unpacked(path, _ENTRY, _LARGEST_ENTRY) as entry, opened(entry) as file:
+        return convolutions(file)
+
+
+def convolutions(file: Contents) -> FileWeights:
+    """Return the convolutions in an HDF5 file.
 
     Raises
     ------
     UserError
         If it is damaged or incomplete, holds several networks, or has another layout or Theano's ordering.
     """
-    plain = is_hdf5(path)
-    with nullcontext(path) if plain else inner_file(path, _ENTRY, _LARGEST_ENTRY) as file, opened(file) as root:
-        found = arrays(root)
-        network = _only(_by_name(found)) or _named_by_shapes(_by_number(found))
-        if not network:
-            raise UserError(
-                f"it is an HDF5 file, but neither Keras's VGG nor a network of scratchnst{listed(found)}: give another."
-            )
-        weights = {name: _kernel_and_bias(name, both) for name, both in network.items()}
+    network = _only(_by_name(file.arrays)) or _named_by_shapes(_by_number(file.arrays))
+    if not network:
+        raise UserError(
+            "it is an HDF5 file, but neither Keras's VGG nor a network of scratchnst"
+            f"{listed(file.arrays)}: give another."
+        )
+    kernels, biases = zip(*(_kernel_and_bias(found) for found in network.values()))
+    numbers = file.read(
+        {f"{name}'s kernel": path for name, path in zip(network, kernels)}
+        | {f"{name}'s bias": path for name, path in zip(network, biases)}
+    )
+    weights = {name: (numbers[f"{name}'s kernel"], numbers[f"{name}'s bias"]) for name in network}
     first, _ = weights.get("conv1_1", (None, None))
     if first is not None and first.shape[1:] == (3, 3, 3):
         raise UserError("its kernels are in Theano's ordering: give the file with TensorFlow's (tf_dim_ordering).")
     return FileWeights(weights, vgg.OXFORD_PREPROCESSING)
 
 
-def _by_name(found: Mapping[str, Node]) -> dict[str, Network]:
+def _by_name(found: Mapping[str, Array]) -> dict[str, Network]:
     """Group -> the network in it, of the arrays in groups block1_conv1 ..., by the names conv1_1 ..."""
-    networks: dict[str, dict[str, list[Node]]] = defaultdict(lambda: defaultdict(list))
-    for path, node in found.items():
+    networks: dict[str, dict[str, dict[str, Array]]] = defaultdict(lambda: defaultdict(dict))
+    for path, array in found.items():
         parts = _parts(path)
         matches = [(place, match) for place, part in enumerate(parts) if (match := _NAMED.fullmatch(part))]
         if matches and not parts[0].startswith("optimizer"):
             place, match = matches[0]
-            networks["/".join(parts[:place])][f"conv{match[1] or match[2]}_{match[3]}"].append(node)
+            networks["/".join(parts[:place])][f"conv{match[1] or match[2]}_{match[3]}"][path] = array
     return {group: dict(sorted(network.items())) for group, network in networks.items()}
 
 
-def _by_number(found: Mapping[str, Node]) -> dict[str, Network]:
+def _by_number(found: Mapping[str, Array]) -> dict[str, Network]:
     """Group -> the network in it, of the arrays in groups conv2d, conv2d_1 ..., by these names, in their order."""
-    networks: dict[str, dict[int, list[Node]]] = defaultdict(lambda: defaultdict(list))
-    for path, node in found.items():
+    networks: dict[str, dict[int, dict[str, Array]]] = defaultdict(lambda: defaultdict(dict))
+    for path, array in found.items():
         parts = _parts(path)
         match = _NUMBERED.fullmatch(parts[-3]) if len(parts) >= 3 and parts[-2] == "vars" else None
         if match:
-            networks["/".join(parts[:-3])][int(match[1] or 0)].append(node)
+            networks["/".join(parts[:-3])][int(match[1] or 0)][path] = array
     return {
         group: {f"conv2d_{number}": network[number] for number in sorted(network)}
         for group, network in networks.items()
@@ -123,13 +131,13 @@ def _named_by_shapes(networks: Mapping[str, Network]) -> Network:
 
 
 def _kernel_shapes(network):
-    return [max((node.shape or (0,) for node in nodes), key=len) for nodes in network.values()]
+    return [max((array.shape or (0,) for array in arrays.values()), key=len) for arrays in network.values()]
 
 
-def _kernel_and_bias(name, nodes):
-    """A layer's array of four dimensions and its array of one."""
-    nodes = sorted(nodes, key=lambda node: -node.ndim)
-    if [node.ndim for node in nodes] != [4, 1]:
-        group = shown(nodes[0].name.rpartition("/")[0] or nodes[0].name)
+def _kernel_and_bias(arrays):
+    """The paths of a layer's array of four dimensions and its array of one."""
+    paths = sorted(arrays, key=lambda path: -arrays[path].ndim)
+    if [arrays[path].ndim for path in paths] != [4, 1]:
+        group = shown(paths[0].rpartition("/")[0] or paths[0])
         raise UserError(f"{group} should hold one kernel and one bias: get the file again.")
-    return read_array(f"{name}'s kernel", nodes[0]), read_array(f"{name}'s bias", nodes[1])
+    return paths

@@ -25,11 +25,12 @@ from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import check_parameters
 from scratchnst.weights.formats.description import describe, parse
-from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.formats.hdf5 import Contents
 from scratchnst.weights.formats.untrusted import shown
 
 NAME = "scratchnst"
 MARK = "scratchnst_format"
+ATTRIBUTES = (MARK, "network")
 FORMAT = 2
 WEIGHT_OF_A_PIXEL = 1  # the version in which the default content weight was that of a pixel, not of a feature
 CONTENT_WEIGHTS = {WEIGHT_OF_A_PIXEL: "content_weight_per_pixel", FORMAT: "content_weight_per_feature"}
@@ -39,16 +40,13 @@ MOST_CHANNELS = 4096
 LARGEST_SIDE = 31
 
 
-def recognises(path: Path) -> bool:
-    """Return whether the file is HDF5 and has our own mark."""
-    if not is_hdf5(path):
-        return False
-    with opened(path) as file:
-        return file.attribute(MARK) is not None
+def recognises(file: Contents) -> bool:
+    """Return whether an HDF5 file has our own mark; it has been opened with ATTRIBUTES."""
+    return MARK in file.attributes
 
 
-def read(path: Path, provenance: dict[str, Any]) -> Network:
-    """Return the network in the file.
+def read(file: Contents, provenance: dict[str, Any]) -> Network:
+    """Return the network in an HDF5 file.
 
     `provenance` of the file itself goes first, what the file says of its origin stands under "origin".
 
@@ -57,18 +55,17 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
     UserError
         If the version is unknown, the description does not make a network, or weights are missing or bad.
     """
-    with opened(path) as file:
-        version = file.attribute(MARK)
-        if version not in CONTENT_WEIGHTS:
-            raise UserError(
-                f"its layout has version {shown(str(version))}, but this program reads version {FORMAT}: write it anew."
-            )
-        network = parse(str(file.attribute("network")), provenance, CONTENT_WEIGHTS[version])
-        network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
-        arrays = {
-            layer.name: {part: _read(file, f"{layer.name}/{part}") for part in layer.rule.parameter_names}
-            for layer in network.layers
-        }
+    version = file.attributes[MARK]
+    if version not in CONTENT_WEIGHTS:
+        raise UserError(
+            f"its layout has version {shown(str(version))}, but this program reads version {FORMAT}: write it anew."
+        )
+    network = parse(str(file.attributes.get("network")), provenance, CONTENT_WEIGHTS[version])
+    network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
+    parts = {layer.name: layer.rule.parameter_names for layer in network.layers}
+    paths = [f"{name}/{part}" for name in parts for part in parts[name]]
+    numbers = file.read({path: path for path in paths})
+    arrays = {name: {part: numbers[f"{name}/{part}"] for part in parts[name]} for name in parts}
     network = replace(network, parameters=_checked(network, arrays))
     return _with_weight_of_a_feature(network) if version == WEIGHT_OF_A_PIXEL else network
 
@@ -98,10 +95,6 @@ def _rounded(name, array, dtype):
     if not np.isfinite(rounded).all():
         raise UserError(f"{name} has weights that {dtype} cannot hold: write them as float32.")
     return rounded
-
-
-def _read(file, name):
-    return read_array(name, member(file, name))
 
 
 def _checked(network, arrays):
