@@ -268,7 +268,7 @@ class TestNames:
         os.mkfifo(tmp_path / "pipe")
         layout = h5py.VirtualLayout((1, 64), "f", maxshape=(None, 64))
         source = h5py.VirtualSource(str(tmp_path / "pipe"), "b", (1, 64), maxshape=(None, 64))
-        layout[h5py.h5s.UNLIMITED :, :] = source[h5py.h5s.UNLIMITED :, :]
+        layout[0 : h5py.h5s.UNLIMITED, :] = source[0 : h5py.h5s.UNLIMITED, :]
         readers.written(path, NATIVE)
         with h5py.File(path, "a", libver="latest") as file:
             file.create_virtual_dataset("v", layout)
