@@ -96,6 +96,8 @@ class Network:
         names = [layer.name for layer in self.layers]
         if not names or len(set(names)) < len(names):
             raise ValueError("a network has layers, each with a name of its own")
+        if IMAGE in names:
+            raise ValueError(f"no layer is called {IMAGE}, which is the preprocessed image")
         if any(layer.kind not in KINDS for layer in self.layers):
             raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
         sides = {IMAGE: 1}

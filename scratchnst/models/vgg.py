@@ -6,15 +6,20 @@
                     pool1    pool2     pool3      pool4      pool5
     channels        64       128       256        512        512
 
-VGG16 ends its last three blocks with conv3_3, conv4_3 and conv5_3.
+VGG16 ends its last three blocks with conv3_3, conv4_3 and conv5_3.  VGG13 and VGG11, which have two convolutions in
+each of these, are known by name only.
 """
 
 from __future__ import annotations
 
-from scratchnst.models.layers import Layer
+from collections.abc import Sequence
+
+from scratchnst.models.layers import Layer, Shape
 from scratchnst.models.network import Defaults, Preprocessing
 
-CONVOLUTIONS_PER_BLOCK = {"vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3)}
+CONVOLUTIONS_PER_BLOCK = {
+    "vgg19": (2, 2, 4, 4, 4), "vgg16": (2, 2, 3, 3, 3), "vgg13": (2, 2, 2, 2, 2), "vgg11": (1, 1, 2, 2, 2),
+}  # fmt: skip
 CHANNELS_PER_BLOCK = (64, 128, 256, 512, 512)
 
 # The same network was trained twice, on different input.
@@ -27,7 +32,7 @@ OXFORD_RGB = Preprocessing("RGB", 1.0, OXFORD_PREPROCESSING.mean[::-1], (1.0, 1.
 
 
 def table(name: str = "vgg19") -> tuple[Layer, ...]:
-    """Return the rows conv1_1, conv1_2, pool1, ... pool5 of "vgg19" or "vgg16"."""
+    """Return the rows conv1_1, conv1_2, pool1, ... pool5 of one of CONVOLUTIONS_PER_BLOCK."""
     rows = []
     for block, count in enumerate(CONVOLUTIONS_PER_BLOCK[name], start=1):
         rows += [Layer(f"conv{block}_{number}", "conv") for number in range(1, count + 1)]
@@ -44,6 +49,19 @@ def kernel_shapes(name: str = "vgg19") -> dict[str, tuple[int, int, int, int]]:
             shapes[layer.name] = (3, 3, channels, width)
             channels = width
     return shapes
+
+
+def names_by_shape(kernels: Sequence[Shape]) -> list[str]:
+    """Return the names of convolutions with kernels of these shapes; none if they are not those of a VGG.
+
+    The network may end early, and behind its last convolution other kernels may follow, which get no name.
+    """
+    for name in CONVOLUTIONS_PER_BLOCK:
+        shapes = kernel_shapes(name)
+        common = min(len(shapes), len(kernels))
+        if common and list(shapes.values())[:common] == list(map(tuple, kernels))[:common]:
+            return list(shapes)[:common]
+    return []
 
 
 def truncated_table(convolutions: int, name: str = "vgg19") -> tuple[Layer, ...]:

@@ -15,6 +15,7 @@ from scratchnst.models.network import Network, Preprocessing
 
 # The largest kernel of any VGG, 3 x 3 x 512 x 512: whatever declares more is no convolution of it.
 LARGEST_KERNEL = 3 * 3 * 512 * 512
+READ = ("vgg19", "vgg16")
 
 
 @dataclass(frozen=True)
@@ -55,6 +56,8 @@ def assemble(weights: FileWeights, preprocessing: str | None, provenance: Mappin
     """
     weights = _in_oxfords_order(weights)
     name = _which(weights.arrays)
+    if name not in READ:
+        raise UserError(f"it is {name.upper()}, another network than VGG19 and VGG16: give one of these.")
     shapes = vgg.kernel_shapes(name)
     present = [layer for layer in shapes if layer in weights.arrays]
     if not present:
@@ -118,7 +121,10 @@ def _in_oxfords_order(weights):
 
 
 def _which(arrays):
-    """VGG16's blocks end earlier: it goes on to conv4_1 without conv3_4."""
+    """The network that begins with these layers; where some are missing, VGG16 if it has conv4_1 without conv3_4."""
+    for name in vgg.CONVOLUTIONS_PER_BLOCK:
+        if "conv3_1" in arrays and set(arrays) == set(list(vgg.kernel_shapes(name))[: len(arrays)]):
+            return name
     return "vgg16" if "conv4_1" in arrays and "conv3_4" not in arrays else "vgg19"
 
 

@@ -9,15 +9,25 @@ from scratchnst.errors import UserError
 from scratchnst.models import pyramid
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import assemble
-from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, quantised, safetensors
+from scratchnst.weights.formats import (
+    caffe,
+    hdf5,
+    keras,
+    matconvnet,
+    native,
+    numpy_archive,
+    pytorch,
+    quantised,
+    safetensors,
+)
 from scratchnst.weights.published import checksum
 from scratchnst.weights.vgg19 import cached_vgg19
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
-# In the order in which they are tried, after our own layout: quantised files are PyTorch's too, and Caffe's, which have
-# no magic number, come last.
+# In the order in which they are tried, after HDF5, which is opened once: quantised files are PyTorch's too, and
+# Caffe's, which have no magic number, come last.
 READERS = (matconvnet, keras, quantised, pytorch, safetensors, numpy_archive, caffe)
 
 
@@ -73,10 +83,8 @@ def _from_file(path, preprocessing):
     """Recognise the format by the file's contents, read it and check it."""
     try:
         provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
-        if native.recognises(path):
-            if preprocessing is not None:
-                raise UserError("the file tells its preprocessing: leave out --preprocessing.")
-            return native.read(path, {**provenance, "layout": native.NAME})
+        if hdf5.is_hdf5(path):
+            return _from_hdf5(path, preprocessing, provenance)
         for reader in READERS:
             if reader.recognises(path):
                 return assemble(reader.read(path), preprocessing, {**provenance, "layout": reader.NAME})
@@ -85,3 +93,13 @@ def _from_file(path, preprocessing):
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): change that or give another file.") from None
     raise UserError(f"{path} is of no format of weights that is known here: see weights/README.md for those that are.")
+
+
+def _from_hdf5(path, preprocessing, provenance):
+    """Our own layout or Keras's."""
+    with hdf5.opened(path, native.ATTRIBUTES) as file:
+        if not native.recognises(file):
+            return assemble(keras.convolutions(file), preprocessing, {**provenance, "layout": keras.NAME})
+        if preprocessing is not None:
+            raise UserError("the file tells its preprocessing: leave out --preprocessing.")
+        return native.read(file, {**provenance, "layout": native.NAME})

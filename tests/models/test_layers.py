@@ -13,6 +13,7 @@ import h5py
 import numpy as np
 import pytest
 
+from scratchnst import load_network
 from scratchnst.attribution.attribution import trace
 from scratchnst.engine import cpu, textbook
 from scratchnst.engine.engine import Engine
@@ -303,7 +304,7 @@ class TestToyKind:
 
     def test_in_a_file(self, network, tmp_path):
         native.write(network, tmp_path / "toy.h5")
-        read = native.read(tmp_path / "toy.h5", {})
+        read = load_network(tmp_path / "toy.h5")
         assert read.layers == network.layers
         assert read.shapes(9, 9) == network.shapes(9, 9)
         assert read.parameters.keys() == network.parameters.keys()
@@ -337,7 +338,7 @@ def test_a_file_with_a_parameter_of_another_shape_is_refused(tmp_path, monkeypat
     network = Network("bad", (Layer("toy", "scale"),), parameters, Preprocessing(), Defaults({}, {}, 0.0))
     native.write(network, tmp_path / "bad.h5")
     with pytest.raises(UserError, match=r"toy should have a factor of shape \(3,\), but the file holds \(4,\)"):
-        native.read(tmp_path / "bad.h5", {})
+        load_network(tmp_path / "bad.h5")
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
+import tempfile
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from scratchnst.errors import UserError
 from scratchnst.models import vgg
 from scratchnst.weights import load
 from scratchnst.weights.assembly import FileWeights, assemble
-from scratchnst.weights.formats import native
+from scratchnst.weights.formats import hdf5, keras, native
 from scratchnst.weights.load import choose_source, source_file
 
 FLAT = ("{group}_W_1:0", "{group}_b_1:0")
@@ -129,10 +131,30 @@ class TestOtherKerasLayouts:
         assert read.name == name
         assert_same_weights(read, network)
 
-    def test_keras_3_with_another_number_of_convolutions(self, tmp_path):
+    @pytest.mark.parametrize("compression", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    def test_archives(self, tmp_path, network, keras_file, compression):
+        """.keras: the same file among others, which Keras does not compress."""
+        with zipfile.ZipFile(tmp_path / "a.keras", "w", compression) as archive:
+            archive.writestr("config.json", "{}")
+            archive.write(keras_file, "model.weights.h5")
+        assert_same_weights(load_network(tmp_path / "a.keras"), network)
+
+    def test_damaged_archives(self, tmp_path, keras_file, monkeypatch):
+        path = tmp_path / "a.keras"
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.write(keras_file, "model.weights.h5")
+        data = bytearray(path.read_bytes())
+        data[len(data) // 2] ^= 1
+        monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+        refused(readers.written(path, data), "damaged or incomplete")
+        monkeypatch.setattr(keras, "_LARGEST_ENTRY", 1000)
+        refused(path, "model.weights.h5 has more than 1000 bytes: unpack it")
+        assert sorted(tmp_path.iterdir()) == [path, keras_file]  # no copy is left
+
+    def test_keras_3_with_other_convolutions(self, tmp_path):
         with h5py.File(tmp_path / "a.weights.h5", "w") as file:
-            file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 64), "f")
-        refused(tmp_path / "a.weights.h5", "1 convolutions without names")
+            file["layers/conv2d/vars/0"] = np.zeros((3, 3, 3, 32), "f")
+        refused(tmp_path / "a.weights.h5", "1 convolutions without names, of 32 filters")
 
     def test_vgg16(self, tmp_path):
         network = random_vgg("vgg16")
@@ -211,7 +233,11 @@ class TestHostileHdf5:
 
 
 class TestTruncatedHdf5:
-    """One layer, in half precision: the smallest file that is read."""
+    """One layer, in half precision: the smallest file that is read, and without a process for each length."""
+
+    @pytest.fixture(autouse=True)
+    def _in_this_process(self, path, monkeypatch):
+        monkeypatch.setattr(hdf5, "_PACKAGE", path.parent)
 
     def write(self, path, version="earliest"):
         write_keras(path, random_vgg19(1).astype("float16"), version=version)
@@ -529,7 +555,9 @@ class TestNative:
             "RGB, BGR, not 'XYZ'": lambda file, said: said["preprocessing"].update(channels="XYZ"),
             "three finite numbers": lambda file, said: said["preprocessing"].update(mean=[1, 2]),
             "std above zero": lambda file, said: said["preprocessing"].update(std=[1, 0, 1]),
-            "could not convert": lambda file, said: said["defaults"].update(content_weight_per_feature="x"),
+            "content_weight_per_feature has .x. in place of a number": lambda file, said: said["defaults"].update(
+                content_weight_per_feature="x"
+            ),
             "0 or more": lambda file, said: said["defaults"].update(style_layers={"conv1_1": -1}),
             "no layer 'conv9_9'": lambda file, said: said["defaults"].update(style_layers={"conv9_9": 1}),
             "name of its own": lambda file, said: said["layers"].append(said["layers"][0]),

@@ -11,8 +11,7 @@ Parameters are float32 or float16, which rounds each to 11 bits: by 0.05 % at mo
 
 from __future__ import annotations
 
-import json
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -22,27 +21,32 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
-from scratchnst.models.layers import IMAGE, Layer
-from scratchnst.models.network import Defaults, Network, Preprocessing
+from scratchnst.models.layers import IMAGE
+from scratchnst.models.network import Network
 from scratchnst.weights.assembly import check_parameters
-from scratchnst.weights.formats.hdf5 import is_hdf5, member, opened, read_array
+from scratchnst.weights.formats.description import describe, parse
+from scratchnst.weights.formats.hdf5 import Contents
 from scratchnst.weights.formats.untrusted import shown
 
 NAME = "scratchnst"
+MARK = "scratchnst_format"
+ATTRIBUTES = (MARK, "network")
 FORMAT = 2
 WEIGHT_OF_A_PIXEL = 1  # the version in which the default content weight was that of a pixel, not of a feature
+CONTENT_WEIGHTS = {WEIGHT_OF_A_PIXEL: "content_weight_per_pixel", FORMAT: "content_weight_per_feature"}
+
+# Of what is read; VGG19 has 512 channels and windows of 3 pixels.
+MOST_CHANNELS = 4096
+LARGEST_SIDE = 31
 
 
-def recognises(path: Path) -> bool:
-    """Return whether the file is HDF5 and has our own mark."""
-    if not is_hdf5(path):
-        return False
-    with opened(path) as file:
-        return "scratchnst_format" in file.attrs
+def recognises(file: Contents) -> bool:
+    """Return whether an HDF5 file has our own mark; it has been opened with ATTRIBUTES."""
+    return MARK in file.attributes
 
 
-def read(path: Path, provenance: dict[str, Any]) -> Network:
-    """Return the network in the file.
+def read(file: Contents, provenance: dict[str, Any]) -> Network:
+    """Return the network in an HDF5 file.
 
     `provenance` of the file itself goes first, what the file says of its origin stands under "origin".
 
@@ -51,18 +55,17 @@ def read(path: Path, provenance: dict[str, Any]) -> Network:
     UserError
         If the version is unknown, the description does not make a network, or weights are missing or bad.
     """
-    with opened(path) as file:
-        version = file.attrs["scratchnst_format"]
-        if version not in (WEIGHT_OF_A_PIXEL, FORMAT):
-            raise UserError(
-                f"its layout has version {version}, but this program reads version {FORMAT}: write it anew."
-            )
-        network = _network(str(file.attrs["network"]), version, provenance)
-        network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
-        arrays = {
-            layer.name: {part: _read(file, f"{layer.name}/{part}") for part in layer.rule.parameter_names}
-            for layer in network.layers
-        }
+    version = file.attributes[MARK]
+    if version not in CONTENT_WEIGHTS:
+        raise UserError(
+            f"its layout has version {shown(str(version))}, but this program reads version {FORMAT}: write it anew."
+        )
+    network = parse(str(file.attributes.get("network")), provenance, CONTENT_WEIGHTS[version])
+    network.check_layers([*network.defaults.content_layers, *network.defaults.style_layers])
+    parts = {layer.name: layer.rule.parameter_names for layer in network.layers}
+    paths = [f"{name}/{part}" for name in parts for part in parts[name]]
+    numbers = file.read({path: path for path in paths})
+    arrays = {name: {part: numbers[f"{name}/{part}"] for part in parts[name]} for name in parts}
     network = replace(network, parameters=_checked(network, arrays))
     return _with_weight_of_a_feature(network) if version == WEIGHT_OF_A_PIXEL else network
 
@@ -77,8 +80,8 @@ def write(network: Network, path: Path, dtype: str = "float32") -> None:
     """
     buffer = BytesIO()
     with h5py.File(buffer, "w") as file:
-        file.attrs["scratchnst_format"] = FORMAT
-        file.attrs["network"] = json.dumps(_description(network), default=asdict)
+        file.attrs[MARK] = FORMAT
+        file.attrs["network"] = describe(network)
         for layer in network.layers:
             for part, array in zip(layer.rule.parameter_names, network.parameters.get(layer.name, ())):
                 file.require_group(layer.name)[part] = _rounded(layer.name, array, dtype)
@@ -94,20 +97,28 @@ def _rounded(name, array, dtype):
     return rounded
 
 
-def _read(file, name):
-    return read_array(name, member(file, name))
-
-
 def _checked(network, arrays):
     """The parameters of each layer that has some; their shapes follow from its kind and its sources' channels."""
     parameters, channels, sources = {}, {IMAGE: 3}, network.sources()
     for layer in network.layers:
         name, given, read = layer.name, arrays[layer.name], [channels[source] for source in sources[layer.name]]
         if given:
+            _check_sides(name, list(given.values()))
             shapes = layer.rule.parameter_shapes(name, list(given.values()), read)
             parameters[name] = check_parameters(name, given, shapes)
         channels[name] = layer.rule.channels(read, parameters.get(name, ()))
     return parameters
+
+
+def _check_sides(name, arrays):
+    """Refuse arrays without numbers, and those that would make features or products of any size."""
+    for array in arrays:
+        *window, channels = array.shape or (0,)
+        if not 1 <= channels <= MOST_CHANNELS or not all(1 <= side <= LARGEST_SIDE for side in window[:-1]):
+            raise UserError(
+                f"{name} has an array of shape {array.shape}, but a layer has 1 to {MOST_CHANNELS} channels and a "
+                f"window of at most {LARGEST_SIDE} pixels: give another network."
+            )
 
 
 def _with_weight_of_a_feature(network):
@@ -118,50 +129,3 @@ def _with_weight_of_a_feature(network):
     one_over_features = of_one.content_weight(side, side)  # 0 if there is no content layer
     of_a_feature = of_a_pixel / (side**2 * one_over_features) if one_over_features else 0.0
     return replace(network, defaults=replace(network.defaults, content_weight_per_feature=of_a_feature))
-
-
-def _description(network):
-    """Everything of a network but its weights, and who computes with them: for JSON, with asdict for the rest."""
-    names = [field.name for field in fields(network) if field.name not in ("parameters", "engine")]
-    return {name: getattr(network, name) for name in names} | {"layers": [_row(layer) for layer in network.layers]}
-
-
-def _row(layer):
-    """A row of the table, for JSON: "source" is the row that it reads or null, and "sources" are several."""
-    if len(layer.sources) > 1:
-        return asdict(layer)
-    return {"name": layer.name, "kind": layer.kind, "source": layer.sources[0] if layer.sources else None}
-
-
-def _layer(name, kind, source=None, sources=()):
-    """The row that `_row` describes."""
-    if source and sources:
-        raise ValueError(f"layer {name} has a source and sources as well")
-    return Layer(name, kind, (source,) if source else tuple(sources))
-
-
-def _network(text, version, provenance):
-    """The network without weights that `_description` describes."""
-    try:
-        described = json.loads(text)
-        preprocessing, defaults = described["preprocessing"], described["defaults"]
-        if version == WEIGHT_OF_A_PIXEL:
-            defaults["content_weight_per_feature"] = defaults.pop("content_weight_per_pixel")
-        return Network(
-            name=described["name"],
-            layers=tuple(_layer(**row) for row in described["layers"]),
-            parameters={},
-            preprocessing=Preprocessing(
-                preprocessing["channels"],
-                preprocessing["scale"],
-                tuple(preprocessing["mean"]),
-                tuple(preprocessing["std"]),
-            ),
-            defaults=Defaults(**defaults),
-            provenance={**provenance, "origin": described["provenance"]},
-            pooling=described["pooling"],
-            normalized=described["normalized"],
-        )
-    except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        reason = shown(str(error), most=200)
-        raise UserError(f"its description of the network is incomplete or wrong ({reason}): write it anew.") from None

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import itertools
 import struct
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import IO
 
@@ -53,6 +54,12 @@ def read_exactly(file: IO[bytes], count: int) -> bytearray:
 def native_numbers(data: bytes | bytearray, dtype: np.dtype) -> np.ndarray:
     """Return the numbers in `data` as a flat array in this machine's byte order."""
     return np.frombuffer(data, dtype).astype(dtype.newbyteorder("="))
+
+
+def listed(names: Iterable[str], most: int = 4) -> str:
+    """Return the first names in a file, for a message; nothing if there is none."""
+    first = [shown(name, 32) for name in itertools.islice(names, most)]
+    return f" (it holds {', '.join(first)} ...)" if first else ""
 
 
 def shown(text: str, most: int = 60) -> str:
