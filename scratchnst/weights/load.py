@@ -3,18 +3,30 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 from scratchnst.errors import UserError
 from scratchnst.models import pyramid
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import assemble
-from scratchnst.weights.formats import caffe, keras, matconvnet, native, numpy_archive, pytorch, quantised, safetensors
+from scratchnst.weights.formats import (
+    caffe,
+    keras,
+    matconvnet,
+    native,
+    numpy_archive,
+    pytorch,
+    quantised,
+    safetensors,
+    unknown,
+)
 from scratchnst.weights.published import checksum
 from scratchnst.weights.vgg19 import cached_vgg19
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
+LARGEST_FILE = 1 << 31  # bytes; VGG19 with its classifier and what Adam keeps of it has 1.7e9
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
 # In the order in which they are tried, after our own layout: quantised files are PyTorch's too, and Caffe's, which have
 # no magic number, come last.
@@ -54,10 +66,10 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
     """Return the name or the file that `load_network` takes, and the reason in a few words."""
     if source is not None:
-        return str(source), "as asked"
+        return os.path.expanduser(source), "as asked"
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
-        return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
+        return os.path.expanduser(file), f"from the file that {ENVIRONMENT_VARIABLE} names"
     if cached_vgg19():
         return "vgg19", "from the cache"
     return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
@@ -72,16 +84,25 @@ def source_file(source: str) -> Path | None:
 def _from_file(path, preprocessing):
     """Recognise the format by the file's contents, read it and check it."""
     try:
-        provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"it has more than {LARGEST_FILE} bytes, which no file of VGG's weights has: give another.")
         if native.recognises(path):
             if preprocessing is not None:
                 raise UserError("the file tells its preprocessing: leave out --preprocessing.")
-            return native.read(path, {**provenance, "layout": native.NAME})
+            network = native.read(path, {})
+            return replace(network, provenance=_provenance(path, native.NAME) | network.provenance)
         for reader in READERS:
             if reader.recognises(path):
-                return assemble(reader.read(path), preprocessing, {**provenance, "layout": reader.NAME})
+                weights = reader.read(path)
+                return assemble(weights, preprocessing, _provenance(path, reader.NAME))
+        kind = unknown.describe(path)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): change that or give another file.") from None
-    raise UserError(f"{path} is of no format of weights that is known here: see weights/README.md for those that are.")
+    raise UserError(f"{path} is of no format of weights that is known here; {kind}.")
+
+
+def _provenance(path, layout):
+    """Where a network comes from; to be asked when its file has turned out to be one, since all of it is read."""
+    return {"file": path.name, "sha256": checksum(path, "sha256"), "layout": layout}

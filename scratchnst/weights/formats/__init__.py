@@ -2,6 +2,6 @@
 
 A reader of VGG is a module with NAME, the name of the format; ``recognises(path)``, which reads no more than a file's
 beginning or its names; and ``read(path)``, which returns a `FileWeights`.  `native` reads and writes our own layout,
-for any network.  No reader executes what is in a file, follows a link to another file, or uses a declared size
-unchecked.
+for any network; `unknown` says what a file is that no reader knows.  No reader executes what is in a file, follows a
+link to another file, or uses a declared size unchecked.
 """

@@ -144,7 +144,7 @@ def _root(source):
     if sizes != b"\x08\x08" or base:
         raise damaged("its addresses are not counted in 8 bytes from its beginning")
     if end > source.size:
-        raise damaged(f"it has {source.size} bytes of {end}, or is still being written")
+        raise damaged(f"it has {source.size} bytes of {end}")
     return Node(source, root)
 
 
@@ -169,9 +169,9 @@ def arrays(group: Node) -> dict[str, Node]:
         node = waiting.pop()
         if node.is_array:
             found[node.name] = node
-        children = [child for child in map(node.child, node.links) if child and child.address not in seen]
-        seen.update(child.address for child in children)
-        waiting += reversed(children)
+        children = {child.address: child for child in map(node.child, reversed(node.links)) if child}
+        waiting += [child for address, child in children.items() if address not in seen]
+        seen.update(children)
     return found
 
 

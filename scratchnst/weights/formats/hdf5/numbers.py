@@ -55,6 +55,8 @@ def read(source: Source, name: str, messages: headers.Messages, shape: tuple[int
         raise UserError(f"{name} keeps its numbers in another file: give a file that is complete.")
     if version not in (3, 4, 5) or class_ > _VIRTUAL:
         raise damaged(f"the layout of {name} is not known")
+    if 0 in shape:
+        return np.empty(shape, dtype.newbyteorder("="))
     if class_ == _CHUNKED:
         return _chunked(source, name, fields, version, messages.get(headers.FILTERS), shape, dtype)
     count = math.prod(shape) * dtype.itemsize

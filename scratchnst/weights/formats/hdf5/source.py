@@ -12,12 +12,14 @@ MOST_STRUCTURE = 1 << 24  # bytes of headers, names and the like; VGG's have 50 
 MOST_NUMBERS = 1 << 25  # VGG19's convolutions have 20 million
 UNDEFINED = (1 << 64) - 1  # the address of what is not there
 
-_STEP = 64  # bytes that each piece counts more than it has, so that many small ones are bounded, too
+_STEP = 320  # bytes that each piece counts more than it has, so that there are not more than 50,000 of them
 
 
 def damaged(reason: str) -> UserError:
     """Return the error that says what is wrong with the file."""
-    return UserError(f"it is not an HDF5 file, or a damaged one ({reason}): get it again.")
+    return UserError(
+        f"it is not an HDF5 file, or a damaged one ({reason}): get it again, unless another program is writing it."
+    )
 
 
 class Source:
