@@ -283,6 +283,14 @@ class TestUnsuitable:
     def test_other_networks(self, path, stems, pattern):
         refused(path, write_zip(state_dict(stems)), pattern)
 
+    def test_larger_than_vgg(self, path):
+        """A storage of a few numbers, which strides of 0 make as large as a tensor says."""
+        stored = storage("0", 512)
+        kernel, bias = tensor([512, 512, 3, 3], [0, 0, 0, 0], 0, stored), tensor([512], [1], 0, stored)
+        program = b"\x80\x02}(" + text("conv1_1.weight") + kernel + text("conv1_1.bias") + bias + b"u."
+        with readers.memory_below(5e6):
+            refused(path, zip_file(program, [bytes(2048)]), r"shape \(3, 3, 512, 512\), larger than VGG's")
+
     def test_with_module_and_without(self, path):
         arrays = state_dict()
         arrays["module.features.0.bias"] = arrays["features.0.bias"]

@@ -17,6 +17,7 @@ the number of the epoch and the like, has the names in a nested dict.
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
 from scratchnst.models.network import Preprocessing
 from scratchnst.weights.assembly import FileWeights, check_declared
 from scratchnst.weights.formats.untrusted import listed, shown
@@ -192,4 +194,7 @@ def _load(name, kernel, bias, axes):
         raise UserError(f"the kernel and the bias of {name} do not belong together: the file is damaged.")
     for array in (kernel, bias):  # a kernel without numbers may still declare any number of channels
         check_declared(name, array.shape)
+    if math.prod(kernel.shape) > math.prod(vgg.kernel_shapes().get(name, kernel.shape)):
+        shape = tuple(kernel.shape[axis] for axis in axes)
+        raise UserError(f"{name} has a kernel of shape {shape}, larger than VGG's: it belongs to another network.")
     return np.ascontiguousarray(kernel.load().transpose(axes)), bias.load()
