@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 from collections.abc import Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
@@ -58,11 +59,27 @@ non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
 
 
+def _at_home(value):
+    """Return a path, or paths in lists, with ~ expanded: the shell leaves it as it is in --option=~/file."""
+    if isinstance(value, list | tuple):
+        return type(value)(map(_at_home, value))
+    if isinstance(value, str | Path) and str(value).startswith("~"):
+        return type(value)(os.path.expanduser(value))
+    return value
+
+
 class Parser(argparse.ArgumentParser):
     """An argument parser whose errors are one sentence, without the usage in front."""
 
     def __init__(self, **settings):
         super().__init__(allow_abbrev=False, **settings)
+
+    def parse_args(self, *arguments: Any, **settings: Any) -> Any:
+        """Return the namespace, in which ~ at the beginning of a path is the home folder, as shells have it."""
+        namespace = super().parse_args(*arguments, **settings)
+        for name, value in vars(namespace).items():
+            setattr(namespace, name, _at_home(value))
+        return namespace
 
     def error(self, message: str) -> NoReturn:
         self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help.\n")

@@ -25,6 +25,7 @@ from scratchnst.weights.published import published
 from scratchnst.weights.vgg19 import SOURCES, cached_vgg19, get_vgg19
 
 LONGEST_SIDE = 512  # of pictures to normalise on: activations are averaged over positions anyway
+LONGEST_LINE = 500  # characters of a text that `info` shows
 SHORT = 3  # lines of a text or a list that `info` shows as they are
 TEST_SIDE = 128  # of the picture that `verify` shows to a network
 
@@ -98,7 +99,8 @@ def run_info(arguments: argparse.Namespace) -> int:
     network = load_network(arguments.source, arguments.preprocessing)
     print(f"{network.name}, {network.pooling} pooling, {'' if network.normalized else 'not '}normalised")
     for line in _tree(network.provenance, arguments.all):
-        print(f"  {line if line.isprintable() else ascii(line)}")  # a terminal obeys some of the others
+        line = line if line.isprintable() else ascii(line)  # a terminal obeys some of the others
+        print(f"  {line if arguments.all or len(line) <= LONGEST_LINE else line[:LONGEST_LINE] + ' ...'}")
     print("expects " + ", ".join(f"{name} {value}" for name, value in asdict(network.preprocessing).items()))
     for layer in network.layers:
         shape = network.parameters[layer.name][0].shape if layer.name in network.parameters else ""

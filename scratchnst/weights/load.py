@@ -19,12 +19,14 @@ from scratchnst.weights.formats import (
     pytorch,
     quantised,
     safetensors,
+    unknown,
 )
 from scratchnst.weights.published import checksum
 from scratchnst.weights.vgg19 import cached_vgg19
 
 ENVIRONMENT_VARIABLE = "SCRATCHNST_VGG19"
 NAMES = ("distilled", "pyramid", "vgg19")
+LARGEST_FILE = 1 << 31  # bytes; VGG19 with its classifier and what Adam keeps of it has 1.7e9
 DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
 # In the order in which they are tried, after HDF5, which is opened once: quantised files are PyTorch's too, and
 # Caffe's, which have no magic number, come last.
@@ -64,10 +66,10 @@ def load_network(source: str | os.PathLike | None = None, preprocessing: str | N
 def choose_source(source: str | os.PathLike | None = None) -> tuple[str, str]:
     """Return the name or the file that `load_network` takes, and the reason in a few words."""
     if source is not None:
-        return str(source), "as asked"
+        return os.path.expanduser(source), "as asked"
     file = os.environ.get(ENVIRONMENT_VARIABLE)
     if file:
-        return file, f"from the file that {ENVIRONMENT_VARIABLE} names"
+        return os.path.expanduser(file), f"from the file that {ENVIRONMENT_VARIABLE} names"
     if cached_vgg19():
         return "vgg19", "from the cache"
     return "distilled", "which ships with the program; for the paper's network run: scratchnst weights get vgg19"
@@ -82,24 +84,32 @@ def source_file(source: str) -> Path | None:
 def _from_file(path, preprocessing):
     """Recognise the format by the file's contents, read it and check it."""
     try:
-        provenance = {"file": path.name, "sha256": checksum(path, "sha256")}
+        if path.stat().st_size > LARGEST_FILE:
+            raise UserError(f"it has more than {LARGEST_FILE} bytes, which no file of VGG's weights has: give another.")
         if hdf5.is_hdf5(path):
-            return _from_hdf5(path, preprocessing, provenance)
+            return _from_hdf5(path, preprocessing)
         for reader in READERS:
             if reader.recognises(path):
-                return assemble(reader.read(path), preprocessing, {**provenance, "layout": reader.NAME})
+                weights = reader.read(path)
+                return assemble(weights, preprocessing, _provenance(path, reader.NAME))
+        kind = unknown.describe(path)
     except UserError as error:
         raise UserError(f"{path} cannot be used: {error}") from None
     except OSError as error:
         raise UserError(f"{path} cannot be read ({error.strerror}): change that or give another file.") from None
-    raise UserError(f"{path} is of no format of weights that is known here: see weights/README.md for those that are.")
+    raise UserError(f"{path} is of no format of weights that is known here; {kind}.")
 
 
-def _from_hdf5(path, preprocessing, provenance):
+def _from_hdf5(path, preprocessing):
     """Our own layout or Keras's."""
     with hdf5.opened(path, native.ATTRIBUTES) as file:
         if not native.recognises(file):
-            return assemble(keras.convolutions(file), preprocessing, {**provenance, "layout": keras.NAME})
+            return assemble(keras.convolutions(file), preprocessing, _provenance(path, keras.NAME))
         if preprocessing is not None:
             raise UserError("the file tells its preprocessing: leave out --preprocessing.")
-        return native.read(file, {**provenance, "layout": native.NAME})
+        return native.read(file, _provenance(path, native.NAME))
+
+
+def _provenance(path, layout):
+    """Where a network comes from; to be asked when its file has turned out to be one, since all of it is read."""
+    return {"file": path.name, "sha256": checksum(path, "sha256"), "layout": layout}

@@ -32,6 +32,7 @@ from torch_files import (
     WRITERS,
     integer,
     legacy_file,
+    pushed_state,
     raw,
     state_pickle,
     storage,
@@ -39,6 +40,7 @@ from torch_files import (
     tensor,
     text,
     training_pickle,
+    write_legacy,
     write_zip,
     zip_file,
 )
@@ -135,6 +137,35 @@ class TestValues:
             weights = read(path, write({name.replace(old, new, 1): array for name, array in arrays.items()}))
             assert_holds(weights, layers_of(arrays, stems))
             assert weights.preprocessing == expected
+
+    @pytest.mark.parametrize(
+        "names",
+        [
+            "_orig_mod.features.{}", "module._orig_mod.features.{}", "model.features.{}", "net.vgg.features.{}", "{}",
+            "encoder.{}", "net.slice1.{}", "features.module.{}",
+        ],
+    )  # fmt: skip
+    def test_names_in_front(self, path, names):
+        """Of a compiled network, of a part of a larger one, of the list of layers alone."""
+        stems = [names.format(stem.removeprefix("features.")) for stem in TORCHVISION]
+        arrays = state_dict(stems)
+        assert_holds(read(path, write_zip(arrays)), layers_of(arrays, stems))
+        assert_holds(read(path, write_legacy(arrays)), layers_of(arrays, stems))
+
+    def test_slices(self, path):
+        """As LPIPS has them, beside small convolutions of its own."""
+        stems = [f"net.slice{number}.{place}" for number, place in ((1, 0), (1, 2), (2, 5))]
+        arrays = state_dict(stems)
+        others = {"lin0.model.1.weight": np.zeros((1, 4, 1, 1), "f4")}
+        assert_holds(read(path, write_zip(arrays | others)), layers_of(arrays, stems))
+
+    @pytest.mark.parametrize("keys", [("net",), ("checkpoint", "generator", "vgg")])
+    def test_in_dicts_of_any_name(self, path, keys):
+        arrays = state_dict()
+        program = pushed_state(arrays)
+        for key in reversed(keys):
+            program = b"}" + text(key) + program + b"s"
+        assert_holds(read(path, zip_file(b"\x80\x02" + program + b".", raw(arrays))), layers_of(arrays))
 
     @pytest.mark.parametrize("is_zip", [True, False])
     def test_training_run_of_pytorch(self, path, is_zip):
@@ -236,8 +267,11 @@ class TestUnsuitable:
     @pytest.mark.parametrize(
         ("stems", "pattern"),
         [
-            ((), "no array in it"),
-            (("layer1.0.conv1",), "no array in it"),
+            ((), r"no array in it is named like a convolution of VGG \(it holds classifier.0.weight"),
+            (("layer1.0.conv1",), r"no array in it.* \(it holds layer1.0.conv1.weight, layer1.0.conv1.bias"),
+            (("classifier.0", "classifier.3", "classifier.6"), "no array in it"),
+            (("vgg.features.0", "ema.features.0"), r"2 networks \(vgg.features, ema.features\)"),
+            (("encoder.0", "encoder.2", "decoder.0", "decoder.2"), r"2 networks \(encoder, decoder\)"),
             (("features.2", "features.5"), "features.0, the first convolution, is missing"),
             (("features.0", "features.5"), "no VGG has"),
             (("features.0", "features.1"), "no VGG has"),
@@ -248,6 +282,14 @@ class TestUnsuitable:
     )
     def test_other_networks(self, path, stems, pattern):
         refused(path, write_zip(state_dict(stems)), pattern)
+
+    def test_larger_than_vgg(self, path):
+        """A storage of a few numbers, which strides of 0 make as large as a tensor says."""
+        stored = storage("0", 512)
+        kernel, bias = tensor([512, 512, 3, 3], [0, 0, 0, 0], 0, stored), tensor([512], [1], 0, stored)
+        program = b"\x80\x02}(" + text("conv1_1.weight") + kernel + text("conv1_1.bias") + bias + b"u."
+        with readers.memory_below(5e6):
+            refused(path, zip_file(program, [bytes(2048)]), r"shape \(3, 3, 512, 512\), larger than VGG's")
 
     def test_with_module_and_without(self, path):
         arrays = state_dict()

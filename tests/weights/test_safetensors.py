@@ -202,7 +202,7 @@ class TestHostile:
     def test_promise_of_more_than_there_is(self, path):
         kernel = {"dtype": "F64", "shape": [512, 512, 3, 3], "data_offsets": [0, 512 * 512 * 9 * 8]}
         bias = {"dtype": "F64", "shape": [512], "data_offsets": [0, 4096]}
-        refused(path, file_of({"conv1_1.weight": kernel, "conv1_1.bias": bias}, b"\0" * 8), "too early")
+        refused(path, file_of({"conv4_2.weight": kernel, "conv4_2.bias": bias}, b"\0" * 8), "too early")
 
     def test_other_networks(self, path):
         refused(path, file_of({}), "no array in it")

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+import io
 import json
+import os
 import tempfile
 import zipfile
 from dataclasses import replace
@@ -49,6 +51,14 @@ def write_keras(path, network, names=FLAT, attributes=True, version="earliest"):
             file.attrs["layer_names"] = [name.encode() for name in file]
 
 
+def write_numbered(file, network, inner=""):
+    """Put the convolutions of `network` into an open file as Keras 3 does, in a model within the model if asked."""
+    for number, arrays in enumerate(network.parameters.values()):
+        layer = f"{inner}layers/conv2d" + (f"_{number}" if number else "")
+        for index, array in enumerate(arrays):
+            file[f"{layer}/vars/{index}"] = array
+
+
 @pytest.fixture
 def network():
     """The first three convolutions of VGG19, in genuine shapes."""
@@ -59,6 +69,14 @@ def network():
 def keras_file(tmp_path, network):
     write_keras(tmp_path / "vgg.h5", network)
     return tmp_path / "vgg.h5"
+
+
+def replace_arrays(file, layer, shape):
+    """Give a layer other arrays of zeros, which hardly take place in the file."""
+    del file[layer]
+    for name, sides in (("kernel", shape), ("bias", shape[3:])):
+        packing = {"compression": "gzip", "chunks": sides} if 0 not in sides else {}
+        file.create_dataset(f"{layer}/{name}", data=np.zeros(sides, "f"), **packing)
 
 
 def refused(path, pattern):
@@ -122,10 +140,7 @@ class TestOtherKerasLayouts:
         """.weights.h5: convolutions by number, and dense layers beside them."""
         network = random_vgg(name)
         with h5py.File(tmp_path / "a.weights.h5", "w") as file:
-            for number, arrays in enumerate(network.parameters.values()):
-                layer = "layers/conv2d" + (f"_{number}" if number else "")
-                for index, array in enumerate(arrays):
-                    file[f"{layer}/vars/{index}"] = array
+            write_numbered(file, network)
             file["layers/dense/vars/0"] = np.zeros((8, 8), "f")
         read = load_network(tmp_path / "a.weights.h5")
         assert read.name == name
@@ -150,6 +165,70 @@ class TestOtherKerasLayouts:
         monkeypatch.setattr(keras, "_LARGEST_ENTRY", 1000)
         refused(path, "model.weights.h5 has more than 1000 bytes: unpack it")
         assert sorted(tmp_path.iterdir()) == [path, keras_file]  # no copy is left
+
+    @pytest.mark.parametrize("inner", ["", "layers/functional/", "layers/vgg\\\\"])
+    @pytest.mark.parametrize("convolutions", [1, 5, 9])
+    def test_keras_3_cut_and_in_a_larger_model(self, tmp_path, inner, convolutions):
+        """The shapes of the kernels tell the layers, wherever the network ends, beside a head with convolutions."""
+        network = random_vgg19(convolutions)
+        with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+            write_numbered(file, network, inner)
+            if inner:
+                file["layers/conv2d/vars/0"], file["layers/conv2d/vars/1"] = np.zeros((1, 1, 64, 2), "f"), np.zeros(2)
+            file["optimizer/vars/0"] = np.zeros(())
+        assert_same_weights(load_network(tmp_path / "a.weights.h5"), network)
+
+    def test_keras_3_with_convolutions_behind_vgg(self, tmp_path):
+        network = random_vgg("vgg16")
+        with h5py.File(tmp_path / "a.weights.h5", "w") as file:
+            write_numbered(file, network)
+            file["layers/conv2d_13/vars/0"], file["layers/conv2d_13/vars/1"] = (
+                np.zeros((1, 1, 512, 8), "f"),
+                np.zeros(8),
+            )
+        read = load_network(tmp_path / "a.weights.h5")
+        assert read.name == "vgg16"
+        assert_same_weights(read, network)
+
+    @pytest.mark.parametrize("packing", [zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED])
+    def test_keras_archive(self, tmp_path, network, packing):
+        buffer = io.BytesIO()
+        with h5py.File(buffer, "w") as file:
+            write_numbered(file, network)
+        with zipfile.ZipFile(tmp_path / "a.keras", "w", packing) as archive:
+            archive.writestr("config.json", "{}")
+            archive.writestr("model.weights.h5", buffer.getvalue())
+        assert_same_weights(load_network(tmp_path / "a.keras"), network)
+        data = (tmp_path / "a.keras").read_bytes()
+        for length in (len(data) // 3, len(data) - 30):
+            refused(readers.written(tmp_path / "a.keras", data[:length]), "no format|damaged|zip archive")
+
+    @pytest.mark.parametrize("group", ["vgg19", "model_weights/functional", "model_weights/vgg19"])
+    def test_vgg_in_a_larger_model(self, tmp_path, network, group):
+        write_keras(tmp_path / "vgg.h5", network, NESTED, attributes=False)
+        with h5py.File(tmp_path / "vgg.h5") as vgg, h5py.File(tmp_path / "model.h5", "w") as model:
+            vgg.copy("/", model, group)
+            vgg.copy("/", model, "optimizer_weights/adam")
+            model["model_weights/dense/kernel:0"] = np.zeros((8, 8), "f")
+        assert_same_weights(load_network(tmp_path / "model.h5"), network)
+
+    def test_two_networks_are_not_chosen_from(self, tmp_path, network):
+        write_keras(tmp_path / "vgg.h5", network)
+        with h5py.File(tmp_path / "vgg.h5") as vgg, h5py.File(tmp_path / "model.h5", "w") as model:
+            for group in ("first", "second"):
+                vgg.copy("/", model, group)
+        refused(tmp_path / "model.h5", r"2 networks of convolutions \(in first, second\)")
+
+    @pytest.mark.parametrize(
+        ("name", "numbered"), [("vgg13", False), ("vgg13", True), ("vgg11", False), ("vgg11", True)]
+    )
+    def test_smaller_networks_are_named(self, tmp_path, name, numbered):
+        network = random_vgg(name, 8)
+        with h5py.File(tmp_path / "a.h5", "w") as file:
+            write_numbered(file, network)
+        if not numbered:
+            write_keras(tmp_path / "a.h5", network)
+        refused(tmp_path / "a.h5", f"it is {name.upper()}, another network")
 
     def test_keras_3_with_other_convolutions(self, tmp_path):
         with h5py.File(tmp_path / "a.weights.h5", "w") as file:
@@ -399,10 +478,41 @@ class TestBadFiles:
     def test_directory(self, tmp_path):
         refused(tmp_path, "not a file")
 
-    @pytest.mark.parametrize("data", [b"", b"<html>Not found</html>", b"\0" * 4096])
-    def test_no_format_that_is_known(self, tmp_path, data):
+    @pytest.mark.parametrize(
+        ("data", "kind"),
+        [
+            (b"", "is empty"),
+            (b"\0" * 4096, "zeros"),
+            (b"<html>Not found</html>", r"a web page \(22 bytes\)"),
+            (b"\xef\xbb\xbf\r\n<!DOCTYPE HTML PUBLIC>", "a web page"),
+            (b'<?xml version="1.0"?><!DOCTYPE html>', "a web page"),
+            (b'<?xml version="1.0"?>\n<Error><Code>NoSuchKey</Code></Error>', "XML, in which servers tell errors"),
+            (b'{"message": "Not Found"}', "JSON, in which servers tell errors"),
+            (b"version https://git-lfs.github.com/spec/v1\noid sha256:ab\nsize 9\n", "git lfs pull"),
+            (b"../.git/annex/objects/ab/cd", "git annex get"),
+            (b"Too many requests", "a text that begins 'too many requests'"),
+            (b"\x1f\x8b\x08\0", "a packed archive"),
+            (b"\x89PNG\r\n\x1a\n", "a picture"),
+            (bytes(range(256)), "see weights/README.md"),
+        ],
+    )
+    def test_no_format_that_is_known(self, tmp_path, data, kind):
         (tmp_path / "vgg.h5").write_bytes(data)
-        refused(tmp_path / "vgg.h5", "no format of weights that is known")
+        refused(tmp_path / "vgg.h5", f"no format of weights that is known.*{kind}")
+
+    def test_other_archive(self, tmp_path):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+            archive.writestr("weights\x1b[31m.txt", "")
+        refused(tmp_path / "a.zip", r"a zip archive \(it holds weights\\x1b\[31m.txt")
+
+    def test_far_too_large(self, tmp_path):
+        """It takes no space, but a minute to read."""
+        (tmp_path / "vgg.h5").write_bytes(b"\x89HDF\r\n\x1a\n")
+        try:
+            os.truncate(tmp_path / "vgg.h5", 1 << 38)
+        except OSError:
+            pytest.skip("the file system has no sparse files of this size")
+        refused(tmp_path / "vgg.h5", "more than 2147483648 bytes")
 
     @pytest.mark.parametrize("data", [b"\x89HDF\r\n\x1a\n", b"\x89HDF\r\n\x1a\n" + b"\0" * 4096])
     def test_nothing_but_a_signature(self, tmp_path, data):
@@ -520,6 +630,60 @@ class TestNative:
         with pytest.raises(UserError, match="conv1_2 has weights that float16 cannot hold"):
             native.write(large, tmp_path / "half.h5", "float16")
         assert not (tmp_path / "half.h5").exists()
+
+    def test_a_description_that_no_network_has(self, tmp_path):
+        network = random_vgg19(1)
+        changes = {
+            "layer is called 'image'|no layer is called image": lambda file, said: said["layers"][0].update(
+                name="image"
+            ),
+            "a layer is called None": lambda file, said: said["layers"][0].update(name=None),
+            r"a layer is called '.+x1b": lambda file, said: said["layers"][0].update(name="\x1b[31mred"),
+            "a layer is called 'a/b'": lambda file, said: said["layers"][0].update(name="a/b"),
+            "1 to 64 printable": lambda file, said: said["layers"][0].update(name="x" * 65),
+            "a layer is called 3": lambda file, said: said["layers"][0].update(source=3),
+            "name of the network": lambda file, said: said.update(name=["vgg"]),
+            "no list of 1 to": lambda file, said: said.update(layers=[]),
+            "list of 1 to 256": lambda file, said: said.update(
+                layers=[{"name": f"pool{n}", "kind": "pool"} for n in range(20_000)]
+            ),
+            "4096 times smaller": lambda file, said: said["layers"].extend(
+                {"name": f"more{n}", "kind": "pool"} for n in range(13)
+            ),
+            "incomplete or wrong": lambda file, said: said["layers"].append("pool"),
+            "a kind that is no text": lambda file, said: said["layers"][0].update(kind=["conv"]),
+            "preprocessing has '1'": lambda file, said: said["preprocessing"].update(scale="1"),
+            "preprocessing has True": lambda file, said: said["preprocessing"].update(mean=[0, 0, True]),
+            "std is less": lambda file, said: said["preprocessing"].update(std=[1, 1e-30, 1]),
+            "NaN is no number": lambda file, said: said["defaults"].update(style_weight=float("nan")),
+            "Infinity is no number": lambda file, said: said["preprocessing"].update(scale=float("inf")),
+            "style_layers has 1e.300": lambda file, said: said["defaults"].update(style_layers={"conv1_1": 1e300}),
+            "true nor false": lambda file, said: said.update(normalized="yes"),
+            "no table": lambda file, said: said.update(provenance=["x"]),
+            "more than 16 deep": lambda file, said: said.update(provenance={"x": json.loads("[" * 30 + "]" * 30)}),
+            "no layer None|no layer 'None'|has no layer": lambda file, said: said["defaults"].update(
+                content_layers={"\x1b[31m": 1}
+            ),
+            "1 to 4096 channels": lambda file, said: replace_arrays(file, "conv1_1", (1, 1, 3, 780_000)),
+            "1 to 4096.*channels": lambda file, said: replace_arrays(file, "conv1_1", (3, 3, 3, 0)),
+            "at most 31 pixels": lambda file, said: replace_arrays(file, "conv1_1", (101, 3, 3, 4)),
+        }
+        for number, (pattern, change) in enumerate(changes.items()):
+            path = tmp_path / f"{number}.h5"
+            native.write(network, path)
+            self.damaged(path, change, pattern)
+
+    def test_one_kernel_for_many_layers(self, tmp_path):
+        """By hard links a small file could ask for any amount of memory."""
+        path = tmp_path / "links.h5"
+        native.write(random_vgg19(2), path)
+
+        def change(file, said):
+            for number in range(100):
+                said["layers"].append({"name": f"more{number}", "kind": "conv"})
+                file[f"more{number}"] = file["conv1_2"]
+
+        self.damaged(path, change, "more numbers than it holds")
 
     def damaged(self, path, change, pattern):
         with h5py.File(path, "a") as file:

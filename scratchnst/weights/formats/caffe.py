@@ -30,8 +30,7 @@ from scratchnst.weights.formats.untrusted import DAMAGED
 
 NAME = "Caffe"
 
-# The limit of protocol buffers themselves; VGG19 with its classifier has 575 MB.
-LARGEST_FILE = 2**31 - 1
+LARGEST_FILE = 2**30  # bytes, all of which are read at once; VGG19 with its classifier has 575 MB
 
 # Bytes that a file may hold besides numbers.  A layer of two bytes takes sixty in memory, so a file of such layers
 # would take thirty times its own size; the genuine ones have a few kilobytes of names and settings.
@@ -141,7 +140,7 @@ def _parse(path):
     """Return the file at `path` as a NetParameter; refuse one that would take much more memory than its size."""
     size = path.stat().st_size
     if size > LARGEST_FILE:
-        raise UserError(f"it has {size} bytes, more than any caffemodel can: get it again.")
+        raise UserError(f"it has {size} bytes, more than any caffemodel of VGG: get it again.")
     try:
         raw = path.read_bytes()
         if size > LARGEST_REMAINDER and size - _bytes_of_numbers(_Census.FromString(raw)) > LARGEST_REMAINDER:

@@ -60,7 +60,7 @@ def parse(text: str, provenance: Mapping[str, Any], content_weight: str = "conte
         if max(strides(network.layers, network.sources(), IMAGE).values()) > LARGEST_STRIDE:
             raise ValueError(f"its pools make features more than {LARGEST_STRIDE} times smaller than the image")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
-        reason = shown(str(error), most=200)
+        reason = shown(f"there is no {error}" if isinstance(error, KeyError) else str(error), most=200)
         raise UserError(f"its description of the network is incomplete or wrong ({reason}): write it anew.") from None
     return network
 
@@ -80,6 +80,8 @@ def _layer(name, kind, source=None, sources=()):
 
 
 def _preprocessing(channels, scale, mean, std):
+    if not isinstance(mean, list) or not isinstance(std, list):
+        raise ValueError("mean or std is no list of numbers")
     _check_numbers("preprocessing", [scale, *mean, *std])
     settings = Preprocessing(channels, scale, tuple(mean), tuple(std))
     if min(std) < 1 / LARGEST_NUMBER:
@@ -90,6 +92,8 @@ def _preprocessing(channels, scale, mean, std):
 def _defaults(content_weight, **values):
     values["content_weight_per_feature"] = values.pop(content_weight)
     for name, value in values.items():
+        if name.endswith("layers"):
+            _check_table(name, value)
         _check_numbers(name, value.values() if name.endswith("layers") else [value])
     return Defaults(**values)
 
@@ -98,20 +102,22 @@ def _defaults(content_weight, **values):
 
 
 def _check(described):
-    """Raise a ValueError, or what Python raises of a wrong type, for values that no class of the network checks."""
+    """Raise a ValueError or KeyError for values that the classes of which a network consists do not check."""
     _check_depth(described)
+    _check_table("the whole", described)
+    for name in ("preprocessing", "defaults", "provenance"):
+        _check_table(name, described[name])
     if not _is_word(described["name"]):
         raise ValueError("the name of the network is no short text of printable characters")
     rows = described["layers"]
     if not isinstance(rows, list) or not 1 <= len(rows) <= MOST_LAYERS:
         raise ValueError(f"layers is no list of 1 to {MOST_LAYERS} layers")
     for row in rows:
+        _check_table("a layer", row)
         if not isinstance(row.get("sources", []), list) or not isinstance(row["kind"], str):
             raise ValueError("a layer has sources that are no list, or a kind that is no text")
         for name in (row["name"], row.get("source") or IMAGE, *row.get("sources", ())):
             _check_layers_name(name)
-    if not isinstance(described["provenance"], dict):
-        raise ValueError("provenance is no table of values")
     if not isinstance(described["normalized"], bool):
         raise ValueError("normalized is neither true nor false")
 
@@ -125,6 +131,11 @@ def _check_depth(value, depth=0):
         raise ValueError(f"values are more than {DEEPEST} deep in others")
     for inner in value.values() if isinstance(value, dict) else value if isinstance(value, list) else ():
         _check_depth(inner, depth + 1)
+
+
+def _check_table(what, value):
+    if not isinstance(value, dict):
+        raise ValueError(f"{what} is no table of values")
 
 
 def _check_layers_name(name):

@@ -87,8 +87,10 @@ def read(path: Path) -> FileWeights:
 def _collect(found, declare):
     """Return the convolutions among what was `found`, by name; `declare` makes each of them a Declared."""
     names = {_dotted(name): name for name in found}
-    arrays = {name: declare(found[names[dotted]]) for name, dotted in meaningful(names).items()}
-    preprocessing = vgg.OXFORD_PREPROCESSING if has_plain_names(meaningful(found)) else None
+    of_vgg = {name: names[dotted] for name, dotted in meaningful(names).items()}
+    arrays = {name: declare(found[own]) for name, own in of_vgg.items()}
+    as_gatys = has_plain_names(of_vgg) and of_vgg["conv1_1.weight"].endswith("conv1_1.weight")
+    preprocessing = vgg.OXFORD_PREPROCESSING if as_gatys else None
     return collect(arrays, _axes(arrays), preprocessing)
 
 

@@ -4,17 +4,20 @@ Two ways to name convolutions are known:
 
 features.0.weight, features.0.bias, features.2.weight ...
     torchvision's position in a list of modules.  A ReLU follows each convolution, so the next one is two places further
-    in the same block, and three if a pool comes between: positions alone distinguish VGG16 and VGG19.
+    in the same block, and three if a pool comes between: positions alone distinguish VGG16 and VGG19.  The list may be
+    saved by itself (0.weight) or be cut into slices (slice1.0.weight, slice2.5.weight).
 conv1_1.weight, conv1_1.bias, conv1_2.weight ...
     block and number, as in Caffe, and in PyTorch's form of Gatys's normalised network.
 
-A network that was trained on several devices has ``module.`` before its names, or after ``features.``.  What a training
-run saves, the number of the epoch and the like, has the names in a nested dict.
+Before these names may stand those of the larger network that it is a part of (model. or net.vgg.), and anywhere
+``module.``, if it was trained on several devices, or ``_orig_mod.``, if it was compiled.  What a training run saves,
+the number of the epoch and the like, has the names in a nested dict.
 """
 
 from __future__ import annotations
 
 import itertools
+import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -23,16 +26,22 @@ from typing import Any
 import numpy as np
 
 from scratchnst.errors import UserError
+from scratchnst.models import vgg
 from scratchnst.models.network import Preprocessing
 from scratchnst.weights.assembly import FileWeights, check_declared
+from scratchnst.weights.formats.untrusted import listed, shown
 
 # Axes of a file's kernels in the order (kh, kw, C_in, C_out).
 OUTPUTS_FIRST = (2, 3, 1, 0)  # PyTorch's
 OUTPUTS_LAST = (0, 1, 2, 3)  # TensorFlow's, and ours
 
-_MEANINGFUL = re.compile(r"(features\.(?:0|[1-9][0-9]?)|conv[1-5]_[1-4])\.(weight|bias|running_mean|running_var)")
-_MODULE = re.compile(r"\bmodule\.")  # DataParallel's, around the network or, in PyTorch's example, its features
+_NAME = re.compile(
+    r"(?P<group>(?:.*\.)?)(?P<stem>0|[1-9][0-9]?|conv[1-5]_[1-4])\.(?P<part>weight|bias|running_mean|running_var)"
+)
+_ADDED = re.compile(r"\b(?:module|_orig_mod|slice[1-9])\.")  # by DataParallel, torch.compile and LPIPS
 _WRAPPERS = ("state_dict", "model_state_dict", "model")
+_DEEPEST = 3  # dicts within dicts
+_LONGEST_NAME = 256
 
 
 @dataclass(frozen=True)
@@ -44,27 +53,70 @@ class Declared:
 
 
 def unwrapped(contents: dict[str, Any]) -> dict[str, Any]:
-    """Return the state dict in what a training run saved, {"epoch": 3, "state_dict": {...}}, or `contents` itself."""
-    return next((contents[key] for key in _WRAPPERS if isinstance(contents.get(key), dict)), contents)
+    """Return what is in `contents`, {"epoch": 3, "state_dict": {...}}, and in the dicts in it, by names with dots.
+
+    Of a dict under a usual name nothing else is returned.
+    """
+    inner = next((contents[key] for key in _WRAPPERS if isinstance(contents.get(key), dict)), contents)
+    found: dict[str, Any] = {}
+    _flatten(inner, "", 0, found, set())
+    return found
+
+
+def _flatten(contents, prefix, depth, found, seen):
+    """Put what is in a dict into `found`, and what is in the dicts in it, each of them once."""
+    seen.add(id(contents))
+    for key, value in contents.items():
+        name = f"{prefix}{key}"
+        if isinstance(value, dict):
+            if depth < _DEEPEST and id(value) not in seen and len(name) < _LONGEST_NAME:
+                _flatten(value, f"{name}.", depth + 1, found, seen)
+        elif len(name) <= _LONGEST_NAME:
+            found[name] = value
 
 
 def meaningful(names: Iterable[str]) -> dict[str, str]:
-    """Return name without ``module.`` -> name in the file, for those names that VGG's convolutions may have.
+    """Return name as in a plain VGG, conv1_1.weight or features.0.weight -> name in the file, of VGG's convolutions.
 
     Raises
     ------
     UserError
-        If one array is there with ``module.`` and without it.
+        If there are none, there are several networks, or one array is there with ``module.`` and without it.
     """
-    found: dict[str, str] = {}
+    groups: dict[str, dict[str, str]] = {}
+    names = list(names)
     for name in names:
-        plain = _MODULE.sub("", name, count=1)
-        if not _MEANINGFUL.fullmatch(plain):
+        match = _NAME.fullmatch(name)
+        if not match:
             continue
+        prefix, stem, part = _ADDED.sub("", match["group"]), match["stem"], match["part"]
+        plain = f"{stem}.{part}" if stem.startswith("conv") else f"features.{stem}.{part}"
+        found = groups.setdefault(prefix, {})
         if plain in found:
             raise UserError(f"it holds {plain} with module. in its name and without: give a file of one network.")
         found[plain] = name
-    return found
+    likely = _likely(groups)
+    if len(likely) > 1:
+        several = ", ".join(shown(group.rstrip(".") or "the top", 24) for group in itertools.islice(likely, 4))
+        raise UserError(f"it holds {len(likely)} networks ({several}): give a file of one network.")
+    if not likely:
+        raise UserError(f"no array in it is named like a convolution of VGG{listed(names)}: give another file.")
+    return next(iter(likely.values()))
+
+
+def _likely(groups):
+    """Return the groups that are named as in VGG, or else those whose positions are like VGG's, not a classifier's."""
+    named = {
+        group: found
+        for group, found in groups.items()
+        if group.endswith("features.") or any(name.startswith("conv") for name in found)
+    }
+    return named or {
+        group: found
+        for group, found in groups.items()
+        if {"features.0.weight", "features.0.bias"} <= found.keys()
+        and not found.keys().isdisjoint({"features.2.weight", "features.8.weight"})
+    }
 
 
 def has_plain_names(names: Iterable[str]) -> bool:
@@ -142,4 +194,7 @@ def _load(name, kernel, bias, axes):
         raise UserError(f"the kernel and the bias of {name} do not belong together: the file is damaged.")
     for array in (kernel, bias):  # a kernel without numbers may still declare any number of channels
         check_declared(name, array.shape)
+    if math.prod(kernel.shape) > math.prod(vgg.kernel_shapes().get(name, kernel.shape)):
+        shape = tuple(kernel.shape[axis] for axis in axes)
+        raise UserError(f"{name} has a kernel of shape {shape}, larger than VGG's: it belongs to another network.")
     return np.ascontiguousarray(kernel.load().transpose(axes)), bias.load()
