@@ -107,7 +107,7 @@ def _parts(path):
 def _only(networks: Mapping[str, Network]) -> Network:
     """Return the one network, or an empty one where there is none."""
     if len(networks) > 1:
-        groups = ", ".join(shown(group or "the root") for group in list(networks)[:3])
+        groups = ", ".join(shown(group or "the root") for group in sorted(networks)[:3])
         raise UserError(f"it holds {len(networks)} networks of convolutions (in {groups}): save VGG alone.")
     return next(iter(networks.values()), {})
 
