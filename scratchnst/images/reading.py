@@ -64,7 +64,9 @@ def memory(file: BinaryIO, wanted: tuple[int, int] | None = None) -> int:
         before = image.width * image.height
         _draft(image, wanted)
         of_band = 100 if image.mode.startswith("I") or image.has_transparency_data else 70  # bytes a pixel
-        return _bytes_to_decode(image, before) + _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
+        to_compare = 8 * before if image.format == "JPEG" and repair.lacks_end(file) else 0
+        to_convert = _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
+        return max(_bytes_to_decode(image, before) + to_convert, to_compare)
 
     if _is_tiff(file) and tiff.is_readable(page := tiff.picture_page(file)) and _opened_by_pillow(file, page) is None:
         height, width = page.shape if wanted is None else (SPARE * max(wanted), SPARE * max(wanted))

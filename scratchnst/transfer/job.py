@@ -210,7 +210,7 @@ class Reader:
             height, width = images.size(path)
             raise UserError(
                 f"reading {path}, {width}x{height} pixels, takes {memory.in_words(self.peak)} of memory, and "
-                f"{memory.in_words(self.limit)} are there: make a smaller copy of it first."
+                f"{memory.in_words(self.limit)} are there: make a smaller copy of it first, or allow more memory."
             )
         return images.load(path, wanted)
 
@@ -324,8 +324,7 @@ def check_scaled(
         enough = math.ceil(side * max(given) / min(given))
         raise UserError(
             f"{path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
-            f"{network.name}: "
-            f"{_larger(enough)}, or layers above it."
+            f"{network.name}: {_larger(enough)}, or layers above it."
         )
 
 

@@ -279,3 +279,11 @@ def test_memory_is_told_and_little(tmp_path, kind):
     told, taken = map(int, done.stdout.split())
     assert taken < 1.05 * told
     assert told < {"webp": 200, "jp2": 220, "planes.tif": 280}.get(kind, 135) * 1e6
+
+
+def test_memory_to_see_whether_a_jpeg_is_whole(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(JPEGS["baseline"])
+    whole = images.memory_to_read(path, (2, 2))
+    path.write_bytes(JPEGS["baseline"][:-2])
+    assert whole < 8 * 60 * 80 <= images.memory_to_read(path, (2, 2))
