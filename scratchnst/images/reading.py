@@ -190,9 +190,11 @@ def _orientation(image: Image.Image) -> int:
 
 def _ignores_alpha(image: Image.Image, file: BinaryIO) -> bool:
     """Return whether an image's alpha channel is there without a meaning: not declared, or zero everywhere."""
-    if image.format not in _OFTEN_UNUSED or not image.mode.endswith(("A", "a")):
+    if image.format not in _OFTEN_UNUSED or not image.has_transparency_data:
         return False
-    if image.format == "TGA":
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    elif image.format == "TGA":
         file.seek(17)
         if not file.read(1)[0] & 15:  # bits of alpha
             return True
