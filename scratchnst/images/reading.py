@@ -64,7 +64,9 @@ def memory(file: BinaryIO, wanted: tuple[int, int] | None = None) -> int:
         before = image.width * image.height
         _draft(image, wanted)
         of_band = 100 if image.mode.startswith("I") or image.has_transparency_data else 70  # bytes a pixel
-        return _bytes_to_decode(image, before) + _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
+        to_compare = 8 * before if image.format == "JPEG" and repair.lacks_end(file) else 0
+        to_convert = _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
+        return max(_bytes_to_decode(image, before) + to_convert, to_compare)
 
     if _is_tiff(file) and tiff.is_readable(page := tiff.picture_page(file)) and _opened_by_pillow(file, page) is None:
         height, width = page.shape if wanted is None else (SPARE * max(wanted), SPARE * max(wanted))
@@ -188,9 +190,11 @@ def _orientation(image: Image.Image) -> int:
 
 def _ignores_alpha(image: Image.Image, file: BinaryIO) -> bool:
     """Return whether an image's alpha channel is there without a meaning: not declared, or zero everywhere."""
-    if image.format not in _OFTEN_UNUSED or not image.mode.endswith(("A", "a")):
+    if image.format not in _OFTEN_UNUSED or not image.has_transparency_data:
         return False
-    if image.format == "TGA":
+    if image.mode == "P":
+        image = image.convert("RGBA")
+    elif image.format == "TGA":
         file.seek(17)
         if not file.read(1)[0] & 15:  # bits of alpha
             return True

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import struct
 import zlib
@@ -29,6 +30,12 @@ def repaired(file: BinaryIO) -> BytesIO | None:
     if data.startswith(_PNG):
         return BytesIO(_without_texts(data))
     return _with_end(data) if data.startswith(_JPEG) else None
+
+
+def lacks_end(file: BinaryIO) -> bool:
+    """Return whether a JPEG does not end with its end marker, so that `repaired` decodes it to see if it is whole."""
+    file.seek(-len(_END), os.SEEK_END)
+    return file.read() != _END
 
 
 def _without_texts(data: bytes) -> bytes:

@@ -114,7 +114,7 @@ def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, sett
         height, width = images.size(path)
         raise UserError(
             f"reading {path}, {width}x{height} pixels, takes {memory.in_words(needed)} of memory, and "
-            f"{memory.in_words(most)} are there: make a smaller copy of it first."
+            f"{memory.in_words(most)} are there: make a smaller copy of it first, or allow more memory."
         )
 
 

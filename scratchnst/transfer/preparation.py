@@ -236,8 +236,7 @@ def check_scaled(
         enough = math.ceil(side * max(given) / min(given))
         raise UserError(
             f"{path} has {width}x{height} pixels at --size {size} and is too small for layer {deepest} of "
-            f"{network.name}: "
-            f"{_larger(enough)}, or layers above it."
+            f"{network.name}: {_larger(enough)}, or layers above it."
         )
 
 

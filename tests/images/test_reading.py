@@ -202,6 +202,14 @@ class TestUnusedAlpha:
         pixels[..., 3] = 0
         np.testing.assert_array_equal(load(make_tga(pixels, 8)), pixels[..., :3])
 
+    @pytest.mark.parametrize("alpha", [0, 255])
+    def test_tga_with_a_palette(self, load, alpha):
+        palette = noise(1, 8, 4)[0]
+        palette[:, 3] = alpha
+        header = struct.pack("<BBBHHBHHHHBB", 0, 1, 1, 0, 8, 32, 0, 0, 4, 2, 8, 0x20)
+        data = header + palette[:, [2, 1, 0, 3]].tobytes() + bytes(range(8))
+        np.testing.assert_array_equal(load(data), palette[:, :3].reshape(2, 4, 3))
+
     @pytest.mark.parametrize("size", [56, 108, 124])
     def test_bmp(self, load, size):
         masks = 0xFF0000, 0xFF00, 0xFF, 0xFF000000
@@ -279,3 +287,11 @@ def test_memory_is_told_and_little(tmp_path, kind):
     told, taken = map(int, done.stdout.split())
     assert taken < 1.05 * told
     assert told < {"webp": 200, "jp2": 220, "planes.tif": 280}.get(kind, 135) * 1e6
+
+
+def test_memory_to_see_whether_a_jpeg_is_whole(tmp_path):
+    path = tmp_path / "a.jpg"
+    path.write_bytes(JPEGS["baseline"])
+    whole = images.memory_to_read(path, (2, 2))
+    path.write_bytes(JPEGS["baseline"][:-2])
+    assert whole < 8 * 60 * 80 <= images.memory_to_read(path, (2, 2))
