@@ -41,7 +41,10 @@ def uninterrupted(numbers: Sequence[int] = NUMBERS) -> Iterator[None]:
 
 @contextmanager
 def one_interrupt() -> Iterator[Callable[[], None]]:
-    """Let one of these signals interrupt within the block, and none after it until the function yielded is called."""
+    """Let one of these signals interrupt within the block, and none after it until the function yielded is called.
+
+    The program has then nothing left to do but to end, which no signal disturbs either.
+    """
     is_armed = True
 
     def arm() -> None:
@@ -58,8 +61,12 @@ def one_interrupt() -> Iterator[Callable[[], None]]:
         return handle
 
     handlers = {number: signal.getsignal(number) for number in NUMBERS}
-    with _handled({number: once(handler) for number, handler in handlers.items() if callable(handler)}):
-        yield arm
+    try:
+        with _handled({number: once(handler) for number, handler in handlers.items() if callable(handler)}):
+            yield arm
+    finally:
+        if not is_armed and _interrupt in handlers.values():
+            ignore()
 
 
 def _interrupt(number: int, frame: Any) -> None:
