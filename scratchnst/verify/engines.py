@@ -53,9 +53,9 @@ def check_engine(
     UserError
         If the engine has no such operation, or the images are too small.
     """
-    if side == 1:
-        raise UserError("images of one pixel have no squares to pool: take a size of 2 or more.")
     engine = network.engine
+    if side == 1 and any("pool" in name for name in _chosen(engine, wanted)):
+        raise UserError("images of one pixel have no squares to pool: take a size of 2 or more.")
     how: dict[str, Any] = {"size": OPERATION_SIDE}
     if engine.compiles_kernels:
         how = {"size": GPU_SIZE, "operations": ON_A_GPU, "samples": GPU_SAMPLES}

@@ -159,3 +159,8 @@ def test_kernels_that_go_wrong_beyond_the_first_block_and_chunk(capsys, monkeypa
             "conv2d", size=(3, 4), operations=ON_A_GPU, samples=1, module=as_numpy_engine(cuda).conv2d, with_torch=False
         )
     assert not report.passed
+
+
+def test_one_pixel_is_enough_without_pools(capsys):
+    assert main(["gradcheck", "--op", "relu", "--size", "1"]) == 0
+    assert "everything is right" in capsys.readouterr().out
