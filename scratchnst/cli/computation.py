@@ -44,7 +44,7 @@ def add(parser: argparse.ArgumentParser) -> None:
         type=memory_size,
         metavar="SIZE",
         help="like 2G, on a GPU of its memory: large layers are computed in strips, and twice, until this is enough "
-        "(all that is free)",
+        "(half of the machine's memory, or its container's)",
     )
     group.add_argument(
         "--dry-run", action="store_true", default=False, help="tell how much memory and time it would take, and stop"
