@@ -225,6 +225,11 @@ class TestDeclared:
 
 
 class TestNames:
+    @pytest.fixture(autouse=True)
+    def _time(self, monkeypatch):
+        """The number of names is to end it, on a busy machine as well."""
+        monkeypatch.setattr(hdf5, "_SECONDS", 200)
+
     def test_many(self, path):
         with h5py.File(path, "w") as file:
             for number in range(17_000):

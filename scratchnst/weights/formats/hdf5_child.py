@@ -40,7 +40,9 @@ def describe(file: h5py.File, attributes: Iterable[str]) -> dict[str, Any]:
         Whatever h5py raises, for damaged files; `sentence` turns it into what the user is told.
     """
     arrays, links = {}, 0
-    waiting: list[tuple[str, h5py.Group, tuple[h5py.Group, ...]]] = [("", file, (file,))]  # with the groups above
+    waiting: list[tuple[str, h5py.Group, frozenset[h5py.Group]]] = [
+        ("", file, frozenset([file]))
+    ]  # with the groups above
     while waiting:
         path, group, above = waiting.pop()
         links += len(group)
@@ -56,7 +58,7 @@ def describe(file: h5py.File, attributes: Iterable[str]) -> dict[str, Any]:
                     raise Refused(f"{_shown(place)} keeps its numbers in another file: {COMPLETE}")
                 arrays[place] = _declared(item)
             elif isinstance(item, h5py.Group) and item not in above:  # links in a circle end here
-                waiting.append((f"{place}/", item, (*above, item)))
+                waiting.append((f"{place}/", item, above | {item}))
     return {"attributes": {name: _value(file, name) for name in attributes if name in file.attrs}, "arrays": arrays}
 
 
