@@ -11,19 +11,23 @@ def main() -> int:
     """Set up the process, run the command line and return its exit status."""
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:  # as nohup sets it
         signal.signal(signal.SIGINT, lambda number, _: os._exit(128 + number))  # without a word: nothing is there yet
-    from scratchnst.system import signals, startup, streams  # only now: it takes time
+    from scratchnst.messages import complain  # only now: it takes time
+    from scratchnst.system import signals, startup, streams
 
-    streams.prepare()
-    startup.prepare()
-    lack = startup.lack_of_memory()
-    if lack:
-        print(f"scratchnst: {lack}", file=sys.stderr)
-        return 2
-    from scratchnst.cli import main as run  # not before: it imports NumPy
-
-    signals.interrupt()
     try:
+        streams.prepare()
+        startup.prepare()
+        lack = startup.lack_of_memory()
+        if lack:
+            complain(lack)
+            return 2
+        from scratchnst.cli import main as run  # not before: it imports NumPy
+
+        signals.interrupt()
         return run()
+    except KeyboardInterrupt:  # outside of the command line, which handles it
+        complain("interrupted before there was anything to save.")
+        return signals.status()
     finally:
         signals.ignore()
 
