@@ -226,12 +226,6 @@ def relu_backward(grad_y, x):
         assert examined("x.reverse()\nreturn 0.0", first).key == "changed-in-place"
         assert examined("x[::-1]\nreturn 0.0", first).state == PASSED
 
-    @pytest.mark.parametrize("stop", ["breakpoint()", "import pdb; pdb.set_trace()"])
-    def test_a_debugger(self, stop):
-        finding = examined(f"{stop}\nreturn x")
-        assert finding.key == "debugger"
-        assert "breakpoint()" in finding.advice
-
     @pytest.mark.parametrize(
         ("body", "key", "words"),
         [
@@ -467,6 +461,13 @@ class TestProcess:
         assert finding.key == "endless"
         assert finding.problem == "A call takes longer than 2 seconds and was stopped."
         assert re.match("line [56], in relu_forward:  ", finding.lines[0])
+
+    @pytest.mark.parametrize("stop", ["breakpoint()", "import pdb; pdb.set_trace()"])
+    def test_a_debugger(self, stop, tmp_path):
+        path = written(tmp_path, RIGHT.replace("return np.maximum(x, 0)", stop))
+        finding = grade(path, RELU, ["relu_forward"]).findings[0]
+        assert finding.key == "debugger"
+        assert "breakpoint()" in finding.advice
 
     def test_right_but_too_slow(self, tmp_path):
         text = """
