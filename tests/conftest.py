@@ -99,7 +99,7 @@ def directory(tmp_path, monkeypatch, no_vgg19):
     monkeypatch.chdir(tmp_path)
     random = np.random.default_rng(0)
     images.save("content.png", random.uniform(0, 255, (30, 40, 3)))
-    images.save("style.jpg", random.uniform(0, 255, (50, 30, 3)))
+    images.save("style.jpg", random.uniform(0, 255, (36, 24, 3)))
     return tmp_path
 
 

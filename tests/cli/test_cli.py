@@ -277,10 +277,11 @@ class TestTransfer:
                 super().__init__(*arguments, **settings)
                 seen.append((images.crop(self.content, 3), self.styles))
 
-        monkeypatch.setattr("scratchnst.transfer.job.Objective", Spy)
+        monkeypatch.setattr("scratchnst.transfer.preparation.Objective", Spy)
         pictures = ["content.png", "style.jpg", "content.png"]
         options = [*SMALL, "--size", "48", "--scales", "2", "--margin", "3"]
         assert main(["transfer", *pictures, "-o", "out.png", *options]) == 0
+        _, *seen = seen  # the first is that by which memory is estimated
         for (height, width), (content, styles) in zip([(18, 24), (36, 48)], seen, strict=True):
             np.testing.assert_array_equal(content, images.resize(images.load("content.png"), height, width))
             for name, style in zip(pictures[1:], styles, strict=True):

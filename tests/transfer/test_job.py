@@ -77,7 +77,7 @@ def test_the_record_names_the_network_that_was_chosen(folder):
 
 
 def test_without_content_the_style_gives_the_shape(folder):
-    assert job.run(settings(content=None, size=48)).image.shape == (48, 19, 3)
+    assert job.run(settings(content=None, size=48)).image.shape == (48, 32, 3)
 
 
 def test_two_styles_without_content(folder):
@@ -163,10 +163,10 @@ def test_memory_for_reading_is_told_and_refused_beyond_the_limit(folder):
 @pytest.mark.parametrize(
     ("shape", "others", "sentence"),
     [
-        ((12, 600), {"content": "narrow.png"}, "narrow.png has 24x1 pixels at --size 24 .* take --size 200 or more"),
-        ((600, 6), {"content": "narrow.png"}, "narrow.png has 1x24 pixels at --size 24 .* take --size 400 or more"),
-        ((4, 40000), {"content": "narrow.png"}, "take a part of it, or layers above it"),
-        ((4, 400), {"styles": ["narrow.png"]}, "the style narrow.png has 208x2 pixels .* --style-fit squeeze"),
+        ((24, 600), {"content": "narrow.png"}, "narrow.png has 24x1 pixels at --size 24 .* take --size 400 or more"),
+        ((600, 20), {"content": "narrow.png"}, "narrow.png has 1x24 pixels at --size 24 .* take --size 480 or more"),
+        ((16, 40000), {"content": "narrow.png"}, "take a part of it, or layers above it"),
+        ((16, 1600), {"styles": ["narrow.png"]}, "the style narrow.png has 208x2 pixels .* --style-fit squeeze"),
     ],
 )
 def test_pictures_too_narrow_are_told_the_size_that_they_need(folder, shape, others, sentence):
@@ -176,7 +176,7 @@ def test_pictures_too_narrow_are_told_the_size_that_they_need(folder, shape, oth
 
 
 def test_the_size_that_is_named_will_do(folder):
-    images.save("narrow.png", np.full((4, 400, 3), 99, np.uint8))
+    images.save("narrow.png", np.full((16, 1600, 3), 99, np.uint8))
     with pytest.raises(UserError) as caught:
         job.run(settings(styles=["narrow.png"]))
     size = int(re.search(r"--size (\d+) or more", str(caught.value))[1])
@@ -186,7 +186,7 @@ def test_the_size_that_is_named_will_do(folder):
 
 def test_a_coarse_scale_too_small_for_a_style_is_left_out(folder, monkeypatch):
     monkeypatch.setattr("scratchnst.transfer.scales.LARGEST_FIRST", 24)
-    images.save("narrow.png", np.full((5, 200, 3), 99, np.uint8))
+    images.save("narrow.png", np.full((20, 80, 3), 99, np.uint8))
     for style, scales in (("style.jpg", 2), ("narrow.png", 1)):
         assert len(job.run(settings(styles=[style], size=48)).scales) == scales
     with pytest.raises(UserError, match=r"--scales 2 are too many: the style narrow\.png"):
