@@ -72,7 +72,7 @@ _TEXT = partial(_instance, str, "a name or a file")
 def _path(value: Any) -> Path:
     if not names_a_file(os.fspath(_instance((str, os.PathLike), "the name of a file", value))):
         raise ValueError("the name of a file")
-    return Path(value)
+    return Path(os.path.expanduser(value))
 
 
 def _paths(value: Any) -> tuple[Path, ...]:

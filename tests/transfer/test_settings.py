@@ -64,6 +64,13 @@ def test_values_get_their_own_types():
     assert settings.record == Path("out.json")
 
 
+def test_a_path_in_the_home_directory(monkeypatch, tmp_path):
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("USERPROFILE", str(tmp_path))
+    settings = Settings(content="~/a.png", styles=["~/b.png"], output="~/out.png")
+    assert [*settings.pictures, settings.record] == [tmp_path / name for name in ("a.png", "b.png", "out.json")]
+
+
 @pytest.mark.parametrize(
     ("pictures", "init"), [({}, "content"), ({"content": None}, "noise"), ({"styles": []}, "noise")], ids=str
 )
