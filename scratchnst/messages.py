@@ -13,7 +13,7 @@ HEAD, TAIL = 120, 60  # characters that are kept of a long word
 
 def printable(text: str) -> str:
     """Return text without what would act on a terminal: escape sequences, colours, changes of direction."""
-    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text.expandtabs())
+    return "".join(each if each.isprintable() else ascii(each)[1:-1] for each in text)
 
 
 def one_line(text: object) -> str:

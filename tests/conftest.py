@@ -105,12 +105,15 @@ def directory(tmp_path, monkeypatch, no_vgg19):
 
 @pytest.fixture(autouse=True)
 def ctrl_c():
-    """Here and in the programs that tests start, Ctrl-C does what it does in a terminal: jobs in the background, and
-    those under nohup, begin with a signal that is ignored.
+    """Here and in the programs that tests start, signals do what they do in a terminal: jobs in the background, and
+    those under nohup, begin with some of them ignored.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    handlers = {"SIGINT": signal.default_int_handler, "SIGTERM": signal.SIG_DFL, "SIGHUP": signal.SIG_DFL}
+    numbers = {name: getattr(signal, name) for name in handlers if hasattr(signal, name)}
+    before = {number: signal.signal(number, handlers[name]) for name, number in numbers.items()}
     yield
-    signal.signal(signal.SIGINT, before)
+    for number, handler in before.items():
+        signal.signal(number, handler)
 
 
 @pytest.fixture(autouse=True)

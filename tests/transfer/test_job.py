@@ -152,7 +152,7 @@ def test_memory_for_reading_is_told_and_refused_beyond_the_limit(folder):
     needed = memory.resident() + images.memory_to_read("large.png", (24, 24))
     found = forecast(settings(styles=["large.png"], threads=1, memory_limit=10**12))
     assert found.estimate.peak > 0.9 * needed
-    sentence = r"reading large.png, 3000x3000 pixels, takes \d+ MB of memory, and 1 KB are there: make a smaller"
+    sentence = r"reading large.png, 3000x3000 pixels, takes [\d.]+ [MG]B of memory, and 1 KB are there: make a smaller"
     with pytest.raises(UserError, match=sentence):
         computation.check_room_to_read("large.png", (24, 24), cpu, settings(memory_limit=1000))
     with pytest.raises(UserError, match=r"reading large\.png"):

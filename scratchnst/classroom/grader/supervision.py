@@ -130,6 +130,7 @@ class _Worker:
     def __exit__(self, *_) -> None:
         self._kill()
         self.process.wait()
+        self._reap()
         adopt_orphans(False)
         self.reader.join(timeout=1)
         if not self.reader.is_alive():  # a process that has left the group may hold the pipe open
@@ -211,6 +212,13 @@ class _Worker:
                     each.kill()
             psutil.wait_procs([each for each in left if each.pid != self.process.pid], timeout=POLL)
             self.process.poll()
+
+    def _reap(self) -> None:
+        """Let the system forget the adopted processes, which have ended."""
+        for each in psutil.Process().children():
+            if each not in self.before and _is_zombie(each):
+                with contextlib.suppress(ChildProcessError):
+                    os.waitpid(each.pid, os.WNOHANG)
 
     def _descendants(self):
         """The processes that the grader's has now and did not have before."""

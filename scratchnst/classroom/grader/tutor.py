@@ -116,7 +116,7 @@ def _end(exercise: Exercise, number: int, grade: Grade) -> Iterator[str]:
 
 def _labelled(label: str, lines) -> Iterator[str]:
     for position, line in enumerate(lines):
-        yield f"  {label if position == 0 else '':<{LABEL}}{printable(line)}".rstrip()
+        yield f"  {label if position == 0 else '':<{LABEL}}{printable(line.expandtabs())}".rstrip()
 
 
 def _beside(text: str) -> list[str]:
