@@ -16,7 +16,8 @@ With s_l the student's output at layer l, t_l = U_l^T f_l and the mean taken ove
 
 The student's last step to s_l is linear, s = W^T h with h the features that the likeness layer reads and a 1 for the
 bias.  These features are correlated, so that Adam is slow to find W.  Where the rest stays, (a) is a problem of least
-squares, and after the last step W is its solution over the examples in memory, with a little shrinkage::
+squares.  After the last step W is its solution over the examples in memory, with a little shrinkage; so it is before
+the first step of a student that begins with the weights of another::
 
     (sum h h^T + r I) W = sum h t^T,            r = SHRINKAGE times the mean of the diagonal of sum h h^T
 
