@@ -193,7 +193,7 @@ def tangents(
     walked = {IMAGE: (network.preprocess(image[np.newaxis])[0], _tangent_of_image(network, image.dtype))}
     for row in rows:
         read = [(*walked[source], windows[source]) for source in sources[row.name]]
-        y, _ = network.operation(row).forward(*(x for x, _, _ in read), *network.parameters.get(row.name, ()))
+        y, _ = network.operation(row).forward(*(x for x, _, _ in read), *network.arguments(row))
         dy = _tangent(network, row, read, y, windows[row.name])
         walked[row.name] = y, dy
         for source in sources[row.name]:

@@ -11,12 +11,14 @@ from scratchnst.cli import (
     bench,
     check,
     doctor,
+    fast,
     figure,
     gradcheck,
     lesson,
     reconstruct,
     samples,
     trace,
+    train,
     transfer,
     weights,
 )
@@ -26,6 +28,10 @@ from scratchnst.errors import UserError
 from scratchnst.messages import complain
 from scratchnst.system import signals
 
+COMMANDS = (
+    *(transfer, fast, train, reconstruct, figure, trace, weights),
+    *(gradcheck, lesson, check, bench, doctor, samples),
+)
 OUTPUT_CLOSED = 141  # what shells report of a program that SIGPIPE has ended
 
 
@@ -59,7 +65,7 @@ def _run(argv: Sequence[str] | None) -> int:
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in (transfer, reconstruct, figure, trace, weights, gradcheck, lesson, check, bench, doctor, samples):
+    for command in COMMANDS:
         command.add(commands)
     arguments = parser.parse_args(argv)
     _check_current_folder()

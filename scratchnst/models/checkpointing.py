@@ -274,7 +274,7 @@ def _forward(network, section, strip, source, see):
     for layer in section.layers:
         name = layer.name
         inputs = (rows_read(above, *strip.read[name]) for above in sources[name])
-        y, cache = network.operation(layer).forward(*inputs, *network.parameters.get(name, ()))
+        y, cache = network.operation(layer).forward(*inputs, *network.arguments(layer))
         caches[name] = layer.rule.without_input(cache)
         del cache
         for above in sources[name]:

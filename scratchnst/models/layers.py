@@ -18,11 +18,12 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 
@@ -45,14 +46,14 @@ class Kind(ABC):
 
     Attributes
     ----------
-    stride : rows of a source for one of the layer
+    stride : rows of a source for one of the layer; 1/2 where the layer has two for one of the source
     inputs : how many sources it has
     parameter_names : in the order in which its operation takes them; a file has its parameters by these names
     in_strips : whether rows of the layer can be computed from some rows of the sources, those of equation (a)
     rectified : whether it ends in a ReLU
     """
 
-    stride: int = 1
+    stride: Fraction | int = 1
     inputs: int = 1
     parameter_names: tuple[str, ...] = ()
     in_strips: bool = True
@@ -63,8 +64,12 @@ class Kind(ABC):
         """Return what an engine calls the operation that computes the layer."""
 
     def steps(self, pooling: str) -> tuple[str, ...]:
-        """Return the textbook's operations of which that one consists; sources and parameters belong to the first."""
+        """Return the textbook's operations of which that one consists; sources and arguments belong to the first."""
         return (self.operation(pooling),)
+
+    def arguments(self, parameters: Parameters) -> tuple[Any, ...]:
+        """Return what the operation takes behind the sources' features: the parameters, then settings."""
+        return parameters
 
     def channels(self, channels: Sequence[int], parameters: Parameters) -> int:
         """Return how many channels come out where the sources have so many."""
@@ -72,7 +77,7 @@ class Kind(ABC):
 
     def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
         """Return (before, after) of equation (a), for rows and for columns."""
-        around = (0, self.stride - 1) if self.in_strips else (ALL, ALL)
+        around = (0, int(self.stride) - 1) if self.in_strips else (ALL, ALL)
         return around, around
 
     def shape(self, shapes: Sequence[Shape], parameters: Parameters) -> tuple[int, int, int]:
@@ -117,7 +122,7 @@ class Kind(ABC):
         dy : (N, h, w, K) array
         """
         linear, *_ = self.steps(pooling)
-        dy, _ = getattr(engine, linear).forward(*tangents, *parameters)
+        dy, _ = getattr(engine, linear).forward(*tangents, *self.arguments(parameters))
         return dy * (y > 0) if self.rectified else dy
 
     def kinks(self, pooling: str, cache: Any) -> Mapping[str, Array]:
@@ -208,15 +213,102 @@ class Pool(Kind):
         return {"max": cache[1]} if pooling == "max" else {}
 
 
-KINDS: dict[str, Kind] = {"conv": Convolution(rectified=True), "linear": Convolution(), "pool": Pool()}
+@dataclass(frozen=True)
+class ReflectedConvolution(Convolution):
+    """A convolution with the image's reflection around it, in place of zeros; with stride 2 it halves the image."""
+
+    in_strips: bool = False
+
+    def operation(self, pooling: str) -> str:
+        return "reflected_conv2d"
+
+    def steps(self, pooling: str) -> tuple[str, ...]:
+        return (self.operation(pooling),)
+
+    def arguments(self, parameters: Parameters) -> tuple[Any, ...]:
+        return (*parameters, self.stride)
+
+    def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
+        return (ALL, ALL), (ALL, ALL)
+
+    def shape(self, shapes: Sequence[Shape], parameters: Parameters) -> tuple[int, int, int]:
+        height, width, _ = shapes[0]
+        return -(-height // int(self.stride)), -(-width // int(self.stride)), parameters[0].shape[3]
+
+
+@dataclass(frozen=True)
+class InstanceNorm(Kind):
+    """Instance normalisation, with or without a ReLU.  Each of scale and shift is (N, C), a row an image."""
+
+    parameter_names: tuple[str, ...] = ("scale", "shift")
+    in_strips: bool = False
+
+    def operation(self, pooling: str) -> str:
+        return "instance_norm_relu" if self.rectified else "instance_norm"
+
+    def steps(self, pooling: str) -> tuple[str, ...]:
+        return ("instance_norm", "relu") if self.rectified else ("instance_norm",)
+
+    def parameter_shapes(self, name: str, given: Parameters, channels: Sequence[int]) -> tuple[Shape, ...]:
+        shape = given[0].shape
+        if len(shape) != 2:
+            raise UserError(f"the scale of {name} has the shape {shape}, not (styles, channels).")
+        return 2 * ((shape[0], channels[0]),)
+
+    def rescaled(self, parameters: Parameters, before: Array, after: Array) -> Parameters:
+        return tuple((array / after).astype(array.dtype) for array in parameters)  # whatever `before` is
+
+    def tangent(self, engine, pooling, tangents, inputs, y, parameters):
+        # The Jacobian of a channel is symmetric, see `scratchnst.ops.instance_norm`: backward multiplies by it.
+        _, cache = engine.instance_norm.forward(*inputs, *parameters)
+        parts = [engine.instance_norm.backward_input(tangents[0][n : n + 1], cache) for n in range(len(tangents[0]))]
+        dy = array_module(y).concatenate(parts)
+        return dy * (y > 0) if self.rectified else dy
+
+    def without_input(self, cache: Any) -> Any:
+        return cache  # the gradients of the parameters need no more than that of the input
+
+
+@dataclass(frozen=True)
+class Upsampling(Kind):
+    """Nearest upsampling: each position becomes a square of 2x2."""
+
+    stride: Fraction | int = Fraction(1, 2)
+    in_strips: bool = False
+
+    def operation(self, pooling: str) -> str:
+        return "upsample"
+
+
+@dataclass(frozen=True)
+class Addition(Kind):
+    """The sum of two layers, as at the end of a residual block."""
+
+    inputs: int = 2
+
+    def operation(self, pooling: str) -> str:
+        return "addition"
+
+
+KINDS: dict[str, Kind] = {
+    "conv": Convolution(rectified=True),
+    "linear": Convolution(),
+    "pool": Pool(),
+    "reflected": ReflectedConvolution(),
+    "strided": ReflectedConvolution(stride=2),
+    "norm": InstanceNorm(),
+    "norm_relu": InstanceNorm(rectified=True),
+    "upsample": Upsampling(),
+    "add": Addition(),
+}
 
 
 @dataclass(frozen=True)
 class Layer:
     """One row of the table.
 
-    kind is "conv", a convolution and its ReLU (the features are the activations after the ReLU, as in the
-    paper), "linear", a convolution alone, or "pool", which halves height and width: the names in `KINDS`.  sources
+    kind is one of the names in `KINDS`: "conv", a convolution and its ReLU (the features are the activations after the
+    ReLU, as in the paper), "linear", a convolution alone, "pool", which halves height and width, and so on.  sources
     name the rows that it reads; without any it reads the row above, and the first row the image.
     """
 
@@ -234,7 +326,7 @@ class Layer:
         return KINDS[self.kind]
 
 
-def strides(layers: Sequence[Layer], sources: Mapping[str, Sequence[str]], start: str) -> dict[str, int]:
+def strides(layers: Sequence[Layer], sources: Mapping[str, Sequence[str]], start: str) -> dict[str, Fraction | int]:
     """Return name of `start`, a row or the image, and of each of `layers` -> how many rows of `start` one of its is."""
     found = {start: 1}
     for layer in layers:

@@ -145,24 +145,39 @@ class Network:
         UserError
             If a tap is not in the table, or the image is too small for one.
         """
+        cache: dict[str, Any] = {}
+
+        def keep(layer, layer_cache):
+            cache[layer.name] = layer_cache if training else layer.rule.without_input(layer_cache)
+
+        features, cache[IMAGE] = self._walk(x, taps, keep)
+        return features, cache
+
+    def features(self, x: Array, taps: Iterable[str]) -> dict[str, Array]:
+        """Return the features that `forward` does, and keep nothing for a walk back."""
+        features, _ = self._walk(x, taps, lambda layer, layer_cache: None)
+        return features
+
+    def _walk(self, x, taps, keep):
+        """Compute the features at the taps, and what the preprocessing keeps; `keep` gets each layer's cache."""
         taps = list(taps)
         self.check_layers(taps)
         self.check_size(x.shape[1], x.shape[2], taps)
-        needed, sources = self.needed(taps), self.sources()
-        outputs, cache = {}, {}
-        outputs[IMAGE], cache[IMAGE] = self.preprocess(x)
+        needed, sources, outputs = self.needed(taps), self.sources(), {}
+        outputs[IMAGE], cache_of_image = self.preprocess(x)
         readers = Counter(source for layer in needed for source in sources[layer.name])
         readers.update(taps)
         for layer in needed:
             inputs = (outputs[source] for source in sources[layer.name])
-            y, layer_cache = self.operation(layer).forward(*inputs, *self.parameters.get(layer.name, ()))
+            y, layer_cache = self.operation(layer).forward(*inputs, *self.arguments(layer))
             outputs[layer.name] = y
-            cache[layer.name] = layer_cache if training else layer.rule.without_input(layer_cache)
+            keep(layer, layer_cache)
+            del layer_cache
             for source in sources[layer.name]:
                 readers[source] -= 1
                 if not readers[source]:
                     del outputs[source]  # no row reads it any more
-        return {name: outputs[name] for name in taps}, cache
+        return {name: outputs[name] for name in taps}, cache_of_image
 
     def preprocess(self, x: Array) -> tuple[Array, Any]:
         """Return what the first row reads, in place of images (N, H, W, 3), RGB 0-255, and the cache of it."""
@@ -215,6 +230,10 @@ class Network:
     def operation(self, layer: Layer) -> Any:
         """Return the engine's module for a row of the table."""
         return getattr(self.engine, layer.rule.operation(self.pooling))
+
+    def arguments(self, layer: Layer) -> tuple[Any, ...]:
+        """Return what that operation takes behind the sources' features."""
+        return layer.rule.arguments(self.parameters.get(layer.name, ()))
 
     def backward_inputs(self, layer: Layer, grad_y: Array, layer_cache: Any) -> tuple[Array, ...]:
         """Return the gradients of what a row reads, one a source."""

@@ -13,6 +13,7 @@ m_0 = v_0 = 0 biases the first means towards zero; dividing by 1 - beta^t correc
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -21,6 +22,38 @@ from scratchnst.optimize.result import OptimizeResult
 
 RATE = 5.0  # in units of pixel values, 0-255
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+
+
+@dataclass(frozen=True)
+class Moments:
+    """m_t and v_t of one array of unknowns after t steps."""
+
+    m: Array
+    v: Array
+    t: int = 0
+
+    @classmethod
+    def of(cls, x: Array) -> Moments:
+        """Return m_0 and v_0 for unknowns like `x`."""
+        xp = array_module(x)
+        return cls(xp.zeros_like(x), xp.zeros_like(x))
+
+    def after(self, g: Array) -> Moments:
+        """Return the moments of the next step, whose gradient is `g`.
+
+        Raises
+        ------
+        FloatingPointError
+            If a square is too large for its dtype: the step would be zero.
+        """
+        with np.errstate(over="raise"):
+            v = BETA2 * self.v + (1 - BETA2) * g**2
+        return Moments(BETA1 * self.m + (1 - BETA1) * g, v, self.t + 1)
+
+    def step(self, rate: float) -> Array:
+        """Return what to subtract from the unknowns."""
+        xp = array_module(self.m)
+        return rate * self.m / (1 - BETA1**self.t) / (xp.sqrt(self.v / (1 - BETA2**self.t)) + EPSILON)
 
 
 def adam(
@@ -39,14 +72,11 @@ def adam(
     """
     xp = array_module(x)
     x = xp.array(x, float)
-    m, v = xp.zeros_like(x), xp.zeros_like(x)
+    moments = Moments.of(x)
     loss, g = f(x)
     for t in range(1, iterations + 1):
-        m = BETA1 * m + (1 - BETA1) * g
-        with np.errstate(over="raise"):  # a FloatingPointError, since the step would be zero
-            v = BETA2 * v + (1 - BETA2) * g**2
-        step = rate(t) if callable(rate) else rate
-        x = x - step * m / (1 - BETA1**t) / (xp.sqrt(v / (1 - BETA2**t)) + EPSILON)
+        moments = moments.after(g)
+        x = x - moments.step(rate(t) if callable(rate) else rate)
         if bounds is not None:
             x = xp.clip(x, *bounds)
         loss, g = f(x)

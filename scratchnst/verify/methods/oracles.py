@@ -108,9 +108,9 @@ def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, T
     sources = network.sources()
     for layer in network.needed(taps):
         inputs = (outputs[source] for source in sources[layer.name])
-        arrays = (asnumpy(array).astype("float64") for array in network.parameters.get(layer.name, ()))
+        parameters = (asnumpy(array).astype("float64") for array in network.parameters.get(layer.name, ()))
         first, *others = layer.rule.steps(network.pooling)
-        y = OPERATIONS[first](*inputs, *map(x.new_tensor, arrays))
+        y = OPERATIONS[first](*inputs, *layer.rule.arguments(tuple(map(x.new_tensor, parameters))))
         for step in others:
             y = OPERATIONS[step](y)
         outputs[layer.name] = y

@@ -96,21 +96,21 @@ class Walk:
 
     def _compute(self, row: Layer):
         """Go through the operations of a row; where it reads several rows, the first one is a step for each of them."""
-        read, parameters = self.sources[row.name], tuple(self.network.parameters.get(row.name, ()))
+        read, arguments = self.sources[row.name], self.network.arguments(row)
         operations = row.rule.steps(self.network.pooling)
         for operation in operations:
             name = f"{row.name} {WORDS.get(operation, operation)}"
             y = row.name if operation == operations[-1] else name
             for place, x in enumerate(read):
-                self._go(self._step(name, operation, read, place, parameters), x, y)
-            read, parameters = (y,), ()
+                self._go(self._step(name, operation, read, place, arguments), x, y)
+            read, arguments = (y,), ()
 
-    def _step(self, name, operation, read, place, parameters):
+    def _step(self, name, operation, read, place, arguments):
         """An operation as a function of one of the values that it reads; the others stay as they are."""
         module = getattr(self.network.engine, operation) if operation != "relu" else relu_of(self.network)
         inputs = [self.outputs[x] for x in read]
-        before, after = inputs[:place], (*inputs[place + 1 :], *parameters)
-        backward = module.backward_input if parameters else module.backward
+        before, after = inputs[:place], (*inputs[place + 1 :], *arguments)
+        backward = module.backward_input if arguments else module.backward
         if len(read) > 1:
             name, backward = f"{name} of {read[place]}", partial(_gradient, backward, place)
         return Step(

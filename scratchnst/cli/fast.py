@@ -1,0 +1,138 @@
+"""``scratchnst fast PHOTO [PHOTO ... | DIR] -o OUT``: paint photographs in one pass."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.cli import computation
+from scratchnst.cli.arguments import file, size
+from scratchnst.engine import Engine
+from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import FastStyle
+from scratchnst.files import check_outputs, check_suffix
+from scratchnst.images.origin import check_replaceable
+from scratchnst.messages import complain, one_line
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "fast",
+        help="paint photographs in one pass, by a network that was trained for it",
+        description="Paint photographs in one pass, by a network that scratchnst train style has trained. A single "
+        "photograph is written to the file OUT; several, or all of a directory, into the directory OUT under their "
+        "names.",
+    )
+    parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTO|DIR", help="a photograph, or several")
+    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a picture, or a directory")
+    parser.add_argument("--model", type=file, required=True, metavar="MODEL.h5", help="the trained network")
+    parser.add_argument(
+        "--style", type=mixture, metavar="NAME|NAME:W,NAME:W", help="a style, or a mixture of several (the first)"
+    )
+    parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the photograph, to 1 (1)")
+    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels (the photograph's)")
+    parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    computation.add_device(parser)
+    parser.set_defaults(run=run)
+
+
+def strength(text: str) -> float:
+    """Parse a number from 0 to 1."""
+    try:
+        number = float(text)
+    except ValueError:
+        number = -1.0
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"must be a number from 0 to 1, not {text!r}")
+    return number
+
+
+def mixture(text: str) -> dict[str, float]:
+    """Parse the name of a style, or names or numbers with weights: "3:0.5,12:0.5"."""
+    found: dict[str, float] = {}
+    for part in text.split(","):
+        name, colon, weight = part.partition(":")
+        try:
+            found[name.strip()] = found.get(name.strip(), 0.0) + (float(weight) if colon else 1.0)
+        except ValueError:
+            raise argparse.ArgumentTypeError(f"must be like wave or wave:0.5,starry_night:0.5, not {text!r}") from None
+    return found
+
+
+@computation.on_device
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Paint one photograph after the other."""
+    model = FastStyle.load(arguments.model, engine)
+    style = arguments.style or {model.names[0]: 1.0}
+    model.mixture(style)  # a mistake in it is told before anything is painted
+    status = 0
+    for photo, output in _places(arguments.photos, arguments.output, arguments.model):
+        started = time.perf_counter()
+        try:
+            painting = _paint(model, photo, style, arguments)
+            images.save(output, painting)
+        except UserError as error:
+            if len(arguments.photos) == 1 and not arguments.photos[0].is_dir():
+                raise
+            complain(f"left out: {error}")
+            status = 1
+            continue
+        _tell(output, painting, time.perf_counter() - started, style, arguments.json)
+    return status
+
+
+def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
+    given = images.size(photo)
+    shape = images.fitted_shape(given, arguments.size) if arguments.size else given
+    picture = images.resize(images.load(photo, shape), *shape)
+    painting = model(picture, style, arguments.strength)
+    return images.with_colours_of(painting, picture) if arguments.colors == "content" else painting
+
+
+def _tell(output: Path, painting: np.ndarray, seconds: float, style: dict[str, float], as_json: bool) -> None:
+    height, width, _ = painting.shape
+    if as_json:
+        told = {"output": str(output), "width": width, "height": height, "style": style, "seconds": round(seconds, 3)}
+        print(json.dumps(told), flush=True)
+    else:
+        print(f"{one_line(output)}: {width}x{height}, {seconds:.2f} s", file=sys.stderr)
+
+
+def _places(photos: Sequence[Path], output: Path, model: Path) -> list[tuple[Path, Path]]:
+    """Return each photograph with the file that its painting is written to.
+
+    Raises
+    ------
+    UserError
+        If there is no photograph, or a painting cannot be written or would replace what is not to be lost.
+    """
+    if len(photos) == 1 and not photos[0].is_dir():
+        check_suffix(output, images.PICTURE_SUFFIXES)
+        check_outputs([output], [*photos, model])
+        return [(photos[0], output)]
+    found = [path for photo in photos for path in (_pictures_in(photo) if photo.is_dir() else [photo])]
+    try:
+        output.mkdir(exist_ok=True)
+    except OSError as error:
+        raise UserError(f"the directory {output} cannot be created ({error.strerror}): name another.") from None
+    places = [(path, output / path.with_suffix(".png").name) for path in found]
+    check_outputs([place for _, place in places], [*found, model])
+    for _, place in places:
+        check_replaceable(place)
+    return places
+
+
+def _pictures_in(folder: Path) -> list[Path]:
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in images.PICTURE_SUFFIXES)
+    if not found:
+        raise UserError(f"{folder} holds no pictures ({', '.join(images.PICTURE_SUFFIXES)}): name another.")
+    return found

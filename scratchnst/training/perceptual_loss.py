@@ -1,0 +1,161 @@
+r"""The perceptual loss that a transform network is trained by (J. Johnson, A. Alahi, L. Fei-Fei, ECCV 2016).
+
+Let y_n be what the network paints of the photograph x_n, n = 1 ... N, in a style whose picture is a_n, and F_l(.) the
+features of a loss network at layer l, with G_l(.) = F_l^T F_l / M_l its Gram matrix over M_l positions.  Then ::
+
+    content(n)  = mean over layers of  |F_l(y_n) - F_l(x_n)|^2 / E_l                                  (a)
+    style(n)    = mean over layers of  |G_l(y_n) - G_l(a_n)|^2 / |G_l(a_n)|^2                         (b)
+    roughness   = mean over pixels of the squared differences of neighbours in y / SPREAD^2           (c)
+    outside     = mean over numbers of the squared distance of y from 0 ... 255, / SPREAD^2           (d)
+    L = mean over n of (alpha content(n) + beta style(n)) + gamma roughness + delta outside           (e)
+
+E_l is |F_l(x)|^2 averaged over some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh as
+much as all others together.
+
+Derivation.  F_l enters (a) directly and (b) by way of G_l.  With K content and J style layers ::
+
+    dL/dF_l(y_n)  from (a)    2 alpha / (N K E_l)  (F_l(y_n) - F_l(x_n))                              (f)
+    dL/dG_l(y_n)  from (b)    2 beta / (N J |G_l(a_n)|^2)  (G_l(y_n) - G_l(a_n))                      (g)
+
+and `scratchnst.losses.gram` leads from (g) to dL/dF_l, `Network.backward` from there to dL/dy.  (d) has the derivative
+2 delta / (number of y's numbers SPREAD^2) times the signed distance; (c) is `scratchnst.losses.total_variation`.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+
+import numpy as np
+
+from scratchnst.arrays import Array, array_module
+from scratchnst.models.network import Network
+from scratchnst.models.transform_net import SPREAD
+
+
+@dataclass(frozen=True)
+class Weights:
+    """alpha, beta, gamma and delta of equation (e)."""
+
+    content: float = 1.0
+    style: float = 4.0
+    roughness: float = 0.05
+    outside: float = 1.0
+
+
+@dataclass(frozen=True)
+class Losses:
+    """L of equation (e), and the terms without their weights, means over the batch."""
+
+    total: float
+    content: float
+    style: float
+    roughness: float
+    outside: float
+
+    def mixed(self, other: Losses, share: float) -> Losses:
+        """Return these losses with a `share` of the others: a running mean."""
+        return Losses(*((1 - share) * getattr(self, f.name) + share * getattr(other, f.name) for f in fields(self)))
+
+
+class PerceptualLoss:
+    """Equation (e) and its gradient by the painted pictures.
+
+    Parameters
+    ----------
+    network : the loss network, whose engine computes
+    styles : pictures (H, W, 3), RGB 0-255, of any sizes
+    photographs : some crops (N, H, W, 3), which give E_l
+    weights : of the terms
+    content_layers, style_layers : of the loss network
+    """
+
+    def __init__(
+        self,
+        network: Network,
+        styles: Sequence[Array],
+        photographs: Array,
+        weights: Weights,
+        content_layers: Sequence[str],
+        style_layers: Sequence[str],
+    ):
+        self.network, self.weights = network, weights
+        self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
+        grams = [self._grams(style) for style in styles]
+        stack = array_module(grams[0][self.style_layers[0]]).concatenate
+        self.targets = {name: stack([each[name] for each in grams]) for name in self.style_layers}  # (S, C, C)
+        self.sizes = {name: self._squares(A) for name, A in self.targets.items()}  # |G_l(a)|^2, (S,)
+        self.energies = {
+            name: float(np.mean([self._squares(F) for F in parts])) for name, parts in self._each(photographs).items()
+        }
+
+    def __call__(self, painted: Array, photographs: Array, styles: Sequence[int]) -> tuple[Losses, Array]:
+        """Return the losses and dL/dpainted, of its shape and dtype.
+
+        Parameters
+        ----------
+        painted, photographs : (N, H, W, 3) arrays, RGB 0-255, y and x
+        styles : the number of each image's style
+        """
+        count = len(painted)
+        content, style, gradients = 0.0, 0.0, {}
+        P, _ = self.network.forward(photographs, self.content_layers, training=False)
+        features, cache = self.network.forward(painted, {*self.content_layers, *self.style_layers}, training=False)
+        for name in self.content_layers:
+            difference, scale = features[name] - P[name], count * len(self.content_layers) * self.energies[name]
+            content += float(self._squares(difference).sum()) / scale
+            gradients[name] = difference * difference.dtype.type(2 * self.weights.content / scale)  # equation (f)
+        for name in self.style_layers:
+            value, gradient = self._style(name, features[name], styles)
+            style += value
+            gradients[name] = gradients[name] + gradient if name in gradients else gradient
+        grad = self.network.backward(gradients, cache)
+        roughness = self._roughness(painted, grad)
+        outside = self._outside(painted, grad)
+        w = self.weights
+        total = w.content * content + w.style * style + w.roughness * roughness + w.outside * outside
+        return Losses(total, content, style, roughness, outside), grad
+
+    def _style(self, name, F, styles):
+        """Equation (b) at a layer, its mean over the batch over the number of layers, and dL/dF: equation (g)."""
+        engine, positions, numbers = self.network.engine, math.prod(F.shape[1:3]), np.asarray(styles)
+        S, cache = engine.gram.forward(F)
+        difference = S / S.dtype.type(positions) - self.targets[name][numbers]
+        scale = len(F) * len(self.style_layers) * self.sizes[name][numbers]
+        factors = 2 * self.weights.style / (scale * positions)
+        grad_S = difference * engine.asarray(factors[:, np.newaxis, np.newaxis], F.dtype)
+        return float((self._squares(difference) / scale).sum()), engine.gram.backward(grad_S, cache)
+
+    def _roughness(self, painted, grad):
+        """Equation (c); its gradient is added to `grad`."""
+        operation, scale = self.network.engine.total_variation, painted.size * SPREAD**2
+        value, cache = operation.forward(painted)
+        grad += operation.backward(self.weights.roughness / scale, cache)
+        return float(value) / scale
+
+    def _outside(self, painted, grad):
+        """Equation (d); its gradient is added to `grad`."""
+        distance, scale = painted - painted.clip(0, 255), painted.size * SPREAD**2
+        grad += distance * distance.dtype.type(2 * self.weights.outside / scale)
+        return float(self._squares(distance).sum()) / scale
+
+    def _grams(self, style):
+        """Layer -> G_l (1, C, C) of a style's picture."""
+        engine = self.network.engine
+        picture = engine.asarray(np.asarray(style, np.float32)[np.newaxis])
+        features, _ = self.network.forward(picture, self.style_layers, training=False)
+        return {name: engine.gram.forward(F)[0] / math.prod(F.shape[1:3]) for name, F in features.items()}
+
+    def _each(self, photographs):
+        """Content layer -> its features of each photograph."""
+        found: dict[str, list[Array]] = {name: [] for name in self.content_layers}
+        for photograph in photographs:
+            features, _ = self.network.forward(photograph[np.newaxis], self.content_layers, training=False)
+            for name, F in features.items():
+                found[name].append(F)
+        return found
+
+    def _squares(self, array):
+        """The sum of squares of each image, (N,), float64, a NumPy array."""
+        return self.network.engine.asnumpy((array.astype("float64") ** 2).sum(axis=tuple(range(1, array.ndim))))
