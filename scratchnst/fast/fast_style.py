@@ -57,7 +57,7 @@ class FastStyle:
     training: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: str | os.PathLike, engine: Engine = cpu.ENGINE) -> FastStyle:
+    def load(cls, path: str | os.PathLike, engine: Engine = cpu) -> FastStyle:
         """Read a model.
 
         Raises
