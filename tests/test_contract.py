@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 from numerical import central_differences, relative_error
 
+from scratchnst.engine.textbook import reflected_conv2d
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.losses import total_variation as tv
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
 
 SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
@@ -39,6 +40,45 @@ def convolution(kh, kw):
 
     return Operation(
         inputs, conv2d.forward, conv2d.backward, conv2d.forward_loops, lambda g, x, w, b: conv2d.backward_loops(g, x, w)
+    )
+
+
+def strided(kh, kw, stride):
+    """A convolution without padding; images too small for the kernel are left out."""
+
+    def inputs(random, shape):
+        w = random.standard_normal((kh, kw, shape[3], 4))
+        return [random.standard_normal(shape), w, random.standard_normal(4)]
+
+    return Operation(
+        inputs,
+        lambda x, w, b: strided_conv2d.forward(x, w, b, stride),
+        strided_conv2d.backward,
+        lambda x, w, b: strided_conv2d.forward_loops(x, w, b, stride),
+        lambda g, x, w, b: strided_conv2d.backward_loops(g, x, w, stride),
+        ((1, kh, kw, 3), (2, 6, 5, 3), (1, 7, 8, 2), (1, 5, 4, 65)),
+    )
+
+
+def reflected(kh, kw, stride):
+    """Reflection padding and such a convolution, one after the other."""
+    margins = kh // 2, kw // 2
+
+    def forward_loops(x, w, b):
+        return strided_conv2d.forward_loops(reflection_pad.forward_loops(x, *margins), w, b, stride)
+
+    def backward_loops(g, x, w, b):
+        padded = reflection_pad.forward_loops(x, *margins)
+        grad_padded, *others = strided_conv2d.backward_loops(g, padded, w, stride)
+        return reflection_pad.backward_loops(grad_padded, x, *margins), *others
+
+    return Operation(
+        strided(kh, kw, stride).inputs,
+        lambda x, w, b: reflected_conv2d.forward(x, w, b, stride),
+        reflected_conv2d.backward,
+        forward_loops,
+        backward_loops,
+        ((1, kh // 2 + 1, kw // 2 + 1, 3), (2, 6, 5, 3), (1, 3, 7, 2)),
     )
 
 
@@ -102,6 +142,21 @@ OPERATIONS = {
         lambda g, x: preprocess.backward_loops(g, BGR[0], BGR[1], BGR[3]),
         tuple(shape for shape in SHAPES if shape[3] == 3),
     ),
+    "reflection_pad": Operation(
+        features,
+        lambda x: reflection_pad.forward(x, 1, 2),
+        reflection_pad.backward,
+        lambda x: reflection_pad.forward_loops(x, 1, 2),
+        lambda g, x: reflection_pad.backward_loops(g, x, 1, 2),
+        ((1, 2, 3, 3), (2, 5, 4, 3), (1, 3, 7, 65)),
+    ),
+    "upsample": Operation(features, **as_it_is(upsample)),
+    "strided_conv2d 3x3": strided(3, 3, 1),
+    "strided_conv2d 3x3 by 2": strided(3, 3, 2),
+    "strided_conv2d 5x3 by 2": strided(5, 3, 2),
+    "strided_conv2d 2x1 by 3": strided(2, 1, 3),
+    "reflected_conv2d 3x3": reflected(3, 3, 1),
+    "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),

@@ -456,7 +456,7 @@ assert np.sum(X == 4) == 9, "the 4 of pixel (2, 2) is in nine windows"
 # for all pixels.
 #
 # The price is memory.  :math:`X` repeats each number of :math:`x` nine times.  So the package does not gather the
-# windows of the whole image at once but of some 2,000 pixels at a time (``_strips`` in
+# windows of the whole image at once but of some 2,000 pixels at a time (``strips`` in
 # ``scratchnst/ops/conv2d.py``).
 
 one_layer = 256 * 256 * 64 * 4  # bytes of the input of VGG19's second layer: float32 takes four bytes a number

@@ -58,6 +58,10 @@ class Engine:
     conv2d_relu: ModuleType  # a convolution and its ReLU in one
     average_pool: ModuleType
     max_pool: ModuleType
+    reflection_pad: ModuleType
+    upsample: ModuleType
+    strided_conv2d: ModuleType
+    reflected_conv2d: ModuleType  # reflection padding and a convolution with a stride in one
     gram: ModuleType
     content_loss: ModuleType
     style_loss: ModuleType

@@ -34,6 +34,8 @@ Differs from the paper: nothing (VGG's convolutions are 3x3, stride 1, zero padd
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import numpy as np
 
 from scratchnst.arrays import Array, array_module
@@ -61,7 +63,8 @@ def forward(x: Array, w: Array, b: Array) -> tuple[Array, tuple[Array, Array]]:
     ValueError
         If a kernel side is even or the channels of `x`, `w` and `b` do not match.
     """
-    _check_shapes(x, w, b)
+    check_odd(w)
+    check_channels(x, w, b)
     y = _convolve(x, w)
     y += b
     return y, (x, w)
@@ -81,40 +84,57 @@ def backward_input(grad_y: Array, cache: tuple[Array, Array]) -> Array:
 def backward_parameters(grad_y: Array, cache: tuple[Array, Array]) -> tuple[Array, Array]:
     """Return dL/dw, equation (c), and dL/db."""
     x, w = cache
+    kh, kw = w.shape[:2]
     grad_w = array_module(x).zeros((w[..., 0].size, w.shape[3]), x.dtype)
-    for image, rows, windows in _strips(x, *w.shape[:2]):
+    for image, rows, windows in strips(_padded(x, kh, kw), kh, kw):
         grad_w += windows.T @ grad_y[image, rows].reshape(-1, w.shape[3])
     return grad_w.reshape(w.shape), grad_y.sum(axis=(0, 1, 2))
 
 
 def _convolve(x, w):
-    """Equation (b) without the bias, strip by strip: windows of the whole image would fill the memory."""
+    """Equation (b) without the bias."""
+    return convolve(_padded(x, *w.shape[:2]), w)
+
+
+def _padded(x, kh, kw):
+    r, s = kh // 2, kw // 2
+    return array_module(x).pad(x, ((0, 0), (r, r), (s, s), (0, 0)))
+
+
+def convolve(x: Array, w: Array, stride: int = 1) -> Array:
+    """Return windows w, a pixel for each window, `stride` pixels apart, that lies within `x` (N, H, W, C).
+
+    It takes them strip by strip: windows of the whole image would fill the memory.
+    """
     kh, kw, _, channels = w.shape
-    y = array_module(x).empty((*x.shape[:3], channels), x.dtype)
+    height, width = (x.shape[1] - kh) // stride + 1, (x.shape[2] - kw) // stride + 1
+    y = array_module(x).empty((x.shape[0], height, width, channels), x.dtype)
     matrix = w.reshape(-1, channels)
-    for image, rows, windows in _strips(x, kh, kw):
-        y[image, rows] = (windows @ matrix).reshape(-1, x.shape[2], channels)
+    for image, rows, windows in strips(x, kh, kw, stride):
+        y[image, rows] = (windows @ matrix).reshape(-1, width, channels)
     return y
 
 
-def _strips(x, kh, kw):
-    """Yield (image index, slice of rows, windows of these rows as a (pixels, kh kw C) matrix)."""
-    xp = array_module(x)
-    count, height, width, channels = x.shape
-    r, s = kh // 2, kw // 2
-    padded = xp.pad(x, ((0, 0), (r, r), (s, s), (0, 0)))
-    windows = xp.lib.stride_tricks.sliding_window_view(padded, (kh, kw), axis=(1, 2))  # a view, (N,H,W,C,kh,kw)
-    windows = windows.transpose(0, 1, 2, 4, 5, 3)
+def strips(x: Array, kh: int, kw: int, stride: int = 1) -> Iterator[tuple[int, slice, Array]]:
+    """Yield (image, slice of rows of the result, their windows as a (pixels, kh kw C) matrix); see `convolve`."""
+    windows = array_module(x).lib.stride_tricks.sliding_window_view(x, (kh, kw), axis=(1, 2))  # a view, (N,P,Q,C,kh,kw)
+    windows = windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3)
+    count, height, width = windows.shape[:3]
     step = max(1, PIXELS_PER_STRIP // width)
     for image in range(count):
         for top in range(0, height, step):
             rows = slice(top, min(top + step, height))
-            yield image, rows, windows[image, rows].reshape(-1, kh * kw * channels)
+            yield image, rows, windows[image, rows].reshape(-1, kh * kw * x.shape[3])
 
 
-def _check_shapes(x, w, b):
+def check_odd(w: Array) -> None:
+    """Raise a ValueError unless the sides of the kernel `w` are odd."""
     if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
         raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
+
+
+def check_channels(x: Array, w: Array, b: Array) -> None:
+    """Raise a ValueError unless `x`, `w` and `b` have the same channels."""
     if x.shape[3] != w.shape[2] or b.shape != w.shape[3:]:
         raise ValueError(f"channels do not match: input {x.shape}, kernel {w.shape}, bias {b.shape}")
 

@@ -90,8 +90,8 @@ CONV2D = (
     ("dL/db of one image only", SUM, "grad_y[0].sum(axis=(0, 1))", "bias-first-image-only"),
     (
         "dL/dw with rows and columns of windows exchanged",
-        "for image, rows, windows in _strips(x, *w.shape[:2]):\n        grad_w",
-        "for image, rows, windows in _strips(x, *w.shape[1::-1]):\n        grad_w",
+        "strips(_padded(x, kh, kw), kh, kw)",
+        "strips(_padded(x, kw, kh), kw, kh)",
         "",
         "right but in every kernel row but 2",
     ),
