@@ -20,7 +20,7 @@ from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
-Mixture = str | int | Mapping[str | int, float]
+Mixture = str | int | Mapping[str, float] | Mapping[int, float]
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ and columns likewise.
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -139,7 +140,7 @@ class Kind(ABC):
     def reads(self, rows: Rows, parameters: Parameters, axis: int = 0) -> Rows:
         """Return the rows (axis 0) or columns (1) of a source that these of the layer read: (a)."""
         before, after = self.reach(parameters)[axis]
-        return self.stride * rows[0] - before, self.stride * (rows[1] - 1) + after + 1
+        return math.floor(self.stride * rows[0]) - before, math.floor(self.stride * (rows[1] - 1)) + after + 1
 
     def read_by(self, rows: Rows, parameters: Parameters, axis: int = 0) -> Rows:
         """Return the rows (axis 0) or columns (1) of the layer that read these of a source: (b)."""
@@ -151,7 +152,7 @@ class Kind(ABC):
 
         Where more rows come out than were asked for, the others lack pixels that are beyond what was given.
         """
-        stride = self.stride
+        stride = math.ceil(self.stride)
         start, stop = self.reads(rows, parameters, axis)
         start = max(start, 0) // stride * stride
         stop = max(start, min(-(-stop // stride), length // stride) * stride)
@@ -328,7 +329,7 @@ class Layer:
 
 def strides(layers: Sequence[Layer], sources: Mapping[str, Sequence[str]], start: str) -> dict[str, Fraction | int]:
     """Return name of `start`, a row or the image, and of each of `layers` -> how many rows of `start` one of its is."""
-    found = {start: 1}
+    found: dict[str, Fraction | int] = {start: 1}
     for layer in layers:
         found[layer.name] = found[sources[layer.name][0]] * layer.rule.stride
     return found

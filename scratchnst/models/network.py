@@ -11,6 +11,7 @@ import math
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -100,7 +101,7 @@ class Network:
             raise ValueError(f"no layer is called {IMAGE}, which is the preprocessed image")
         if any(layer.kind not in KINDS for layer in self.layers):
             raise ValueError(f"the kind of a layer is one of {', '.join(KINDS)}")
-        sides = {IMAGE: 1}
+        sides: dict[str, Fraction | int] = {IMAGE: 1}
         for layer, sources in zip(self.layers, self.sources().values()):
             if len(sources) != layer.rule.inputs:
                 raise ValueError(f"layer {layer.name} must read {layer.rule.inputs} layers, not {len(sources)}")
@@ -262,7 +263,7 @@ class Network:
         taps = list(taps)
         sides = strides(self.needed(taps), self.sources(), IMAGE)
         deepest = max(taps, key=lambda name: sides[name], default=IMAGE)
-        return deepest, sides[deepest]
+        return deepest, math.ceil(sides[deepest])
 
     def check_size(self, height: int, width: int, taps: Iterable[str]) -> None:
         """Raise a UserError if a `height` x `width` image has no pixel left at one of `taps`."""

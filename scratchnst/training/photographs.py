@@ -38,7 +38,7 @@ class Photographs:
     def hold_out(self, count: int) -> tuple[np.ndarray, ...]:
         """Take so many pictures, evenly spread, out of those to be trained on, and return them, (H, W, 3)."""
         numbers = {round(number) for number in np.linspace(0, len(self) - 1, count + 2)[1:-1]}
-        held_out = tuple(np.float32(self._pictures[number]) for number in sorted(numbers))
+        held_out = tuple(np.asarray(self._pictures[number], np.float32) for number in sorted(numbers))
         kept = [number for number in range(len(self)) if number not in numbers]
         self.names = [self.names[number] for number in kept]
         self._pictures = [self._pictures[number] for number in kept]
@@ -53,7 +53,7 @@ class Photographs:
         picture = self._pictures[random.integers(len(self._pictures))]
         width, height = picture.size
         scale = max(random.uniform(*SCALES) / max(width, height), side / min(width, height))
-        square = side / scale  # of the picture's pixels
+        square = min(side / scale, width, height)  # of the picture's pixels
         left, top = random.uniform(0, width - square), random.uniform(0, height - square)
         box = (left, top, left + square, top + square)
         crop = np.asarray(picture.resize((side, side), Image.Resampling.BILINEAR, box), np.float32)
@@ -116,7 +116,10 @@ def _of_scikit_image():
 
     for name in ("astronaut", "chelsea", "coffee", "rocket"):
         try:
-            yield f"scikit-image's {name}", images.fit(np.float32(getattr(data, name)()[..., :3]), SCALES[1])
+            yield (
+                f"scikit-image's {name}",
+                images.fit(np.asarray(getattr(data, name)()[..., :3], np.float32), SCALES[1]),
+            )
         except Exception:  # it is not in this version, or would have to be downloaded
             continue
 
@@ -128,4 +131,4 @@ def _of_scikit_learn():
 
     found = load_sample_images()
     for name, picture in zip(found.filenames, found.images):
-        yield f"scikit-learn's {Path(name).name}", images.fit(np.float32(picture), SCALES[1])
+        yield f"scikit-learn's {Path(name).name}", images.fit(np.asarray(picture, np.float32), SCALES[1])

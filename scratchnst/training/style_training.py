@@ -185,7 +185,8 @@ class Training:
 
     def save(self, path: Path, origin: Mapping[str, Any]) -> None:
         """Write all that `restore` needs to go on exactly from here; `origin` says which training it is."""
-        state, asnumpy, arrays = self.state, self._network.engine.asnumpy, {}
+        state, asnumpy = self.state, self._network.engine.asnumpy
+        arrays: dict[str, Any] = {}
         for name, parameters in state.parameters.items():
             for place, array in enumerate(parameters):
                 arrays[f"{name}/{place}"] = asnumpy(array)
