@@ -5,6 +5,10 @@ from scratchnst import Objective, load_network, normalize, stylize
 network = load_network()                                                           # or a file, or a name
 objective = Objective(network, content=photo, styles=[painting], normalized=True)  # images (H, W, 3), 0-255
 picture = stylize(objective, iterations=200).image
+
+from scratchnst import FastStyle
+
+picture = FastStyle.load("model.h5")(photo, style="wave")                          # a network that was trained for it
 """
 
 from __future__ import annotations
@@ -15,6 +19,7 @@ TYPE_CHECKING = False  # as in typing, which takes long to import, and until the
 if TYPE_CHECKING:
     from typing import Any
 
+    from scratchnst.fast.fast_style import FastStyle
     from scratchnst.models.normalize import normalize
     from scratchnst.transfer.objective import Objective
     from scratchnst.transfer.scales import scale_shapes, stylize_by_scales
@@ -23,11 +28,12 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
+__all__ = ["FastStyle", "Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
 
 # The modules of these names, which are imported at first use: `scratchnst.system.startup`, of this package too, has to
 # run before NumPy is imported.
 _HOMES = {
+    "FastStyle": "scratchnst.fast.fast_style",
     "Objective": "scratchnst.transfer.objective",
     "load_network": "scratchnst.weights.load",
     "normalize": "scratchnst.models.normalize",

@@ -67,6 +67,7 @@ def _run(argv: Sequence[str] | None) -> int:
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
     for command in COMMANDS:
         command.add(commands)
+    fast.add_sheet(commands)
     arguments = parser.parse_args(argv)
     _check_current_folder()
     return arguments.run(arguments)

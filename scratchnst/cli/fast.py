@@ -1,9 +1,10 @@
-"""``scratchnst fast PHOTO [PHOTO ... | DIR] -o OUT``: paint photographs in one pass."""
+"""``scratchnst fast PHOTO [PHOTO ... | DIR] -o OUT`` and ``scratchnst sheet PHOTO -o OUT.png``: paint in one pass."""
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Sequence
@@ -13,11 +14,12 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import file, size
+from scratchnst.cli.arguments import check_side_picture, file, size
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix
+from scratchnst.images import sheet
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
 
@@ -43,6 +45,38 @@ def add(commands) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
     computation.add_device(parser)
     parser.set_defaults(run=run)
+
+
+def add_sheet(commands) -> None:
+    """Add the parser of ``scratchnst sheet`` to `commands`."""
+    parser = commands.add_parser(
+        "sheet",
+        help="a photograph in every style of a trained network",
+        description="Paint a photograph in every style of a trained network, labelled, on one sheet.",
+    )
+    parser.add_argument("photo", type=file, metavar="PHOTO", help="a photograph")
+    parser.add_argument("-o", "--output", type=file, required=True, metavar="OUT.png", help="the sheet")
+    parser.add_argument("--model", type=file, required=True, metavar="MODEL.h5", help="the trained network")
+    parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side of each picture (256)")
+    computation.add_device(parser)
+    parser.set_defaults(run=run_sheet)
+
+
+@computation.on_device
+def run_sheet(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Paint the photograph in one style after the other, and draw the sheet."""
+    check_side_picture(arguments.output, [arguments.photo, arguments.model])
+    model = FastStyle.load(arguments.model, engine)
+    shape = images.fitted_shape(images.size(arguments.photo), arguments.size)
+    photo = images.resize(images.load(arguments.photo, shape), *shape)
+    cells = [("photograph", photo), *((name, model(photo, name)) for name in model.names)]
+    columns = math.ceil(math.sqrt(len(cells)))
+    pictures = [(label, sheet.picture(image)) for label, image in cells]
+    images.save(
+        arguments.output,
+        sheet.draw([pictures[first : first + columns] for first in range(0, len(pictures), columns)]),
+    )
+    return 0
 
 
 def strength(text: str) -> float:

@@ -24,12 +24,11 @@ from scratchnst.cli.arguments import (
     positive_integer,
 )
 from scratchnst.cli.job import INTERRUPTED
-from scratchnst.cli.judge import contact_sheet
 from scratchnst.cli.pictures import check_weights
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, open_log
-from scratchnst.images import samples
+from scratchnst.images import samples, sheet
 from scratchnst.messages import complain, one_line
 from scratchnst.models import transform_net
 from scratchnst.system.signals import uninterrupted
@@ -229,9 +228,10 @@ class _Preview:
     """A sheet: photographs that are not trained on, and what the model makes of them in its first styles."""
 
     def __init__(self, path: Path | None, job: StyleJob):
-        self.path, self.job = path, job
-        drawn = (draw(seed=0).astype(np.float32) for draw in (samples.draw_content, samples.draw_style))
-        self.photographs = [images.fit(picture, PREVIEW_SIZE) for picture in (*job.held_out, *drawn)]
+        self.path, self.job, self.photographs = path, job, []
+        if path is not None:
+            drawn = samples.draw_content().astype(np.float32)
+            self.photographs = [images.fit(picture, PREVIEW_SIZE) for picture in (*job.held_out, drawn)]
 
     def draw(self) -> None:
         """Paint the sheet anew."""
@@ -239,5 +239,5 @@ class _Preview:
             return
         model = self.job.model()
         names = model.names[-PREVIEW_STYLES:]
-        rows = [[photo, *(model(photo, name) for name in names)] for photo in self.photographs]
-        images.save(self.path, contact_sheet(rows))
+        rows = [[("photograph", photo), *((name, model(photo, name)) for name in names)] for photo in self.photographs]
+        images.save(self.path, sheet.draw([[(label, sheet.picture(image)) for label, image in row] for row in rows]))

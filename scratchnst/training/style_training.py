@@ -7,9 +7,9 @@ A step takes a batch of crops x, paints them, y = f(x), and goes back from the p
     dL/d(kernels, scales ...)  `Network.backward_parameters`, up the table of f
     dL/d(rows of the norms)    `transform_net.of_styles`, from the images of the batch to the styles
 
-Adam moves each array of parameters.  Its rate rises linearly over WARM_UP steps and falls as half a cosine to LAST_RATE
-of the highest.  A norm's row is moved by the images of one style alone, so with several styles the norms learn
-NORM_RATE times as fast.
+Adam moves each array of parameters, by gradients whose norm is bounded.  Its rate rises linearly over WARM_UP steps and
+falls as half a cosine to LAST_RATE of the highest.  A norm's row is moved by the images of one style alone, so with
+several styles the norms learn NORM_RATE times as fast.
 """
 
 from __future__ import annotations
@@ -36,6 +36,8 @@ from scratchnst.training.photographs import Photographs
 
 WARM_UP, LAST_RATE = 20, 0.05
 NORM_RATE = 6.0
+DIVERGED = "the loss is no longer finite: choose a lower --style-weight, or a lower --rate."
+LARGEST_GRADIENT = 30.0  # of all parameters; usual ones are 3 to 20
 MEMORY = 0.05  # share of the newest losses in their running mean
 
 
@@ -137,7 +139,7 @@ class Training:
         Raises
         ------
         UserError
-            If the loss is no longer finite.
+            If the loss or a gradient is no longer finite.
         """
         started = time.perf_counter()
         before, network, engine = self.state, self.network, self.network.engine
@@ -147,14 +149,14 @@ class Training:
         styles = self._styles_of_batch()
         mixture = engine.asarray(np.eye(self.count, dtype=np.float32)[styles])
         painter = transform_net.in_styles(network, mixture)
-        with engine.session():
+        with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
             outputs, cache = painter.forward(x, [transform_net.OUTPUT])
             y = transform_net.to_picture(outputs[transform_net.OUTPUT])
             losses, grad_y = self.loss(y, x, styles)
             if not math.isfinite(losses.total):
-                raise UserError("the loss is no longer finite: choose a lower --style-weight, or a lower --rate.")
+                raise UserError(DIVERGED)
             gradients = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad_y)}, cache)
-        gradients = transform_net.of_styles(network, gradients, mixture)
+        gradients = self._bounded(transform_net.of_styles(network, gradients, mixture))
         parameters, moments = self._moved(gradients)
         self.state = State(
             parameters,
@@ -172,12 +174,22 @@ class Training:
         first = self.state.iteration * self.plan.batch
         return [styles[(first + number) % len(styles)] for number in range(self.plan.batch)]
 
+    def _bounded(self, gradients):
+        """The gradients of what is trained, scaled down together where their norm is more than LARGEST_GRADIENT.
+
+        Each norm of the network multiplies the gradient of an image of nearly one colour by a large number.
+        """
+        gradients = {(name, place): gradients[name][place] for name, place in self.state.moments}
+        squares = sum(float((array.astype("float64") ** 2).sum()) for array in gradients.values())
+        if not math.isfinite(squares):
+            raise UserError(DIVERGED)
+        factor = min(1.0, LARGEST_GRADIENT / max(math.sqrt(squares), 1e-30))
+        return {place: array * array.dtype.type(factor) for place, array in gradients.items()}
+
     def _moved(self, gradients):
         """Parameters and moments after one step of Adam."""
         parameters = {name: list(arrays) for name, arrays in self.state.parameters.items()}
-        moments = {
-            (name, place): each.after(gradients[name][place]) for (name, place), each in self.state.moments.items()
-        }
+        moments = {place: each.after(gradients[place]) for place, each in self.state.moments.items()}
         for (name, place), each in moments.items():
             faster = NORM_RATE if self.count > 1 and name in self.norms else 1.0
             parameters[name][place] = parameters[name][place] - each.step(faster * self.rate)

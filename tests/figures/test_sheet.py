@@ -10,6 +10,7 @@ import pytest
 from scratchnst import images
 from scratchnst.figures import sheet
 from scratchnst.figures.panels import Figure, Panel
+from scratchnst.images.sheet import SMALLEST_TEXT
 from scratchnst.transfer.settings import Settings
 
 COLOURS = {"red": (200, 0, 0), "green": (0, 200, 0), "blue": (0, 0, 200)}
@@ -70,7 +71,7 @@ def test_labels_are_written(flat):
     assert short.shape[0] < long.shape[0]
     for drawn in (short, long):
         top, _, left, right = extent(drawn, "red")
-        assert (drawn[top - sheet.SMALLEST_TEXT : top, left:right] < 100).any()
+        assert (drawn[top - SMALLEST_TEXT : top, left:right] < 100).any()
 
 
 def test_other_alphabets_than_the_font_has(flat):

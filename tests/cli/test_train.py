@@ -1,0 +1,224 @@
+"""``scratchnst train style`` and ``scratchnst fast``: from a painting to a model to paintings of photographs."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scratchnst import images
+from scratchnst.cli import main, train
+from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.models import transform_net
+from scratchnst.training import photographs, style_training
+from scratchnst.training.style_training import Training
+
+TINY = ["--iterations", "3", "--batch", "2", "--size", "32", "--style-size", "40", "--width", "3", "--blocks", "1"]
+
+
+@pytest.fixture
+def studio(folder, random, monkeypatch):
+    """Paintings and a directory of photographs; few are drawn, which takes seconds."""
+    monkeypatch.setattr(photographs, "SAMPLES", 1)
+    (folder / "photos").mkdir()
+    for name in ("one", "two", "three"):
+        picture = random.integers(0, 256, (50, 60, 3), np.uint8)
+        Image.fromarray(picture).save(folder / "photos" / f"{name}.png")
+    for name in ("The Wave", "dots"):
+        Image.fromarray(random.integers(0, 256, (45, 40, 3), np.uint8)).save(folder / f"{name}.png")
+    return folder
+
+
+def train_style(*arguments, images=("--images", "photos")):
+    return main(["train", "style", *arguments, *images, *TINY])
+
+
+def test_a_model(studio, capsys):
+    (studio / "rights.txt").write_text("all are mine\ndots.png: CC0, by me\n")
+    options = ["--log", "log.jsonl", "--preview", "preview.png", "--licences", "rights.txt"]
+    assert train_style("The Wave.png", "dots.png", "-o", "model.h5", *options) == 0
+    assert "3 photographs" in capsys.readouterr().err
+    model = FastStyle.load("model.h5")
+    assert model.names == ["the_wave", "dots"]
+    assert model.styles[1].licence == "dots.png: CC0, by me"
+    assert len(model.styles[0].sha256) == 64
+    assert model.training["iterations done"] == 3
+    assert model.training["photographs"] == ["one.png", "three.png", "two.png"]
+    assert model.training["settings"]["plan"]["side"] == 32
+    lines = [json.loads(line) for line in (studio / "log.jsonl").read_text().splitlines()]
+    assert [line["iteration"] for line in lines] == [1, 2, 3]
+    assert images.load("preview.png").shape[1] > 3 * 256
+    assert not (studio / "model.h5.training").exists()
+
+
+def test_it_works_without_photographs_of_ones_own(studio, capsys):
+    assert train_style("dots.png", "-o", "model.h5", images=()) == 0
+    assert "those at hand" in capsys.readouterr().err
+
+
+def test_resumed_it_is_the_same(studio, monkeypatch, capsys):
+    assert train_style("dots.png", "-o", "whole.h5") == 0
+    step = Training.step
+
+    def interrupted(training):
+        if training.state.iteration == 2:
+            raise KeyboardInterrupt
+        step(training)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Training, "step", interrupted)
+        assert train_style("dots.png", "-o", "part.h5") == 130
+    assert "--resume" in capsys.readouterr().err
+    assert FastStyle.load("part.h5").training["iterations done"] == 2
+    assert train_style("dots.png", "-o", "part.h5") == 2
+    assert "go on by --resume" in capsys.readouterr().err
+    assert train_style("dots.png", "-o", "part.h5", "--resume", "--seed", "1") == 2
+    assert "another training" in capsys.readouterr().err
+    assert train_style("dots.png", "-o", "part.h5", "--resume") == 0
+    whole, part = FastStyle.load("whole.h5"), FastStyle.load("part.h5")
+    for name, arrays in whole.network.parameters.items():
+        for array, other in zip(arrays, part.network.parameters[name]):
+            np.testing.assert_array_equal(array, other)
+
+
+def test_a_style_is_added(studio):
+    assert train_style("dots.png", "-o", "one.h5") == 0
+    assert main(["train", "style", "The Wave.png", "-o", "two.h5", "--add-to", "one.h5", *TINY]) == 0
+    one, two = FastStyle.load("one.h5"), FastStyle.load("two.h5")
+    assert two.names == ["dots", "the_wave"]
+    photo = images.load("photos/one.png")
+    np.testing.assert_array_equal(two(photo, "dots"), one(photo))
+    assert np.abs(two(photo, "the_wave") - one(photo)).max() > 0
+
+
+def test_another_training_begins_with_a_model(studio):
+    assert train_style("dots.png", "-o", "one.h5") == 0
+    assert train_style("The Wave.png", "-o", "two.h5", "--start", "one.h5", "--rate", "0") == 0
+    photo = images.load("photos/one.png")
+    assert np.abs(FastStyle.load("two.h5")(photo) - FastStyle.load("one.h5")(photo)).max() < 1
+    assert FastStyle.load("two.h5").names == ["the_wave"]
+
+
+def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
+    monkeypatch.setattr(train, "KEEP_EVERY", 0.0)
+    seen = []
+    entry = style_training.entry
+    monkeypatch.setattr(
+        style_training, "entry", lambda training: seen.append((studio / "model.h5").exists()) or entry(training)
+    )
+    assert train_style("dots.png", "-o", "model.h5", "--log", "log.jsonl") == 0
+    assert seen == [False, True, True]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.png", "-o", "model.h5"], "no file none.png"),
+        (["plain.png", "-o", "model.h5"], "of one colour"),
+        (["small.png", "-o", "model.h5"], "--style-size"),
+        (["dots.png", "-o", "model.png"], "no suffix"),
+        (["dots.png", "-o", "dots.png"], "no suffix"),
+        (["dots.png", "dots.png", "-o", "model.h5"], "would be called dots"),
+        (["dots.png", "-o", "model.h5", "--minutes", "1"], "exclude each other"),
+        (["dots.png", "-o", "model.h5", "--add-to", "a.h5", "--start", "b.h5"], "exclude each other"),
+        (["dots.png", "-o", "model.h5", "--start", "none.h5"], "does not exist"),
+        (["dots.png", "-o", "model.h5", "--add-to", "other.h5"], "not one that paints"),
+        (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
+        (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
+        (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
+        (["dots.png", "-o", "model.h5", "--style-weight", "1e60"], "--style-weight"),
+    ],
+)
+def test_what_cannot_be(studio, capsys, arguments, message):
+    Image.new("RGB", (50, 50), "grey").save("plain.png")
+    Image.fromarray(np.uint8(np.arange(300).reshape(5, 20, 3) % 256)).save("small.png")
+    if "other.h5" in arguments:
+        assert main(["weights", "convert", "distilled", "other.h5"]) == 0
+    capsys.readouterr()
+    assert train_style(*arguments) == 2
+    lines = capsys.readouterr().err.splitlines()
+    assert message in lines[-1]
+    assert not any("Traceback" in line for line in lines)
+
+
+class TestFast:
+    @pytest.fixture(autouse=True)
+    def model(self, studio, random):
+        network = transform_net.build(random, 2, (3, 4, 5), 1)
+        FastStyle(network, (Style("the_wave"), Style("dots")), {}).save(studio / "model.h5")
+
+    def fast(self, *arguments):
+        return main(["fast", *arguments, "--model", "model.h5"])
+
+    def test_one_photograph(self, studio, capsys):
+        assert self.fast("photos/one.png", "-o", "out.png") == 0
+        assert "out.png: 60x50" in capsys.readouterr().err
+        expected = FastStyle.load("model.h5")(images.load("photos/one.png"))
+        np.testing.assert_array_equal(images.load("out.png"), np.rint(expected))
+
+    def test_size_and_style_and_strength(self, studio, capsys):
+        options = ["--size", "30", "--style", "dots:1,0:3", "--strength", "0.5", "--json"]
+        assert self.fast("photos/one.png", "-o", "out.png", *options) == 0
+        told = json.loads(capsys.readouterr().out)
+        assert (told["width"], told["height"]) == (30, 25)
+        photo = images.fit(images.load("photos/one.png"), 30)
+        expected = FastStyle.load("model.h5")(photo, {"dots": 1, "the_wave": 3}, 0.5)
+        np.testing.assert_array_equal(images.load("out.png"), np.rint(expected))
+
+    def test_a_directory(self, studio, capsys):
+        (studio / "photos" / "broken.png").write_bytes(b"no picture")
+        assert self.fast("photos", "-o", "painted") == 1
+        assert sorted(path.name for path in (studio / "painted").iterdir()) == ["one.png", "three.png", "two.png"]
+        assert "left out: photos/broken.png" in capsys.readouterr().err
+
+    def test_a_sheet_of_every_style(self, studio):
+        assert main(["sheet", "photos/one.png", "-o", "sheet.png", "--model", "model.h5", "--size", "40"]) == 0
+        height, width, _ = images.load("sheet.png").shape
+        assert width > 2 * 40
+        assert height > 2 * 33
+        assert main(["sheet", "photos/one.png", "-o", "photos/two.png", "--model", "model.h5"]) == 2
+
+    def test_colours_of_the_photograph(self, studio):
+        assert self.fast("photos/one.png", "-o", "out.png", "--colors", "content") == 0
+        photo, painting = images.load("photos/one.png"), FastStyle.load("model.h5")(images.load("photos/one.png"))
+        Y = np.array([0.299, 0.587, 0.114], np.float32)
+        inside = (images.load("out.png") > 0).all(axis=2) & (images.load("out.png") < 255).all(axis=2)
+        np.testing.assert_allclose((images.load("out.png") @ Y)[inside], (painting @ Y)[inside], atol=1)
+        chroma = lambda picture: picture[..., 2] - picture @ Y  # noqa: E731
+        np.testing.assert_allclose(chroma(images.load("out.png"))[inside], chroma(photo)[inside], atol=1)
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (["none.png", "-o", "out.png"], "no file none.png"),
+            (["photos/one.png", "-o", "out.xyz"], "no suffix"),
+            (["photos/one.png", "-o", "photos/one.png"], "named twice"),
+            (["photos/one.png", "-o", "out.png", "--style", "dotz"], "did you mean dots"),
+            (["photos/one.png", "-o", "out.png", "--style", "dots:-1"], "0 or more"),
+            (["photos/one.png", "-o", "out.png", "--style", "dots:0"], "sum is not 0"),
+            (["photos/one.png", "-o", "out.png", "--style", "dots:x"], "must be like"),
+            (["photos/one.png", "-o", "out.png", "--strength", "1.5"], "from 0 to 1"),
+            (["photos/one.png", "-o", "out.png", "--size", "4"], "at least 8 pixels"),
+            (["empty", "-o", "painted"], "holds no pictures"),
+        ],
+    )
+    def test_what_cannot_be(self, studio, capsys, arguments, message):
+        (studio / "empty").mkdir()
+        capsys.readouterr()
+        try:
+            status = self.fast(*arguments)
+        except SystemExit as error:
+            status = error.code
+        assert status == 2
+        assert message in capsys.readouterr().err
+        assert not (studio / "out.png").exists()
+
+    def test_a_network_that_does_not_paint(self, studio, capsys):
+        assert main(["fast", "photos/one.png", "-o", "out.png", "--model", "distilled"]) == 2
+        assert "not one that paints" in capsys.readouterr().err
+
+    def test_a_model_does_not_look_at_pictures(self, studio, capsys):
+        assert main(["transfer", "photos/one.png", "dots.png", "-o", "out.png", "--network", "model.h5"]) == 2
+        assert "Traceback" not in capsys.readouterr().err

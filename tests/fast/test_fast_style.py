@@ -1,0 +1,129 @@
+"""A trained model: pictures of any size, mixtures of styles, and its file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.models import transform_net
+from scratchnst.weights.formats import native
+
+
+@pytest.fixture
+def model(random):
+    """Of three styles that differ."""
+    network = transform_net.build(random, 3, (3, 4, 5), 1)
+    norms = {
+        name: tuple(np.float32(array + 0.3 * random.standard_normal(array.shape)) for array in network.parameters[name])
+        for name in transform_net.norms(network)
+    }
+    network = replace(network, parameters={**network.parameters, **norms})
+    return FastStyle(network, (Style("wave", "wave.jpg"), Style("starry_night"), Style("dots")), {"program": "this"})
+
+
+@pytest.fixture
+def photo(random):
+    return np.float32(random.uniform(0, 255, (24, 32, 3)))
+
+
+@pytest.mark.parametrize("size", [(8, 8), (9, 8), (11, 30), (33, 17)])
+def test_the_painting_is_as_large_as_the_photograph(model, random, size):
+    photo = np.float32(random.uniform(0, 255, (*size, 3)))
+    painting = model(photo)
+    assert painting.shape == photo.shape
+    assert painting.dtype == np.float32
+    assert 0 <= painting.min() <= painting.max() <= 255
+
+
+def test_a_size_that_is_no_multiple_of_four_is_continued_by_reflection(model, random):
+    photo = np.float32(random.uniform(0, 255, (10, 15, 3)))
+    rows, columns = [*range(10), 8, 7], [*range(15), 13]
+    np.testing.assert_array_equal(model(photo), model(photo[rows][:, columns])[:10, :15])
+
+
+def test_styles_by_name_by_number_and_mixed(model, photo):
+    np.testing.assert_array_equal(model(photo), model(photo, "wave"))
+    np.testing.assert_array_equal(model(photo, 1), model(photo, "starry_night"))
+    np.testing.assert_array_equal(model(photo, "1"), model(photo, {"starry_night": 7.0}))
+    assert np.abs(model(photo, 0) - model(photo, 1)).max() > 1
+    np.testing.assert_allclose(model.mixture({"wave": 1, 2: 3}), [0.25, 0, 0.75])
+    np.testing.assert_allclose(model.mixture({"wave": 1, 0: 1, "dots": 2}), [0.5, 0, 0.5])
+
+
+def test_strength(model, photo):
+    painting = model(photo)
+    np.testing.assert_array_equal(model(photo, strength=0), photo)
+    np.testing.assert_allclose(model(photo, strength=0.25), 0.75 * photo + 0.25 * painting, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("style", "message"),
+    [
+        ("starry_nigth", "did you mean starry_night"),
+        ("3", "no style '3'"),
+        (-1, "no style '-1'"),
+        ("", "the styles are wave, starry_night, dots"),
+        ({"wave": -1, "dots": 2}, "0 or more"),
+        ({"wave": 0}, "sum is not 0"),
+        ({}, "sum is not 0"),
+        ({"wave": float("nan")}, "0 or more"),
+        ({"wave": float("inf")}, "0 or more"),
+    ],
+)
+def test_styles_that_cannot_be(model, photo, style, message):
+    with pytest.raises(UserError, match=message):
+        model(photo, style)
+
+
+@pytest.mark.parametrize("strength", [-0.1, 1.1, float("nan")])
+def test_strengths_that_cannot_be(model, photo, strength):
+    with pytest.raises(UserError, match="from 0 to 1"):
+        model(photo, strength=strength)
+
+
+@pytest.mark.parametrize("size", [(7, 20), (20, 1)])
+def test_too_small(model, size):
+    with pytest.raises(UserError, match="at least 8 pixels"):
+        model(np.zeros((*size, 3), np.float32))
+
+
+def test_there_and_back(model, photo, tmp_path):
+    model.save(tmp_path / "model.h5", "float32")
+    back = FastStyle.load(tmp_path / "model.h5")
+    assert back.styles == model.styles
+    assert back.training == model.training
+    np.testing.assert_allclose(back(photo, "dots"), model(photo, "dots"), atol=1e-3)
+
+
+def test_half_precision(model, photo, tmp_path):
+    model.save(tmp_path / "half.h5")
+    model.save(tmp_path / "single.h5", "float32")
+    assert (tmp_path / "half.h5").stat().st_size < (tmp_path / "single.h5").stat().st_size
+    assert np.abs(FastStyle.load(tmp_path / "half.h5")(photo) - model(photo)).max() < 2
+
+
+def test_a_network_that_does_not_paint(tmp_path):
+    with pytest.raises(UserError, match="not one that paints"):
+        FastStyle.load("distilled")
+
+
+@pytest.mark.parametrize(
+    "origin",
+    [
+        {},
+        {"styles": []},
+        {"styles": [{"name": "a"}, {"name": "b"}]},
+        {"styles": [{"name": "a"}, {"name": "a"}, {"name": "b"}]},
+        {"styles": [{"name": 1}, {"name": 2}, {"name": 3}]},
+        {"styles": "abc"},
+        {"styles": [{"label": "a"}] * 3},
+    ],
+)
+def test_a_file_that_does_not_name_its_styles(model, tmp_path, origin):
+    native.write(replace(model.network, provenance=origin), tmp_path / "model.h5")
+    with pytest.raises(UserError, match="what its styles are called"):
+        FastStyle.load(tmp_path / "model.h5")
