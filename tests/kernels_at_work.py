@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine import cuda, textbook
-from scratchnst.engine.cuda import conv2d, emulator, kernels
+from scratchnst.engine.cuda import conv2d, emulator, kernels, windows
 from scratchnst.errors import UserError
 from scratchnst.ops import relu
 
@@ -43,6 +43,22 @@ def pool(name):
         return differentiated(getattr(cuda, name), getattr(textbook, name), grad_y, x)
 
     return work
+
+
+def padding(random, dtype):
+    x, grad_y = numbers(random, (2, 5, 7, 60), dtype), numbers(random, (2, 9, 13, 60), dtype)
+    return differentiated(cuda.reflection_pad, textbook.reflection_pad, grad_y, x, 2, 3)
+
+
+def strided(random, dtype):
+    """Two images in one piece, and in pieces of one row of windows."""
+    most = windows.NUMBERS
+    for windows.NUMBERS in (most, 1):
+        for name, sides in (("strided_conv2d", (4, 3)), ("reflected_conv2d", (6, 4))):
+            shapes = (2, *sides, 6), (2, 11, 8, 40), (5, 3, 40, 6), (6,)
+            grad_y, *inputs = (random.standard_normal(one).astype(dtype) for one in shapes)
+            yield from differentiated(getattr(cuda, name), getattr(textbook, name), grad_y, *inputs, 2)
+    windows.NUMBERS = most
 
 
 def loss(name):
@@ -88,12 +104,14 @@ WORK: dict[str, Callable] = {
     "max_pool": pool("max_pool"),
     "naive": convolution("naive", ALL_KERNELS),
     "preprocess": preprocessing,
+    "reflection_pad": padding,
     "relu": elementwise,
     "squares": loss("content_loss"),
     "sums": loss("content_loss"),
     "tiled": convolution("tiled", ALL_KERNELS),
     "tiled_gradient": convolution("tiled", ALL_KERNELS),
     "total_variation": loss("total_variation"),
+    "windows": strided,
     "winograd": convolution("winograd", CONVOLUTIONS),
 }
 

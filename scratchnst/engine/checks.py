@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnst.arrays import Array
+from scratchnst.ops.conv2d import check_odd
 
 
 def check_images(x: Array) -> None:
@@ -25,14 +26,18 @@ def check_shape(what: str, array: Array, shape: tuple[int, ...]) -> None:
 
 
 def check_convolution(x: Array, w: Array, *others: Array) -> None:
-    """Raise a ValueError if `x` and `w` cannot be convolved, or `w` or one of `others` not be converted."""
+    """Raise a ValueError if `x` and `w` cannot be convolved, see `check_kernel`, or a side of `w` is even."""
+    check_kernel(x, w, *others)
+    check_odd(w)
+
+
+def check_kernel(x: Array, w: Array, *others: Array) -> None:
+    """Raise a ValueError if `w` is no kernel for images `x`, or it or one of `others` cannot be converted."""
     check_images(x)
     for array in (w, *others):
         if not np.can_cast(array.dtype, x.dtype, "same_kind"):
             raise ValueError(f"kernels and biases are real numbers, not {array.dtype}")
     if w.ndim != 4:
         raise ValueError(f"a convolution takes kernels (kh, kw, C, K), not {w.shape}")
-    if w.shape[0] % 2 == 0 or w.shape[1] % 2 == 0:
-        raise ValueError(f"a kernel's sides must be odd, so that it has a centre; got {w.shape[0]}x{w.shape[1]}")
     if x.shape[3] != w.shape[2]:
         raise ValueError(f"channels do not match: input {x.shape}, kernel {w.shape}")

@@ -56,12 +56,12 @@ def forward(x: Array, rows: int, columns: int) -> tuple[Array, tuple[int, int]]:
 def backward(grad_y: Array, cache: tuple[int, int]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H + 2 rows, W + 2 columns, C)."""
     rows, columns = cache
-    folded = _fold(grad_y, rows)
-    return _fold(folded.swapaxes(1, 2), columns).swapaxes(1, 2)
+    folded = fold(grad_y, rows)
+    return fold(folded.swapaxes(1, 2), columns).swapaxes(1, 2)
 
 
-def _fold(grad_y, margin):
-    """Return dL/dx along axis 1, where `margin` pixels were added on each side."""
+def fold(grad_y: Array, margin: int) -> Array:
+    """Return dL/dx for dL/dy of an image that was continued along axis 1 alone, by `margin` pixels on each side."""
     end = grad_y.shape[1] - margin
     grad_x = grad_y[:, margin:end].copy()
     length = end - margin

@@ -15,7 +15,7 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import pool_winners, relu_signs
 
@@ -95,6 +95,16 @@ def convolution(kh: int, kw: int, channels: int = 3, outputs: int = 4) -> Operat
     return OperationInfo(conv2d, oracles.conv2d, draw, ("x", "w", "b"))
 
 
+def strided(kh: int, kw: int, stride: int) -> OperationInfo:
+    """A convolution with a stride; images have as many pixels more as a window takes beside its first."""
+
+    def draw(random, shape):
+        shapes = ((2, shape[0] + kh - 1, shape[1] + kw - 1, 3), (kh, kw, 3, 4), 4)
+        return [random.standard_normal(each) for each in shapes], [stride]
+
+    return OperationInfo(strided_conv2d, oracles.strided_conv2d, draw, ("x", "w", "b"))
+
+
 def _normal(channels=3):
     return lambda random, shape: ([random.standard_normal((2, *shape, channels))], ())
 
@@ -110,6 +120,11 @@ def _normal_with_ties(random, shape):
     x = random.standard_normal((2, *shape, 3))
     x[:, 0, 1] = x[:, 1, 0] = 4 + random.standard_normal((2, 3))
     return [x], ()
+
+
+def _normal_and_margins(random, shape):
+    """The mirrors of two columns overlap where there are few; a single row or column shows nothing."""
+    return [random.standard_normal((2, *shape, 3))], [min(1, shape[0] - 1), min(2, shape[1] - 1)]
 
 
 def _pixels(*constants):
@@ -157,6 +172,11 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "relu": OperationInfo(relu, oracles.relu, _normal_with_zero, kinks=relu_signs),
     "average_pool": OperationInfo(average_pool, oracles.average_pool, _normal()),
     "max_pool": OperationInfo(max_pool, oracles.max_pool, _normal_with_ties, kinks=pool_winners),
+    "reflection_pad": OperationInfo(reflection_pad, oracles.reflection_pad, _normal_and_margins),
+    "upsample": OperationInfo(upsample, oracles.upsample, _normal()),
+    "strided_conv2d": strided(3, 3, 1),
+    "strided_conv2d by 2": strided(3, 3, 2),
+    "strided_conv2d 5x3 by 2": strided(5, 3, 2),
     "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
     "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
@@ -195,6 +215,8 @@ def recognise(inputs: Sequence[Array], output: Array) -> str | None:
     """Return the name of the one operation that makes `output` of `inputs`, or None if there is none or several."""
     modules = {operation.module.__name__: operation.module for operation in OPERATIONS.values()}
     found = [name.rpartition(".")[2] for name, module in modules.items() if _makes(module, inputs, output)]
+    if found == ["conv2d", "strided_conv2d"]:  # where nothing is padded, as with 1x1 kernels, they are the same
+        found.pop()
     return found[0] if len(found) == 1 else None
 
 

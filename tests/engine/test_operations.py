@@ -32,7 +32,10 @@ SHAPES = [
     (1, 33, 4, 5),
     (1, 65, 2, 1),
 ]
-OPERATIONS = ["average_pool", "max_pool", "gram", "content_loss", "style_loss", "total_variation", "preprocess"]
+OPERATIONS = [
+    *["average_pool", "max_pool", "upsample", "reflection_pad", "gram", "content_loss", "style_loss"],
+    *["total_variation", "preprocess"],
+]
 LOSSES = ["content_loss", "style_loss", "total_variation"]
 # Those of the gradient checker, but for the two equations of the paper that stand in the textbook alone.
 TO_VERIFY = [name for name in CATALOGUE if not name.startswith("equation")]
@@ -47,6 +50,8 @@ def arguments(random, name, shape, dtype):
         return [x, random.standard_normal((shape[0], shape[3], shape[3])).astype(dtype)]
     if name == "preprocess":
         return [x, "BGR", 0.5, (1.0, 2.0, 3.0), (0.25, 0.5, 2.0)]
+    if name == "reflection_pad":
+        return [x, *(max(0, min(side - 1, margin)) for side, margin in zip(shape[1:3], (2, 3)))]
     return [x]
 
 
@@ -162,12 +167,21 @@ WRONG = [(1, 8, 6, 3), (3, 8, 6, 3), (2, 4, 6, 3), (2, 12, 6, 3), (2, 8, 4, 3), 
 
 
 @pytest.mark.parametrize("shape", WRONG)
-@pytest.mark.parametrize("name", ["average_pool", "max_pool"])
-def test_pools_refuse_gradients_of_another_shape(name, shape, platform):
-    pool = getattr(platform.engine, name)
-    _, cache = pool.forward(platform.there(np.zeros((2, 17, 12, 3))))
+@pytest.mark.parametrize(
+    ("name", "given", "settings"),
+    [
+        ("average_pool", (2, 17, 12, 3), ()),
+        ("max_pool", (2, 17, 12, 3), ()),
+        ("upsample", (2, 4, 3, 3), ()),
+        ("reflection_pad", (2, 6, 4, 3), (1, 1)),
+    ],
+)
+def test_gradients_of_another_shape_are_refused(name, given, settings, shape, platform):
+    """The result of each is (2, 8, 6, 3)."""
+    operation = getattr(platform.engine, name)
+    _, cache = operation.forward(platform.there(np.zeros(given)), *settings)
     with pytest.raises(ValueError, match="gradient's shape"):
-        pool.backward(platform.there(np.zeros(shape)), cache)
+        operation.backward(platform.there(np.zeros(shape)), cache)
 
 
 @pytest.mark.parametrize("shape", WRONG)
@@ -199,6 +213,12 @@ def test_other_dtypes_are_refused(random, name, dtype, platform):
         operation.forward(x.astype(dtype), *others)
     with pytest.raises(ValueError, match=r"takes images \(N, H, W, C\)"):
         operation.forward(x[0], *others)
+
+
+@pytest.mark.parametrize(("rows", "columns"), [(2, 0), (0, 3), (9, 9)])
+def test_images_too_small_to_be_mirrored_are_refused(rows, columns, platform):
+    with pytest.raises(ValueError, match="an image of 2x3 pixels is too small"):
+        platform.engine.reflection_pad.forward(platform.there(np.zeros((1, 2, 3, 1))), rows, columns)
 
 
 def test_max_pool_takes_the_first_of_equals(platform):

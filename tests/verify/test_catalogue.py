@@ -11,7 +11,7 @@ from networks import random_vgg19
 from scratchnst import Objective
 from scratchnst.losses import gram, total_variation
 from scratchnst.models import pyramid
-from scratchnst.ops import average_pool, conv2d, max_pool, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, relu, strided_conv2d, upsample
 from scratchnst.verify.catalogue import KinkRecorder, check_objective, check_operation
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.operations import OPERATIONS, kinks_of, module_name, recognise
@@ -105,13 +105,21 @@ def test_another_module_in_its_place():
     assert report.inputs[0].diagnosis_key == "mask-from-upstream"
 
 
-@pytest.mark.parametrize("module", [conv2d, relu, average_pool, max_pool, gram, total_variation])
+@pytest.mark.parametrize(
+    "module", [conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, total_variation]
+)
 def test_operations_are_recognised_by_what_they_return(module):
     name = module.__name__.rpartition(".")[2]
     case = OPERATIONS[name].instance(seed=5)
     y, _ = case.forward(*case.inputs)
     assert recognise(list(case.inputs), np.asarray(y)) == name
     assert recognise(list(case.inputs), 1.001 * np.asarray(y)) is None
+
+
+def test_a_convolution_by_a_single_pixel_is_recognised():
+    """With a stride of 1 and without one it is the same."""
+    case = OPERATIONS["conv2d 1x1"].instance(seed=5)
+    assert recognise(list(case.inputs), case.forward(*case.inputs)[0]) == "conv2d"
 
 
 def test_what_is_no_operation_is_not_recognised(random):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from numerical import central_differences, relative_error
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
 
 SETTINGS = ("BGR", 0.5, (1.0, 2.0, 3.0), (0.5, 2.0, 4.0))
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
@@ -65,12 +65,22 @@ def convolution(height, width):
     return Operation(conv2d.forward, conv2d.backward_input, kernel(height, width), is_linear=True)
 
 
+def as_far_as_it_goes(x):
+    """Reflection padding by a row and two columns, or as many as there are to show."""
+    return reflection_pad.forward(x, min(1, x.shape[1] - 1), min(2, x.shape[2] - 1))
+
+
 OPERATIONS = {
     "conv2d 3x3": convolution(3, 3),
     "conv2d 1x5": convolution(1, 5),
     "relu": Operation(relu.forward, relu.backward, is_per_pixel=True),
     "average_pool": Operation(average_pool.forward, average_pool.backward, is_linear=True),
     "max_pool": Operation(max_pool.forward, max_pool.backward),
+    "reflection_pad": Operation(as_far_as_it_goes, reflection_pad.backward, is_linear=True),
+    "upsample": Operation(upsample.forward, upsample.backward, is_linear=True),
+    "strided_conv2d": Operation(
+        lambda x, w, b: strided_conv2d.forward(x, w, b, 2), strided_conv2d.backward_input, kernel(1, 1), is_linear=True
+    ),
     "preprocess": Operation(
         lambda x: preprocess.forward(x, *SETTINGS), preprocess.backward, channels=3, is_linear=True, is_per_pixel=True
     ),

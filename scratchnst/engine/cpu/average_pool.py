@@ -14,18 +14,7 @@ ROWS_PER_STRIP = 8
 def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
     """Average the 2x2 squares of `x`: (N, H, W, C) -> (N, H//2, W//2, C), and the cache, x's shape."""
     check_images(x)
-    y = np.empty(pooled(x.shape), x.dtype)
-    width = y.shape[2]
-
-    def job(image, top, bottom):
-        rows = x[image, 2 * top : 2 * bottom, : 2 * width]
-        pairs = rows[0::2] + rows[1::2]
-        part = y[image, top:bottom]
-        np.add(pairs[:, 0::2], pairs[:, 1::2], out=part)
-        part *= part.dtype.type(1 / 4)
-
-    threads.run(job, threads.strips(y.shape, ROWS_PER_STRIP))
-    return y, x.shape
+    return squares_added(x, 1 / 4), x.shape
 
 
 def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
@@ -43,6 +32,22 @@ def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
 
     threads.run(job, threads.strips(grad_y.shape, ROWS_PER_STRIP))
     return grad_x
+
+
+def squares_added(x: Array, factor: float) -> Array:
+    """Return `factor` times the sum of each 2x2 square of `x`: (N, H, W, C) -> (N, H//2, W//2, C)."""
+    y = np.empty(pooled(x.shape), x.dtype)
+    width = y.shape[2]
+
+    def job(image, top, bottom):
+        rows = x[image, 2 * top : 2 * bottom, : 2 * width]
+        pairs = rows[0::2] + rows[1::2]
+        part = y[image, top:bottom]
+        np.add(pairs[:, 0::2], pairs[:, 1::2], out=part)
+        part *= part.dtype.type(factor)
+
+    threads.run(job, threads.strips(y.shape, ROWS_PER_STRIP))
+    return y
 
 
 def pooled(shape: tuple[int, ...]) -> tuple[int, ...]:

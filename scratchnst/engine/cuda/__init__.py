@@ -14,8 +14,10 @@ file needs only those above it, and the words on the right are explained where t
     tiled.cu            convolution, shared fetches       registers, multiprocessor, coalesced reads, banks, unrolling
     tiled_gradient.cu   its gradient
     winograd.cu         convolution in fewer products     (derived in `scratchnst.engine.cpu.winograd`)
+    windows.cu          convolution with a stride, around products of matrices
 
-max_pool.cu, total_variation.cu and preprocess.cu bring nothing new.  One word has two meanings: a kernel is a function
+max_pool.cu, reflection_pad.cu, total_variation.cu and preprocess.cu bring nothing new, and upsampling takes
+average_pool.cu.  One word has two meanings: a kernel is a function
 that a GPU runs, and it is the weights of a convolution, as in "a 3x3 kernel" or "the kernel's gradient".
 
 On the CPU's side relu.py shows all there is to a launch; `kernels` compiles and launches, `device` is what we take of

@@ -1,4 +1,5 @@
-// 2x2 average pooling.  scratchnst/ops/average_pool.py has the equations.
+// 2x2 average pooling.  scratchnst/ops/average_pool.py has the equations.  With the factor 1 in the place of 1/4 the two
+// kernels are those of nearest upsampling in reverse order: scratchnst/ops/upsample.py.
 //
 // A grid may have two dimensions.  Here blockIdx.x is the row of the result that a block works on, counted through all
 // images, blockIdx.y which piece of that row.  A thread makes one number: the one at `place` in the row, which is
@@ -12,7 +13,8 @@ typedef REAL real;  // float or double
 
 // y (N, height/2, width/2, channels) from x (N, height, width, channels), equation (a).  A last odd row or column
 // belongs to no square.
-extern "C" __global__ void average_pool_forward(const real* x, real* y, int height, int width, int channels)
+extern "C" __global__ void average_pool_forward(
+    const real* x, real* y, real factor, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
     int length = width / 2 * channels;  // of a row of y
@@ -22,12 +24,13 @@ extern "C" __global__ void average_pool_forward(const real* x, real* y, int heig
     long long below = (long long)width * channels;  // from a pixel to the one below it
     const real* corner = x + ((long long)image * height + 2 * p) * below + 2LL * q * channels + channel;
     y[(long long)row * length + place] =
-        (corner[0] + corner[channels] + corner[below] + corner[below + channels]) * (real)0.25;
+        (corner[0] + corner[channels] + corner[below] + corner[below + channels]) * factor;
 }
 
 // dL/dx from dL/dy, equation (b): a thread for each number of dL/dx, so that those of pixels left out become zero, too.
 // `square` counts the pixels of dL/dy; the thread's own is in row p and column q there.
-extern "C" __global__ void average_pool_backward(const real* grad_y, real* grad_x, int height, int width, int channels)
+extern "C" __global__ void average_pool_backward(
+    const real* grad_y, real* grad_x, real factor, int height, int width, int channels)
 {
     int row = blockIdx.x, place = blockIdx.y * blockDim.x + threadIdx.x;
     if (place >= width * channels)
@@ -36,5 +39,5 @@ extern "C" __global__ void average_pool_backward(const real* grad_y, real* grad_
     long long square = ((long long)(row / height) * (height / 2) + p) * (width / 2) + q;
     long long index = square * channels + place % channels;
     bool inside = p < height / 2 && q < width / 2;
-    grad_x[(long long)row * width * channels + place] = inside ? grad_y[index] * (real)0.25 : 0;
+    grad_x[(long long)row * width * channels + place] = inside ? grad_y[index] * factor : 0;
 }

@@ -12,20 +12,30 @@ THREADS = 256  # of a block
 def forward(x: Array) -> tuple[Array, tuple[int, ...]]:
     """Average the 2x2 squares of `x`: (N, H, W, C) -> (N, H//2, W//2, C), and the cache, x's shape."""
     check_images(x)
-    y = device.empty(pooled(x.shape), x.dtype)
-    grid, arguments = rows_and_pieces(y.shape), (device.contiguous(x), y, *x.shape[1:])
-    kernels.launch("average_pool", "average_pool_forward", grid, (THREADS,), x.dtype, *arguments)
-    return y, x.shape
+    return squares_added(x, 1 / 4), x.shape
 
 
 def backward(grad_y: Array, cache: tuple[int, ...]) -> Array:
     """Return dL/dx (N, H, W, C) from `grad_y` = dL/dy (N, H//2, W//2, C)."""
     shape = cache
     check_shape("gradient", grad_y, pooled(shape))
-    grad_x = device.empty(shape, grad_y.dtype)
-    grid, arguments = rows_and_pieces(shape), (device.contiguous(grad_y), grad_x, *shape[1:])
-    kernels.launch("average_pool", "average_pool_backward", grid, (THREADS,), grad_y.dtype, *arguments)
-    return grad_x
+    return squares_filled(grad_y, shape, 1 / 4)
+
+
+def squares_added(x: Array, factor: float) -> Array:
+    """Return `factor` times the sum of each 2x2 square of `x`: (N, H, W, C) -> (N, H//2, W//2, C)."""
+    y = device.empty(pooled(x.shape), x.dtype)
+    arguments = device.contiguous(x), y, factor, *x.shape[1:]
+    kernels.launch("average_pool", "average_pool_forward", rows_and_pieces(y.shape), (THREADS,), x.dtype, *arguments)
+    return y
+
+
+def squares_filled(x: Array, shape: tuple[int, ...], factor: float) -> Array:
+    """Return images of this `shape`, `factor` times a pixel of `x` (N, H, W, C) in each 2x2 square, 0 in none."""
+    y = device.empty(shape, x.dtype)
+    arguments = device.contiguous(x), y, factor, *shape[1:]
+    kernels.launch("average_pool", "average_pool_backward", rows_and_pieces(shape), (THREADS,), x.dtype, *arguments)
+    return y
 
 
 def pooled(shape: tuple[int, ...]) -> tuple[int, ...]:

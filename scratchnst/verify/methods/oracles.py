@@ -65,6 +65,22 @@ def max_pool(x: Tensor) -> Tensor:
     return _functional().max_pool2d(x.permute(0, 3, 1, 2), 2).permute(0, 2, 3, 1)
 
 
+def reflection_pad(x: Tensor, rows: int, columns: int) -> Tensor:
+    """`scratchnst.ops.reflection_pad`."""
+    y = _functional().pad(x.permute(0, 3, 1, 2), (columns, columns, rows, rows), mode="reflect")
+    return y.permute(0, 2, 3, 1)
+
+
+def upsample(x: Tensor) -> Tensor:
+    """`scratchnst.ops.upsample`."""
+    return _functional().interpolate(x.permute(0, 3, 1, 2), scale_factor=2, mode="nearest").permute(0, 2, 3, 1)
+
+
+def strided_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor:
+    """`scratchnst.ops.strided_conv2d`."""
+    return _functional().conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, stride).permute(0, 2, 3, 1)
+
+
 def preprocess(x: Tensor, channels: str, scale: float, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """`scratchnst.ops.preprocess`."""
     x = x.flip(3) if channels == "BGR" else x
@@ -98,6 +114,9 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "relu": relu,
     "average_pool": average_pool,
     "max_pool": max_pool,
+    "reflection_pad": reflection_pad,
+    "upsample": upsample,
+    "strided_conv2d": strided_conv2d,
 }
 
 

@@ -163,6 +163,102 @@ MAX_POOL = (
     ("compared with the first pixel only", LARGER, LARGER.replace("y", "corners[0]"), "", "deviates|right but"),
     ("odd last row not zero", ".zeros(shape, grad_y.dtype)", ".ones(shape, grad_y.dtype)", "left-over-not-zero"),
 )
+FOLDED = "folded = fold(grad_y, rows)"
+COLUMNS = "return fold(folded.swapaxes(1, 2), columns).swapaxes(1, 2)"
+FIRST = "grad_x[:, 1 : margin + 1] += grad_y[:, :margin][:, ::-1]"
+SECOND = "grad_x[:, length - 1 - margin : length - 1] += grad_y[:, end:][:, ::-1]"
+INSIDE = "return grad_y[:, rows : grad_y.shape[1] - rows, columns : grad_y.shape[2] - columns].copy()"
+REFLECTION_PAD = (
+    ("what was added cropped away", COLUMNS, INSIDE, "mirrors-not-added"),
+    (
+        "columns cropped away",
+        COLUMNS,
+        "return folded[:, :, columns : grad_y.shape[2] - columns].copy()",
+        "columns-not-folded",
+    ),
+    ("rows cropped away", FOLDED, "folded = grad_y[:, rows : grad_y.shape[1] - rows]", "rows-not-folded"),
+    ("first mirror left out", FIRST, "pass", "one-mirror-missing"),
+    ("second mirror left out", SECOND, "pass", "one-mirror-missing"),
+    ("first mirror assigned", FIRST, FIRST.replace("+=", "="), "assigned-not-added"),
+    ("second mirror assigned", SECOND, SECOND.replace("+=", "="), "assigned-not-added"),
+    (
+        "the first image's gradient for all",
+        FOLDED,
+        FOLDED.replace("grad_y", "np.broadcast_to(grad_y[:1], grad_y.shape)"),
+        "images-first-for-all",
+    ),
+    ("first mirror one pixel too far", FIRST, FIRST.replace("1 : margin + 1", ":margin"), "", "right but in|deviates"),
+)
+TWO_ROWS = "    grad_x += grad_y[:, 1::2, 0::2]\n    grad_x += grad_y[:, 1::2, 1::2]\n"
+SUMMED = TWO_ROWS + "    return grad_x\n"
+UPSAMPLE = (
+    ("averaged, not summed", SUMMED, SUMMED.replace("return grad_x", "return grad_x / 4"), "mean-for-sum"),
+    ("one pixel of four", SUMMED, "    return grad_y[:, 1::2, 0::2].copy()\n", "one-corner-only"),
+    ("one row of two", TWO_ROWS, "", "half-of-square-only"),
+    ("three pixels of four", TWO_ROWS, TWO_ROWS[: TWO_ROWS.index("\n") + 1], "one-corner-missing"),
+    (
+        "largest of the four",
+        SUMMED,
+        "    return np.max([grad_y[:, i::2, j::2] for i in (0, 1) for j in (0, 1)], axis=0)\n",
+        "largest-of-square",
+    ),
+    ("images of grad_y in reverse", SUMMED, SUMMED.replace("return grad_x", "return grad_x[::-1]"), "images-mixed-up"),
+    (
+        "quarters of the image added, not squares",
+        SUMMED,
+        "    count, height, width, channels = grad_x.shape\n"
+        "    return grad_y.reshape(count, 2, height, 2, width, channels).sum((1, 3))\n",
+        "tiled",
+    ),
+)
+TRANSPOSED = "return convolve(spread, w[::-1, ::-1].swapaxes(2, 3))"
+SPREAD = "spread[:, kh - 1 : height : stride, kw - 1 : width : stride] = grad_y"
+STRIPS = "strips(x, kh, kw, stride)"
+STRIDED_CONV2D = (
+    ("kernel not flipped", TRANSPOSED, TRANSPOSED.replace("[::-1, ::-1]", ""), "kernel-not-flipped"),
+    (
+        "kernel flipped along rows only",
+        TRANSPOSED,
+        TRANSPOSED.replace("[::-1, ::-1]", "[::-1]"),
+        "kernel-columns-not-flipped",
+    ),
+    (
+        "zeros not put between",
+        SPREAD,
+        "spread[:, kh - 1 : kh - 1 + grad_y.shape[1], kw - 1 : kw - 1 + grad_y.shape[2]] = grad_y",
+        "stride-forgotten",
+    ),
+    (
+        "repeated where zeros belong",
+        SPREAD,
+        "grad_y = grad_y.repeat(stride, 1).repeat(stride, 2)[:, : height - kh + 1, : width - kw + 1]\n"
+        "    spread[:, kh - 1 : height, kw - 1 : width] = grad_y",
+        "repeated-not-spread",
+    ),
+    (
+        "spread out one row too low",
+        SPREAD,
+        SPREAD.replace("kh - 1 : height :", "kh : height + 1 :"),
+        "spread-off-by-one",
+    ),
+    ("one tap forgotten", TRANSPOSED, "w = w.copy()\n    w[1, 0] = 0\n    " + TRANSPOSED, "tap-missing"),
+    (
+        "a row that no window reads not zero",
+        TRANSPOSED,
+        TRANSPOSED.replace("return", "grad_x =")
+        + "\n    grad_x[:, :, stride * (grad_y.shape[2] - 1) + kw :] = 1\n    return grad_x",
+        "unread-not-zero",
+    ),
+    (
+        "stride forgotten in dL/dw",
+        STRIPS,
+        "strips(x[:, : grad_y.shape[1] + kh - 1, : grad_y.shape[2] + kw - 1], kh, kw)",
+        "stride-forgotten",
+    ),
+    ("dL/dw of the last image only", "grad_w += windows.T", "grad_w[...] = windows.T", "last-image-only"),
+    ("dL/dw flipped", GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],"), "kernel-gradient-flipped"),
+    ("dL/db averaged, not summed", SUM, "grad_y.mean(axis=(0, 1, 2))", "factor 1/(images H W)"),
+)
 ORDER = "grad_x[..., list(ORDERS[channels])] = grad_y * factor"
 PREPROCESS = (
     ("channel order not reversed", ORDER, "grad_x[...] = grad_y * factor", "channel-order-not-reversed"),
@@ -301,6 +397,21 @@ OBJECTIVE = (
 )
 SEVERAL = (
     planted(
+        "ops.reflection_pad",
+        "the edge repeated",
+        (
+            (FIRST, FIRST.replace("1 : margin + 1", ":margin")),
+            (SECOND, SECOND.replace("length - 1 - margin : length - 1", "length - margin :")),
+        ),
+        "edge-repeated",
+    ),
+    planted(
+        "ops.reflection_pad",
+        "not turned over",
+        ((FIRST, FIRST.replace("[:, ::-1]", "")), (SECOND, SECOND.replace("[:, ::-1]", ""))),
+        "not-turned-over",
+    ),
+    planted(
         "ops.max_pool",
         "ties counted twice",
         (
@@ -325,6 +436,9 @@ SINGLE_PATCH = {
     "ops.relu": RELU,
     "ops.average_pool": AVERAGE_POOL,
     "ops.max_pool": MAX_POOL,
+    "ops.reflection_pad": REFLECTION_PAD,
+    "ops.upsample": UPSAMPLE,
+    "ops.strided_conv2d": STRIDED_CONV2D,
     "ops.preprocess": PREPROCESS,
     "losses.gram": GRAM,
     "losses.content_loss": CONTENT_LOSS,
@@ -363,6 +477,15 @@ SOUND = (
         "ops.average_pool",
         "a sum of squares of pixels, forward and backward",
         (("y *= x.dtype.type(1 / 4)", "y *= x.dtype.type(1)"), (QUARTER, "quarter = grad_y")),
+    ),
+    planted(
+        "ops.strided_conv2d",
+        "kernel flipped in forward and backward",
+        (
+            ("y = convolve(x, w, stride)", "y = convolve(x, w[::-1, ::-1], stride)"),
+            (TRANSPOSED, TRANSPOSED.replace("[::-1, ::-1]", "")),
+            (GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],")),
+        ),
     ),
     planted("ops.max_pool", "the last of tied pixels wins", (("corners[number] > y", "corners[number] >= y"),)),
     planted(

@@ -41,6 +41,8 @@ PLANTED = [
     # One element too many
     ("relu", INSIDE, INSIDE.replace("<", "<="), BEYOND),
     ("average_pool", "(place >= length)", "(place > length)", BEYOND),
+    ("reflection_pad", "(place >= length)", "(place > length)", BEYOND),
+    ("windows", "(place >= Q * length)", "(place > Q * length)", BEYOND),
     ("column_sums", "if (column >= columns)", "if (column > columns)", BEYOND),
     ("column_sums", "row < rows * (strip + 1) / strips", "row <= rows * (strip + 1) / strips", NUMBERS),
     ("total_variation", "if (place < row - channels)", "if (place <= row - channels)", NUMBERS),
@@ -56,6 +58,8 @@ PLANTED = [
     ("winograd", "    from.row -= 1;", "", NUMBERS),
     # A wrong stride
     ("average_pool", "2LL * q * channels", "2LL * q * (channels - 1)", NUMBERS),
+    ("reflection_pad", "mirrored(row % (height + 2 * rows)", "mirrored(row % (height + rows)", NUMBERS),
+    ("windows", "% P) * stride + i", "% P) + i", NUMBERS),
     ("naive", "weights + (long long)c * outputs", "weights + (long long)c * channels", NUMBERS),
     ("winograd", "[(long long)point * tiles * channels] = numbers", "[(long long)point * tiles] = numbers", NUMBERS),
     # Left unwritten
@@ -81,6 +85,10 @@ PLANTED = [
     ("relu", "y[index] > 0 ? grad_y", "y[index] >= 0 ? grad_y", NUMBERS),
     ("relu", "x[index] < 0 ? 0 : x[index]", "max(x[index], (real)0)", NUMBERS),
     ("max_pool", "if (other > largest)\n            first", "if (other >= largest)\n            first", NUMBERS),
+    ("reflection_pad", "2 * (length - 1) - i", "2 * length - 1 - i", NUMBERS),
+    ("windows", "2 * (length - 1) - u", "2 * length - 1 - u", NUMBERS),
+    ("windows", "if (p >= P ||", "if (", NUMBERS),
+    ("windows", "window_row >= last - first", "window_row > last - first", NUMBERS),
     ("winograd", "THIRD * (w0 + w2 + w1)", "THIRD * (w0 + w2 - w1)", NUMBERS),
 ]  # fmt: skip
 

@@ -163,4 +163,4 @@ def test_arguments_that_do_not_fit(platform):
             launch(*arguments)
     shape = (2**31, 1, 1)
     with pytest.raises(ValueError, match=r"height = 2147483648 does not fit int"):
-        kernels.launch("average_pool", "average_pool_forward", (1,), (32,), "float32", x, y, *shape)
+        kernels.launch("average_pool", "average_pool_forward", (1,), (32,), "float32", x, y, 1.0, *shape)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from numerical import central_differences
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, relu
+from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
 from scratchnst.verify.diagnosis.diagnosis import diagnose
 
 SHAPE = (3, 7, 5, 6)  # of images, rows, columns and channels: no two alike, rows and columns odd
@@ -34,6 +34,9 @@ FORWARD = {
     "relu": relu.forward,
     "average_pool": average_pool.forward,
     "max_pool": max_pool.forward,
+    "reflection_pad": lambda x: reflection_pad.forward(x, 2, 1),
+    "upsample": upsample.forward,
+    "strided_conv2d": lambda x, w, b: strided_conv2d.forward(x, w, b, 2),
     "preprocess": lambda x: preprocess.forward(x, *TORCHVISION),
     "gram": gram.forward,
     "content_loss": lambda x: content_loss.forward(x, target(x)),
@@ -45,6 +48,9 @@ BACKWARD = {
     "relu": relu.backward,
     "average_pool": average_pool.backward,
     "max_pool": max_pool.backward,
+    "reflection_pad": reflection_pad.backward,
+    "upsample": upsample.backward,
+    "strided_conv2d": strided_conv2d.backward,
     "preprocess": preprocess.backward,
     "gram": gram.backward,
     "content_loss": content_loss.backward,
@@ -59,6 +65,8 @@ def setting(operation, seed=0):
     inputs = [x]
     if operation == "conv2d":
         inputs = [x, drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]
+    elif operation == "strided_conv2d":
+        inputs = [x[:, :-1], drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]  # of its six rows five are read
     elif operation == "preprocess":
         inputs = [128 + 50 * x[..., :3]]
     y, cache = FORWARD[operation](*inputs)
@@ -95,6 +103,18 @@ def convolution_of_padded(g, w, top, left):
         for q in range(columns):
             y[:, p, q] = np.tensordot(padded[:, p : p + kh, q : q + kw], w, 3)
     return y
+
+
+def strided_gradients(i, g, x=None, w=None, stride=2):
+    """The gradients of the convolution with a stride, or of another."""
+    x, w = i[0] if x is None else x, i[1] if w is None else w
+    return strided_conv2d.backward(g, (x, w, stride))
+
+
+def shown_at(i, g, mode):
+    """The gradient of padding in one of NumPy's modes: number of the pixel -> sum of where it is shown."""
+    numbers = np.pad(np.arange(i[0].size).reshape(SHAPE), ((0, 0), (2, 2), (1, 1), (0, 0)), mode)
+    return np.bincount(numbers.ravel(), g.ravel(), i[0].size).reshape(SHAPE)
 
 
 def along(x, axis):
@@ -194,6 +214,64 @@ MAX_POOL = {
     "winner-transposed": lambda i, g, right: max_pool.backward(g, (SHAPE, np.array([0, 2, 1, 3])[winners(i[0])])),
     "one-corner-only": lambda i, g, right: max_pool.backward(g, (SHAPE, 0 * winners(i[0]))),
 }
+REFLECTION_PAD = {
+    "mirrors-not-added": lambda i, g, right: g[:, 2:-2, 1:-1],
+    "edge-repeated": lambda i, g, right: shown_at(i, g, "symmetric"),
+    "edge-for-all": lambda i, g, right: shown_at(i, g, "edge"),
+    "wrapped": lambda i, g, right: shown_at(i, g, "wrap"),
+    "rows-not-folded": lambda i, g, right: reflection_pad.backward(g[:, 2:-2], (0, 1)),
+    "columns-not-folded": lambda i, g, right: reflection_pad.backward(g[:, :, 1:-1], (2, 0)),
+    "one-mirror-missing": lambda i, g, right: reflection_pad.backward(
+        np.pad(g[:, :-2, :-1], ((0, 0), (0, 2), (0, 1), (0, 0))), (2, 1)
+    ),
+    "not-turned-over": lambda i, g, right: reflection_pad.backward(
+        np.concatenate([g[:, 1::-1], g[:, 2:-2], g[:, :-3:-1]], 1), (2, 1)
+    ),
+    "corners-not-added": lambda i, g, right: (
+        reflection_pad.backward(g[:, 2:-2], (0, 1)) + reflection_pad.backward(g[:, :, 1:-1], (2, 0)) - g[:, 2:-2, 1:-1]
+    ),
+    "mean-for-sum": lambda i, g, right: right / reflection_pad.backward(np.ones_like(g), (2, 1)),
+    "upstream-squared": lambda i, g, right: reflection_pad.backward(g**2, (2, 1)),
+}
+UPSAMPLE = {
+    "mean-for-sum": lambda i, g, right: average_pool.forward(g)[0],
+    "one-corner-only": lambda i, g, right: g[:, ::2, 1::2],
+    "one-corner-missing": lambda i, g, right: right - g[:, ::2, 1::2],
+    "half-of-square-only": lambda i, g, right: g[:, ::2, 1::2] + g[:, 1::2, 1::2],
+    "largest-of-square": lambda i, g, right: max_pool.forward(g)[0],
+    "tiled": lambda i, g, right: g[:, :7, :5] + g[:, 7:, :5] + g[:, :7, 5:] + g[:, 7:, 5:],
+    "images-mixed-up": lambda i, g, right: right[::-1],
+}
+STRIDED_INPUT = {
+    "kernel-not-flipped": lambda i, g, right: strided_gradients(i, g, w=i[1][::-1, ::-1])[0],
+    "kernel-rows-not-flipped": lambda i, g, right: strided_gradients(i, g, w=i[1][::-1])[0],
+    "kernel-columns-not-flipped": lambda i, g, right: strided_gradients(i, g, w=i[1][:, ::-1])[0],
+    "kernel-transposed": lambda i, g, right: strided_gradients(i, g, w=i[1][::-1, ::-1].swapaxes(0, 1))[0],
+    "channels-not-exchanged": lambda i, g, right: strided_gradients(i, g, w=i[1].swapaxes(2, 3))[0],
+    "stride-forgotten": lambda i, g, right: np.pad(
+        strided_gradients(i, g, i[0][:, :4, :4], stride=1)[0], ((0, 0), (0, 2), (0, 1), (0, 0))
+    ),
+    "repeated-not-spread": lambda i, g, right: strided_gradients(i, upsample.forward(g)[0][:, :, :3], stride=1)[0],
+    "spread-off-by-one": lambda i, g, right: np.pad(right, ((0, 0), (0, 0), (1, 0), (0, 0)))[:, :, :-1],
+    "tap-missing": lambda i, g, right: strided_gradients(i, g, w=without_tap(i[1], 0, 2))[0],
+    "unread-not-zero": lambda i, g, right: np.pad(right[:, :5], ((0, 0), (0, 1), (0, 0), (0, 0)), "edge"),
+    "upstream-absolute": lambda i, g, right: strided_gradients(i, np.abs(g))[0],
+}
+STRIDED_KERNEL = {
+    "stride-forgotten": lambda i, g, right: strided_gradients(i, g, i[0][:, :4, :4], stride=1)[1],
+    "kernel-gradient-flipped": lambda i, g, right: right[::-1, ::-1],
+    "kernel-gradient-transposed": lambda i, g, right: right.swapaxes(0, 1),
+    "kernel-gradient-channels-exchanged": lambda i, g, right: right.swapaxes(2, 3),
+    "windows-off-by-one": lambda i, g, right: strided_gradients(
+        i, g, np.pad(i[0], ((0, 0), (0, 1), (0, 0), (0, 0)))[:, 1:]
+    )[1],
+    "tap-missing": lambda i, g, right: without_tap(right, 1, 1),
+    "first-image-only": lambda i, g, right: strided_gradients(i, g[:1], i[0][:1])[1],
+}
+STRIDED_BIAS = {
+    "bias-last-image-only": lambda i, g, right: g[2].sum((0, 1)),
+    "factor 1/(images H W)": lambda i, g, right: g.mean((0, 1, 2)),
+}
 PREPROCESS = {
     "channel-order-not-reversed": lambda i, g, right: g / 255 / [0.229, 0.224, 0.225],
     "factor-in-wrong-order": lambda i, g, right: g[..., ::-1] / 255 / [0.229, 0.224, 0.225],
@@ -247,6 +325,11 @@ WRONG = {
     ("relu", 0): RELU,
     ("average_pool", 0): AVERAGE_POOL,
     ("max_pool", 0): MAX_POOL,
+    ("reflection_pad", 0): REFLECTION_PAD,
+    ("upsample", 0): UPSAMPLE,
+    ("strided_conv2d", 0): STRIDED_INPUT,
+    ("strided_conv2d", 1): STRIDED_KERNEL,
+    ("strided_conv2d", 2): STRIDED_BIAS,
     ("preprocess", 0): PREPROCESS,
     ("gram", 0): GRAM,
     ("content_loss", 0): CONTENT_LOSS,

@@ -13,15 +13,21 @@ from scratchnst.verify.diagnosis.mistakes import (
     gram,
     max_pool,
     preprocess,
+    reflection_pad,
     relu,
+    strided_conv2d,
     style_loss,
     total_variation,
+    upsample,
 )
 from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, Region
 
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
-_MODULES = (average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss, total_variation)
+_MODULES = (
+    *(average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss, total_variation),
+    *(reflection_pad, upsample, strided_conv2d),
+)
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
     module.__name__.rpartition(".")[2]: module.INPUTS for module in _MODULES

@@ -5,7 +5,7 @@ The right gradients are computed tap by tap, in a form in which a mistake is a c
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -82,8 +82,8 @@ def input_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         )
     yield from _shifted_input(case, padding)
     yield from _input_borders(case, padding)
-    yield from _missing_taps(w, lambda w: gradient(w=w))
-    yield from _missing_filters(g, lambda g: gradient(g=g))
+    yield from missing_taps(w, lambda w: gradient(w=w))
+    yield from missing_filters(g, lambda g: gradient(g=g))
     if channels == filters and len(case.inputs) > 2:
         sentence = "the right one plus the bias: a constant has no part in dL/dx, convolve without b"
         yield KnownMistake("bias-added", sentence, gradient() + case.inputs[2])
@@ -136,7 +136,7 @@ def kernel_mistakes(case: GradientCase) -> Iterator[KnownMistake]:
             if mode != "reflect" or min(x.shape[1] - r, x.shape[2] - s) > 0:
                 sentence = f"the right one for x continued {words}: the forward pads with zeros"
                 yield KnownMistake(f"padded-{mode}", sentence, _kernel_gradient(_padded(x, padding, mode), g))
-    yield from _missing_taps(right, lambda gradient: gradient)
+    yield from missing_taps(right, lambda gradient: gradient)
     for name, image in (("first", 0), ("last", -1)):
         if len(x) > 1:
             sentence = f"that of the {name} image alone: add the images up, grad_w += ..."
@@ -280,7 +280,7 @@ def _input_borders(case, padding):
         yield KnownMistake(f"padded-{key}", sentence, folded.transpose(2, 0, 1, 3))
 
 
-def _missing_taps(w, gradient):
+def missing_taps(w: Array, gradient: Callable[[Array], Array]) -> Iterator[KnownMistake]:
     """One tap, or one row or column of taps, left out; `gradient` is a function of the kernel."""
     kh, kw = w.shape[:2]
     if kh == kw == 1:
@@ -296,7 +296,7 @@ def _missing_taps(w, gradient):
         yield KnownMistake(f"{key}-missing", sentence, gradient(kept))
 
 
-def _missing_filters(g, gradient):
+def missing_filters(g: Array, gradient: Callable[[Array], Array]) -> Iterator[KnownMistake]:
     """One output channel left out, or all but one."""
     last = g.shape[3] - 1
     if not last:
