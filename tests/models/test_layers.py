@@ -105,13 +105,13 @@ class Addition(Kind):
     inputs: int = 2
 
     def operation(self, pooling):
-        return "addition"
+        return "plus"
 
 
 ADDITION = Toy(
     Addition(),
     SimpleNamespace(
-        __name__="toys.addition",
+        __name__="toys.plus",
         forward=lambda a, b: (a + b, None),
         backward=lambda grad_y, _: (grad_y.copy(), grad_y.copy()),
     ),
@@ -121,7 +121,7 @@ ADDITION = Toy(
         Layer("pool1", "pool"),
         Layer("block", "conv"),
         Layer("flat", "linear"),
-        Layer("toy", "addition", ("pool1", "flat")),
+        Layer("toy", "plus", ("pool1", "flat")),
         Layer("conv2", "conv"),
     ),
     lambda a, b: a + b,
@@ -351,8 +351,8 @@ def test_a_file_with_a_parameter_of_another_shape_is_refused(tmp_path, monkeypat
     ],
 )
 def test_sources_must_suit_the_kind(sources, message, monkeypatch):
-    monkeypatch.setitem(KINDS, "addition", ADDITION.kind)
-    layers = (Layer("pool", "pool"), Layer("sum", "addition", sources), Layer("below", "pool"))
+    monkeypatch.setitem(KINDS, "plus", ADDITION.kind)
+    layers = (Layer("pool", "pool"), Layer("sum", "plus", sources), Layer("below", "pool"))
     with pytest.raises(ValueError, match=message):
         Network("bad", layers, {}, Preprocessing(), Defaults({}, {}, 0.0))
 
@@ -363,8 +363,8 @@ def test_sources_are_a_tuple():
 
 
 def test_a_layer_read_twice_by_one(monkeypatch):
-    monkeypatch.setitem(KINDS, "addition", ADDITION.kind)
-    layers = (Layer("pool", "pool"), Layer("sum", "addition", ("pool", "pool")))
+    monkeypatch.setitem(KINDS, "plus", ADDITION.kind)
+    layers = (Layer("pool", "pool"), Layer("sum", "plus", ("pool", "pool")))
     network = Network("twice", layers, {}, Preprocessing(), Defaults({}, {}, 0.0))
     network = network.on(Engine("toy", [*textbook.own.values(), ADDITION.operation]))
     features, cache = network.forward(x[np.newaxis], ["pool", "sum"])

@@ -11,7 +11,7 @@ from networks import random_vgg19
 from scratchnst import Objective
 from scratchnst.losses import gram, total_variation
 from scratchnst.models import pyramid
-from scratchnst.ops import average_pool, conv2d, max_pool, relu
+from scratchnst.ops import addition, average_pool, conv2d, instance_norm, max_pool, relu
 from scratchnst.verify.catalogue import KinkRecorder, check_objective, check_operation
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.operations import OPERATIONS, kinks_of, module_name, recognise
@@ -105,7 +105,9 @@ def test_another_module_in_its_place():
     assert report.inputs[0].diagnosis_key == "mask-from-upstream"
 
 
-@pytest.mark.parametrize("module", [conv2d, relu, average_pool, max_pool, gram, total_variation])
+@pytest.mark.parametrize(
+    "module", [conv2d, relu, average_pool, max_pool, gram, total_variation, addition, instance_norm]
+)
 def test_operations_are_recognised_by_what_they_return(module):
     name = module.__name__.rpartition(".")[2]
     case = OPERATIONS[name].instance(seed=5)

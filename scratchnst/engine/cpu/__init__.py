@@ -18,7 +18,7 @@ from scratchnst.engine import sessions
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
-from scratchnst.ops import preprocess, relu  # threads would save a hundredth part of an evaluation
+from scratchnst.ops import addition, preprocess, relu  # threads would save a hundredth part of an evaluation
 
 ROWS_PER_STRIP = 8
 
@@ -43,4 +43,4 @@ class Cpu(Engine):
         return total
 
 
-ENGINE = Cpu("cpu", (preprocess, relu, *own_operations(__name__)))
+ENGINE = Cpu("cpu", (addition, preprocess, relu, *own_operations(__name__)))

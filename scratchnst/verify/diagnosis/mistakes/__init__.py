@@ -7,10 +7,12 @@ shares no code with `scratchnst.ops`, so that a mistake there is not repeated he
 from __future__ import annotations
 
 from scratchnst.verify.diagnosis.mistakes import (
+    addition,
     average_pool,
     content_loss,
     conv2d,
     gram,
+    instance_norm,
     max_pool,
     preprocess,
     relu,
@@ -21,7 +23,19 @@ from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistake
 
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
-_MODULES = (average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss, total_variation)
+_MODULES = (
+    addition,
+    average_pool,
+    content_loss,
+    conv2d,
+    gram,
+    instance_norm,
+    max_pool,
+    preprocess,
+    relu,
+    style_loss,
+    total_variation,
+)
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
     module.__name__.rpartition(".")[2]: module.INPUTS for module in _MODULES
