@@ -97,10 +97,18 @@ def differentiated(ours: Any, theirs: Any, grad_y: Any, *inputs: Any) -> Iterato
     yield from zip(map(cuda.asnumpy, actual), expected)
 
 
+def normalisation(random, dtype):
+    shapes = (2, 11, 18, 5), (2, 11, 18, 5), (2, 5), (2, 5)  # several strips an image, and several blocks
+    inputs = [random.standard_normal(shape).astype(dtype) for shape in shapes]
+    for name in ("instance_norm", "instance_norm_relu"):
+        yield from differentiated(getattr(cuda, name), getattr(textbook, name), *inputs)
+
+
 ALL_KERNELS = [*CONVOLUTIONS, *OTHER_KERNELS]
 WORK: dict[str, Callable] = {
     "average_pool": pool("average_pool"),
     "column_sums": convolution("naive", ALL_KERNELS),
+    "instance_norm": normalisation,
     "max_pool": pool("max_pool"),
     "naive": convolution("naive", ALL_KERNELS),
     "preprocess": preprocessing,

@@ -13,7 +13,18 @@ from numerical import central_differences, relative_error
 from scratchnst.engine.textbook import reflected_conv2d
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.losses import total_variation as tv
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
+from scratchnst.ops import (
+    addition,
+    average_pool,
+    conv2d,
+    instance_norm,
+    max_pool,
+    preprocess,
+    reflection_pad,
+    relu,
+    strided_conv2d,
+    upsample,
+)
 
 SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
 TOLERANCE = {"float32": 2e-5, "float64": 1e-12}
@@ -97,6 +108,14 @@ def all_different(random, shape):
     return [random.permutation(np.arange(float(np.prod(shape)))).reshape(shape)]
 
 
+def two_alike(random, shape):
+    return [random.standard_normal(shape), random.standard_normal(shape)]
+
+
+def scaled_and_shifted(random, shape):
+    return [random.standard_normal(each) for each in (shape, (shape[0], shape[3]), (shape[0], shape[3]))]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -161,6 +180,14 @@ OPERATIONS = {
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),
     "total_variation": Operation(features, **as_it_is(tv)),
+    "addition": Operation(two_alike, **as_it_is(addition)),
+    "instance_norm": Operation(
+        scaled_and_shifted,
+        instance_norm.forward,
+        instance_norm.backward,
+        instance_norm.forward_loops,
+        lambda g, x, scale, shift: instance_norm.backward_loops(g, x, scale),
+    ),
 }
 CASES = [
     pytest.param(operation, shape, id=f"{name} {'x'.join(map(str, shape))}")

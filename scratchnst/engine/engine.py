@@ -66,6 +66,9 @@ class Engine:
     content_loss: ModuleType
     style_loss: ModuleType
     total_variation: ModuleType
+    addition: ModuleType
+    instance_norm: ModuleType
+    instance_norm_relu: ModuleType  # an instance normalisation and its ReLU in one
 
     has_own_memory = False
     memory_factor = 1.0

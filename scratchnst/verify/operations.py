@@ -15,7 +15,18 @@ import numpy as np
 
 from scratchnst.arrays import Array
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
+from scratchnst.ops import (
+    addition,
+    average_pool,
+    conv2d,
+    instance_norm,
+    max_pool,
+    preprocess,
+    reflection_pad,
+    relu,
+    strided_conv2d,
+    upsample,
+)
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import pool_winners, relu_signs
 
@@ -131,6 +142,14 @@ def _pixels(*constants):
     return lambda random, shape: ([random.uniform(0, 255, (2, *shape, 3))], constants)
 
 
+def _two_alike(random, shape):
+    return random.standard_normal((2, 2, *shape, 3)), ()
+
+
+def _scaled_and_shifted(random, shape):
+    return [random.standard_normal(each) for each in ((2, *shape, 3), (2, 3), (2, 3))], ()
+
+
 def _features(random, shape):
     F, P = random.standard_normal((2, 2, *shape, 3))
     return [F], [P]
@@ -182,6 +201,8 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
     "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
+    "addition": OperationInfo(addition, oracles.addition, _two_alike, ("a", "b")),
+    "instance_norm": OperationInfo(instance_norm, oracles.instance_norm, _scaled_and_shifted, ("x", "scale", "shift")),
     "equation 2": OperationInfo(
         content_loss,
         lambda z, P: oracles.content_loss(oracles.relu(z), P),

@@ -12,7 +12,18 @@ from hypothesis import strategies as st
 from numerical import central_differences, relative_error
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
+from scratchnst.ops import (
+    addition,
+    average_pool,
+    conv2d,
+    instance_norm,
+    max_pool,
+    preprocess,
+    reflection_pad,
+    relu,
+    strided_conv2d,
+    upsample,
+)
 
 SETTINGS = ("BGR", 0.5, (1.0, 2.0, 3.0), (0.5, 2.0, 4.0))
 TOLERANCE = {"float32": 1e-4, "float64": 1e-11}
@@ -61,6 +72,10 @@ def gram_of_features(random, shape, dtype):
     return (gram.forward(random.standard_normal(shape).astype(dtype))[0],)
 
 
+def scale_and_shift(random, shape, dtype):
+    return tuple(random.standard_normal((2, shape[0], shape[3])).astype(dtype))
+
+
 def convolution(height, width):
     return Operation(conv2d.forward, conv2d.backward_input, kernel(height, width), is_linear=True)
 
@@ -88,9 +103,14 @@ OPERATIONS = {
     "content_loss": Operation(content_loss.forward, content_loss.backward, features),
     "style_loss": Operation(style_loss.forward, style_loss.backward, gram_of_features),
     "total_variation": Operation(total_variation.forward, total_variation.backward),
+    "addition": Operation(
+        addition.forward, lambda g, cache: addition.backward(g)[0], features, is_linear=True, is_per_pixel=True
+    ),
+    "instance_norm": Operation(instance_norm.forward, instance_norm.backward_input, scale_and_shift),
 }
 LINEAR = [name for name, operation in OPERATIONS.items() if operation.is_linear]
 LOSSES = ["content_loss", "style_loss", "total_variation"]
+OF_IMAGES = [*LOSSES, "addition", "instance_norm"]  # whose other arguments hold something for each image
 
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
 
@@ -218,8 +238,7 @@ def test_images_of_a_batch_do_not_meet(name, shape, dtype, seed):
     grad_x = operation.backward(grad_y, cache)
     total = 0.0
     for n in range(len(x)):
-        # A target holds an image each as well; kernel and bias serve all images.
-        own = [other[n : n + 1] if name in LOSSES else other for other in others]
+        own = [other[n : n + 1] if name in OF_IMAGES else other for other in others]
         y_n, cache_n = operation.forward(x[n : n + 1], *own)
         grad_n = grad_y if np.ndim(y) == 0 else grad_y[n : n + 1]
         assert_close(operation.backward(grad_n, cache_n), grad_x[n : n + 1], dtype)

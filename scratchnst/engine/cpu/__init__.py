@@ -19,7 +19,12 @@ from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
 from scratchnst.engine.textbook import reflected_conv2d
-from scratchnst.ops import preprocess, relu, strided_conv2d  # threads would save a hundredth part of an evaluation
+from scratchnst.ops import (  # threads would save a hundredth part of an evaluation
+    addition,
+    preprocess,
+    relu,
+    strided_conv2d,
+)
 
 ROWS_PER_STRIP = 8
 
@@ -44,4 +49,4 @@ class Cpu(Engine):
         return total
 
 
-ENGINE = Cpu("cpu", (preprocess, relu, strided_conv2d, reflected_conv2d, *own_operations(__name__)))
+ENGINE = Cpu("cpu", (addition, preprocess, relu, strided_conv2d, reflected_conv2d, *own_operations(__name__)))

@@ -11,6 +11,7 @@ file needs only those above it, and the words on the right are explained where t
     squares.cu          many numbers for each thread      grid-stride loop
     sums.cu             the end of a sum                  why it takes a second kernel
     column_sums.cu      a sum for each column
+    instance_norm.cu    sums, then each number
     tiled.cu            convolution, shared fetches       registers, multiprocessor, coalesced reads, banks, unrolling
     tiled_gradient.cu   its gradient
     winograd.cu         convolution in fewer products     (derived in `scratchnst.engine.cpu.winograd`)
@@ -39,6 +40,7 @@ from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
+from scratchnst.ops import addition  # nothing that a kernel of our own would do better
 
 
 class Cuda(Engine):
@@ -99,4 +101,4 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-ENGINE = Cuda("cuda", own_operations(__name__))
+ENGINE = Cuda("cuda", (addition, *own_operations(__name__)))

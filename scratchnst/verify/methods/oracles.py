@@ -109,11 +109,24 @@ def total_variation(x: Tensor) -> Tensor:
     return (torch.diff(x, dim=1) ** 2).sum() + (torch.diff(x, dim=2) ** 2).sum()
 
 
+def addition(a: Tensor, b: Tensor) -> Tensor:
+    """`scratchnst.ops.addition`."""
+    return a + b
+
+
+def instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
+    """`scratchnst.ops.instance_norm`."""
+    z = _functional().instance_norm(x.permute(0, 3, 1, 2), eps=1e-5).permute(0, 2, 3, 1)
+    return z * scale[:, None, None] + shift[:, None, None]
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "conv2d": conv2d,
     "relu": relu,
     "average_pool": average_pool,
     "max_pool": max_pool,
+    "addition": addition,
+    "instance_norm": instance_norm,
     "reflection_pad": reflection_pad,
     "upsample": upsample,
     "strided_conv2d": strided_conv2d,

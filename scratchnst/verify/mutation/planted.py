@@ -267,6 +267,88 @@ PREPROCESS = (
     ("scale left out", "(channels, factor)\n\n", "(channels, factor / scale)\n\n", "scale"),
     ("divided by std twice", ORDER, ORDER + " * factor", "std-divided-twice"),
 )
+MEAN_PATH, VARIANCE_PATH = " - grad_shift / pixels", " - z * (grad_scale / pixels)"
+GRAD_Z = f"grad_z = grad_y{MEAN_PATH}{VARIANCE_PATH}"
+FACTOR = "return (scale[:, None, None] * inverse * grad_z)"
+KEPT = "(z, scale, inverse)"
+OF_PARAMETERS = "return grad_scale, grad_shift\n"
+INSTANCE_NORM = (
+    ("path through the mean forgotten", GRAD_Z, GRAD_Z.replace(MEAN_PATH, ""), "mean-path-missing"),
+    ("path through the variance forgotten", GRAD_Z, GRAD_Z.replace(VARIANCE_PATH, ""), "variance-path-missing"),
+    ("mean and variance held fixed", GRAD_Z, "grad_z = grad_y", "statistics-held-fixed"),
+    ("path through the variance added", GRAD_Z, GRAD_Z.replace("- z", "+ z"), "variance-path-sign"),
+    ("sums, not means", GRAD_Z, GRAD_Z.replace(" / pixels", ""), "sums-not-averaged"),
+    (
+        "M - 1 in the path through the variance",
+        GRAD_Z,
+        GRAD_Z.replace("pixels)", "(pixels - 1))"),
+        "unbiased-variance",
+    ),
+    (
+        "means over the batch",
+        GRAD_Z,
+        GRAD_Z.replace("grad_shift", "grad_shift.mean(axis=0)").replace("(grad_scale", "(grad_scale.mean(axis=0)"),
+        "means-over-batch",
+    ),
+    ("scale forgotten", FACTOR, FACTOR.replace("scale[:, None, None] * ", ""), "scale-missing"),
+    ("s forgotten", FACTOR, FACTOR.replace("inverse * ", ""), "s-missing"),
+    ("divided by the variance", FACTOR, FACTOR.replace("inverse", "inverse**2"), "s-twice"),
+    ("x kept in the place of z", KEPT, "(x, scale, inverse)", "not-normalised"),
+    ("x - mean kept in the place of z", KEPT, "(centred.astype(x.dtype), scale, inverse)", "not-normalised"),
+    ("y kept in the place of z", KEPT, "(y, scale, inverse)", "not-normalised or output-for-normalised"),
+    (
+        "statistics over the batch on the way back",
+        KEPT,
+        "((x - x.mean(axis=(0, 1, 2))) / (x.var(axis=(0, 1, 2)) + EPSILON) ** 0.5, scale, "
+        "(x.var(axis=(0, 1, 2)) + EPSILON) ** -0.5)",
+        "statistics-of-batch",
+    ),
+    (
+        "EPSILON outside of the root on the way back",
+        KEPT,
+        "((centred / (variance**0.5 + EPSILON)).astype(x.dtype), scale, 1 / (variance**0.5 + EPSILON))",
+        "epsilon-outside-root",
+    ),
+    (
+        "scale's gradient averaged over the pixels",
+        OF_PARAMETERS,
+        "return grad_scale / z[0, ..., 0].size, grad_shift\n",
+        "factor 1/(H W)",
+    ),
+    (
+        "scale's gradient summed over the images",
+        OF_PARAMETERS,
+        "return grad_scale.sum(axis=0) + 0 * grad_scale, grad_shift\n",
+        "summed-over-images",
+    ),
+    (
+        "shift's gradient summed over the images",
+        OF_PARAMETERS,
+        "return grad_scale, grad_shift.sum(axis=0) + 0 * grad_shift\n",
+        "summed-over-images",
+    ),
+    (
+        "gradients of scale and shift exchanged",
+        OF_PARAMETERS,
+        "return grad_shift, grad_scale\n",
+        "gradient-of-shift or gradient-of-scale",
+    ),
+    (
+        "shift's gradient of the first row alone",
+        OF_PARAMETERS,
+        "return grad_scale, grad_y[:, 0].sum(axis=1)\n",
+        "first-row-only",
+    ),
+)
+SHARES = "return grad_y.copy(), grad_y.copy()"
+ADDITION = (
+    ("shared evenly", SHARES, "return grad_y / 2, grad_y / 2", "shared-evenly"),
+    ("that of a subtraction", SHARES, "return grad_y.copy(), -grad_y", "subtracted"),
+    ("b left out", SHARES, "return grad_y.copy(), 0 * grad_y", "one-input-only"),
+    ("images in another order", SHARES, "return grad_y.copy(), grad_y[::-1].copy()", "images-mixed-up"),
+    ("upstream gradient left out", SHARES, "return grad_y.copy(), 0 * grad_y + 1", "upstream-ignored"),
+    ("one array for both", SHARES, "return (grad_y.copy(),) * 2", "", "one array as the gradients of a and b"),
+)
 HALVES = "(F @ (grad_y + grad_y.swapaxes(1, 2)))"
 GRAM = (
     ("not symmetrised", HALVES, "(F @ grad_y)", "gram-not-symmetrised"),
@@ -440,6 +522,8 @@ SINGLE_PATCH = {
     "ops.upsample": UPSAMPLE,
     "ops.strided_conv2d": STRIDED_CONV2D,
     "ops.preprocess": PREPROCESS,
+    "ops.instance_norm": INSTANCE_NORM,
+    "ops.addition": ADDITION,
     "losses.gram": GRAM,
     "losses.content_loss": CONTENT_LOSS,
     "losses.style_loss": STYLE_LOSS,

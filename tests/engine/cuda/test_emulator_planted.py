@@ -29,6 +29,7 @@ WRITE_Y = "if (row < rows && column < columns)\n                (y"  # winograd.
 NEXT_PIXEL = "index += THREADS) {\n                int v"  # tiled_gradient.cu
 HALVES = "        __syncthreads();\n        if (thread < half)"  # block_sum.cuh
 BEFORE_PRODUCTS = "        __syncthreads();\n\n        for (int c = 0"  # tiled.cu
+LAST_PIXEL = "pixel < pixels * (strip + 1) / strips"  # instance_norm.cu
 END_OF_CHUNK = "        __syncthreads();\n    }\n\n    const int p"
 BEFORE_SUMS = "            __syncthreads();\n\n            real sum"  # tiled_gradient.cu
 
@@ -50,6 +51,8 @@ PLANTED = [
     ("naive", "[index] = sum > 0", "[index + 1] = sum > 0", BEYOND),
     ("tiled", "u >= 0 && u < height", "u >= 0 && u <= height", NUMBERS),
     ("winograd", WRITE_Y, WRITE_Y.replace(" && column < columns", ""), BEYOND),
+    ("instance_norm", LAST_PIXEL, LAST_PIXEL.replace("< pixels", "<= pixels"), NUMBERS),
+    ("instance_norm", "strip = index / columns;", "strip = index / columns + 1;", BEYOND),
     # A neighbour instead of the element itself
     ("relu", "x[index] < 0 ? 0 : x[index]", "x[index + 1] < 0 ? 0 : x[index]", NUMBERS),
     ("preprocess", "= x[reversed ? index - channel + 2", "= x[reversed ? index + 2", NUMBERS),
@@ -61,9 +64,12 @@ PLANTED = [
     ("reflection_pad", "mirrored(row % (height + 2 * rows)", "mirrored(row % (height + rows)", NUMBERS),
     ("windows", "% P) * stride + i", "% P) + i", NUMBERS),
     ("naive", "weights + (long long)c * outputs", "weights + (long long)c * channels", NUMBERS),
+    ("instance_norm", "/ (pixels * channels) * channels", "/ pixels * channels", NUMBERS),
+    ("instance_norm", "(2 * strip + 1) * columns", "(strip + 1) * columns", NUMBERS),
     ("winograd", "[(long long)point * tiles * channels] = numbers", "[(long long)point * tiles] = numbers", NUMBERS),
     # Left unwritten
     ("squares", "difference[index] = d;", "", NUMBERS),
+    ("instance_norm", "positive[index] = value > 0;", ";", NUMBERS),
     ("max_pool", "winner[(long long)row * length + place] = first;", "", NUMBERS),
     ("tiled_gradient", NEXT_PIXEL, NEXT_PIXEL.replace("THREADS", "2 * THREADS"), NUMBERS),
     # A missing barrier
@@ -83,6 +89,7 @@ PLANTED = [
     ("relu", "const real* x, real* y", "real* x, const real* y", "assignment of read-only location"),
     # Plain arithmetic
     ("relu", "y[index] > 0 ? grad_y", "y[index] >= 0 ? grad_y", NUMBERS),
+    ("instance_norm", "(u + (along", "(g[index] + (along", NUMBERS),
     ("relu", "x[index] < 0 ? 0 : x[index]", "max(x[index], (real)0)", NUMBERS),
     ("max_pool", "if (other > largest)\n            first", "if (other >= largest)\n            first", NUMBERS),
     ("reflection_pad", "2 * (length - 1) - i", "2 * length - 1 - i", NUMBERS),

@@ -9,7 +9,18 @@ from hypothesis import strategies as st
 from numerical import central_differences
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
-from scratchnst.ops import average_pool, conv2d, max_pool, preprocess, reflection_pad, relu, strided_conv2d, upsample
+from scratchnst.ops import (
+    addition,
+    average_pool,
+    conv2d,
+    instance_norm,
+    max_pool,
+    preprocess,
+    reflection_pad,
+    relu,
+    strided_conv2d,
+    upsample,
+)
 from scratchnst.verify.diagnosis.diagnosis import diagnose
 
 SHAPE = (3, 7, 5, 6)  # of images, rows, columns and channels: no two alike, rows and columns odd
@@ -42,6 +53,8 @@ FORWARD = {
     "content_loss": lambda x: content_loss.forward(x, target(x)),
     "style_loss": lambda x: style_loss.forward(x, target_gram(x)),
     "total_variation": total_variation.forward,
+    "addition": addition.forward,
+    "instance_norm": instance_norm.forward,
 }
 BACKWARD = {
     "conv2d": conv2d.backward,
@@ -56,6 +69,8 @@ BACKWARD = {
     "content_loss": content_loss.backward,
     "style_loss": style_loss.backward,
     "total_variation": total_variation.backward,
+    "addition": addition.backward,
+    "instance_norm": instance_norm.backward,
 }
 
 
@@ -69,6 +84,10 @@ def setting(operation, seed=0):
         inputs = [x[:, :-1], drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]  # of its six rows five are read
     elif operation == "preprocess":
         inputs = [128 + 50 * x[..., :3]]
+    elif operation == "addition":
+        inputs = [x, drawn(*SHAPE, seed=seed + 1)]
+    elif operation == "instance_norm":
+        inputs = [x, drawn(3, 6, seed=seed), drawn(3, 6, seed=seed + 1)]
     y, cache = FORWARD[operation](*inputs)
     grad_y = drawn(*np.shape(y), seed=seed + 5) if np.ndim(y) else 0.7
     right = BACKWARD[operation](grad_y, cache)
@@ -153,6 +172,23 @@ def border_set_to_zero(gradient):
     inside = np.zeros_like(gradient)
     inside[:, 1:-1, 1:-1] = gradient[:, 1:-1, 1:-1]
     return inside
+
+
+def normalised(inputs, g, part):
+    """What a part of h = dL/dz, given h and z, makes of dL/dx."""
+    x, scale, _ = inputs
+    s = np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+    return part(g * scale[:, None, None], (x - x.mean((1, 2), keepdims=True)) / s) / s
+
+
+def one_row(x):
+    """All images of a batch as one, of one row."""
+    return x.reshape(1, 1, -1, x.shape[3])
+
+
+def one_row_cache(inputs):
+    """What is cached of these images without scale and shift."""
+    return instance_norm.forward(one_row(inputs[0]), np.ones((1, 6)), np.zeros((1, 6)))[1]
 
 
 CONV2D_INPUT = {
@@ -318,6 +354,41 @@ TOTAL_VARIATION = {
     "one-end-only": lambda i, g, right: g * sum(2 * np.diff(i[0], axis=a, prepend=i[0].take([0], a)) for a in (1, 2)),
     "absolute-differences": lambda i, g, right: g * sum(-np.diff(signs(i[0], a), axis=a) for a in (1, 2)),
 }
+ADDITION = {
+    "shared-evenly": lambda i, g, right: g / 2,
+    "subtracted": lambda i, g, right: -g,
+    "one-input-only": lambda i, g, right: 0 * g,
+    "gradient-of-product": lambda i, g, right: g * i[0],
+}
+INSTANCE_NORM_INPUT = {
+    "mean-path-missing": lambda i, g, right: right + normalised(i, g, lambda h, z: h.mean((1, 2), keepdims=True)),
+    "variance-path-missing": lambda i, g, right: (
+        right + normalised(i, g, lambda h, z: z * (h * z).mean((1, 2), keepdims=True))
+    ),
+    "statistics-held-fixed": lambda i, g, right: normalised(i, g, lambda h, z: h),
+    "statistics-of-batch": lambda i, g, right: instance_norm.backward_input(
+        one_row(g * i[1][:, None, None]), one_row_cache(i)
+    ).reshape(SHAPE),
+    "scale-missing": lambda i, g, right: right / i[1][:, None, None],
+    "s-missing": lambda i, g, right: right * np.sqrt(i[0].var((1, 2), keepdims=True) + 1e-5),
+    "upstream-squared": lambda i, g, right: instance_norm.backward_input(g * g, instance_norm.forward(*i)[1]),
+    "sign": lambda i, g, right: -right,
+}
+INSTANCE_NORM_SCALE = {
+    "summed-over-images": lambda i, g, right: np.tile(right.sum(0), (3, 1)),
+    "gradient-of-shift": lambda i, g, right: g.sum((1, 2)),
+    "not-normalised": lambda i, g, right: (g * i[0]).sum((1, 2)),
+    "output-for-normalised": lambda i, g, right: (g * instance_norm.forward(*i)[0]).sum((1, 2)),
+    "scale-in-gradient": lambda i, g, right: right * i[1],
+    "epsilon-outside-root": lambda i, g, right: right * np.sqrt(i[0].var((1, 2)) + 1e-5) / (i[0].std((1, 2)) + 1e-5),
+    "factor 1/(H W)": lambda i, g, right: right / PIXELS,
+}
+INSTANCE_NORM_SHIFT = {
+    "summed-over-images": lambda i, g, right: np.tile(g.sum((0, 1, 2)), (3, 1)),
+    "averaged-over-images": lambda i, g, right: np.tile(g.sum((1, 2)).mean(0), (3, 1)),
+    "first-row-only": lambda i, g, right: g[:, 0].sum(1),
+    "factor 1/(H W)": lambda i, g, right: g.mean((1, 2)),
+}
 WRONG = {
     ("conv2d", 0): CONV2D_INPUT,
     ("conv2d", 1): CONV2D_KERNEL,
@@ -335,6 +406,10 @@ WRONG = {
     ("content_loss", 0): CONTENT_LOSS,
     ("style_loss", 0): STYLE_LOSS,
     ("total_variation", 0): TOTAL_VARIATION,
+    ("addition", 1): ADDITION,
+    ("instance_norm", 0): INSTANCE_NORM_INPUT,
+    ("instance_norm", 1): INSTANCE_NORM_SCALE,
+    ("instance_norm", 2): INSTANCE_NORM_SHIFT,
 }
 CASES = [
     pytest.param(operation, position, key, wrong, id=f"{operation} {position} {key}")

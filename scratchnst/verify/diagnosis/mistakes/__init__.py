@@ -7,10 +7,12 @@ shares no code with `scratchnst.ops`, so that a mistake there is not repeated he
 from __future__ import annotations
 
 from scratchnst.verify.diagnosis.mistakes import (
+    addition,
     average_pool,
     content_loss,
     conv2d,
     gram,
+    instance_norm,
     max_pool,
     preprocess,
     reflection_pad,
@@ -25,8 +27,8 @@ from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistake
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
 _MODULES = (
-    *(average_pool, content_loss, conv2d, gram, max_pool, preprocess, relu, style_loss, total_variation),
-    *(reflection_pad, upsample, strided_conv2d),
+    *(addition, average_pool, content_loss, conv2d, gram, instance_norm, max_pool, preprocess, reflection_pad),
+    *(relu, strided_conv2d, style_loss, total_variation, upsample),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
