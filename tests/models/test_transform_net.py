@@ -11,6 +11,7 @@ from numerical import central_differences, relative_error
 from scratchnst.models import transform_net
 from scratchnst.models.transform_net import OUTPUT
 from scratchnst.models.vgg import OXFORD_PREPROCESSING
+from scratchnst.verify.methods import oracles
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
@@ -106,6 +107,29 @@ def test_gradient_of_the_parameters(network, random, name):
             assert gradients[name][place][some] == pytest.approx(expected, rel=1e-4, abs=1e-6)
         else:
             assert abs(expected) < 1e-6  # the norm subtracts it
+
+
+@pytest.mark.skipif(not oracles.is_available(), reason="needs PyTorch")
+@pytest.mark.parametrize("size", [(8, 12), (20, 16)])
+def test_against_pytorch(network, random, size):
+    """What is painted, and the gradients of all parameters and of the photographs, by automatic differentiation."""
+    network = transform_net.in_styles(network.astype("float64"), np.array([[1.0, 0.0], [0.3, 0.7]]))
+    x, g = random.uniform(0, 255, (2, *size, 3)), random.standard_normal((2, *size, 3))
+    arrays = [(name, place) for name, each in network.parameters.items() for place in range(len(each))]
+
+    def painted(x, *tensors):
+        parameters = dict(zip(arrays, tensors))
+        rows = {name: tuple(parameters[name, place] for place in range(2)) for name in network.parameters}
+        return oracles.features(replace(network, parameters=rows), x, [OUTPUT])[OUTPUT]
+
+    inputs = [x, *(network.parameters[name][place] for name, place in arrays)]
+    expected, (grad_x, *grad_parameters) = oracles.gradients(painted, inputs, g)
+    features, cache = network.forward(x, [OUTPUT])
+    np.testing.assert_allclose(features[OUTPUT], expected, rtol=1e-9, atol=1e-9)
+    gradients = network.backward_parameters({OUTPUT: g.copy()}, dict(cache))
+    for (name, place), grad in zip(arrays, grad_parameters):
+        np.testing.assert_allclose(gradients[name][place], grad, rtol=1e-7, atol=1e-9)
+    np.testing.assert_allclose(network.backward({OUTPUT: g.copy()}, dict(cache)), grad_x, rtol=1e-7, atol=1e-9)
 
 
 def test_gradient_of_the_photograph(network, random):

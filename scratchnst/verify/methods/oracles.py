@@ -81,6 +81,11 @@ def strided_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor:
     return _functional().conv2d(x.permute(0, 3, 1, 2), w.permute(3, 2, 0, 1), b, stride).permute(0, 2, 3, 1)
 
 
+def reflected_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor:
+    """`scratchnst.engine.textbook.reflected_conv2d`."""
+    return strided_conv2d(reflection_pad(x, w.shape[0] // 2, w.shape[1] // 2), w, b, stride)
+
+
 def preprocess(x: Tensor, channels: str, scale: float, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """`scratchnst.ops.preprocess`."""
     x = x.flip(3) if channels == "BGR" else x
@@ -130,19 +135,23 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "reflection_pad": reflection_pad,
     "upsample": upsample,
     "strided_conv2d": strided_conv2d,
+    "reflected_conv2d": reflected_conv2d,
 }
 
 
 def features(network: Network, x: Tensor, taps: Sequence[str]) -> Mapping[str, Tensor]:
-    """Return layer name -> activations of images `x` (N, H, W, 3): `Network.forward`."""
+    """Return layer name -> activations of images `x` (N, H, W, 3): `Network.forward`.
+
+    The network's parameters are arrays, or tensors, whose gradients are then to be had.
+    """
     settings = network.preprocessing
     outputs = {IMAGE: preprocess(x, settings.channels, settings.scale, settings.mean, settings.std)}
     sources = network.sources()
     for layer in network.needed(taps):
         inputs = (outputs[source] for source in sources[layer.name])
-        parameters = (asnumpy(array).astype("float64") for array in network.parameters.get(layer.name, ()))
+        parameters = tuple(_tensor(array, x) for array in network.parameters.get(layer.name, ()))
         first, *others = layer.rule.steps(network.pooling)
-        y = OPERATIONS[first](*inputs, *layer.rule.arguments(tuple(map(x.new_tensor, parameters))))
+        y = OPERATIONS[first](*inputs, *layer.rule.arguments(parameters))
         for step in others:
             y = OPERATIONS[step](y)
         outputs[layer.name] = y
@@ -178,6 +187,11 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
         return total
 
     return loss
+
+
+def _tensor(array, like):
+    """A parameter as a tensor, float64."""
+    return array if hasattr(array, "detach") else like.new_tensor(asnumpy(array).astype("float64"))
 
 
 def _torch():
