@@ -1,8 +1,8 @@
 """The engine for the CPU: the textbook's operations made fast, in NumPy, with BLAS and threads.
 
 Each module here keeps the contract of its namesake in `scratchnst.ops` or `scratchnst.losses`, and tests compare the
-two.  The mathematics is derived there; Winograd's convolution alone has a derivation of its own, in
-`scratchnst.engine.cpu.winograd`.
+two.  The mathematics is derived there; two convolutions alone have a derivation of their own, in
+`scratchnst.engine.cpu.winograd` and `scratchnst.engine.cpu.banded`.
 
 The same arrays give the same results to the last bit, whatever else runs in the process, as long as the number of
 threads is the same.  With another number they differ by rounding: BLAS multiplies pieces of other sizes.
@@ -18,13 +18,9 @@ from scratchnst.engine import sessions
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
-from scratchnst.engine.textbook import reflected_conv2d
-from scratchnst.ops import (  # threads would save a hundredth part of an evaluation
-    addition,
-    preprocess,
-    relu,
-    strided_conv2d,
-)
+
+# Threads would save a hundredth part of an evaluation in these.
+from scratchnst.ops import addition, preprocess, relu, strided_conv2d
 
 ROWS_PER_STRIP = 8
 
@@ -49,4 +45,4 @@ class Cpu(Engine):
         return total
 
 
-ENGINE = Cpu("cpu", (addition, preprocess, relu, strided_conv2d, reflected_conv2d, *own_operations(__name__)))
+ENGINE = Cpu("cpu", (addition, preprocess, relu, strided_conv2d, *own_operations(__name__)))

@@ -121,10 +121,18 @@ def _evaluation(n, negated=False):
 
 
 def convolve(
-    x: Array, w: Array, b: Array | None = None, relu: bool = False, mask: Array | None = None
+    x: Array,
+    w: Array,
+    b: Array | None = None,
+    relu: bool = False,
+    mask: Array | None = None,
+    reflected: bool = False,
 ) -> tuple[Array, Array | None]:
-    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e)."""
-    return _convolve(x, _kernel_at_points(w, x), matrices(x.dtype), b, relu, mask)
+    """Return y, the convolution of `x` (N, H, W, C) with `w` (3, 3, C, K), and where it is positive: equation (e).
+
+    Around the image are zeros or, if it is `reflected`, its mirror images.
+    """
+    return _convolve(x, _kernel_at_points(w, x), matrices(x.dtype), b, relu, mask, reflected)
 
 
 def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
@@ -135,7 +143,7 @@ def convolve_back(grad_y: Array, w: Array, mask: Array | None = None) -> Array:
     return _convolve(grad_y, U, matrices_of_flipped(grad_y.dtype), mask=mask)[0]
 
 
-def _convolve(x, U, transforms, b=None, relu=False, mask=None):
+def _convolve(x, U, transforms, b=None, relu=False, mask=None, reflected=False):
     """Return the first and the last part of equation (e)."""
     channels, outputs = U.shape[2:]
     y = np.empty((*x.shape[:3], outputs), x.dtype)
@@ -144,7 +152,7 @@ def _convolve(x, U, transforms, b=None, relu=False, mask=None):
 
     def job(block, start, stop):  # output channels
         memory, spare = _memory(block, channels, stop - start, x.dtype)
-        D = _input_at_points(transforms.B.T, x, mask, block, memory, spare)
+        D = _input_at_points(transforms.B.T, x, mask, block, memory, spare, reflected)
         M = _shaped(spare, (*D.shape[:4], stop - start))
         for row in range(POINTS):
             points, products = _by_points(D[row]), _by_points(M[row])
@@ -161,7 +169,13 @@ def _convolve(x, U, transforms, b=None, relu=False, mask=None):
     return y, positive
 
 
-def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: tuple[int, int] = (3, 3)) -> Array:
+def kernel_gradient(
+    x: Array,
+    grad_y: Array,
+    mask: Array | None = None,
+    kernel: tuple[int, int] = (3, 3),
+    reflected: bool = False,
+) -> Array:
     """Return dL/dw (3, 3, C, K), equation (g); `grad_y` is taken as zero where `mask`, if there is one, is False."""
     channels, outputs = x.shape[3], grad_y.shape[3]
     blocks = cut(x.shape, max(channels, outputs))
@@ -172,7 +186,7 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None = None, kernel: 
         for block in blocks:
             memory, spare = _memory(block, stop - start, outputs, x.dtype)
             other = threads.buffer("block's gradient", (POINTS**2 * block.height * block.width * outputs,), x.dtype)
-            D = _input_at_points(matrices(x.dtype).B.T, x[..., start:stop], None, block, memory, spare)
+            D = _input_at_points(matrices(x.dtype).B.T, x[..., start:stop], None, block, memory, spare, reflected)
             grad_M = _gradient_at_points(grad_y, mask, block, other, spare)
             grad_U += _by_points(D).swapaxes(2, 3) @ _by_points(grad_M)
         columns = grad_U.reshape(POINTS**2, -1)
@@ -276,10 +290,10 @@ def _by_points(array):
     return array.reshape(*outer, height * width, points, channels).swapaxes(-3, -2)
 
 
-def _input_at_points(B_T, x, mask, block, memory, spare):
+def _input_at_points(B_T, x, mask, block, memory, spare, reflected):
     """Return D = B^T d B of a block, in `memory`."""
     pixels = _shaped(memory, (TILE * block.height + 2, TILE * block.width + 2, x.shape[3]))
-    patches.read(x, mask, block.image, TILE * block.top - 1, TILE * block.left - 1, pixels)
+    patches.read(x, mask, block.image, TILE * block.top - 1, TILE * block.left - 1, pixels, reflected)
     return _at_points(B_T, pixels, block, memory, spare)
 
 
