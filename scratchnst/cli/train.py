@@ -92,6 +92,9 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         "--network", default="distilled", metavar="NAME|FILE", help="that looks at the pictures (%(default)s)"
     )
     group.add_argument(
+        "--finish", metavar="NAME|FILE", help=f"that looks at them in the last {style_job.FINISH:.0%}% of the time"
+    )
+    group.add_argument(
         "--style-size",
         type=positive_integer,
         default=StyleSettings.style_size,
@@ -175,6 +178,7 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
         style_size=arguments.style_size,
         weights=Weights(content=arguments.content_weight, style=arguments.style_weight),
         network=arguments.network,
+        finish=arguments.finish,
         widths=tuple(factor * arguments.width for factor in (1, 2, 4)),
         blocks=arguments.blocks,
         start=arguments.start,
@@ -187,7 +191,11 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
 def _check(arguments: argparse.Namespace, checkpoint: Path) -> None:
     """Raise a UserError if an output cannot be written, or would replace an input or what is not to be lost."""
     inputs = [*arguments.paintings, *(path for path in (arguments.licences,) if path)]
-    sources = [arguments.network, *(str(path) for path in (arguments.start, arguments.add_to) if path)]
+    sources = [
+        arguments.network,
+        arguments.finish,
+        *(str(path) for path in (arguments.start, arguments.add_to) if path),
+    ]
     check_weights([arguments.output], sources, inputs)
     others = [checkpoint, *([arguments.log] if arguments.log else [])]
     check_outputs([arguments.output, *others], inputs)

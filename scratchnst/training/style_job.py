@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -28,6 +28,7 @@ from scratchnst.weights.load import load_network
 CONTENT_LAYERS = ("conv3_3", "like_conv3_1")  # of VGG, and of the distilled network
 LARGEST_STRIDE = 8  # of a style layer: of a crop of 128 pixels it has 16x16 positions
 MEASURED = 16  # crops on which the content's energy is measured
+FINISH = 0.3  # of the training's time
 HELD_OUT, ENOUGH = 2, 8  # photographs for previews, if there are enough
 SMALLEST_SIDE = 32  # pixels of a crop, or of a style
 
@@ -43,6 +44,7 @@ class StyleSettings:
     style_size : longer side in pixels at which the paintings are looked at
     weights : of the terms of the perceptual loss
     network : of the loss, a name or a file
+    finish : of the loss in the last FINISH of the training, a name or a file; None leaves it as it is
     widths, blocks : of the network to be trained
     start : a model whose parameters the training begins with
     add_to : a model to which the styles are added: its kernels stay as they are
@@ -55,6 +57,7 @@ class StyleSettings:
     style_size: int = 256
     weights: Weights = field(default_factory=Weights)
     network: str = "distilled"
+    finish: str | None = None
     widths: tuple[int, ...] = transform_net.WIDTHS
     blocks: int = transform_net.BLOCKS
     start: Path | None = None
@@ -103,7 +106,6 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
         raise UserError("--start and --add-to exclude each other: leave out one of them.")
     paintings = [_painting(path, settings.style_size) for path in settings.paintings]
     network, styles, old = _network(settings, _styles(settings))
-    loss_network = load_network(settings.network).astype("float32").on(engine)
     side = settings.plan.side
     found = photographs.from_folder(settings.folder, side, tell) if settings.folder else photographs.at_hand(side)
     held_out = found.hold_out(HELD_OUT) if len(found) >= ENOUGH else ()
@@ -113,9 +115,16 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     # Pictures of the old styles are not at hand, nor needed: no image of a batch is painted in them.
     pictures = [paintings[0]] * old + paintings
     crops = engine.asarray(found.crops(np.random.default_rng([plan.seed, 1]), MEASURED, side))
-    loss = PerceptualLoss(loss_network, pictures, crops, settings.weights, *loss_layers(loss_network))
-    training = Training(network.on(engine), loss, found, plan)
-    return StyleJob(training, styles, _origin(settings, loss_network, found), held_out)
+
+    def loss_of(source):
+        seeing = load_network(source).astype("float32").on(engine)
+        return PerceptualLoss(seeing, pictures, crops, settings.weights, *loss_layers(seeing))
+
+    losses = {0.0: loss_of(settings.network)}
+    if settings.finish:
+        losses[1 - FINISH] = loss_of(settings.finish)
+    training = Training(network.on(engine), losses, found, plan)
+    return StyleJob(training, styles, _origin(settings, losses, found), held_out)
 
 
 def loss_layers(network: Network) -> tuple[list[str], list[str]]:
@@ -178,7 +187,7 @@ def _network(settings: StyleSettings, new: Sequence[Style]) -> tuple[Network, tu
     return transform_net.build(random, len(new), settings.widths, settings.blocks), tuple(new), 0
 
 
-def _origin(settings: StyleSettings, loss_network: Network, found: Photographs) -> dict[str, Any]:
+def _origin(settings: StyleSettings, losses: Mapping[float, PerceptualLoss], found: Photographs) -> dict[str, Any]:
     given = asdict(settings)
     paths = ("folder", "start", "add_to", "licences")
     given |= {name: given[name].name if given[name] else None for name in paths}
@@ -186,8 +195,15 @@ def _origin(settings: StyleSettings, loss_network: Network, found: Photographs) 
     return {
         "program": f"scratchnst {__version__}",
         "settings": given,
-        "loss network": {"name": loss_network.name, **loss_network.provenance},
-        "layers": loss_layers(loss_network),
+        "losses": [
+            {
+                "from": start,
+                "network": {"name": loss.network.name, **loss.network.provenance},
+                "content layers": loss.content_layers,
+                "style layers": loss.style_layers,
+            }
+            for start, loss in losses.items()
+        ],
         "photographs": found.names,
         "licences": _text(settings.licences) if settings.licences else None,
     }

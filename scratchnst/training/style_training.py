@@ -93,8 +93,8 @@ class Training:
 
     Parameters
     ----------
-    network : a transform network, with a row in its norms for every style of `loss`; its engine computes
-    loss : of what it paints
+    network : a transform network, with a row in its norms for every style of the losses; its engine computes
+    losses : part of the training that is done, 0 at first -> the loss of what is painted from then on
     photographs : to take crops of
     plan : of this training
 
@@ -103,8 +103,8 @@ class Training:
     state : after the last step
     """
 
-    def __init__(self, network: Network, loss: PerceptualLoss, photographs: Photographs, plan: Plan):
-        self._network, self.loss, self.photographs, self.plan = network, loss, photographs, plan
+    def __init__(self, network: Network, losses: Mapping[float, PerceptualLoss], photographs: Photographs, plan: Plan):
+        self._network, self.losses, self.photographs, self.plan = network, losses, photographs, plan
         self.norms, self.count = transform_net.norms(network), transform_net.number_of_styles(network)
         moments = {
             (name, place): Moments.of(array)
@@ -126,6 +126,11 @@ class Training:
         if self.plan.minutes is not None:
             return min(1.0, self.state.seconds / (60 * self.plan.minutes))
         return min(1.0, self.state.iteration / (self.plan.iterations or 1))
+
+    @property
+    def loss(self) -> PerceptualLoss:
+        """The loss of the next step."""
+        return self.losses[max(start for start in self.losses if start <= self.progress)]
 
     @property
     def rate(self) -> float:

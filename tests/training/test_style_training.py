@@ -32,7 +32,7 @@ def make(random):
         layers = ["conv2_1"], ["conv1_1", "conv2_1"]
         loss = PerceptualLoss(loss_network, styles[:count], crops, weights or Weights(), *layers)
         network = transform_net.build(np.random.default_rng(0), count, (3, 4, 5), 1)
-        return Training(network, loss, found, plan)
+        return Training(network, {0.0: loss}, found, plan)
 
     return training
 
@@ -155,6 +155,16 @@ def test_minutes(make):
     assert training.progress == pytest.approx(0.5)
     training.state = replace(training.state, seconds=40.0)
     assert training.progress == 1
+
+
+def test_another_loss_from_some_part_on(make):
+    training, other = make(), make().loss
+    training.losses = {0.0: training.loss, 0.5: other}
+    seen = []
+    for iteration in range(6):
+        training.state = replace(training.state, iteration=iteration)
+        seen.append(training.loss is other)
+    assert seen == [False] * 3 + [True] * 3
 
 
 def test_all_styles_in_turn(make):
