@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.convolution import flipped
-from scratchnst.engine.cpu import conv2d, winograd
+from scratchnst.engine.cpu import conv2d, instance_norm, winograd
 from scratchnst.engine.cpu.average_pool import pooled
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products
@@ -133,6 +133,11 @@ class MetaCpu:
             distance_backward=lambda grad_y, difference: difference.like(),
         )
         self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        self.addition = _MetaOperation(
+            forward=lambda a, b: (a.like(), None), backward=lambda grad_y, cache: (grad_y.like(), grad_y.like())
+        )
+        self.instance_norm = _MetaOperation(forward=self._norm, backward_input=self._norm_back)
+        self.instance_norm_relu = _MetaOperation(forward=self._norm_relu, backward_input=self._norm_back)
         for operation in OPERATIONS:  # a loss on features that is not described here: as much as the content's
             if hasattr(operation, "statistic") and not hasattr(self, name_of(operation)):
                 setattr(self, name_of(operation), self.content_loss)
@@ -211,6 +216,21 @@ class MetaCpu:
     def _conv2d_relu_back(self, grad_y, cache):
         return self._conv2d_back(grad_y, cache)
 
+    def _norm(self, x, scale, shift):
+        self.ledger.keep(self._norm_workspace(x))
+        return x.like(), (x,)
+
+    def _norm_relu(self, x, scale, shift):
+        y, cache = self._norm(x, scale, shift)
+        return y, (*cache, y.like(dtype=bool))
+
+    def _norm_back(self, grad_y, cache):
+        self.ledger.keep(self._norm_workspace(grad_y))
+        return grad_y.like()
+
+    def _norm_workspace(self, x):
+        return {name: number * x.dtype.itemsize for name, number in instance_norm.workspace(x.shape).items()}
+
     def _max_pool(self, x):
         y = x.like(pooled(x.shape))
         return y, (x.shape, y.like(dtype=np.uint8))
@@ -248,6 +268,25 @@ class MetaTextbook(MetaCpu):
         del kernel  # a copy of the kernel, as long as the convolution runs
         return grad_x
 
+    def _norm(self, x, scale, shift):
+        numbers = math.prod(x.shape)
+        z = x.like()
+        self.ledger.borrow(2 * 8 * numbers)  # in float64
+        y = x.like()
+        self.ledger.borrow((8 + x.dtype.itemsize) * numbers)
+        return y, (z,)
+
+    def _norm_relu(self, x, scale, shift):
+        normalised, cache = self._norm(x, scale, shift)
+        y = normalised.like()
+        return y, (*cache, y)
+
+    def _norm_back(self, grad_y, cache):
+        masked = grad_y.like() if len(cache) > 1 else grad_y
+        grad_x = masked.like()
+        self.ledger.borrow(2 * 8 * math.prod(grad_y.shape))
+        return grad_x
+
 
 class MetaCuda(MetaCpu):
     """The operations of `scratchnst.engine.cuda`, each of which gives its workspace back to CuPy's pool at its end.
@@ -277,6 +316,9 @@ class MetaCuda(MetaCpu):
 
     def _preprocess(self, x, *_):
         return x.like(), None
+
+    def _norm_workspace(self, x):
+        return {}  # sums of strips, less than 2 MB
 
     def _gram(self, x):
         count, height, width, channels = x.shape
