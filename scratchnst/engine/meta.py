@@ -17,13 +17,14 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.convolution import flipped
-from scratchnst.engine.cpu import conv2d, winograd
+from scratchnst.engine.cpu import conv2d, instance_norm, winograd
 from scratchnst.engine.cpu.average_pool import pooled
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
-from scratchnst.engine.cuda import products
+from scratchnst.engine.cuda import products, windows
 from scratchnst.engine.cuda import winograd as cuda_winograd
 from scratchnst.engine.engine import name_of
 from scratchnst.engine.textbook import OPERATIONS
+from scratchnst.engine.textbook.reflected_conv2d import margins
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -121,6 +122,11 @@ class MetaCpu:
             forward=lambda x: (x.like(pooled(x.shape)), x.shape), backward=lambda grad_y, shape: grad_y.like(shape)
         )
         self.max_pool = _MetaOperation(forward=self._max_pool, backward=lambda grad_y, cache: grad_y.like(cache[0]))
+        self.upsample = _MetaOperation(
+            forward=lambda x: (x.like((x.shape[0], 2 * x.shape[1], 2 * x.shape[2], x.shape[3])), None),
+            backward=lambda grad_y, cache: grad_y.like(pooled(grad_y.shape)),
+        )
+        self.reflected_conv2d = _MetaOperation(forward=self._reflected, backward_input=self._reflected_back)
         self.gram = _MetaOperation(forward=self._gram, backward=lambda grad_y, x: x.like())
         self.content_loss = _MetaOperation(
             forward=lambda F, P: (0.0, F.like()), backward=lambda grad_y, difference: difference.like(), statistic=None
@@ -133,6 +139,11 @@ class MetaCpu:
             distance_backward=lambda grad_y, difference: difference.like(),
         )
         self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        self.addition = _MetaOperation(
+            forward=lambda a, b: (a.like(), None), backward=lambda grad_y, cache: (grad_y.like(), grad_y.like())
+        )
+        self.instance_norm = _MetaOperation(forward=self._norm, backward_input=self._norm_back)
+        self.instance_norm_relu = _MetaOperation(forward=self._norm_relu, backward_input=self._norm_back)
         for operation in OPERATIONS:  # a loss on features that is not described here: as much as the content's
             if hasattr(operation, "statistic") and not hasattr(self, name_of(operation)):
                 setattr(self, name_of(operation), self.content_loss)
@@ -211,6 +222,27 @@ class MetaCpu:
     def _conv2d_relu_back(self, grad_y, cache):
         return self._conv2d_back(grad_y, cache)
 
+    def _norm(self, x, scale, shift):
+        self.ledger.keep(self._norm_workspace(x))
+        return x.like(), (x,)
+
+    def _norm_relu(self, x, scale, shift):
+        y, cache = self._norm(x, scale, shift)
+        return y, (*cache, y.like(dtype=bool))
+
+    def _norm_back(self, grad_y, cache):
+        self.ledger.keep(self._norm_workspace(grad_y))
+        return grad_y.like()
+
+    def _norm_workspace(self, x):
+        return {name: number * x.dtype.itemsize for name, number in instance_norm.workspace(x.shape).items()}
+
+    def _reflected(self, x, w, b, stride=1):
+        return x.like(windows.convolved(x.shape, w.shape, stride, margins(w))), (x, x.shape, w, stride)
+
+    def _reflected_back(self, grad_y, cache):
+        return grad_y.like(cache[1])
+
     def _max_pool(self, x):
         y = x.like(pooled(x.shape))
         return y, (x.shape, y.like(dtype=np.uint8))
@@ -248,6 +280,49 @@ class MetaTextbook(MetaCpu):
         del kernel  # a copy of the kernel, as long as the convolution runs
         return grad_x
 
+    def _norm(self, x, scale, shift):
+        numbers = math.prod(x.shape)
+        z = x.like()
+        self.ledger.borrow(2 * 8 * numbers)  # in float64
+        y = x.like()
+        self.ledger.borrow((8 + x.dtype.itemsize) * numbers)
+        return y, (z,)
+
+    def _norm_relu(self, x, scale, shift):
+        normalised, cache = self._norm(x, scale, shift)
+        y = normalised.like()
+        return y, (*cache, y)
+
+    def _norm_back(self, grad_y, cache):
+        masked = grad_y.like() if len(cache) > 1 else grad_y
+        grad_x = masked.like()
+        self.ledger.borrow(2 * 8 * math.prod(grad_y.shape))
+        return grad_x
+
+    def _reflected(self, x, w, b, stride=1):
+        padded = self._padded(x, x.shape, w)
+        y, cache = super()._reflected(x, w, b, stride)
+        self._strip(padded, w.shape, y.shape)
+        return y, cache
+
+    def _reflected_back(self, grad_y, cache):
+        _, shape, w, _ = cache
+        grad_padded = self._padded(grad_y, shape, w)
+        spread = self._padded(grad_padded, (*grad_padded.shape[:3], w.shape[3]), w)
+        self._strip(spread, flipped(w).shape, grad_padded.shape)
+        del spread
+        folded = grad_y.like((*shape[:2], *grad_padded.shape[2:]))
+        return grad_y.like(folded.shape[:2] + shape[2:])
+
+    def _padded(self, array, shape, w):
+        count, height, width, channels = shape
+        return array.like((count, height + w.shape[0] - 1, width + w.shape[1] - 1, channels))
+
+    def _strip(self, x, kernel, of_y):
+        """Borrow the windows of two strips, as `scratchnst.ops.conv2d.convolve` has while it makes the second."""
+        pixels = min(max(1, PIXELS_PER_STRIP // of_y[2]), of_y[1]) * of_y[2]
+        self.ledger.borrow(min(2 * pixels, math.prod(of_y[:3])) * math.prod(kernel[:3]) * x.dtype.itemsize)
+
 
 class MetaCuda(MetaCpu):
     """The operations of `scratchnst.engine.cuda`, each of which gives its workspace back to CuPy's pool at its end.
@@ -275,8 +350,22 @@ class MetaCuda(MetaCpu):
         y, positive = self._convolve(x, w, relu=True)
         return y, (x, w, positive)
 
+    def _reflected(self, x, w, b, stride=1):
+        y, cache = super()._reflected(x, w, b, stride)
+        self.ledger.borrow(windows.workspace(x.shape, w.shape, stride, margins(w)) * x.dtype.itemsize)
+        return y, cache
+
+    def _reflected_back(self, grad_y, cache):
+        _, shape, w, stride = cache
+        grad_x = super()._reflected_back(grad_y, cache)
+        self.ledger.borrow(windows.workspace(shape, w.shape, stride, margins(w)) * grad_y.dtype.itemsize)
+        return grad_x
+
     def _preprocess(self, x, *_):
         return x.like(), None
+
+    def _norm_workspace(self, x):
+        return {}  # sums of strips, less than 2 MB
 
     def _gram(self, x):
         count, height, width, channels = x.shape

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import platforms
 import pytest
 from numerical import central_differences, relative_error
 
-from scratchnst.engine import cpu, textbook
+from scratchnst.engine import cpu, meta, textbook
 from scratchnst.engine.cpu import instance_norm, threads
 
 TOLERANCE = {"float32": 1e-5, "float64": 1e-12}
 # Single pixels, rows and columns, odd sides, batches, few channels and many.
-SHAPES = [(1, 1, 1, 3), (1, 1, 9, 2), (1, 9, 1, 1), (2, 5, 7, 65), (1, 3, 2, 257), (3, 17, 6, 3), (1, 65, 2, 1)]
+SHAPES = [
+    (1, 1, 1, 3),
+    (1, 1, 9, 2),
+    (1, 9, 1, 1),
+    (2, 5, 7, 65),
+    (1, 3, 2, 257),
+    (3, 17, 6, 3),
+    (1, 65, 2, 1),
+    (2, 33, 4, 5),
+]
 NAMES = ["instance_norm", "instance_norm_relu"]
 names = pytest.mark.parametrize("name", NAMES)
 everywhere = pytest.mark.parametrize("platform", [*platforms.THREADS, *platforms.CUDA], indirect=True)
@@ -108,6 +119,27 @@ def test_inputs_that_are_not_contiguous(random, name, platform):
     assert not strange[0].flags.c_contiguous
     for actual, expected in zip(run(platform.engine, name, *strange), run(textbook, name, *inputs)):
         np.testing.assert_allclose(platform.back(actual), expected, rtol=1e-11, atol=1e-12)
+
+
+@names
+@pytest.mark.parametrize("engine", [cpu, textbook], ids=["cpu", "textbook"])
+def test_it_takes_as_much_memory_as_is_told(random, name, engine, dtype):
+    x, scale, shift, grad_y = arguments(random, (2, 120, 110, 17), dtype)
+
+    def there_and_back(operation, x, grad_y):
+        _, cache = operation.forward(x, scale, shift)
+        operation.backward_input(grad_y, cache)
+
+    threads.release()  # buffers that they keep would not be allocated again
+    tracemalloc.start()
+    there_and_back(getattr(engine, name), x, grad_y)
+    taken = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    told = meta.of(engine.name)
+    arrays = [told.asarray(each) for each in (x, grad_y)]
+    before = told.ledger.now
+    there_and_back(getattr(told, name), *arrays)
+    assert told.ledger.peak - before == pytest.approx(taken, rel=0.1)
 
 
 @names

@@ -55,6 +55,19 @@ def test_values_and_gradients_are_the_textbooks(random, name, shape, kernel, str
     assert_the_textbooks(platform, name, inputs, stride, grad_y)
 
 
+@pytest.mark.parametrize("platform", platforms.ALL, indirect=True)
+def test_hand_worked_with_reflection(platform):
+    """A row 1 2 3 4 is continued to 2 1 2 3 4 3, of which windows begin at the first and at the third number."""
+    operation = as_numpy_engine(platform.engine).reflected_conv2d
+    x, w = np.array([1.0, 2, 3, 4]).reshape(1, 1, 4, 1), np.array([1.0, 10, 100]).reshape(1, 3, 1, 1)
+    y, cache = operation.forward(x, w, np.array([5000.0]), 2)
+    np.testing.assert_array_equal(y[0, 0, :, 0], [5212, 5432])
+    grad_x, grad_w, grad_b = operation.backward(np.array([2.0, 3]).reshape(y.shape), cache)
+    np.testing.assert_array_equal(grad_x[0, 0, :, 0], [20, 202 + 3, 30, 300])
+    np.testing.assert_array_equal(grad_w[0, :, 0, 0], [2 * 2 + 3 * 2, 2 * 1 + 3 * 3, 2 * 2 + 3 * 4])
+    np.testing.assert_array_equal(grad_b, [5])
+
+
 @pytest.mark.parametrize("numbers", [1, 400, 1000])
 @pytest.mark.parametrize(("shape", "kernel", "stride"), CASES)
 @pytest.mark.parametrize("name", OPERATIONS)

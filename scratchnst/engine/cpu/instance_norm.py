@@ -98,6 +98,12 @@ def projected(u: Array, x: Array, pivot: Array, factor: Array, along: Array, off
     return u
 
 
+def workspace(shape: tuple[int, ...]) -> dict[str, int]:
+    """Return how many numbers all threads' buffers hold, by name, after images of `shape`."""
+    strip = max((rows * length for _, _, (rows, length) in _strips(shape)), default=0)
+    return {"instance norm": threads.count() * strip}
+
+
 def _row(shape):
     """How many pixels make a row."""
     _, height, width, channels = shape

@@ -18,7 +18,6 @@ or 32, as at the ends of a small network.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 
 from scratchnst.arrays import Array
 from scratchnst.engine.cuda import device, kernels, products
@@ -35,7 +34,8 @@ def convolve(x: Array, w: Array, b: Array, stride: int, margins: Margins = (0, 0
     x, matrix = device.readable(x), _matrix(w, x.dtype)
     y = device.empty(convolved(x.shape, w.shape, stride, margins), x.dtype)
     y[...] = device.readable(b, x.dtype)
-    for rows, windows in _gathered(x, w.shape, stride, margins):
+    for rows in pieces(y.shape, w.shape):
+        windows = _gathered(x, rows, y.shape, w.shape, stride, margins)
         products.multiply(windows, matrix, _rows(y, rows), accumulate=True)
         del windows  # before there are those of the next piece
     return y
@@ -45,12 +45,12 @@ def convolve_back(grad_y: Array, w: Array, stride: int, shape: Shape, margins: M
     """Return dL/dx of this `shape` (N, H, W, C)."""
     grad_y, matrix = device.readable(grad_y), _matrix(w, grad_y.dtype)
     grad_x = device.zeros(shape, grad_y.dtype)
-    for first, last in pieces(grad_y.shape, w.shape):
-        grad_windows = products.multiply(_rows(grad_y, (first, last)), matrix, transpose_b=True)
-        top, bottom = _read(first, last, grad_y.shape, w.shape, stride, shape, margins)
-        grid = bottom - top, kernels.blocks(shape[2] * shape[3], THREADS)
-        arguments = grad_windows, grad_x, first, last, top, *_sizes(grad_y.shape, w.shape, stride, margins, shape)
-        kernels.launch("windows", "windows_add", grid, (THREADS,), grad_y.dtype, *arguments)
+    sizes = _sizes(grad_y.shape, w.shape, stride, margins, shape)
+    for rows in pieces(grad_y.shape, w.shape):
+        grad_windows = products.multiply(_rows(grad_y, rows), matrix, transpose_b=True)
+        top, bottom = _read(rows, grad_y.shape, w.shape, stride, shape, margins)
+        grid, where = (bottom - top, kernels.blocks(shape[2] * shape[3], THREADS)), (*rows, top)
+        kernels.launch("windows", "windows_add", grid, (THREADS,), grad_y.dtype, grad_windows, grad_x, *where, *sizes)
         del grad_windows
     return grad_x
 
@@ -59,7 +59,8 @@ def kernel_gradient(x: Array, grad_y: Array, kernel: Shape, stride: int, margins
     """Return dL/dw, windows^T dL/dy, for a `kernel` (kh, kw, C, K)."""
     x, grad_y = device.readable(x), device.readable(grad_y, x.dtype)
     grad_w = device.zeros(kernel, x.dtype)
-    for rows, windows in _gathered(x, kernel, stride, margins):
+    for rows in pieces(grad_y.shape, kernel):
+        windows = _gathered(x, rows, grad_y.shape, kernel, stride, margins)
         grad_w += products.multiply_tall(windows, _rows(grad_y, rows)).reshape(kernel)
         del windows
     return grad_w
@@ -79,17 +80,21 @@ def pieces(shape: Shape, kernel: Shape) -> list[tuple[int, int]]:
     return [(first, min(first + most, rows)) for first in range(0, rows, most)]
 
 
-def _gathered(x, kernel, stride, margins) -> Iterator[tuple[tuple[int, int], Array]]:
-    """Yield, piece by piece, rows of windows and these windows, (1, pixels, kh kw C)."""
-    shape = convolved(x.shape, kernel, stride, margins)
-    kh, kw, channels, _ = kernel
-    for first, last in pieces(shape, kernel):
-        windows = device.empty((1, (last - first) * shape[2], kh * kw * channels), x.dtype)
-        grid = last - first, kh, kernels.blocks(shape[2] * kw * channels, THREADS)
-        arguments = x, windows, first, *_sizes(shape, kernel, stride, margins, x.shape)
-        kernels.launch("windows", "windows_gather", grid, (THREADS,), x.dtype, *arguments)
-        yield (first, last), windows
-        del windows
+def workspace(shape: Shape, kernel: Shape, stride: int, margins: Margins = (0, 0)) -> int:
+    """Return how many numbers of windows there are in memory at a time, forward or back, of images of `shape`."""
+    y = convolved(shape, kernel, stride, margins)
+    rows = max((last - first for first, last in pieces(y, kernel)), default=0)
+    return rows * y[2] * math.prod(kernel[:3])
+
+
+def _gathered(x, rows, of_y, kernel, stride, margins):
+    """Return these rows of windows, (1, pixels, kh kw C)."""
+    (first, last), (kh, kw, channels, _) = rows, kernel
+    windows = device.empty((1, (last - first) * of_y[2], kh * kw * channels), x.dtype)
+    grid = last - first, kh, kernels.blocks(of_y[2] * kw * channels, THREADS)
+    sizes = _sizes(of_y, kernel, stride, margins, x.shape)
+    kernels.launch("windows", "windows_gather", grid, (THREADS,), x.dtype, x, windows, first, *sizes)
+    return windows
 
 
 def _sizes(of_y, kernel, stride, margins, of_x):
@@ -97,13 +102,14 @@ def _sizes(of_y, kernel, stride, margins, of_x):
     return *of_y[1:3], *kernel[:2], stride, *margins, *of_x[1:]
 
 
-def _read(first, last, of_y, kernel, stride, of_x, margins):
+def _read(rows, of_y, kernel, stride, of_x, margins):
     """Return the rows of x, counted through all images, (top, bottom + 1), that these rows of windows read."""
 
     def row(of_windows, offset):
         image, p = divmod(of_windows, of_y[1])
         return image * of_x[1] + min(max(stride * p - margins[0] + offset, 0), of_x[1])
 
+    first, last = rows
     return row(first, 0), row(last - 1, kernel[0])
 
 
