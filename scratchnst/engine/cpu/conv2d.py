@@ -17,7 +17,7 @@ from scratchnst.engine.convolution import Conv2d
 from scratchnst.engine.cpu import empty, shifted, threads, windows, winograd
 
 WAYS = {"winograd": winograd, "windows": windows, "shifted": shifted}
-FEW_CHANNELS, ENOUGH_CHANNELS, ENOUGH_PIXELS = 15, 32, 256
+FEW_CHANNELS, ENOUGH_CHANNELS, ENOUGH_PIXELS = 15, 24, 256
 
 
 def preferred(shape: tuple[int, ...], kernel: tuple[int, ...]) -> str:
