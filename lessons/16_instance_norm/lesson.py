@@ -665,10 +665,10 @@ assert np.abs(gradients["conv1"][0]).max() > 0
 # 3. On paper: what are :math:`J z` and the sum :math:`\sum_j z_j \, \partial L / \partial x_j` exactly, with
 #    :math:`\varepsilon`? When are they not small?
 # 4. By experiment: set ``walk_target = 1.5 * normalise(start)[0]``, the village itself with more contrast, and walk
-#    again. The right gradient is 0 though the loss is not. Why? And what does the walk without the path through the
-#    variance do?
-# 5. By experiment: go on training with R = ((0, 1), (0, 1)) and new moments. What becomes of the first
-#    style? And if only scales and shifts are moved?
+#    again. The right gradient is almost 0 though the loss is not. Why? And what does the walk without the path through
+#    the variance do?
+# 5. By experiment: go on training with R = ((0, 1), (0, 1)) and new moments. What becomes of the first style? And if
+#    only scales and shifts are moved?
 #
 # To write: ``normalise``, ``forward``, ``backward_parameters`` and ``backward_input`` in
 # ``lessons/16_instance_norm/exercise.py``: the whole operation for a stack of images, without loops over pixels, and
