@@ -13,7 +13,7 @@ chain rule adds up what comes back through both.
 
 Cached: nothing.
 
-Differs from the paper: it has none.  K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
+Differs from the paper: its network has no such layer.  Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
 CVPR 2016.
 """
 
