@@ -67,7 +67,7 @@ def convolve(x: Array, w: Array, b: Array, stride: int) -> Array:
         fits = y.shape[2] % together == 0
         products = rows.reshape(shape) if fits else threads.buffer("products", shape, x.dtype)
         for start, stop, windows in _windows_of_image(x, image, top, bottom, w.shape, stride, together):
-            _multiply(windows, matrix, products[start:stop])
+            multiply(windows, matrix, products[start:stop])
         np.add(products.reshape(bottom - top, -1)[:, : rows.shape[1]], biases, out=rows)
 
     threads.run(job, _strips(y.shape, w.shape, stride))
@@ -93,9 +93,9 @@ def convolve_back(grad_y: Array, w: Array, stride: int, shape: tuple[int, ...]) 
         )
         patches.read(grad_y, None, image, begin - down + 1, 1 - across, pixels)
         G = threads.buffer("products", (end - begin, stride, groups, together * stride * channels), grad_y.dtype)
-        for start, stop, windows in _windows(pixels, G.shape[::2], (down, across + together - 1), (1, together)):
+        for start, stop, windows in windows_of(pixels, G.shape[::2], (down, across + together - 1), (1, together)):
             for a, matrix in enumerate(matrices):
-                _multiply(windows[..., windows.shape[2] - len(matrix) :], matrix, G[start:stop, a])
+                multiply(windows[..., windows.shape[2] - len(matrix) :], matrix, G[start:stop, a])
         padded = G.reshape((end - begin) * stride, groups * together * stride, channels)
         padded = padded[first - begin * stride : last - begin * stride, : width + 2 * s]
         above = 0 if top else r
@@ -113,7 +113,6 @@ def kernel_gradient(x: Array, grad_y: Array, stride: int, kernel: tuple[int, ...
     together = outputs_at_once(kernel, stride)
     grad_w = np.zeros(kernel, x.dtype)
     band = _banded(grad_w, together, stride, x.dtype)  # its shape; zeros
-    most = max(PRODUCT // max(band.size, 1), FEWEST_ROWS)
 
     def job(image, top, bottom):
         total = np.zeros_like(band)
@@ -122,10 +121,7 @@ def kernel_gradient(x: Array, grad_y: Array, stride: int, kernel: tuple[int, ...
             g = threads.buffer("gradient", (bottom - top, -(-g.shape[1] // together) * together, outputs), x.dtype)
             patches.read(grad_y, None, image, top, 0, g)
         for start, stop, windows in _windows_of_image(x, image, top, bottom, kernel, stride, together):
-            pixels = windows.shape[0] * windows.shape[1]
-            rows, columns = windows.reshape(pixels, len(band)), g[start:stop].reshape(pixels, band.shape[1])
-            for first, last in threads.pieces(pixels, most):
-                total += rows[first:last].T @ columns[first:last]
+            add_products(windows, g[start:stop], total)
         return total
 
     total = (threads.total(job, _strips(grad_y.shape, kernel, stride)) + band).reshape(
@@ -163,17 +159,17 @@ def _phases(w, stride):
 
 
 def _windows_of_image(x, image, top, bottom, kernel, stride, together):
-    """Yield the windows that rows top to bottom of the output look at: see `_windows`."""
+    """Yield the windows that rows top to bottom of the output look at: see `windows_of`."""
     kh, kw = kernel[:2]
     groups = -(-x.shape[2] // (stride * together))
     shape = (bottom - top - 1) * stride + kh, (groups * together - 1) * stride + kw, x.shape[3]
     pixels = threads.buffer("pixels", shape, x.dtype)
     patches.read(x, None, image, top * stride - kh // 2, -(kw // 2), pixels, reflected=True)
     size = kh, kw + (together - 1) * stride
-    return _windows(pixels, (bottom - top, groups), size, (stride, stride * together))
+    return windows_of(pixels, (bottom - top, groups), size, (stride, stride * together))
 
 
-def _windows(pixels, count, size, step):
+def windows_of(pixels, count, size, step):
     """Yield (start, stop, windows of these rows, (rows, windows in a row, numbers)), of `size` pixels, `step` apart."""
     down, right, channel = pixels.strides
     strides = down * step[0], right * step[1], down, channel
@@ -185,10 +181,18 @@ def _windows(pixels, count, size, step):
         yield start, stop, windows.reshape(stop - start, shape[1], shape[2] * shape[3])
 
 
-def _multiply(windows, matrix, products):
+def multiply(windows, matrix, products):
     """Write windows times matrix, in pieces."""
     for start, stop in threads.pieces(windows.shape[1], PRODUCT // max(matrix.size, 1)):
         np.matmul(windows[:, start:stop], matrix, out=products[:, start:stop])
+
+
+def add_products(windows, g, total):
+    """Add windows^T g to `total`, in pieces; `g` has as many rows of pixels, and as many numbers beside each window."""
+    pixels = windows.shape[0] * windows.shape[1]
+    windows, g = windows.reshape(pixels, len(total)), g.reshape(pixels, total.shape[1])
+    for start, stop in threads.pieces(pixels, max(PRODUCT // max(total.size, 1), FEWEST_ROWS)):
+        total += windows[start:stop].T @ g[start:stop]
 
 
 def _strips(shape, kernel, stride, fewest=1):
