@@ -8,8 +8,8 @@
     block1_conv2, block1_norm2     reflected, norm        1/4     64
     block1                         add                    1/4     64      block1_norm2 + norm3: a residual block
     ... block4                                            1/4     64
-    up1, conv4, norm4              upsample, reflected    1/2     32
-    up2, conv5, norm5              upsample, reflected    1       16
+    conv4, norm4                   upsampled, norm_relu   1/2     32
+    conv5, norm5                   upsampled, norm_relu   1       16
     output                         reflected              1       3       kernels of END x END pixels, no ReLU
 
 J. Johnson, A. Alahi, L. Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, with
@@ -85,10 +85,8 @@ def build(
         convolution(f"{name}_conv2", "reflected", 3, narrow, narrow)
         norm(f"{name}_norm2", "norm", narrow)
         layers.append(Layer(name, "add", (f"{name}_norm2", source)))
-    layers.append(Layer("up1", "upsample"))
-    unit(4, "reflected", 3, narrow, middle)
-    layers.append(Layer("up2", "upsample"))
-    unit(5, "reflected", 3, middle, wide)
+    unit(4, "upsampled", 3, narrow, middle)
+    unit(5, "upsampled", 3, middle, wide)
     convolution(OUTPUT, "reflected", END, wide, 3)
     w, b = parameters[OUTPUT]
     parameters[OUTPUT] = FIRST_OUTPUT * w, b
