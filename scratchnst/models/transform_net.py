@@ -119,13 +119,21 @@ def number_of_styles(network: Network) -> int:
     return len(network.parameters[norms(network)[0]][0])
 
 
-def in_styles(network: Network, mixture: Array) -> Network:
-    """Return the network that paints image n of a batch in the mixture of styles `mixture`[n], (N, S)."""
+def with_styles(network: Network, mixture: Array) -> Network:
+    """Return the network with other styles, each a mixture of its own, `mixture` (others, S)."""
     rows = {
         name: tuple((mixture @ array).astype(array.dtype) for array in network.parameters[name])
         for name in norms(network)
     }
     return replace(network, parameters={**network.parameters, **rows})
+
+
+def in_styles(network: Network, mixture: Array) -> Network:
+    """Return the network that paints image n of a batch in the mixture of styles `mixture`[n], (N, S).
+
+    It is a network of N styles: a norm takes a row an image.
+    """
+    return with_styles(network, mixture)
 
 
 def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], mixture: Array) -> dict:
@@ -138,24 +146,6 @@ def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], m
         for name in norms(network)
     }
     return {**grad_parameters, **rows}
-
-
-def with_more_styles(network: Network, more: int, like: Array) -> Network:
-    """Return the network with `more` styles behind its own, which begin as the mixture `like` (S,) of these."""
-    rows = {
-        name: tuple(
-            np.concatenate([array, np.repeat((like @ array)[np.newaxis], more, axis=0)]).astype(array.dtype)
-            for array in network.parameters[name]
-        )
-        for name in norms(network)
-    }
-    return replace(network, parameters={**network.parameters, **rows})
-
-
-def without_styles(network: Network, first: int) -> Network:
-    """Return the network without its first styles, so many of them."""
-    rows = {name: tuple(array[first:] for array in network.parameters[name]) for name in norms(network)}
-    return replace(network, parameters={**network.parameters, **rows})
 
 
 def to_picture(output: Array) -> Array:

@@ -95,10 +95,16 @@ def test_a_style_is_added(studio):
 
 def test_another_training_begins_with_a_model(studio):
     assert train_style("dots.png", "-o", "one.h5") == 0
-    assert train_style("The Wave.png", "-o", "two.h5", "--start", "one.h5", "--rate", "0") == 0
+    assert train_style("The Wave.png", "dots.png", "-o", "two.h5", "--start", "one.h5", "--rate", "0") == 0
+    assert train_style("dots.png", "The Wave.png", "-o", "three.h5", "--start", "two.h5") == 0
+    assert train_style("The Wave.png", "dots.png", "-o", "four.h5", "--start", "three.h5", "--rate", "0") == 0
     photo = images.load("photos/one.png")
-    assert np.abs(FastStyle.load("two.h5")(photo) - FastStyle.load("one.h5")(photo)).max() < 1
-    assert FastStyle.load("two.h5").names == ["the_wave"]
+    one, two, three, four = (FastStyle.load(f"{name}.h5") for name in ("one", "two", "three", "four"))
+    assert np.abs(two(photo) - one(photo)).max() < 1
+    assert two.names == four.names == ["the_wave", "dots"]
+    for name in two.names:  # a style begins as its namesake
+        assert np.abs(four(photo, name) - three(photo, name)).max() < 1
+    assert np.abs(three(photo, "dots") - three(photo, "the_wave")).max() > 1
 
 
 def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
