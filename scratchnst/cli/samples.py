@@ -18,8 +18,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "samples",
         help="draw pictures to begin with",
-        description="Draw a scene, DIR/content.png, and two styles, brush strokes, DIR/style.png, and DIR/mosaic.png. DIR "
-        "is created if need be.",
+        description="Draw a scene, DIR/content.png, and two styles: brush strokes, DIR/style.png, and DIR/mosaic.png. "
+        "DIR is created if need be.",
     )
     parser.add_argument("directory", type=folder, metavar="DIR")
     parser.set_defaults(run=run)
