@@ -37,5 +37,6 @@ def run(arguments: argparse.Namespace) -> int:
         check_replaceable(arguments.directory / name)
     for name, draw in pictures.items():
         images.save(arguments.directory / name, draw())
+    for name in pictures:  # not before both are there: standard output may be closed or full
         print(one_line(arguments.directory / name))
     return 0
