@@ -27,6 +27,7 @@ from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import SHIPPED
 from scratchnst.files import check_outputs, open_log
 from scratchnst.images import samples, sheet
 from scratchnst.messages import complain, one_line
@@ -123,7 +124,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--blocks", type=positive_integer, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
     )
-    group.add_argument("--start", type=file, metavar="MODEL.h5", help="begin with the parameters of a trained model")
+    group.add_argument(
+        "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
+    )
     group.add_argument(
         "--add-to", type=file, metavar="MODEL.h5", help="add the styles to a model, whose own stay as they are"
     )
@@ -181,7 +184,7 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
         finish=arguments.finish,
         widths=tuple(factor * arguments.width for factor in (1, 2, 4)),
         blocks=arguments.blocks,
-        start=arguments.start,
+        start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
         add_to=arguments.add_to,
         licences=arguments.licences,
         plan=plan,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -179,6 +181,18 @@ class TestFast:
         assert sorted(path.name for path in (studio / "painted").iterdir()) == ["one.png", "three.png", "two.png"]
         assert "left out: photos/broken.png" in capsys.readouterr().err
 
+    def test_pipes(self, studio):
+        model = FastStyle.load("model.h5")
+        with open("photos/one.png", "rb") as photo:
+            command = [sys.executable, "-m", "scratchnst", "fast", "-", "-o", "-", "--model", "model.h5"]
+            done = subprocess.run(command, stdin=photo, capture_output=True, check=True, timeout=120)
+        (studio / "out.png").write_bytes(done.stdout)
+        expected = np.rint(model(images.load("photos/one.png")))
+        assert np.abs(images.load("out.png") - expected).max() <= 1
+        done = subprocess.run(command, input=b"no picture", capture_output=True, timeout=120)
+        assert done.returncode == 2
+        assert done.stderr.decode().startswith("scratchnst: standard input is damaged or no picture")
+
     def test_a_sheet_of_every_style(self, studio):
         assert main(["sheet", "photos/one.png", "-o", "sheet.png", "--model", "model.h5", "--size", "40"]) == 0
         height, width, _ = images.load("sheet.png").shape
@@ -208,6 +222,7 @@ class TestFast:
             (["photos/one.png", "-o", "out.png", "--strength", "1.5"], "from 0 to 1"),
             (["photos/one.png", "-o", "out.png", "--size", "4"], "at least 8 pixels"),
             (["empty", "-o", "painted"], "holds no pictures"),
+            (["photos", "-o", "-"], "takes one picture"),
         ],
     )
     def test_what_cannot_be(self, studio, capsys, arguments, message):
