@@ -48,7 +48,7 @@ from scratchnst.engine.cpu import patches, threads
 
 NUMBERS_PER_STRIP, NUMBERS_OF_WINDOWS = 131072, 131072  # of pixels and of their windows: few enough for the cache
 PRODUCT, FEWEST_ROWS = 1_000_000, 128  # multiplications in a product, and windows in one that is added up
-FEW_CHANNELS, OUTPUTS_AT_ONCE = 4, 4
+FEW_CHANNELS, OUTPUTS_AT_ONCE = 8, 2  # by `scratchnst.engine.cpu.measure`
 
 
 def convolve(x: Array, w: Array, b: Array, stride: int) -> Array:
