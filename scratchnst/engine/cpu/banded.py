@@ -40,15 +40,16 @@ at once where the processor has AVX-512.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from scratchnst.arrays import Array
 from scratchnst.engine.cpu import patches, threads
 
 NUMBERS_PER_STRIP, NUMBERS_OF_WINDOWS = 131072, 131072  # of pixels and of their windows: few enough for the cache
 PRODUCT, FEWEST_ROWS = 1_000_000, 128  # multiplications in a product, and windows in one that is added up
-FEW_CHANNELS, OUTPUTS_AT_ONCE = 4, 4
+FEW_CHANNELS, OUTPUTS_AT_ONCE = 8, 2  # by `scratchnst.engine.cpu.measure`
 
 
 def convolve(x: Array, w: Array, b: Array, stride: int) -> Array:
@@ -80,7 +81,7 @@ def convolve_back(grad_y: Array, w: Array, stride: int, shape: tuple[int, ...]) 
     height, width = shape[1:3]
     r, s = kh // 2, kw // 2
     down, across = -(-kh // stride), -(-kw // stride)  # the rows and columns of g that a pixel's gradient comes from
-    together = outputs_at_once(w.shape, stride) if stride == 1 else 1
+    together = outputs_at_once(w.shape, stride)
     matrices = [_banded(kernel, together, 1, grad_y.dtype) for kernel in _phases(w, stride)]
     groups = -(-(width + 2 * s) // (together * stride))
     grad_x = np.empty(shape, grad_y.dtype)
@@ -171,13 +172,15 @@ def _windows_of_image(x, image, top, bottom, kernel, stride, together):
 
 def windows_of(pixels, count, size, step):
     """Yield (start, stop, windows of these rows, (rows, windows in a row, numbers)), of `size` pixels, `step` apart."""
-    down, right, channel = pixels.strides
-    strides = down * step[0], right * step[1], down, channel
-    shape = *count, size[0], size[1] * pixels.shape[2]  # a window's rows are contiguous
-    everything = as_strided(pixels, shape, strides, writeable=False)
-    for start, stop in threads.pieces(count[0], NUMBERS_OF_WINDOWS // max(everything[0].size, 1)):
+    down, right, _ = pixels.strides
+    strides = down * step[0], right * step[1], down
+    shape = *count, size[0], size[1] * pixels.shape[2]
+    piece = np.dtype((np.void, max(shape[3], 1) * pixels.itemsize))  # a window's row: NumPy copies it as one element
+    for start, stop in threads.pieces(count[0], NUMBERS_OF_WINDOWS // max(math.prod(shape[1:]), 1)):
         windows = threads.buffer("windows", (stop - start, *shape[1:]), pixels.dtype)
-        windows[...] = everything[start:stop]
+        if windows.size:
+            pieces = np.ndarray(windows.shape[:3], piece, pixels[start * step[0] :], strides=strides)
+            windows.view(piece)[..., 0] = pieces
         yield start, stop, windows.reshape(stop - start, shape[1], shape[2] * shape[3])
 
 
