@@ -120,6 +120,14 @@ def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
     assert seen == [False, True, True]
 
 
+def test_a_trial(studio, capsys):
+    assert train_style("dots.png", "-o", "trial.png", "--try", "photos/one.png") == 0
+    assert images.load("trial.png").shape == (213, 256, 3)
+    assert not list(studio.glob("*.training"))
+    assert train_style("dots.png", "-o", "photos/one.png", "--try", "photos/one.png") == 2
+    assert "named twice" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
