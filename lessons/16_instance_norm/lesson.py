@@ -10,7 +10,7 @@ It is easy to forget one of them, and this lesson shows what happens then.
 
 After this lesson you can
 
-* normalise the channels of an image, and say why a network for style transfer should;
+* normalise the channels of an image, and say why a network for style transfer does so;
 * derive the gradient of scale, shift and input, path by path, and check each path;
 * say what the normalisation takes out of a gradient, and why;
 * recognise a gradient in which a path is missing, and say which tests would not notice;
@@ -35,6 +35,8 @@ symbol                    meaning
 :math:`g`                 the upstream gradient, :math:`\partial L / \partial y`; ``grad_y``
 :math:`h`                 :math:`\partial L / \partial z`
 :math:`t`                 a target: what y should be
+:math:`J`                 the Jacobian of z, :math:`J_{ij} = \partial z_i / \partial x_j`
+:math:`A, R`              scales of all styles, (S, C); how much of which style each image gets, (N, S)
 ========================= ==========================================================================================
 """
 
@@ -55,14 +57,13 @@ from scratchnst.verify.methods.differences import central_differences
 # Contrast is not content
 # -----------------------
 #
-# The village on a clear day, in mist and at dusk. The mist lowers the contrast and lifts the mean, at dusk all light is
-# less. A painter would paint the same picture of all three: the strokes and colours of a painting are those of the
-# style, and not of the weather. The content loss agrees as far as the outlines are concerned.
+# The village on a clear day, in mist and at dusk. Mist lowers the contrast and raises the mean; at dusk every number is
+# smaller by the same factor. Painted in one style, all three should become the same picture: colours and contrast of a
+# painting come from the style, not from the weather in the photograph.
 #
-# A network of convolutions does not agree. Convolution and ReLU take the contrast of their input along to their output,
-# layer by layer. So each kernel of the network would have to work for strong and for weak inputs. D. Ulyanov,
-# A. Vedaldi and V. Lempitsky (2016) took the contrast out instead, after each convolution, and found that the pictures
-# became much better.
+# A network of convolutions cannot do that easily. Convolution and ReLU carry the contrast of their input on to their
+# output, layer by layer, so each kernel has to work for strong and for weak inputs. D. Ulyanov, A. Vedaldi and
+# V. Lempitsky (2016) took the contrast out after each convolution, and reported clearly better pictures.
 
 side = full_size(96, 32)
 random = np.random.default_rng(0)
@@ -98,10 +99,11 @@ assert contrasts[2] < 0.5 * contrasts[0]
 #     v = \frac{7^2 + 1^2 + 7^2 + 1^2}{4} = 25, \quad s = 5, \quad
 #     z = \begin{pmatrix} 1.4 & 0.2 \\ -1.4 & -0.2 \end{pmatrix}
 #
-# Put :math:`\alpha x + \beta` with :math:`\alpha > 0` in the place of x. Then :math:`x - \mu` is multiplied by
-# :math:`\alpha`, so is the root of v, and z stays as it is: brightness and contrast are gone. :math:`\varepsilon` is
-# for a channel of one number throughout, such as one that a ReLU has silenced. There :math:`v = 0`, and without
-# :math:`\varepsilon` we would divide 0 by 0. Everywhere else it is too small to matter.
+# Put :math:`k x + c` with :math:`k > 0` in the place of x. Then :math:`x - \mu` is multiplied by k, the root of v is,
+# too, and z stays as it is: brightness and contrast are gone. :math:`\varepsilon` is for a channel of one number
+# throughout, such as one that a ReLU has silenced. There :math:`v = 0`, and without :math:`\varepsilon` we would divide
+# 0 by 0. Where v is much larger than :math:`\varepsilon`, as in all pictures here, it changes nothing that one could
+# see.
 #
 # With loops, for one channel; the exercise asks for a whole stack without them.
 
@@ -139,7 +141,7 @@ show_images({name: 128 + 50 * image for name, image in zip(weather, z)})
 plt.show()
 
 apart = np.abs(z - z[0]).max(axis=(1, 2, 3))
-print("largest difference from the clear day's:", apart)
+print("largest difference from the clear day's:", [f"{number:.0e}" for number in apart])
 assert apart.max() < 1e-4
 assert np.allclose(z.mean(axis=(1, 2)), 0)
 assert np.allclose(z.var(axis=(1, 2)), 1, atol=1e-6)
@@ -149,8 +151,8 @@ assert np.allclose(z[2, :, :, 0].ravel(), normalise_loops(x[2, :, :, 0].ravel())
 # Scale and shift
 # ---------------
 #
-# With mean and contrast gone, the features may have any that are useful. Two numbers a channel say which, and since
-# they belong to the style and not to the photograph, each image of a batch has its own:
+# With its own mean and contrast gone, a channel can be given any others. Two numbers say which, a scale and a shift.
+# They belong to the style, and each image of a batch may be painted in another style, so each image has its own:
 #
 # .. math::
 #
@@ -286,10 +288,11 @@ assert np.allclose(total, by_differences, atol=1e-6 * np.abs(total).max())
 assert all(np.abs(total - path).max() > 0.1 * np.abs(total).max() for path in (itself, through_mean, through_variance))
 
 # %%
-# On a photograph the paths are three pictures. The red channel of the village is compared with that of the style. Red
-# is positive, blue negative, and the colours mean the same in all four. The path through the mean is one flat number.
-# The path through the variance is the village itself, as a negative: every slope has a part that would raise or lower
-# the contrast of the picture, and this path takes it away.
+# For a whole channel the paths are three pictures. The red channel of the village is compared with that of the style.
+# Red is positive, blue negative, and the colours mean the same in all four. The path through the mean is one number
+# everywhere. The path through the variance is a multiple of z, here a negative of the village. Look for the village in
+# the sum: it is nearly gone. Through the pixels alone, the gradient would also change the contrast of the village, and
+# the path through the variance takes just that part away.
 
 channel = np.s_[0, :, :, 0]
 z_style, _ = normalise(style[np.newaxis])
@@ -379,9 +382,9 @@ assert np.isclose((grad_x * z[:1, :, :, :1]).sum(), 0, atol=1e-6)
 # for two upstream gradients: random numbers, as a test would take them, and :math:`y - t` of the loss above.
 #
 # Random numbers have a mean near 0 and are hardly related to z: of M of them, the two paths are about
-# :math:`\sqrt{2/M}` of the whole. From a picture of 8x8 pixels on, a test that allows 20 % lets the mistake pass, and
-# one of 96x96 pixels that allows 2 % as well. The gradient of a real loss has a mean, and is related to the picture:
-# there the error is large, and it stays large at any size.
+# :math:`\sqrt{2/M}` of the whole. With 8x8 pixels a test that allows 20 % lets the mistake pass, with 96x96 pixels even
+# one that allows 2 %. The gradient of a real loss has a mean, and is related to the picture: there the error is twice
+# the gradient itself, for pictures of any size.
 
 
 def error(wrong, right):
@@ -488,10 +491,11 @@ assert np.diff(right[:, 0]).max() < 0 < np.diff(no_variance[:, 0]).max()
 # Without the path through the mean the loss falls just as well. But the picture gets brighter with every step, for no
 # reason, and will leave every range. The loss does not notice; whatever else depends on x would.
 #
-# Without the path through the variance every step also lowers the contrast, because t has less of it than y. It does
-# not help, since y has the contrast 1 whatever x has, but s becomes smaller, and the gradient is divided by s. So the
-# steps become longer and longer until they are far too long, and the loss jumps.
-#
+# Without the path through the variance every step also lowers the contrast of x. The mean of :math:`g z` is positive
+# here: y would come nearer to t if it shrank. It cannot shrink, since y has the contrast 1 whatever x has. But s gets
+# smaller, and the gradient is divided by s. So the steps become longer, until they are far too long and the loss jumps.
+
+# %%
 # Batch or instance
 # -----------------
 #
@@ -508,8 +512,9 @@ def batch_norm(x):
 
 pair = np.stack([weather["clear"], weather["mist"]])
 of_batch, (of_each, _) = batch_norm(pair), normalise(pair)
-drawn = {"x: clear": pair[0], "batch": 128 + 50 * of_batch[0], "instance": 128 + 50 * of_each[0]}
-drawn |= {"x: mist": pair[1], "batch ": 128 + 50 * of_batch[1], "instance ": 128 + 50 * of_each[1]}
+drawn = {}
+for n, name in enumerate(("clear", "mist")):
+    drawn |= {name: pair[n], f"{name}, batch": 128 + 50 * of_batch[n], f"{name}, instance": 128 + 50 * of_each[n]}
 show_images(drawn, columns=3)
 plt.show()
 
@@ -532,7 +537,8 @@ moved_by_company = {
     "batch": np.abs(batch_norm(others)[0] - of_batch[0]).mean(),
     "instance": np.abs(normalise(others)[0][0] - of_each[0]).mean(),
 }
-print("how far the clear village's pixels move when the style stands beside it:", moved_by_company)
+print("how far the clear village's pixels move when the style is in the batch, not the mist:")
+print({name: f"{moved:.2f}" for name, moved in moved_by_company.items()})
 assert moved_by_company["batch"] > 0.1
 assert moved_by_company["instance"] == 0
 
@@ -546,7 +552,8 @@ sizes = {
     name: np.abs(g[1]).max() / np.abs(g[0]).max()
     for name, g in zip(("batch", "instance"), (of_batch_norm, of_instance))
 }
-print("largest slope at the other image, relative to the first's:", sizes)
+print("largest slope at the other image, relative to the first's:")
+print({name: f"{size:.2f}" for name, size in sizes.items()})
 assert sizes["instance"] == 0 < 0.01 < sizes["batch"]
 
 # %%
@@ -556,21 +563,21 @@ assert sizes["instance"] == 0 < 0.01 < sizes["batch"]
 # V. Dumoulin, J. Shlens and M. Kudlur (2017) asked how much of a trained network belongs to its style, and found: of
 # all its parameters, scales and shifts are enough. One network can hold many styles. They share the kernels, and each
 # has a row of its own in the scale and the shift of every normalisation, an array (S, C) for S styles. For a batch,
-# choose a row for each image; or mix rows. If the matrix :math:`T`, (N, S), says how much of which style each image
+# choose a row for each image; or mix rows. If the matrix R, (N, S), says how much of which style each image
 # gets, then
 #
 # .. math::
 #
-#     a = T A, \quad \frac{\partial L}{\partial A} = T^T \frac{\partial L}{\partial a}
+#     a = R A, \quad \frac{\partial L}{\partial A} = R^T \frac{\partial L}{\partial a}
 #
-# where A has the scales of all styles, and the same for the shifts. With (b) and (c) that is all that training needs.
+# where A has the scales of all styles; for the shifts it is the same. With (b) and (c) that is all that training needs.
 #
 # We try it with a small network of this kind, ``scratchnst/models/transform_net.py``, and two styles: the painting,
 # and its negative. (Mirrored borders, strides and upsampling, which it also uses, have derivatives of their own.) The
-# loss is that of lesson 13, with the Gram matrices of each image's own style, and all parameters are moved by Adam. We
-# train on the village alone, so that it takes seconds. A network that is to paint any photograph must see many.
+# loss compares content and style, as in lesson 13, each image with its own style. Adam moves all parameters. We train
+# on the village alone, so that it takes seconds; a network that is to paint any photograph must see many.
 
-side, steps = full_size(64, 24), full_size(70, 12)
+side, steps = full_size(64, 24), full_size(140, 12)
 village, painting = pictures(side)
 styles = {"painting": painting, "negative": 255 - painting}
 judge = network()
@@ -579,20 +586,20 @@ loss = PerceptualLoss(
     judge, list(styles.values()), batch[:1], Weights(), ["conv2_1"], ["conv1_1", "conv2_1", "conv3_1"]
 )
 painter = transform_net.build(np.random.default_rng(0), styles=2, widths=(8, 16, 16), blocks=1).on(judge.engine)
-T = np.eye(2, dtype="float32")
+R = np.eye(2, dtype="float32")
 
 
-def paint(painter, x, T):
-    """Return the painted images (N, H, W, 3) and what the way back needs; image n gets the mixture T[n] of styles."""
-    outputs, cache = transform_net.in_styles(painter, T).forward(x, [transform_net.OUTPUT])
+def paint(painter, x, R):
+    """Return the painted images (N, H, W, 3) and what the way back needs; image n gets the mixture R[n] of styles."""
+    outputs, cache = transform_net.in_styles(painter, R).forward(x, [transform_net.OUTPUT])
     return transform_net.to_picture(outputs[transform_net.OUTPUT]), cache
 
 
-def gradients_of(painter, grad_picture, cache, T):
+def gradients_of(painter, grad_picture, cache, R):
     """Return the gradients of all parameters, those of the normalisations in rows of styles."""
     grad_output = {transform_net.OUTPUT: transform_net.to_output(grad_picture)}
-    of_images = transform_net.in_styles(painter, T).backward_parameters(grad_output, cache)
-    return transform_net.of_styles(painter, of_images, T)
+    of_images = transform_net.in_styles(painter, R).backward_parameters(grad_output, cache)
+    return transform_net.of_styles(painter, of_images, R)
 
 
 def adam_step(painter, gradients, moments):
@@ -608,10 +615,10 @@ def adam_step(painter, gradients, moments):
 moments = {name: [Moments.of(array) for array in arrays] for name, arrays in painter.parameters.items()}
 losses = []
 for _ in range(steps):
-    painted, cache = paint(painter, batch, T)
+    painted, cache = paint(painter, batch, R)
     value, grad_picture = loss(painted, batch, [0, 1])
     losses.append(value.total)
-    painter = adam_step(painter, gradients_of(painter, grad_picture, cache, T), moments)
+    painter = adam_step(painter, gradients_of(painter, grad_picture, cache, R), moments)
 
 mixture = np.array([[1, 0], [0.5, 0.5], [0, 1]], "float32")
 first, between, second = paint(painter, np.repeat(batch[:1], 3, axis=0), mixture)[0]
@@ -632,14 +639,14 @@ assert own < exchanged
 # The same kernels, the same photograph, and two pictures; all that differs are the rows of scales and shifts. The
 # picture in the middle has the mean of both rows, which was never trained.
 #
-# Where does a gradient of the first row come from? Only from images painted in the first style. A loss of the second
-# image has no slope there, and of the kernels every image has a say. So a style can be added later to a network that
-# holds others: train its row alone, and nothing of the others changes.
+# Where does the gradient of the first row come from? Only from images painted in the first style: a loss of the second
+# image has no slope there. The kernels have a gradient from every image. So a style can be added later to a network
+# that holds others: train its row alone, and the others stay as they are.
 
-painted, cache = paint(painter, batch, T)
+painted, cache = paint(painter, batch, R)
 _, grad_picture = loss(painted, batch, [0, 1])
 grad_picture[0] = 0  # the second image alone
-gradients = gradients_of(painter, grad_picture, cache, T)
+gradients = gradients_of(painter, grad_picture, cache, R)
 for name in transform_net.norms(painter):
     grad_scale, grad_shift = gradients[name]
     assert not grad_scale[0].any()
@@ -657,9 +664,11 @@ assert np.abs(gradients["conv1"][0]).max() > 0
 #    paths are left, and what does each Jacobian do to :math:`\mathbf{1}` and to x?
 # 3. On paper: what are :math:`J z` and the sum :math:`\sum_j z_j \, \partial L / \partial x_j` exactly, with
 #    :math:`\varepsilon`? When are they not small?
-# 4. By experiment: in ``walk``, let the target have more contrast than y (``1.5 * z_style``). What does the walk
-#    without the path through the variance do now, and why does its loss no longer jump?
-# 5. By experiment: go on training with T = ((0, 1), (0, 1)) and new moments. What becomes of the first style?
+# 4. By experiment: set ``walk_target = 1.5 * normalise(start)[0]``, the village itself with more contrast, and walk
+#    again. The right gradient is 0 though the loss is not. Why? And what does the walk without the path through the
+#    variance do?
+# 5. By experiment: go on training with R = ((0, 1), (0, 1)) and new moments. What becomes of the first
+#    style? And if only scales and shifts are moved?
 #
 # To write: ``normalise``, ``forward``, ``backward_parameters`` and ``backward_input`` in
 # ``lessons/16_instance_norm/exercise.py``: the whole operation for a stack of images, without loops over pixels, and

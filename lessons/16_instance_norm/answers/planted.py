@@ -22,6 +22,7 @@ PLANTED = (
     ("batch norm", STATISTICS, over(STATISTICS, "(0, 1, 2)"), "statistics-of-batch"),
     ("layer norm", STATISTICS, over(STATISTICS, "(1, 2, 3)"), "statistics-of-all-channels"),
     ("over a pixel's channels", STATISTICS, over(STATISTICS, "3"), "statistics-of-a-pixel"),
+    ("channels first", STATISTICS, over(STATISTICS, "(2, 3)"), "axes-of-channels-first"),
     ("M - 1", VARIANCE, "x.var(axis=PIXELS, ddof=1, keepdims=True)", "unbiased-variance"),
     ("no epsilon", ROOT, "np.sqrt(variance)", "epsilon-missing"),
     ("epsilon outside of the root", ROOT, "np.sqrt(variance) + EPSILON", "epsilon-outside-root"),
@@ -66,6 +67,11 @@ PLANTED = (
     ("no scale backward", SCALED, "grad_z = grad_y", "scale-missing"),
     ("no s", SUM, SUM.removesuffix(" / s"), "s-missing"),
     ("variance for s", SUM, f"{SUM} ** 2", "s-twice"),
+    ("sum in the mean", THROUGH_MEAN, THROUGH_MEAN.replace(".mean", ".sum"), "mean-path-not-averaged"),
+    ("sum in the variance", THROUGH_VARIANCE, THROUGH_VARIANCE.replace(".mean", ".sum"), "variance-path-not-averaged"),
+    ("s once too few in the variance", THROUGH_VARIANCE, f"s * {THROUGH_VARIANCE}", "variance-path-times-s"),
+    ("means of grad_y", MEANS, MEANS.replace("grad_z", "grad_y"), "scale-of-means-missing"),
+    ("only itself divided by s", SUM, "grad_z / s - through_mean - through_variance", "s-of-means-missing"),
     ("sums", MEANS, MEANS.replace(".mean", ".sum"), "sums-not-averaged"),
     (
         "x in the variance",
@@ -89,5 +95,4 @@ PLANTED = (
     ),
     ("means over images", MEANS, over(MEANS, "(0, 1, 2)"), "means-over-batch"),
     ("means over channels", MEANS, over(MEANS, "(1, 2, 3)"), "means-over-channels"),
-    ("ones for grad_y", SCALED, "grad_z = scale[:, None, None] * np.ones_like(grad_y)", "upstream-ignored"),
 )

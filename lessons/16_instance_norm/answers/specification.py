@@ -21,7 +21,7 @@ from scratchnst.classroom.grader import (
 from scratchnst.ops import instance_norm
 
 EPSILON = instance_norm.EPSILON
-IMAGE, BATCH, PIXEL_OF_ALL_CHANNELS = (1, 2), (0, 1, 2), (1, 2, 3)  # axes
+IMAGE, BATCH, ALL_CHANNELS, CHANNELS_FIRST = (1, 2), (0, 1, 2), (1, 2, 3), (2, 3)  # axes
 
 
 def normalised(x):
@@ -148,12 +148,17 @@ NORMALISE = Function(
         "statistics-of-all-channels": Mistake(
             "Mean and variance are taken over all channels of an image together. Each channel has its own: over which "
             "axes is to be averaged?",
-            partial(otherwise, axes=PIXEL_OF_ALL_CHANNELS),
+            partial(otherwise, axes=ALL_CHANNELS),
         ),
         "statistics-of-a-pixel": Mistake(
             "Mean and variance are taken over the channels of a pixel. They belong to the pixels of a channel: over "
             "which axes is to be averaged?",
             partial(otherwise, axes=(3,)),
+        ),
+        "axes-of-channels-first": Mistake(
+            "Mean and variance are taken over columns and channels. These would be the pixels of arrays "
+            "(N, C, H, W); which axes are they here?",
+            partial(otherwise, axes=CHANNELS_FIRST),
         ),
         "unbiased-variance": Mistake(
             "You divide the sum of squares by M - 1. What does the lesson's variance divide by?",
@@ -365,6 +370,30 @@ INPUT = Function(
             "its M numbers?",
             lambda grad_y, x, scale: through(grad_y, x, scale, mean=x[0, ..., 0].size, variance=x[0, ..., 0].size),
         ),
+        "mean-path-not-averaged": Mistake(
+            "In the path through the mean you have a sum over the pixels. What is the derivative of a mean by one of "
+            "its M numbers?",
+            lambda grad_y, x, scale: through(grad_y, x, scale, mean=x[0, ..., 0].size),
+        ),
+        "variance-path-not-averaged": Mistake(
+            "In the path through the variance you have a sum over the pixels. The variance is a mean: what is its "
+            "derivative by one of the M pixels?",
+            lambda grad_y, x, scale: through(grad_y, x, scale, variance=x[0, ..., 0].size),
+        ),
+        "variance-path-times-s": Mistake(
+            "The path through the variance is s times what it should be. Which power of v + EPSILON has the derivative "
+            "of z by v?",
+            lambda grad_y, x, scale: through(grad_y, x, scale, variance=normalised(x)[1]),
+        ),
+        "scale-of-means-missing": Mistake(
+            "The first term in the bracket is right. The two means are those of grad_y: what comes back to z?",
+            lambda grad_y, x, scale: through(grad_y, x, scale, mean=1 / _spread(scale), variance=1 / _spread(scale)),
+        ),
+        "s-of-means-missing": Mistake(
+            "The path through x itself is right. The other two are not divided by s: how far does z move when the mean "
+            "moves by h?",
+            lambda grad_y, x, scale: through(grad_y, x, scale, mean=normalised(x)[1], variance=normalised(x)[1]),
+        ),
         "not-normalised": Mistake(
             "In the path through the variance stands x where z should.",
             partial(through, z=lambda x, z, s: x),
@@ -384,12 +413,7 @@ INPUT = Function(
         ),
         "means-over-channels": Mistake(
             "z and s are right. The two means in equation (c) are over all channels; over which numbers do they run?",
-            partial(through, axes=PIXEL_OF_ALL_CHANNELS),
-        ),
-        "upstream-ignored": Mistake(
-            "Your gradient is zero everywhere, which is right for a grad_y that is the same for all pixels: which of "
-            "the arguments have you not used?",
-            lambda grad_y, x, scale: np.zeros(x.shape),
+            partial(through, axes=ALL_CHANNELS),
         ),
     },
     hints=(
