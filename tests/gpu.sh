@@ -29,7 +29,8 @@ run_sanitizers() {
         # shellcheck disable=SC2086  # exclude is two words or none
         PYTHONPATH=.:tests compute-sanitizer --tool "$tool" --error-exitcode 1 $exclude \
             "$python" -m pytest -q -W default -p without_pool -m gpu \
-            tests/engine/test_operations.py tests/engine/test_convolution.py tests/engine/test_instance_norm.py || failed="$failed $tool"
+            tests/engine/test_operations.py tests/engine/test_convolution.py tests/engine/test_strided_convolution.py \
+            tests/engine/test_instance_norm.py || failed="$failed $tool"
     done
 }
 

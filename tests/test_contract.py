@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numerical import central_differences, relative_error
 
-from scratchnst.engine.textbook import reflected_conv2d
+from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.losses import total_variation as tv
 from scratchnst.ops import (
@@ -90,6 +90,24 @@ def reflected(kh, kw, stride):
         forward_loops,
         backward_loops,
         ((1, kh // 2 + 1, kw // 2 + 1, 3), (2, 6, 5, 3), (1, 3, 7, 2)),
+    )
+
+
+def upsampled():
+    """Nearest upsampling, then reflection padding and a convolution."""
+    convolved = reflected(3, 3, 1)
+
+    def backward_loops(g, x, w, b):
+        grad_u, *others = convolved.backward_loops(g, upsample.forward_loops(x), w, b)
+        return upsample.backward_loops(grad_u, x), *others
+
+    return Operation(
+        convolved.inputs,
+        upsampled_conv2d.forward,
+        upsampled_conv2d.backward,
+        lambda x, w, b: convolved.forward_loops(upsample.forward_loops(x), w, b),
+        backward_loops,
+        ((1, 1, 1, 3), (2, 3, 2, 3), (1, 1, 4, 2)),
     )
 
 
@@ -176,6 +194,7 @@ OPERATIONS = {
     "strided_conv2d 2x1 by 3": strided(2, 1, 3),
     "reflected_conv2d 3x3": reflected(3, 3, 1),
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
+    "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),

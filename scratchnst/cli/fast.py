@@ -6,8 +6,10 @@ import argparse
 import json
 import math
 import sys
+import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -17,11 +19,13 @@ from scratchnst.cli import computation
 from scratchnst.cli.arguments import check_side_picture, file, size
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
-from scratchnst.fast.fast_style import FastStyle
+from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
 from scratchnst.images import sheet
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
+
+PIPE = Path("-")
 
 
 def add(commands) -> None:
@@ -29,13 +33,23 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "fast",
         help="paint photographs in one pass, by a network that was trained for it",
-        description="Paint photographs in one pass, by a network that scratchnst train style has trained. A single "
+        description="Paint photographs in one pass, by the network that ships with the program, or one that scratchnst "
+        "train style has trained. A single "
         "photograph is written to the file OUT; several, or all of a directory, into the directory OUT under their "
         "names.",
     )
-    parser.add_argument("photos", type=Path, nargs="+", metavar="PHOTO|DIR", help="a photograph, or several")
-    parser.add_argument("-o", "--output", type=Path, required=True, metavar="OUT", help="a picture, or a directory")
-    parser.add_argument("--model", type=file, required=True, metavar="MODEL.h5", help="the trained network")
+    parser.add_argument(
+        "photos", type=Path, nargs="+", metavar="PHOTO|DIR|-", help="a photograph, or several; - is standard input"
+    )
+    parser.add_argument(
+        "-o",
+        "--output",
+        type=Path,
+        required=True,
+        metavar="OUT|-",
+        help="a picture, or a directory; - is standard output, a PNG",
+    )
+    parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
     parser.add_argument(
         "--style", type=mixture, metavar="NAME|NAME:W,NAME:W", help="a style, or a mixture of several (the first)"
     )
@@ -56,7 +70,7 @@ def add_sheet(commands) -> None:
     )
     parser.add_argument("photo", type=file, metavar="PHOTO", help="a photograph")
     parser.add_argument("-o", "--output", type=file, required=True, metavar="OUT.png", help="the sheet")
-    parser.add_argument("--model", type=file, required=True, metavar="MODEL.h5", help="the trained network")
+    parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
     parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side of each picture (256)")
     computation.add_device(parser)
     parser.set_defaults(run=run_sheet)
@@ -65,7 +79,7 @@ def add_sheet(commands) -> None:
 @computation.on_device
 def run_sheet(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint the photograph in one style after the other, and draw the sheet."""
-    check_side_picture(arguments.output, [arguments.photo, arguments.model])
+    check_side_picture(arguments.output, [arguments.photo, arguments.model or SHIPPED])
     model = FastStyle.load(arguments.model, engine)
     shape = images.fitted_shape(images.size(arguments.photo), arguments.size)
     photo = images.resize(images.load(arguments.photo, shape), *shape)
@@ -109,11 +123,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     style = arguments.style or {model.names[0]: 1.0}
     model.mixture(style)  # a mistake in it is told before anything is painted
     status = 0
-    for photo, output in _places(arguments.photos, arguments.output, arguments.model):
+    for photo, output in _places(arguments.photos, arguments.output, arguments.model or SHIPPED):
         started = time.perf_counter()
         try:
             painting = _paint(model, photo, style, arguments)
-            images.save(output, painting)
+            _write(output, painting)
         except UserError as error:
             if len(arguments.photos) == 1 and not arguments.photos[0].is_dir():
                 raise
@@ -125,16 +139,39 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 
 
 def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
-    given = images.size(photo)
-    shape = images.fitted_shape(given, arguments.size) if arguments.size else given
-    picture = images.resize(images.load(photo, shape), *shape)
+    with _readable(photo) as file:
+        given = images.size(file)
+        shape = images.fitted_shape(given, arguments.size) if arguments.size else given
+        picture = images.resize(images.load(file, shape), *shape)
     painting = model(picture, style, arguments.strength)
     return images.with_colours_of(painting, picture) if arguments.colors == "content" else painting
 
 
+@contextmanager
+def _readable(photo: Path) -> Iterator[Path]:
+    """Yield the file of a photograph; standard input is copied into one."""
+    if photo != PIPE:
+        yield photo
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder, "standard input")
+        file.write_bytes(sys.stdin.buffer.read())
+        try:
+            yield file
+        except UserError as error:
+            raise UserError(str(error).replace(str(file), file.name)) from None
+
+
+def _write(output: Path, painting: np.ndarray) -> None:
+    if output == PIPE:
+        sys.stdout.buffer.write(images.encoded(painting))
+    else:
+        images.save(output, painting)
+
+
 def _tell(output: Path, painting: np.ndarray, seconds: float, style: dict[str, float], as_json: bool) -> None:
     height, width, _ = painting.shape
-    if as_json:
+    if as_json and output != PIPE:
         told = {"output": str(output), "width": width, "height": height, "style": style, "seconds": round(seconds, 3)}
         print(json.dumps(told), flush=True)
     else:
@@ -149,6 +186,10 @@ def _places(photos: Sequence[Path], output: Path, model: Path) -> list[tuple[Pat
     UserError
         If there is no photograph, or a painting cannot be written or would replace what is not to be lost.
     """
+    if output == PIPE:
+        if len(photos) > 1 or photos[0].is_dir():
+            raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
+        return [(photos[0], output)]
     if len(photos) == 1 and not photos[0].is_dir():
         check_suffix(output, images.PICTURE_SUFFIXES)
         check_outputs([output], [*photos, model])

@@ -1,4 +1,4 @@
-"""``scratchnst samples DIR``: draw the two sample pictures."""
+"""``scratchnst samples DIR``: draw the sample pictures."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from scratchnst import images
 from scratchnst.cli.arguments import folder
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
-from scratchnst.images import samples
+from scratchnst.images import mosaic, samples
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 
@@ -17,8 +17,9 @@ def add(commands) -> None:
     """Add this command's parser to `commands`."""
     parser = commands.add_parser(
         "samples",
-        help="draw two pictures to begin with",
-        description="Draw a scene, DIR/content.png, and a painting, DIR/style.png; DIR is created if need be.",
+        help="draw pictures to begin with",
+        description="Draw a scene, DIR/content.png, and two styles: brush strokes, DIR/style.png, and DIR/mosaic.png. "
+        "DIR is created if need be.",
     )
     parser.add_argument("directory", type=folder, metavar="DIR")
     parser.set_defaults(run=run)
@@ -30,11 +31,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{arguments.directory} cannot be created ({error.strerror}): name another.") from None
-    pictures = {"content.png": samples.draw_content, "style.png": samples.draw_style}
+    pictures = {"content.png": samples.draw_content, "style.png": samples.draw_style, "mosaic.png": mosaic.draw}
     for name in pictures:
         check_writable(arguments.directory / name)
         check_replaceable(arguments.directory / name)
     for name, draw in pictures.items():
         images.save(arguments.directory / name, draw())
+    for name in pictures:  # not before both are there: standard output may be closed or full
         print(one_line(arguments.directory / name))
     return 0

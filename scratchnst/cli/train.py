@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -27,19 +27,22 @@ from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, open_log
 from scratchnst.images import samples, sheet
 from scratchnst.messages import complain, one_line
 from scratchnst.models import transform_net
 from scratchnst.system.signals import uninterrupted
-from scratchnst.training import style_job, style_training
-from scratchnst.training.perceptual_loss import Weights
+from scratchnst.training import style_job, style_training, trial
+from scratchnst.training.perceptual_loss import Losses, Weights
 from scratchnst.training.style_job import StyleJob, StyleSettings
 from scratchnst.training.style_training import Plan, Training
+from scratchnst.transfer.side_outputs import SideOutput
 
 MINUTES = 6.0
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
 PREVIEW_SIZE, PREVIEW_STYLES = 256, 6
+TRIAL_SIZE, TRIAL_MINUTES = 256, 1.0
 BAR = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
 
 
@@ -60,6 +63,14 @@ def add(commands) -> None:
     _add_training(parser)
     _add_loss(parser)
     _add_network(parser)
+    parser.add_argument(
+        "--try",
+        dest="trial",
+        type=file,
+        metavar="PHOTO",
+        help="train nothing: optimise this photograph by the loss, for a minute, so that OUT.png shows what its "
+        "weights do; only the first painting counts",
+    )
     parser.add_argument("--preview", type=file, metavar="OUT.png", help="photographs painted, renewed while it trains")
     parser.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object a step")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
@@ -123,7 +134,9 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--blocks", type=positive_integer, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
     )
-    group.add_argument("--start", type=file, metavar="MODEL.h5", help="begin with the parameters of a trained model")
+    group.add_argument(
+        "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
+    )
     group.add_argument(
         "--add-to", type=file, metavar="MODEL.h5", help="add the styles to a model, whose own stay as they are"
     )
@@ -137,34 +150,64 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     _check(arguments, checkpoint)
     say = (lambda sentence: None) if arguments.quiet else complain
     job = style_job.prepare(settings, engine, say)
+    if arguments.trial:
+        return _try(arguments, job)
     if arguments.resume:
         job.training.restore(checkpoint, job.origin)
         say(f"going on after {job.training.state.iteration} steps")
-    preview = _Preview(arguments.preview, job)
+    preview = SideOutput("--preview", _Preview(arguments.preview, job).draw, complain)
 
     def keep(training: Training) -> None:
         with uninterrupted():
             training.save(checkpoint, job.origin)
             job.model().save(arguments.output)
-            preview.draw()
+            preview(job.model())
 
     with ExitStack() as stack:
-        log = stack.enter_context(open_log(arguments.log)) if arguments.log else None
+        log = _log(arguments.log, stack)
         show = stack.enter_context(_progress(job, arguments.quiet))
 
         def on_step(training: Training) -> None:
-            if log:
-                log.write(json.dumps(style_training.entry(training)).encode() + b"\n")
+            log(style_training.entry(training))
             show()
 
         try:
-            style_training.run(job.training, on_step, keep, KEEP_EVERY)
+            style_training.run(job.training, on_step, keep, KEEP_EVERY, complain)
         except KeyboardInterrupt:
             complain(f"interrupted; {arguments.output} can be used, and --resume goes on with the training.")
             return INTERRUPTED
     checkpoint.unlink(missing_ok=True)
     say(f"{arguments.output}: {len(job.styles)} styles, {job.training.state.iteration} steps")
     return 0
+
+
+def _try(arguments: argparse.Namespace, job: StyleJob) -> int:
+    """Optimise one photograph by the loss, and write the picture."""
+    shape = images.fitted_shape(images.size(arguments.trial), TRIAL_SIZE)
+    photograph = images.resize(images.load(arguments.trial, shape), *shape)
+    minutes = TRIAL_MINUTES if arguments.minutes is None and arguments.iterations is None else arguments.minutes
+    loss = job.training.loss
+    loss.network.check_size(*shape, [*loss.content_layers, *loss.style_layers])
+    with tqdm(total=1.0, bar_format=BAR, disable=arguments.quiet or not sys.stderr.isatty()) as bar:
+
+        def show(progress: float, losses: Losses) -> None:
+            bar.n = progress
+            bar.set_postfix_str(f"style {losses.style:.3f}  content {losses.content:.3f}")
+
+        images.save(arguments.output, trial.paint(loss, photograph, minutes, arguments.iterations, show))
+    return 0
+
+
+def _log(path: Path | None, stack: ExitStack) -> Callable[[dict], None]:
+    """Return what writes a line of the log, if there is one."""
+    if path is None:
+        return lambda entry: None
+    file = stack.enter_context(open_log(path))
+
+    def write(entry: dict) -> None:
+        file.write(json.dumps(entry).encode() + b"\n")
+
+    return SideOutput("--log", write, complain)
 
 
 def _settings(arguments: argparse.Namespace) -> StyleSettings:
@@ -181,7 +224,7 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
         finish=arguments.finish,
         widths=tuple(factor * arguments.width for factor in (1, 2, 4)),
         blocks=arguments.blocks,
-        start=arguments.start,
+        start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
         add_to=arguments.add_to,
         licences=arguments.licences,
         plan=plan,
@@ -196,6 +239,10 @@ def _check(arguments: argparse.Namespace, checkpoint: Path) -> None:
         arguments.finish,
         *(str(path) for path in (arguments.start, arguments.add_to) if path),
     ]
+    if arguments.trial:
+        check_weights([], sources)
+        check_side_picture(arguments.output, [*inputs, arguments.trial])
+        return
     check_weights([arguments.output], sources, inputs)
     others = [checkpoint, *([arguments.log] if arguments.log else [])]
     check_outputs([arguments.output, *others], inputs)
@@ -236,16 +283,15 @@ class _Preview:
     """A sheet: photographs that are not trained on, and what the model makes of them in its first styles."""
 
     def __init__(self, path: Path | None, job: StyleJob):
-        self.path, self.job, self.photographs = path, job, []
+        self.path, self.photographs = path, []
         if path is not None:
             drawn = samples.draw_content().astype(np.float32)
             self.photographs = [images.fit(picture, PREVIEW_SIZE) for picture in (*job.held_out, drawn)]
 
-    def draw(self) -> None:
+    def draw(self, model: FastStyle) -> None:
         """Paint the sheet anew."""
         if self.path is None:
             return
-        model = self.job.model()
         names = model.names[-PREVIEW_STYLES:]
         rows = [[("photograph", photo), *((name, model(photo, name)) for name in names)] for photo in self.photographs]
         images.save(self.path, sheet.draw([[(label, sheet.picture(image)) for label, image in row] for row in rows]))

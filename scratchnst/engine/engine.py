@@ -69,6 +69,7 @@ class Engine:
     addition: ModuleType
     instance_norm: ModuleType
     instance_norm_relu: ModuleType  # an instance normalisation and its ReLU in one
+    upsampled_conv2d: ModuleType  # upsampling, reflection padding and a 3x3 convolution in one
 
     has_own_memory = False
     memory_factor = 1.0

@@ -243,6 +243,11 @@ class MetaCpu:
     def _reflected_back(self, grad_y, cache):
         return grad_y.like(cache[1])
 
+    def _padded(self, array, shape, w):
+        """Return a new array for images of `shape` (N, H, W, C) that are continued by the margins of a kernel."""
+        count, height, width, channels = shape
+        return array.like((count, height + w.shape[0] - 1, width + w.shape[1] - 1, channels))
+
     def _max_pool(self, x):
         y = x.like(pooled(x.shape))
         return y, (x.shape, y.like(dtype=np.uint8))
@@ -314,10 +319,6 @@ class MetaTextbook(MetaCpu):
         folded = grad_y.like((*shape[:2], *grad_padded.shape[2:]))
         return grad_y.like(folded.shape[:2] + shape[2:])
 
-    def _padded(self, array, shape, w):
-        count, height, width, channels = shape
-        return array.like((count, height + w.shape[0] - 1, width + w.shape[1] - 1, channels))
-
     def _strip(self, x, kernel, of_y):
         """Borrow the windows of two strips, as `scratchnst.ops.conv2d.convolve` has while it makes the second."""
         pixels = min(max(1, PIXELS_PER_STRIP // of_y[2]), of_y[1]) * of_y[2]
@@ -351,15 +352,29 @@ class MetaCuda(MetaCpu):
         return y, (x, w, positive)
 
     def _reflected(self, x, w, b, stride=1):
-        y, cache = super()._reflected(x, w, b, stride)
-        self.ledger.borrow(windows.workspace(x.shape, w.shape, stride, margins(w)) * x.dtype.itemsize)
+        if stride > 1:
+            y, cache = super()._reflected(x, w, b, stride)
+            self._borrow_windows(x, cache)
+            return y, cache
+        whole = self._convolve(self._padded(x, x.shape, w), w)
+        y, cache = super()._reflected(x, w, b)
+        del whole
         return y, cache
 
     def _reflected_back(self, grad_y, cache):
-        _, shape, w, stride = cache
+        _, _, w, stride = cache
+        if stride > 1:
+            grad_x = super()._reflected_back(grad_y, cache)
+            self._borrow_windows(grad_y, cache)
+            return grad_x
+        grad_padded = self._convolve(self._padded(grad_y, grad_y.shape, w), w, back=True)
         grad_x = super()._reflected_back(grad_y, cache)
-        self.ledger.borrow(windows.workspace(shape, w.shape, stride, margins(w)) * grad_y.dtype.itemsize)
+        del grad_padded
         return grad_x
+
+    def _borrow_windows(self, array, cache):
+        _, shape, w, stride = cache
+        self.ledger.borrow(windows.workspace(shape, w.shape, stride, margins(w)) * array.dtype.itemsize)
 
     def _preprocess(self, x, *_):
         return x.like(), None

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from scratchnst import weights
 from scratchnst.arrays import Array
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
@@ -20,6 +21,7 @@ from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
+SHIPPED = Path(weights.__file__).with_name("styles.h5")
 Mixture = str | int | Mapping[str, float] | Mapping[int, float]
 
 
@@ -57,14 +59,15 @@ class FastStyle:
     training: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: str | os.PathLike, engine: Engine = cpu) -> FastStyle:
-        """Read a model.
+    def load(cls, path: str | os.PathLike | None = None, engine: Engine = cpu) -> FastStyle:
+        """Read a model, by default the one that ships with the program.
 
         Raises
         ------
         UserError
             If there is no such file, or it is none of a trained transform network.
         """
+        path = SHIPPED if path is None else path
         network = load_network(path)
         if not transform_net.is_transform_net(network):
             raise UserError(

@@ -87,17 +87,28 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
     UserError
         If the suffix is unknown, the format does not take the size, or the file cannot be written.
     """
+    image = _checked(image)
+    check_format(path, *image.shape[:2])
+    write_atomically(path, encoded(image, Path(path).suffix.lower()))
+
+
+def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+    """Return a picture (H, W, 3) in the format of a suffix, one of `PICTURE_SUFFIXES`; see `save`."""
+    kind, _, options = _FORMATS[suffix]
+    pixels = np.rint(np.clip(_checked(image), 0, 255)).astype(np.uint8)
+    file = BytesIO()
+    Image.fromarray(pixels).save(file, format=kind, exif=mark(), **options)
+    return file.getvalue()
+
+
+def _checked(image):
+    """An image that can be written."""
     image = np.asarray(image)
     if image.ndim != 3 or image.shape[2] != 3 or image.size == 0:
         raise ValueError(f"an image has the shape (H, W, 3), not {image.shape}")
     if not np.isfinite(image).all():
         raise ValueError("an image must be finite, this one has NaN or infinite values")
-    check_format(path, *image.shape[:2])
-    kind, _, options = _FORMATS[Path(path).suffix.lower()]
-    pixels = np.rint(np.clip(image, 0, 255)).astype(np.uint8)
-    encoded = BytesIO()
-    Image.fromarray(pixels).save(encoded, format=kind, exif=mark(), **options)
-    write_atomically(path, encoded.getvalue())
+    return image
 
 
 def check_format(path: str | os.PathLike, height: int, width: int) -> None:

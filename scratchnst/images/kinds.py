@@ -17,7 +17,7 @@ CONVERT = "convert it to PNG or JPEG first"
 _SIGNATURES: tuple[tuple[int, bytes, str, str], ...] = (
     *((4, b"ftyp" + brand, "a HEIC picture", CONVERT) for brand in (b"hei", b"hev", b"mif1", b"msf1")),
     *(
-        (4, b"ftyp" + brand, "an AVIF picture, which this Pillow does not read", CONVERT)
+        (4, b"ftyp" + brand, "an AVIF picture, damaged or of a kind that this Pillow does not read", CONVERT)
         for brand in (b"avif", b"avis")
     ),
     (4, b"ftypcrx", "a camera raw file", RAW),

@@ -64,7 +64,7 @@ def memory(file: BinaryIO, wanted: tuple[int, int] | None = None) -> int:
         before = image.width * image.height
         _draft(image, wanted)
         of_band = 100 if image.mode.startswith("I") or image.has_transparency_data else 70  # bytes a pixel
-        to_compare = 8 * before if image.format == "JPEG" and repair.lacks_end(file) else 0
+        to_compare = 11 * before if image.format == "JPEG" and repair.lacks_end(file) else 0
         to_convert = _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
         return max(_bytes_to_decode(image, before) + to_convert, to_compare)
 
@@ -109,7 +109,7 @@ def _shrunk(image: Image.Image, wanted: tuple[int, int] | None) -> tuple[int, in
 def _without_faults(file: BinaryIO, use: Callable[[Image.Image], T]) -> T:
     """Return what `use` makes of the image in a file, if need be after a formal fault of the file was repaired."""
     try:
-        with _opened(file) as image:
+        with tiff.silenced(), _opened(file) as image:
             return use(image)
     except (OSError, ValueError):
         if (repaired := repair.repaired(file)) is None:
@@ -140,7 +140,9 @@ def _is_tiff(file: BinaryIO) -> bool:
 
 def _opened_tiff(file: BinaryIO) -> Image.Image:
     page = tiff.picture_page(file)
-    image = _opened_by_pillow(file, page)
+    if packed := tiff.unread_compression(page):
+        raise NoPicture(f"is a TIFF compressed by {packed}, which is not read", "save it anew uncompressed, or as PNG")
+    image = None if page.is_signed else _opened_by_pillow(file, page)
     if image is None and tiff.is_readable(page):
         return tiff.read(file, page)
     if image is None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from io import BytesIO
 from itertools import product
@@ -11,7 +12,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image
-from PIL.TiffImagePlugin import ImageFileDirectory_v2
+from PIL.TiffImagePlugin import COMPRESSION_INFO, ImageFileDirectory_v2
 
 from scratchnst.images.kinds import RAW, NoPicture
 
@@ -23,9 +24,14 @@ _STRIPS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR, _PREDIC
 _COLOUR_TABLE, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _SUB_IFDS = 320, 322, 323, 324, 325, 330
 _EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE, _DNG_VERSION = 338, 339, 34675, 50706
 # Their values.
-_REDUCED, _MASK, _OLD_REDUCED, _UNSIGNED, _PREMULTIPLIED, _STRAIGHT, _WHITE_IS_ZERO, _IN_PLANES = 1, 4, 2, 1, 1, 2, 0, 2
+_REDUCED, _MASK, _OLD_REDUCED, _UNSIGNED, _SIGNED, _PREMULTIPLIED, _STRAIGHT = 1, 4, 2, 1, 2, 1, 2
+_WHITE_IS_ZERO, _IN_PLANES = 0, 2
 _UNCOMPRESSED, _BYTEWISE = 1, (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that know of no pixels
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 32803: "raw", 34892: "raw"}
+_COMPRESSIONS = {
+    **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"), **dict.fromkeys((50002, 52546), "JPEG XL"),
+    34887: "LERC", 34927: "WebP", 34933: "PNG", 50001: "WebP",
+}  # fmt: skip
 _NUMBERS = {1: "whole numbers", 2: "whole numbers with a sign", 3: "floating-point numbers"}
 _MODES = {"grey": "L", "RGB": "RGB", "CMYK": "CMYK"}
 
@@ -76,6 +82,11 @@ class Page:
         """What the channels beside the colours mean; one that is not declared is transparency, as for Pillow."""
         count = self.channels - len(_MODES.get(self.colour, "?"))
         return (self.all(_EXTRA_SAMPLES) or (_STRAIGHT,) * (count == 1))[:count] if count > 0 else ()
+
+    @property
+    def is_signed(self) -> bool:
+        """Whether its values have a sign, and so no agreed black and white, in 8 or 16 bits."""
+        return _SIGNED in self.all(_SAMPLE_FORMAT) and max(self.all(_BITS), default=1) <= 16
 
     @property
     def in_planes(self) -> bool:
@@ -156,6 +167,36 @@ def _tags_at(file: BinaryIO, offset: int) -> ImageFileDirectory_v2:
     file.seek(offset)
     tags.load(file)
     return tags
+
+
+def unread_compression(page: Page) -> str | None:
+    """Return what a page is compressed by if Pillow, or its libtiff, cannot undo it; else None."""
+    compression = page.one(_COMPRESSION, _UNCOMPRESSED)
+    if compression in COMPRESSION_INFO and _libtiff("TIFFIsCODECConfigured", "c_int", 1)(compression):
+        return None
+    return _COMPRESSIONS.get(compression, f"method {compression}")
+
+
+@contextmanager
+def silenced() -> Iterator[None]:
+    """Let libtiff print nothing within the block: of damaged files it tells on standard error, line after line."""
+    set_handler = _libtiff("TIFFSetErrorHandler", "c_void_p", None)
+    before = set_handler(None)
+    try:
+        yield
+    finally:
+        set_handler(before)
+
+
+def _libtiff(name: str, result: str, otherwise: int | None) -> Callable[[int | None], int | None]:
+    """Return a function of the libtiff that Pillow uses; where it is out of reach, one that returns `otherwise`."""
+    with suppress(ImportError, OSError, AttributeError):
+        import ctypes  # not every Python has it
+
+        function = ctypes.CDLL(Image.core.__file__)[name]
+        function.argtypes, function.restype = [ctypes.c_void_p], getattr(ctypes, result)
+        return function
+    return lambda argument: otherwise
 
 
 def is_readable(page: Page) -> bool:

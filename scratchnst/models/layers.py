@@ -216,25 +216,28 @@ class Pool(Kind):
 
 @dataclass(frozen=True)
 class ReflectedConvolution(Convolution):
-    """A convolution with the image's reflection around it, in place of zeros; with stride 2 it halves the image."""
+    """A convolution with the image's reflection around it, in place of zeros.
+
+    With stride 2 it halves the image.  With stride 1/2 it reads the image upsampled to twice its size.
+    """
 
     in_strips: bool = False
 
     def operation(self, pooling: str) -> str:
-        return "reflected_conv2d"
+        return "reflected_conv2d" if self.stride >= 1 else "upsampled_conv2d"
 
     def steps(self, pooling: str) -> tuple[str, ...]:
         return (self.operation(pooling),)
 
     def arguments(self, parameters: Parameters) -> tuple[Any, ...]:
-        return (*parameters, self.stride)
+        return (*parameters, self.stride) if self.stride >= 1 else parameters
 
     def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
         return (ALL, ALL), (ALL, ALL)
 
     def shape(self, shapes: Sequence[Shape], parameters: Parameters) -> tuple[int, int, int]:
         height, width, _ = shapes[0]
-        return -(-height // int(self.stride)), -(-width // int(self.stride)), parameters[0].shape[3]
+        return math.ceil(height / self.stride), math.ceil(width / self.stride), parameters[0].shape[3]
 
 
 @dataclass(frozen=True)
@@ -271,17 +274,6 @@ class InstanceNorm(Kind):
 
 
 @dataclass(frozen=True)
-class Upsampling(Kind):
-    """Nearest upsampling: each position becomes a square of 2x2."""
-
-    stride: Fraction | int = Fraction(1, 2)
-    in_strips: bool = False
-
-    def operation(self, pooling: str) -> str:
-        return "upsample"
-
-
-@dataclass(frozen=True)
 class Addition(Kind):
     """The sum of two layers, as at the end of a residual block."""
 
@@ -297,9 +289,9 @@ KINDS: dict[str, Kind] = {
     "pool": Pool(),
     "reflected": ReflectedConvolution(),
     "strided": ReflectedConvolution(stride=2),
+    "upsampled": ReflectedConvolution(stride=Fraction(1, 2)),
     "norm": InstanceNorm(),
     "norm_relu": InstanceNorm(rectified=True),
-    "upsample": Upsampling(),
     "add": Addition(),
 }
 

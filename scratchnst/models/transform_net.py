@@ -8,8 +8,8 @@
     block1_conv2, block1_norm2     reflected, norm        1/4     64
     block1                         add                    1/4     64      block1_norm2 + norm3: a residual block
     ... block4                                            1/4     64
-    up1, conv4, norm4              upsample, reflected    1/2     32
-    up2, conv5, norm5              upsample, reflected    1       16
+    conv4, norm4                   upsampled, norm_relu   1/2     32
+    conv5, norm5                   upsampled, norm_relu   1       16
     output                         reflected              1       3       kernels of END x END pixels, no ReLU
 
 J. Johnson, A. Alahi, L. Fei-Fei, "Perceptual Losses for Real-Time Style Transfer and Super-Resolution", ECCV 2016, with
@@ -85,10 +85,8 @@ def build(
         convolution(f"{name}_conv2", "reflected", 3, narrow, narrow)
         norm(f"{name}_norm2", "norm", narrow)
         layers.append(Layer(name, "add", (f"{name}_norm2", source)))
-    layers.append(Layer("up1", "upsample"))
-    unit(4, "reflected", 3, narrow, middle)
-    layers.append(Layer("up2", "upsample"))
-    unit(5, "reflected", 3, middle, wide)
+    unit(4, "upsampled", 3, narrow, middle)
+    unit(5, "upsampled", 3, middle, wide)
     convolution(OUTPUT, "reflected", END, wide, 3)
     w, b = parameters[OUTPUT]
     parameters[OUTPUT] = FIRST_OUTPUT * w, b
@@ -121,13 +119,21 @@ def number_of_styles(network: Network) -> int:
     return len(network.parameters[norms(network)[0]][0])
 
 
-def in_styles(network: Network, mixture: Array) -> Network:
-    """Return the network that paints image n of a batch in the mixture of styles `mixture`[n], (N, S)."""
+def with_styles(network: Network, mixture: Array) -> Network:
+    """Return the network with other styles, each a mixture of its own, `mixture` (others, S)."""
     rows = {
         name: tuple((mixture @ array).astype(array.dtype) for array in network.parameters[name])
         for name in norms(network)
     }
     return replace(network, parameters={**network.parameters, **rows})
+
+
+def in_styles(network: Network, mixture: Array) -> Network:
+    """Return the network that paints image n of a batch in the mixture of styles `mixture`[n], (N, S).
+
+    It is a network of N styles: a norm takes a row an image.
+    """
+    return with_styles(network, mixture)
 
 
 def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], mixture: Array) -> dict:
@@ -140,24 +146,6 @@ def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], m
         for name in norms(network)
     }
     return {**grad_parameters, **rows}
-
-
-def with_more_styles(network: Network, more: int, like: Array) -> Network:
-    """Return the network with `more` styles behind its own, which begin as the mixture `like` (S,) of these."""
-    rows = {
-        name: tuple(
-            np.concatenate([array, np.repeat((like @ array)[np.newaxis], more, axis=0)]).astype(array.dtype)
-            for array in network.parameters[name]
-        )
-        for name in norms(network)
-    }
-    return replace(network, parameters={**network.parameters, **rows})
-
-
-def without_styles(network: Network, first: int) -> Network:
-    """Return the network without its first styles, so many of them."""
-    rows = {name: tuple(array[first:] for array in network.parameters[name]) for name in norms(network)}
-    return replace(network, parameters={**network.parameters, **rows})
 
 
 def to_picture(output: Array) -> Array:

@@ -13,8 +13,8 @@ chain rule adds up what comes back through both.
 
 Cached: nothing.
 
-Differs from the paper: it has none.  K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning for Image Recognition",
-CVPR 2016.
+Differs from the paper: its network has no such layer.  Source: K. He, X. Zhang, S. Ren, J. Sun, "Deep Residual Learning
+for Image Recognition", CVPR 2016.
 """
 
 from __future__ import annotations

@@ -5,28 +5,28 @@ Equation, for each image n and channel c, whose M = H W pixels i are taken as on
     mean = 1/M sum_i x[i],   variance = 1/M sum_i (x[i] - mean)^2,   s = sqrt(variance + EPSILON)
     z[i] = (x[i] - mean) / s,   y[i] = scale z[i] + shift                                          (a)
 
-The contrast of an image is gone with its mean and variance; what it is to be instead, scale and shift say.  They are
-given for each image on its own, so that one network paints many styles, each image of a batch in another.
+So nothing is left of the brightness and contrast that the channel had; scale and shift give it others.  They are given
+for each image on its own, so that one network paints many styles, each image of a batch in another.
 
-Derivation of ``backward``.  Let g = dL/dy, of one image and channel as well.
+Derivation of ``backward``, for one image and channel again.  Let g = dL/dy.
 
 * Every pixel has the same scale and shift:
 
       dL/dscale = sum_i g[i] z[i],   dL/dshift = sum_i g[i]                                        (b)
 
-* L depends on z[i] by scale g[i], and x[j] reaches the z by three paths:
+* dL/dz[i] = scale g[i], and x[j] reaches L by three paths:
 
-  - through itself.  With mean and s held fixed dz[j]/dx[j] = 1/s, so this path gives scale g[j] / s.
-  - through the mean, which is in every z[i].  dz[i]/dmean = -1/s and dmean/dx[j] = 1/M, which adds up to
-    -scale/s (1/M sum_i g[i]).  (The mean is in the variance, too: dvariance/dmean = -2/M sum_i (x[i] - mean) = 0.)
-  - through the variance.  dz[i]/dvariance = -(x[i] - mean) / (2 s^3) = -z[i] / (2 s^2), and dvariance/dx[j] =
-    2/M (x[j] - mean) = 2/M s z[j], which adds up to -scale/s z[j] (1/M sum_i g[i] z[i]).
+  - through its own z[j], with mean and s held fixed: dz[j]/dx[j] = 1/s, which gives scale/s g[j].
+  - through the mean, which every z[i] has: dz[i]/dmean = -1/s and dmean/dx[j] = 1/M.  Added up over i, this path gives
+    -scale/s 1/M sum_i g[i].  (The variance has the mean, too, but dvariance/dmean = -2/M sum_i (x[i] - mean) = 0.)
+  - through the variance, which every z[i] has: dz[i]/dvariance = -(x[i] - mean) / (2 s^3) = -z[i] / (2 s^2), and
+    dvariance/dx[j] = 2/M (x[j] - mean) = 2/M s z[j].  Added up, this path gives -scale/s z[j] 1/M sum_i g[i] z[i].
 
-  The two sums are those of (b), so
+  The sums are those of (b), so
 
       dL/dx[j] = scale/s (g[j] - 1/M dL/dshift - z[j] 1/M dL/dscale)                               (c)
 
-What (c) takes from g is its mean and its part along z: to add a constant to x, or to stretch it, changes no y.
+(c) takes from g its mean and its part along z: to add a constant to x changes no y, and to stretch it next to none.
 
 Precision: mean, variance and the sums of (b) are added up in float64.  The mean is subtracted before squaring, since
 the mean of x^2 minus the square of the mean of x loses all digits where the mean is large beside s.  A channel of one
@@ -34,9 +34,9 @@ number throughout has z = 0 and, because of EPSILON, no division by zero.
 
 Cached: z, scale and 1/s.  z takes as much memory as x, which is not needed any more.
 
-Differs from the paper: it has none.  D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance Normalization: The Missing
-Ingredient for Fast Stylization", 2016, arXiv 1607.08022; a scale and shift for each style: V. Dumoulin, J. Shlens,
-M. Kudlur, "A Learned Representation for Artistic Style", ICLR 2017, arXiv 1610.07629.
+Differs from the paper: its network has no such layer.  Source: D. Ulyanov, A. Vedaldi, V. Lempitsky, "Instance
+Normalization: The Missing Ingredient for Fast Stylization", 2016, arXiv 1607.08022; for a scale and shift of each
+style: V. Dumoulin, J. Shlens, M. Kudlur, "A Learned Representation for Artistic Style", ICLR 2017, arXiv 1610.07629.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ the rows in which it is shown, those p with m(p - r) = u.  From the three cases 
     p = r + 2(H-1) - u     for H-1-r <= u <= H-2   the mirror below: rows r+H, ... of y show rows H-2, H-3, ... of x
 
 So dL/dy is folded at its outermost rows: what was added above and below is turned over and added to the rows that
-it shows.  Near a corner a pixel is shown in both mirrors, up to four times; (b) treats rows and columns
-one after the other, and so does the way back, rows folded first, then columns.
+it shows.  By (b) columns are continued as rows are, and those of a mirror as well: the way back folds rows first, then
+the columns of what this gives.  A pixel near a corner gets four numbers so, and more where mirrors overlap.
 
 Cached: r and s; the derivative of a linear map does not depend on x.
 

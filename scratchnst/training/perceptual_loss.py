@@ -3,18 +3,18 @@ r"""The perceptual loss that a transform network is trained by (J. Johnson, A. A
 Let y_n be what the network paints of the photograph x_n, n = 1 ... N, in a style whose picture is a_n, and F_l(.) the
 features of a loss network at layer l, with G_l(.) = F_l^T F_l / M_l its Gram matrix over M_l positions.  Then ::
 
-    content(n)  = mean over layers of  |F_l(y_n) - F_l(x_n)|^2 / E_l                                  (a)
+    content(n)  = mean over layers of  |F_l(y_n) - F_l(x_n)|^2 / (M_l E_l)                            (a)
     style(n)    = mean over layers of  |G_l(y_n) - G_l(a_n)|^2 / |G_l(a_n)|^2                         (b)
     roughness   = mean over pixels of the squared differences of neighbours in y / SPREAD^2           (c)
     outside     = mean over numbers of the squared distance of y from 0 ... 255, / SPREAD^2           (d)
     L = mean over n of (alpha content(n) + beta style(n)) + gamma roughness + delta outside           (e)
 
-E_l is |F_l(x)|^2 averaged over some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh as
-much as all others together.
+E_l is |F_l(x)|^2 / M_l averaged over some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh
+as much as all others together.
 
 Derivation.  F_l enters (a) directly and (b) by way of G_l.  With K content and J style layers ::
 
-    dL/dF_l(y_n)  from (a)    2 alpha / (N K E_l)  (F_l(y_n) - F_l(x_n))                              (f)
+    dL/dF_l(y_n)  from (a)    2 alpha / (N K M_l E_l)  (F_l(y_n) - F_l(x_n))                          (f)
     dL/dG_l(y_n)  from (b)    2 beta / (N J |G_l(a_n)|^2)  (G_l(y_n) - G_l(a_n))                      (g)
 
 and `scratchnst.losses.gram` leads from (g) to dL/dF_l, `Network.backward` from there to dL/dy.  (d) has the derivative
@@ -87,7 +87,8 @@ class PerceptualLoss:
         self.targets = {name: stack([each[name] for each in grams]) for name in self.style_layers}  # (S, C, C)
         self.sizes = {name: self._squares(A) for name, A in self.targets.items()}  # |G_l(a)|^2, (S,)
         self.energies = {
-            name: float(np.mean([self._squares(F) for F in parts])) for name, parts in self._each(photographs).items()
+            name: float(np.mean([self._squares(F) / math.prod(F.shape[1:3]) for F in parts]))
+            for name, parts in self._each(photographs).items()
         }
 
     def __call__(self, painted: Array, photographs: Array, styles: Sequence[int]) -> tuple[Losses, Array]:
@@ -103,7 +104,8 @@ class PerceptualLoss:
         P, _ = self.network.forward(photographs, self.content_layers, training=False)
         features, cache = self.network.forward(painted, {*self.content_layers, *self.style_layers}, training=False)
         for name in self.content_layers:
-            difference, scale = features[name] - P[name], count * len(self.content_layers) * self.energies[name]
+            difference, positions = features[name] - P[name], math.prod(P[name].shape[1:3])
+            scale = count * len(self.content_layers) * positions * self.energies[name]
             content += float(self._squares(difference).sum()) / scale
             gradients[name] = difference * difference.dtype.type(2 * self.weights.content / scale)  # equation (f)
         for name in self.style_layers:

@@ -177,14 +177,18 @@ def _network(settings: StyleSettings, new: Sequence[Style]) -> tuple[Network, tu
             if style.name in model.names:
                 raise UserError(f"{settings.add_to} has a style {style.name} already: rename the painting's file.")
         old = len(model.styles)
-        network = transform_net.with_more_styles(model.network, len(new), np.full(old, 1 / old, np.float32))
-        return network, (*model.styles, *new), old
+        mixture = np.concatenate([np.eye(old, dtype=np.float32), _beginnings(model, new)])
+        return transform_net.with_styles(model.network, mixture), (*model.styles, *new), old
     if settings.start:
         model = FastStyle.load(settings.start)
-        old = len(model.styles)
-        network = transform_net.with_more_styles(model.network, len(new), np.full(old, 1 / old, np.float32))
-        return transform_net.without_styles(network, old), tuple(new), 0
+        return transform_net.with_styles(model.network, _beginnings(model, new)), tuple(new), 0
     return transform_net.build(random, len(new), settings.widths, settings.blocks), tuple(new), 0
+
+
+def _beginnings(model: FastStyle, styles: Sequence[Style]) -> np.ndarray:
+    """The mixture of a model's styles that each style begins as: its namesake, or the mean of all."""
+    mean = {name: 1.0 for name in model.names}
+    return np.stack([model.mixture(style.name if style.name in model.names else mean) for style in styles])
 
 
 def _origin(settings: StyleSettings, losses: Mapping[float, PerceptualLoss], found: Photographs) -> dict[str, Any]:

@@ -275,15 +275,28 @@ def entry(training: Training) -> dict[str, Any]:
     }
 
 
-def run(training: Training, on_step: Callable[..., None], keep: Callable[[Training], None], every: float) -> None:
-    """Train to the end of the plan; `keep` is called every so many seconds, at the end and when interrupted."""
+def run(
+    training: Training,
+    on_step: Callable[[Training], None],
+    keep: Callable[[Training], None],
+    every: float,
+    warn: Callable[[str], None],
+) -> None:
+    """Train to the end of the plan; `keep` is called every so many seconds, at the end and when interrupted.
+
+    A UserError that it raises before the end is told to `warn`, and the training goes on: a disk that is full may have
+    room again.
+    """
     kept = time.monotonic()
     try:
         while training.progress < 1:
             training.step()
             on_step(training)
             if time.monotonic() - kept >= every:
-                keep(training)
                 kept = time.monotonic()
+                try:
+                    keep(training)
+                except UserError as error:
+                    warn(f"what was learnt is not kept for now: {error}")
     finally:
         keep(training)

@@ -14,7 +14,7 @@ from PIL import Image
 
 from scratchnst import images
 from scratchnst.cli import main
-from scratchnst.errors import UserError
+from scratchnst.errors import OutputError, UserError
 from scratchnst.transfer import job
 from scratchnst.transfer.settings import Settings
 
@@ -181,6 +181,14 @@ class TestPicturesThatAreThere:
         (folder / "content.png").unlink()
         for _ in range(2):
             assert main(["samples", "."]) == 0
+
+    def test_both_samples_are_drawn_though_standard_output_is_full(self, folder, monkeypatch):
+        def fail(*_):
+            raise OutputError("standard output cannot be written.")
+
+        monkeypatch.setattr("scratchnst.cli.samples.print", fail, raising=False)
+        assert main(["samples", "drawn"]) == 2
+        assert sorted(os.listdir("drawn")) == ["content.png", "style.png"]
 
     def test_a_plot(self, folder, capsys):
         pytest.importorskip("matplotlib")

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -95,10 +97,16 @@ def test_a_style_is_added(studio):
 
 def test_another_training_begins_with_a_model(studio):
     assert train_style("dots.png", "-o", "one.h5") == 0
-    assert train_style("The Wave.png", "-o", "two.h5", "--start", "one.h5", "--rate", "0") == 0
+    assert train_style("The Wave.png", "dots.png", "-o", "two.h5", "--start", "one.h5", "--rate", "0") == 0
+    assert train_style("dots.png", "The Wave.png", "-o", "three.h5", "--start", "two.h5") == 0
+    assert train_style("The Wave.png", "dots.png", "-o", "four.h5", "--start", "three.h5", "--rate", "0") == 0
     photo = images.load("photos/one.png")
-    assert np.abs(FastStyle.load("two.h5")(photo) - FastStyle.load("one.h5")(photo)).max() < 1
-    assert FastStyle.load("two.h5").names == ["the_wave"]
+    one, two, three, four = (FastStyle.load(f"{name}.h5") for name in ("one", "two", "three", "four"))
+    assert np.abs(two(photo) - one(photo)).max() < 1
+    assert two.names == four.names == ["the_wave", "dots"]
+    for name in two.names:  # a style begins as its namesake
+        assert np.abs(four(photo, name) - three(photo, name)).max() < 1
+    assert np.abs(three(photo, "dots") - three(photo, "the_wave")).max() > 1
 
 
 def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
@@ -110,6 +118,14 @@ def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
     )
     assert train_style("dots.png", "-o", "model.h5", "--log", "log.jsonl") == 0
     assert seen == [False, True, True]
+
+
+def test_a_trial(studio, capsys):
+    assert train_style("dots.png", "-o", "trial.png", "--try", "photos/one.png") == 0
+    assert images.load("trial.png").shape == (213, 256, 3)
+    assert not list(studio.glob("*.training"))
+    assert train_style("dots.png", "-o", "photos/one.png", "--try", "photos/one.png") == 2
+    assert "named twice" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -173,6 +189,18 @@ class TestFast:
         assert sorted(path.name for path in (studio / "painted").iterdir()) == ["one.png", "three.png", "two.png"]
         assert "left out: photos/broken.png" in capsys.readouterr().err
 
+    def test_pipes(self, studio):
+        model = FastStyle.load("model.h5")
+        with open("photos/one.png", "rb") as photo:
+            command = [sys.executable, "-m", "scratchnst", "fast", "-", "-o", "-", "--model", "model.h5"]
+            done = subprocess.run(command, stdin=photo, capture_output=True, check=True, timeout=120)
+        (studio / "out.png").write_bytes(done.stdout)
+        expected = np.rint(model(images.load("photos/one.png")))
+        assert np.abs(images.load("out.png") - expected).max() <= 1
+        done = subprocess.run(command, input=b"no picture", capture_output=True, timeout=120)
+        assert done.returncode == 2
+        assert done.stderr.decode().startswith("scratchnst: standard input is damaged or no picture")
+
     def test_a_sheet_of_every_style(self, studio):
         assert main(["sheet", "photos/one.png", "-o", "sheet.png", "--model", "model.h5", "--size", "40"]) == 0
         height, width, _ = images.load("sheet.png").shape
@@ -202,6 +230,7 @@ class TestFast:
             (["photos/one.png", "-o", "out.png", "--strength", "1.5"], "from 0 to 1"),
             (["photos/one.png", "-o", "out.png", "--size", "4"], "at least 8 pixels"),
             (["empty", "-o", "painted"], "holds no pictures"),
+            (["photos", "-o", "-"], "takes one picture"),
         ],
     )
     def test_what_cannot_be(self, studio, capsys, arguments, message):

@@ -122,11 +122,28 @@ def test_a_fourth_channel_of_zeros_is_no_transparency(tmp_path, extra):
         (values(3).astype("u4"), RGB, "RGB, 3 channels of 32-bit whole numbers"),
         (values(5), CMYK, "CMYK, 5 channels of 8-bit whole numbers"),
         (values(3).astype("i2"), RGB, "RGB, 3 channels of 16-bit whole numbers with a sign"),
+        (values(1).astype("i1"), GREY, "grey, 1 channel of 8-bit whole numbers with a sign"),
+        (values(1).astype("i2"), GREY, "grey, 1 channel of 16-bit whole numbers with a sign"),
         (values(2), 77, "colours of an unknown kind, 2 channels"),
     ],
 )
 def test_other_layouts_are_named(tmp_path, samples, photometric, said):
     assert said in refusal(tmp_path, make_tiff(samples, photometric))
+
+
+@pytest.mark.parametrize(
+    ("number", "said"), [(34712, "JPEG 2000"), (52546, "JPEG XL"), (34887, "LERC"), (999, "method 999")]
+)
+def test_other_compressions_are_named(tmp_path, number, said):
+    data = make_tiff(values(3), tags=[(259, 3, (number,))])
+    assert f"is a TIFF compressed by {said}, which is not read: " in refusal(tmp_path, data)
+
+
+def test_nothing_else_is_printed(tmp_path, capfd):
+    """Libtiff tells of errors, and of each strip, on standard error."""
+    whole = make_tiff(values(3, height=64), compression="lzw")
+    assert "cannot be read as a picture" in refusal(tmp_path, whole.replace(b"\x80", b"\xff", 30))
+    assert capfd.readouterr() == ("", "")
 
 
 def page(samples, *tags, **settings):

@@ -148,14 +148,14 @@ def test_only_biases_in_front_of_norms_are_not_learnt(network):
     assert {name for name, (kernel, _) in learnt.items() if not kernel} == set()
 
 
-def test_more_styles_begin_as_a_mixture(network, random):
-    more = transform_net.with_more_styles(network, 1, np.array([0.5, 0.5], np.float32))
+def test_other_styles_are_mixtures(network, random):
+    more = transform_net.with_styles(network, np.array([[1, 0], [0, 1], [0.5, 0.5]], np.float32))
     assert transform_net.number_of_styles(more) == 3
     x = np.float32(random.uniform(0, 255, (1, 8, 8, 3)))
     mixed = paint(network, x, [[0.5, 0.5]])
     np.testing.assert_allclose(paint(more, x, [[0, 0, 1]]), mixed, rtol=1e-4, atol=1e-4)
     np.testing.assert_array_equal(paint(more, x, [[1, 0, 0]]), paint(network, x, [[1, 0]]))
-    left = transform_net.without_styles(more, 2)
+    left = transform_net.with_styles(more, np.array([[0, 0, 1]], np.float32))
     np.testing.assert_array_equal(paint(left, x, [[1]]), paint(more, x, [[0, 0, 1]]))
 
 

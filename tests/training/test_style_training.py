@@ -96,7 +96,9 @@ def test_an_interrupted_step_leaves_the_state_as_it_was(make, monkeypatch, tmp_p
 
 def test_kept_at_the_end_and_when_interrupted(make):
     kept = []
-    style_training.run(make(), lambda training: None, lambda training: kept.append(training.state.iteration), 1e9)
+    style_training.run(
+        make(), lambda training: None, lambda training: kept.append(training.state.iteration), 1e9, print
+    )
     assert kept == [6]
 
     def interrupt(training):
@@ -104,9 +106,9 @@ def test_kept_at_the_end_and_when_interrupted(make):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        style_training.run(make(), interrupt, lambda training: kept.append(training.state.iteration), 1e9)
+        style_training.run(make(), interrupt, lambda training: kept.append(training.state.iteration), 1e9, print)
     assert kept == [6, 2]
-    style_training.run(make(), lambda training: None, lambda training: kept.append(training.state.iteration), 0)
+    style_training.run(make(), lambda training: None, lambda training: kept.append(training.state.iteration), 0, print)
     assert kept == [6, 2, 1, 2, 3, 4, 5, 6, 6]
 
 
@@ -209,3 +211,17 @@ def test_a_large_gradient_is_scaled_down(make, monkeypatch):
         norms.append(10 * np.sqrt(sum(np.sum(each.m.astype(float) ** 2) for each in moments)))
     assert norms[0] > 0.6
     assert norms[1] == pytest.approx(0.5, rel=1e-5)
+
+
+def test_what_cannot_be_kept_for_now_does_not_end_the_training(make):
+    """The disk is full until the last step."""
+    kept, told = [], []
+
+    def keep(training):
+        if training.state.iteration < 6:
+            raise UserError("no room.")
+        kept.append(training.state.iteration)
+
+    style_training.run(make(), lambda training: None, keep, 0, told.append)
+    assert kept == [6, 6]
+    assert told == ["what was learnt is not kept for now: no room."] * 5

@@ -40,15 +40,16 @@ at once where the processor has AVX-512.
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from scratchnst.arrays import Array
 from scratchnst.engine.cpu import patches, threads
 
 NUMBERS_PER_STRIP, NUMBERS_OF_WINDOWS = 131072, 131072  # of pixels and of their windows: few enough for the cache
 PRODUCT, FEWEST_ROWS = 1_000_000, 128  # multiplications in a product, and windows in one that is added up
-FEW_CHANNELS, OUTPUTS_AT_ONCE = 4, 4
+FEW_CHANNELS, OUTPUTS_AT_ONCE = 8, 2  # by `scratchnst.engine.cpu.measure`
 
 
 def convolve(x: Array, w: Array, b: Array, stride: int) -> Array:
@@ -67,7 +68,7 @@ def convolve(x: Array, w: Array, b: Array, stride: int) -> Array:
         fits = y.shape[2] % together == 0
         products = rows.reshape(shape) if fits else threads.buffer("products", shape, x.dtype)
         for start, stop, windows in _windows_of_image(x, image, top, bottom, w.shape, stride, together):
-            _multiply(windows, matrix, products[start:stop])
+            multiply(windows, matrix, products[start:stop])
         np.add(products.reshape(bottom - top, -1)[:, : rows.shape[1]], biases, out=rows)
 
     threads.run(job, _strips(y.shape, w.shape, stride))
@@ -80,7 +81,7 @@ def convolve_back(grad_y: Array, w: Array, stride: int, shape: tuple[int, ...]) 
     height, width = shape[1:3]
     r, s = kh // 2, kw // 2
     down, across = -(-kh // stride), -(-kw // stride)  # the rows and columns of g that a pixel's gradient comes from
-    together = outputs_at_once(w.shape, stride) if stride == 1 else 1
+    together = outputs_at_once(w.shape, stride)
     matrices = [_banded(kernel, together, 1, grad_y.dtype) for kernel in _phases(w, stride)]
     groups = -(-(width + 2 * s) // (together * stride))
     grad_x = np.empty(shape, grad_y.dtype)
@@ -93,9 +94,9 @@ def convolve_back(grad_y: Array, w: Array, stride: int, shape: tuple[int, ...]) 
         )
         patches.read(grad_y, None, image, begin - down + 1, 1 - across, pixels)
         G = threads.buffer("products", (end - begin, stride, groups, together * stride * channels), grad_y.dtype)
-        for start, stop, windows in _windows(pixels, G.shape[::2], (down, across + together - 1), (1, together)):
+        for start, stop, windows in windows_of(pixels, G.shape[::2], (down, across + together - 1), (1, together)):
             for a, matrix in enumerate(matrices):
-                _multiply(windows[..., windows.shape[2] - len(matrix) :], matrix, G[start:stop, a])
+                multiply(windows[..., windows.shape[2] - len(matrix) :], matrix, G[start:stop, a])
         padded = G.reshape((end - begin) * stride, groups * together * stride, channels)
         padded = padded[first - begin * stride : last - begin * stride, : width + 2 * s]
         above = 0 if top else r
@@ -113,7 +114,6 @@ def kernel_gradient(x: Array, grad_y: Array, stride: int, kernel: tuple[int, ...
     together = outputs_at_once(kernel, stride)
     grad_w = np.zeros(kernel, x.dtype)
     band = _banded(grad_w, together, stride, x.dtype)  # its shape; zeros
-    most = max(PRODUCT // max(band.size, 1), FEWEST_ROWS)
 
     def job(image, top, bottom):
         total = np.zeros_like(band)
@@ -122,10 +122,7 @@ def kernel_gradient(x: Array, grad_y: Array, stride: int, kernel: tuple[int, ...
             g = threads.buffer("gradient", (bottom - top, -(-g.shape[1] // together) * together, outputs), x.dtype)
             patches.read(grad_y, None, image, top, 0, g)
         for start, stop, windows in _windows_of_image(x, image, top, bottom, kernel, stride, together):
-            pixels = windows.shape[0] * windows.shape[1]
-            rows, columns = windows.reshape(pixels, len(band)), g[start:stop].reshape(pixels, band.shape[1])
-            for first, last in threads.pieces(pixels, most):
-                total += rows[first:last].T @ columns[first:last]
+            add_products(windows, g[start:stop], total)
         return total
 
     total = (threads.total(job, _strips(grad_y.shape, kernel, stride)) + band).reshape(
@@ -163,32 +160,42 @@ def _phases(w, stride):
 
 
 def _windows_of_image(x, image, top, bottom, kernel, stride, together):
-    """Yield the windows that rows top to bottom of the output look at: see `_windows`."""
+    """Yield the windows that rows top to bottom of the output look at: see `windows_of`."""
     kh, kw = kernel[:2]
     groups = -(-x.shape[2] // (stride * together))
     shape = (bottom - top - 1) * stride + kh, (groups * together - 1) * stride + kw, x.shape[3]
     pixels = threads.buffer("pixels", shape, x.dtype)
     patches.read(x, None, image, top * stride - kh // 2, -(kw // 2), pixels, reflected=True)
     size = kh, kw + (together - 1) * stride
-    return _windows(pixels, (bottom - top, groups), size, (stride, stride * together))
+    return windows_of(pixels, (bottom - top, groups), size, (stride, stride * together))
 
 
-def _windows(pixels, count, size, step):
+def windows_of(pixels, count, size, step):
     """Yield (start, stop, windows of these rows, (rows, windows in a row, numbers)), of `size` pixels, `step` apart."""
-    down, right, channel = pixels.strides
-    strides = down * step[0], right * step[1], down, channel
-    shape = *count, size[0], size[1] * pixels.shape[2]  # a window's rows are contiguous
-    everything = as_strided(pixels, shape, strides, writeable=False)
-    for start, stop in threads.pieces(count[0], NUMBERS_OF_WINDOWS // max(everything[0].size, 1)):
+    down, right, _ = pixels.strides
+    strides = down * step[0], right * step[1], down
+    shape = *count, size[0], size[1] * pixels.shape[2]
+    piece = np.dtype((np.void, max(shape[3], 1) * pixels.itemsize))  # a window's row: NumPy copies it as one element
+    for start, stop in threads.pieces(count[0], NUMBERS_OF_WINDOWS // max(math.prod(shape[1:]), 1)):
         windows = threads.buffer("windows", (stop - start, *shape[1:]), pixels.dtype)
-        windows[...] = everything[start:stop]
+        if windows.size:
+            pieces = np.ndarray(windows.shape[:3], piece, pixels[start * step[0] :], strides=strides)
+            windows.view(piece)[..., 0] = pieces
         yield start, stop, windows.reshape(stop - start, shape[1], shape[2] * shape[3])
 
 
-def _multiply(windows, matrix, products):
+def multiply(windows, matrix, products):
     """Write windows times matrix, in pieces."""
     for start, stop in threads.pieces(windows.shape[1], PRODUCT // max(matrix.size, 1)):
         np.matmul(windows[:, start:stop], matrix, out=products[:, start:stop])
+
+
+def add_products(windows, g, total):
+    """Add windows^T g to `total`, in pieces; `g` has as many rows of pixels, and as many numbers beside each window."""
+    pixels = windows.shape[0] * windows.shape[1]
+    windows, g = windows.reshape(pixels, len(total)), g.reshape(pixels, total.shape[1])
+    for start, stop in threads.pieces(pixels, max(PRODUCT // max(total.size, 1), FEWEST_ROWS)):
+        total += windows[start:stop].T @ g[start:stop]
 
 
 def _strips(shape, kernel, stride, fewest=1):

@@ -17,22 +17,25 @@ dL/dy with an edge of the kernel.  (Those of the rows have the corners, those of
 
 from __future__ import annotations
 
+import numpy as np
+
 from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_convolution, check_images, check_shape
-from scratchnst.engine.cpu import banded, conv2d, windows, winograd
+from scratchnst.engine.cpu import banded, conv2d, threads, winograd
 from scratchnst.engine.textbook.reflected_conv2d import Cache, margins
 from scratchnst.ops.conv2d import check_channels
 from scratchnst.ops.reflection_pad import check_size
 from scratchnst.ops.strided_conv2d import check_fit
 
-ENOUGH_CHANNELS, ENOUGH_PIXELS = 16, 256
+ENOUGH_CHANNELS, ENOUGH_PAIRS, ENOUGH_PIXELS = 16, 512, 128  # pairs of an input channel and an output channel
 
 
 def choose(shape: tuple[int, ...], kernel: tuple[int, ...], stride: int) -> str:
     """Return the name of the faster way for images of `shape` (N, H, W, C) and a `kernel` (kh, kw, C, K)."""
     suits = kernel[:2] == (3, 3) and stride == 1 and shape[0] > 0
-    large = min(kernel[2:]) >= ENOUGH_CHANNELS and shape[1] * shape[2] >= ENOUGH_PIXELS
-    return "winograd" if suits and large else "banded"
+    channels, outputs = kernel[2:]
+    many = min(channels, outputs) >= ENOUGH_CHANNELS and channels * outputs >= ENOUGH_PAIRS
+    return "winograd" if suits and many and shape[1] * shape[2] >= ENOUGH_PIXELS else "banded"
 
 
 def forward(x: Array, w: Array, b: Array, stride: int = 1) -> tuple[Array, Cache]:
@@ -89,13 +92,24 @@ def backward_parameters(grad_y: Array, cache: Cache) -> tuple[Array, Array]:
 
 def _winograd_back(grad_y, w):
     """Return dL/dx, with the margin's gradient folded onto the pixels that it shows."""
-    grad_x = winograd.convolve_back(grad_y, w)
-    for edge, shown in ((0, 1), (-1, -2)):
-        row, column = grad_y[:, edge], grad_y[:, :, edge]  # one image, whose rows are the images'
-        grad_row = banded.convolve_back(row[None], w[edge, None], 1, (1, *grad_x[:, shown].shape))
-        grad_x[:, shown] += grad_row[0]
-        grad_x[:, :, shown] += windows.convolve_back(column[None], w[:, edge][None])[0]
+    grad_x = winograd.convolve_flipped(grad_y, w)
+    with threads.blas_on_one_thread():
+        for edge, shown in ((0, 1), (-1, -2)):
+            row = _along(grad_y[:, edge], w[edge], 2)
+            grad_x[:, shown] += row[:, 1:-1]
+            grad_x[:, shown, 1] += row[:, 0]
+            grad_x[:, shown, -2] += row[:, -1]
+            grad_x[:, :, shown] += _along(grad_y[:, :, edge], w[:, edge], 1)
     return grad_x
+
+
+def _along(g, w, margin):
+    """Return the convolution of `g` (N, L, K), `margin` zeros at its ends, with the flipped `w` (3, C, K)."""
+    count, length, outputs = g.shape
+    padded = np.zeros((count, length + 2 * margin, outputs), g.dtype)
+    padded[:, margin : margin + length] = g
+    windows = np.concatenate([padded[:, :-2], padded[:, 1:-1], padded[:, 2:]], axis=2)
+    return windows @ w[::-1].swapaxes(1, 2).astype(g.dtype).reshape(3 * outputs, -1)
 
 
 def _check_gradient(grad_y, shape, w, stride):

@@ -86,6 +86,11 @@ def reflected_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor
     return strided_conv2d(reflection_pad(x, w.shape[0] // 2, w.shape[1] // 2), w, b, stride)
 
 
+def upsampled_conv2d(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """`scratchnst.engine.textbook.upsampled_conv2d`."""
+    return reflected_conv2d(upsample(x), w, b)
+
+
 def preprocess(x: Tensor, channels: str, scale: float, mean: Sequence[float], std: Sequence[float]) -> Tensor:
     """`scratchnst.ops.preprocess`."""
     x = x.flip(3) if channels == "BGR" else x
@@ -136,6 +141,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "upsample": upsample,
     "strided_conv2d": strided_conv2d,
     "reflected_conv2d": reflected_conv2d,
+    "upsampled_conv2d": upsampled_conv2d,
 }
 
 

@@ -163,8 +163,11 @@ def test_no_kernel_touches_what_lies_outside_of_its_arrays(sanitized):
     assert done.returncode == 0
 
 
+SUITES = ["test_operations.py", "test_convolution.py", "test_strided_convolution.py", "test_instance_norm.py"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("suite", ["test_operations.py", "test_convolution.py", "test_instance_norm.py"])
+@pytest.mark.parametrize("suite", SUITES)
 def test_nor_does_any_in_the_tests_of_the_engines(sanitized, suite):
     """Odd shapes, single pixels, batches, empty images, in either order; what checks gradients only repeats them."""
     chosen = ["-m", "not slow", "-k", "emulated and not checker"]
