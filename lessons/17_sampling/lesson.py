@@ -163,10 +163,10 @@ for name, A in matrices.items():
 # :math:`r` can be at most that.
 #
 # For the backward ask which outputs show pixel :math:`u`: all :math:`p` with :math:`m(p - r) = u`. The first case of
-# :math:`m` gives :math:`p = r - u`, where that lies above the picture; the second :math:`p = r + u`, always; the third
-# :math:`p = r + 2(H - 1) - u`, where that lies below it. In the row c b a b c d c b the pixel b stands at three places,
-# so with :math:`g = (1, 2, \dots, 8)` its gradient is :math:`2 + 4 + 8 = 14`. The others: a gets 3, c gets
-# :math:`1 + 5 + 7 = 13`, d gets 6.
+# :math:`m` gives :math:`p = r - u`, for :math:`1 \le u \le r`; the second :math:`p = r + u`, for all :math:`u`; the
+# third :math:`p = r + 2(H - 1) - u`, for :math:`H - 1 - r \le u \le H - 2`. In the row c b a b c d c b the pixel b
+# stands at three places, so with :math:`g = (1, 2, \dots, 8)` its gradient is :math:`2 + 4 + 8 = 14`. The others: a
+# gets 3, c gets :math:`1 + 5 + 7 = 13`, d gets 6.
 #
 # In code: take the middle of :math:`g`, which is the picture itself; turn over what was added on each side, and add it
 # to the rows that it shows. That is a *fold*, as of a strip of paper. A picture is folded along its rows, and what
@@ -213,8 +213,8 @@ assert report.passed
 # What follows the padding is a convolution; here one of 5x5 pixels, behind a margin of 2. How many of its windows read
 # each pixel? In the middle, 25. With zeros around the picture (in the middle of the figure) the windows beyond the edge
 # are missing: 15 along an edge and 9 in a corner. With mirrors (on the right) the outermost pixel keeps these numbers,
-# and the two next to it are read 30 times along an edge and 36 times near a corner. All windows together make 25 reads
-# for each output; those of the margin that zeros lose, the mirrors give to the pixels that they show.
+# and the two next to it are read 30 times along an edge and 36 times near a corner. Each output reads 25 places. What
+# it reads of the margin is lost with zeros; with mirrors it counts for the pixels that are shown there.
 #
 # The gradient's size follows these numbers: where a picture is optimised through a reflected convolution, the rows
 # beside an edge accumulate the gradient of what is shown twice. It is no mistake: these pixels do change more outputs.
@@ -447,7 +447,7 @@ assert np.array_equal(T.T @ (S.T @ g_row), grad_row)
 # ------------------------------------------------
 #
 # A backward is a linear map like any other. The map :math:`A^T` of a convolution with stride 2 takes a small image to
-# one twice as large, with a kernel that can be trained. Used as a layer of a network it is called a *transposed
+# one about twice as large, with a kernel that can be trained. Used as a layer of a network it is called a *transposed
 # convolution*. (Some call it a deconvolution, but it does not undo a convolution: :math:`A^T A` is not the identity.)
 #
 # How many terms does each of its outputs sum? As many windows as read this pixel in the convolution that it is the
@@ -505,8 +505,8 @@ assert np.allclose(flat, k.sum()), "constant"
 # periodic, and a jump from one border to the opposite one would count as a high frequency.)
 #
 # For 100 random kernels the median of this share is more than eight tenths for the transposed convolution, and about
-# one part in a hundred for upsampling and convolution with the same kernels. The figure shows what the
-# kernel in the middle of the 100 makes of a part of the picture, and its share.
+# one part in a hundred for upsampling and convolution with the same kernels. The figure shows what the kernel in the
+# middle of the 100 makes of a part of the picture, with its share.
 
 side = full_size(96, 64)
 grey = pictures(side)[0].mean(axis=2)
@@ -580,10 +580,10 @@ assert np.mean(shares["upsampled_by_transposed"] > shares["upsampled_by_repeatin
 # obey this, and nothing but the loss leads a trained one there.
 #
 # To repeat pixels is the same as to put zeros between and to convolve with (1, 1). The response of (1, 1) at 1/2 is
-# :math:`1 - 1 = 0`, and near 1/2 it is small, as the figure shows. So upsampling removes the copies before any trained
-# kernel comes, and a later convolution, which multiplies what is there, cannot bring them back. (1/2, 1, 1/2)
-# interpolates linearly between pixels. It removes the copies better still; as the kernel of a transposed convolution it
-# paints no checkerboard.
+# :math:`1 - 1 = 0`, and near 1/2 it is small, as the figure shows. So upsampling removes the copy of a constant, and
+# most of the copies of slow waves, before any trained kernel comes. A later convolution multiplies what is there and
+# cannot bring back what is gone. (1/2, 1, 1/2) interpolates linearly between pixels. It removes the copies better
+# still; as the kernel of a transposed convolution it paints no checkerboard.
 #
 # In the figure each curve is drawn up to its largest value.
 

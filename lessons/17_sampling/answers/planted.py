@@ -31,6 +31,19 @@ PLANTED = (
         "edge-repeated",
     ),
     (
+        "edge shown twice below",
+        BELOW,
+        "grad_x[:, length - margin :] += grad_y[:, end:][:, ::-1]",
+        "edge-repeated-at-the-end",
+    ),
+    (
+        "arrays as indices",
+        FOLDED,
+        "places = [np.pad(np.arange(n), m, 'reflect') for n, m in zip(x.shape[1:], (rows, columns))]\n"
+        "    grad_x = np.zeros_like(x)\n    grad_x[:, places[0][:, None], places[1]] += grad_y\n    return grad_x",
+        "last-path-only",
+    ),
+    (
         "continued by the edge",
         MIRRORS,
         "grad_x[:, 0] += grad_y[:, :margin].sum(1)\n    grad_x[:, -1] += grad_y[:, end:].sum(1)",
@@ -88,6 +101,13 @@ PLANTED = (
         "p, q = y.shape[1:3]\n        y += x[:, stride * i : stride * i + p, stride * j : stride * j + q] @ w[i, j]",
         "stride-in-the-kernel",
     ),
+    (
+        "zeros around",
+        Y,
+        "x = np.pad(x, ((0, 0), (kh // 2, kh // 2), (kw // 2, kw // 2), (0, 0)))\n"
+        f"    height, width = x.shape[1:3]\n    {Y}",
+        "zeros-around",
+    ),
     ("one window short", Y, Y.replace(" + 1", ""), "last-window-missing"),
     ("kernel flipped", TERM, TERM.replace("w[i, j]", "w[kh - 1 - i, kw - 1 - j]"), "kernel-flipped"),
     ("no bias", "return y + b", "return y", "bias-missing"),
@@ -110,6 +130,13 @@ PLANTED = (
         "repeated-not-spread",
     ),
     ("a pixel too far down", SPREAD, f"{SPREAD}\n    spread = np.roll(spread, 1, 1)", "spread-off-by-one"),
+    ("stride kept", CONVOLVED, CONVOLVED.replace(", 1)", ", stride)"), "stride-kept"),
+    (
+        "unread rows forgotten",
+        "spread = np.zeros(",
+        "height, width = ((n - 1) * stride + k for n, k in zip(grad_y.shape[1:3], (kh, kw)))\n    spread = np.zeros(",
+        "unread-missing",
+    ),
     (
         "overwritten",
         CONVOLVED,
@@ -131,6 +158,7 @@ PLANTED = (
         "(kh, kw, channels, outputs), grad_w, x, grad_y = w.shape, np.zeros_like(w), x[-1:], grad_y[-1:]",
         "last-image-only",
     ),
+    ("mean over images", RETURN, "return grad_w / len(x), grad_y.sum((0, 1, 2)) / len(x)", "mean-over-images"),
     ("mean over outputs", RETURN, "return grad_w / grad_y[..., 0].size, grad_y.mean((0, 1, 2))", "mean-over-outputs"),
     ("mean in the bias", RETURN, "return grad_w, grad_y.mean(axis=(0, 1, 2))", "bias-mean"),
     ("one bias for all channels", RETURN, "return grad_w, grad_y.sum()", "bias-over-channels"),

@@ -24,12 +24,25 @@ def reflect(x, rows, columns):
     return y
 
 
-def reflect_backward(grad_y, x, rows, columns):
-    """Each assignment reversed."""
+def reflect_backward(grad_y, x, rows, columns, *, place=shown):
+    """Each assignment reversed; another `place` makes a mistake of it."""
     grad_x = np.zeros(x.shape)
     for n, p, q, c in np.ndindex(*grad_y.shape):
-        grad_x[n, shown(p - rows, x.shape[1]), shown(q - columns, x.shape[2]), c] += grad_y[n, p, q, c]
+        grad_x[n, place(p - rows, x.shape[1]), place(q - columns, x.shape[2]), c] += grad_y[n, p, q, c]
     return grad_x
+
+
+def last_path(grad_y, x, rows, columns):
+    """The gradient if of the places at which a pixel is shown the last one alone counts."""
+    grad_x = np.zeros(x.shape)
+    for n, p, q, c in np.ndindex(*grad_y.shape):
+        grad_x[n, shown(p - rows, x.shape[1]), shown(q - columns, x.shape[2]), c] = grad_y[n, p, q, c]
+    return grad_x
+
+
+def repeated_at_the_end(i, length):
+    """`shown` with a second mirror that shows the outermost row once more."""
+    return shown(i, length) if i < length else 2 * length - 1 - i
 
 
 def upsample(x):
@@ -157,6 +170,11 @@ REFLECT = Function(
             "Your mirrors show the outermost pixel once more. Here it is shown once: which row does the first one "
             "above the image show?",
         ),
+        "edge-repeated-at-the-end": Mistake(
+            "The mirrors above and on the left are right. The opposite ones show the outermost pixel once more: which "
+            "row does the first one below the image show?",
+            partial(reflect_backward, place=repeated_at_the_end),
+        ),
         "edge-for-all": Mistake(
             "All that was added goes to the outermost pixels. That is for an image continued by its edge; which pixel "
             "does each place show here?",
@@ -167,6 +185,11 @@ REFLECT = Function(
         ),
         "assigned-not-added": Mistake(
             "What the mirrors show replaces the pixels' own gradient. It is one path more, not another one.",
+        ),
+        "last-path-only": Mistake(
+            "Of the places at which a pixel is shown the last one alone counts. With arrays as indices, NumPy's += "
+            "adds once to an element, however often it is named.",
+            last_path,
         ),
         "mean-for-sum": Mistake(
             "You take the mean over the places at which a pixel is shown. The chain rule has a sum.",
@@ -245,6 +268,12 @@ def side_by_side(x, w, stride):
     return x[:, : rows + kh - 1, : columns + kw - 1]
 
 
+def zeros_around(x, w):
+    """The image with zeros around it as in lesson 6."""
+    rows, columns = (side // 2 for side in w.shape[:2])
+    return np.pad(x, ((0, 0), (rows, rows), (columns, columns), (0, 0)))
+
+
 def dilated(x, w, b, stride):
     """The kernel's places s pixels apart, in the place of the windows."""
     rows, columns = windows(x, w, stride)
@@ -293,6 +322,10 @@ FORWARD = Function(
             "one weight to the next.",
             dilated,
         ),
+        "zeros-around": Mistake(
+            "You put zeros around the image, as in lesson 6. Here there is nothing around it.",
+            lambda x, w, b, stride: strided_forward(zeros_around(x, w), w, b, stride),
+        ),
         "last-window-missing": Mistake(
             "The last row and column of windows are missing. With H = kh, how many rows of windows are there?",
             lambda x, w, b, stride: strided_forward(x, w, b, stride)[:, :-1, :-1],
@@ -329,6 +362,12 @@ def reshaped(w):
     """A kernel whose gradient is what w gives if its channels are reshaped to (K, C) or, where C = K, left alone."""
     kh, kw, channels, outputs = w.shape
     return w[::-1, ::-1].reshape(kh, kw, outputs, channels).swapaxes(2, 3)[::-1, ::-1]
+
+
+def up_to_the_last_window(grad_x, w, stride):
+    """The rows and columns that some window reads."""
+    rows, columns = ((count - 1) * stride + side for count, side in zip(windows(grad_x, w, stride), w.shape))
+    return grad_x[:, :rows, :columns]
 
 
 def last_place(grad_y, x, w, stride):
@@ -387,6 +426,16 @@ INPUT = Function(
             "Your gradient is the right one moved by a pixel. Window 0 begins at pixel 0: at which row of what you "
             "convolve must its gradient lie, so that the flipped kernel's last weight meets it there?",
         ),
+        "stride-kept": Mistake(
+            "You return every s-th pixel of the right gradient: your last convolution has a stride still. Where has "
+            "the stride gone, once there are zeros between?",
+            lambda grad_y, x, w, stride: strided_backward_input(grad_y, x, w, stride)[:, ::stride, ::stride],
+        ),
+        "unread-missing": Mistake(
+            "It is right up to where the last windows end. What is the gradient of the pixels behind them, which no "
+            "window reads?",
+            lambda grad_y, x, w, stride: up_to_the_last_window(strided_backward_input(grad_y, x, w, stride), w, stride),
+        ),
         "last-place-only": Mistake(
             "Where windows overlap, the last one overwrites the others. A pixel gets the sum over all that read it.",
             last_place,
@@ -432,6 +481,12 @@ PARAMETERS = Function(
             "Only the last image counts. All images share the kernel and the bias: what does the chain rule do with "
             "several paths?",
             lambda grad_y, x, w, stride: strided_backward_parameters(grad_y[-1:], x[-1:], w, stride),
+        ),
+        "mean-over-images": Mistake(
+            "You take the mean over the images. The loss is what it is: the chain rule has a sum.",
+            lambda grad_y, x, w, stride: tuple(
+                gradient / len(x) for gradient in strided_backward_parameters(grad_y, x, w, stride)
+            ),
         ),
         "mean-over-outputs": Mistake(
             "You take the mean over the outputs. The chain rule has a sum.",
