@@ -199,7 +199,7 @@ def _origin(settings: StyleSettings, losses: Mapping[float, PerceptualLoss], fou
     return {
         "program": f"scratchnst {__version__}",
         "settings": given,
-        "losses": [
+        "loss networks": [
             {
                 "from": start,
                 "network": {"name": loss.network.name, **loss.network.provenance},

@@ -47,6 +47,8 @@ def test_a_model(studio, capsys):
     assert model.styles[1].licence == "dots.png: CC0, by me"
     assert len(model.styles[0].sha256) == 64
     assert model.training["iterations done"] == 3
+    assert model.training["loss networks"][0]["network"]["name"] == "distilled"
+    assert model.training["losses"]["style"] > 0
     assert model.training["photographs"] == ["one.png", "three.png", "two.png"]
     assert model.training["settings"]["plan"]["side"] == 32
     lines = [json.loads(line) for line in (studio / "log.jsonl").read_text().splitlines()]

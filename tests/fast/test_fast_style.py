@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from scratchnst.errors import UserError
-from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.fast.fast_style import SHIPPED, FastStyle, Style
+from scratchnst.images import mosaic, samples
 from scratchnst.models import transform_net
 from scratchnst.weights.formats import native
 
@@ -127,3 +128,39 @@ def test_a_file_that_does_not_name_its_styles(model, tmp_path, origin):
     native.write(replace(model.network, provenance=origin), tmp_path / "model.h5")
     with pytest.raises(UserError, match="what its styles are called"):
         FastStyle.load(tmp_path / "model.h5")
+
+
+class TestShipped:
+    """The model that ships with the program."""
+
+    @pytest.fixture
+    def shipped(self):
+        return FastStyle.load()
+
+    def test_what_it_holds(self, shipped):
+        assert SHIPPED.stat().st_size < 2e6
+        assert len(shipped.styles) >= 12
+        for style in shipped.styles:
+            assert style.picture
+            assert len(style.sha256) == 64
+            assert "public domain" in style.licence or "scratchnst samples" in style.licence
+        assert all(name in shipped.training["licences"] for name in shipped.training["photographs"])
+
+    def test_each_style_has_the_colours_of_its_picture(self, shipped):
+        """Nearer to its picture's mean colour than the photograph is; the photograph is not painted alike in two."""
+        photo = np.float32(samples.draw_content(96, 128))
+        paintings = {name: shipped(photo, name) for name in shipped.names}
+        means = np.array([painting.mean(axis=(0, 1)) for painting in paintings.values()])
+        distances = np.linalg.norm(means[:, np.newaxis] - means, axis=-1)
+        assert (distances + 1e9 * np.eye(len(means))).min() > 3
+        for name, draw in (("brush_strokes", samples.draw_style), ("mosaic", mosaic.draw)):
+            colour = draw(192, 256).mean(axis=(0, 1))
+            painted, unpainted = (np.linalg.norm(x.mean(axis=(0, 1)) - colour) for x in (paintings[name], photo))
+            assert painted < unpainted
+
+    def test_content_stays(self, shipped):
+        """Where the photograph has edges, so have the paintings: their brightness's slopes go together."""
+        photo = np.float32(samples.draw_content(96, 128))
+        slopes = lambda image: np.hypot(*np.gradient(image.mean(axis=2))).ravel()  # noqa: E731
+        for name in shipped.names:
+            assert np.corrcoef(slopes(photo), slopes(shipped(photo, name)))[0, 1] > 0.2, name
