@@ -32,7 +32,7 @@ from scratchnst.models import transform_net
 PART = 50  # frames; each part begins with a key frame
 PART_FORMAT = "nut"  # FFmpeg's own, which keeps the times of frames as they are
 FORMATS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska"}
-PICTURES = ("image2", "gif_pipe", "tty")  # FFmpeg's formats of single pictures, and of text, without those in _pipe
+PICTURES = ("image2", "tty")  # FFmpeg's formats of single pictures, and of text, besides those in _pipe
 WITH_DURATION = ("mov", "matroska", "avi", "asf", "flv")  # formats whose header tells how long the video is
 CUT_OFF = 1.0  # seconds that are missing at the end of a truncated file, at least
 BT709, UNSPECIFIED, BT470BG, SMPTE170M, BT2020 = 1, 2, 5, 6, 9  # FFmpeg's AVCOL_SPC_...
@@ -124,12 +124,11 @@ def examine(path: Path) -> Video:
         if frame is None:
             raise UserError(f"{path} has no frames: choose another file.")
         matrix = _matrix(frame)
-        is_turned = abs(matrix[1]) > abs(matrix[0])
         video = Video(
             path=path,
             frames=0,
             seconds=0.0,
-            shape=(frame.width, frame.height) if is_turned else (frame.height, frame.width),
+            shape=(frame.width, frame.height) if _is_turned(matrix) else (frame.height, frame.width),
             rate=Fraction(stream.average_rate or stream.guessed_rate or 25),
             time_base=stream.time_base,
             start=Fraction(container.start_time or 0, av.time_base),
