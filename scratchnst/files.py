@@ -74,8 +74,15 @@ def write_atomically(path: str | os.PathLike, data: bytes) -> None:
     UserError
         If the file cannot be written; what was there before is intact.
     """
-    with _told(path), _temporary_file(path) as file:
+    with atomic_file(path) as file:
         file.write(data)
+
+
+@contextmanager
+def atomic_file(path: str | os.PathLike) -> Iterator[BufferedWriter]:
+    """Yield a file that takes the place of `path` when the block ends without an error; see `write_atomically`."""
+    with _told(path), _temporary_file(path) as file:
+        yield file
         file.flush()
         os.fsync(file.fileno())  # the content must be on the disk before the name points to it
         file.close()

@@ -20,6 +20,7 @@ from scratchnst.cli import (
     trace,
     train,
     transfer,
+    video,
     weights,
 )
 from scratchnst.cli.arguments import Parser
@@ -29,7 +30,7 @@ from scratchnst.messages import complain
 from scratchnst.system import signals
 
 COMMANDS = (
-    *(transfer, fast, train, reconstruct, figure, trace, weights),
+    *(transfer, fast, video, train, reconstruct, figure, trace, weights),
     *(gradcheck, lesson, check, bench, doctor, samples),
 )
 OUTPUT_CLOSED = 141  # what shells report of a program that SIGPIPE has ended

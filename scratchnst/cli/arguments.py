@@ -54,6 +54,7 @@ def folder(text: str) -> Path:
 size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
 threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
+crf = partial(_number, kind=float, lowest=0, what="a number from 0 to 51", highest=51)
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")

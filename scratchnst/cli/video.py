@@ -1,0 +1,150 @@
+"""``scratchnst video IN.mp4 -o OUT.mp4 --style NAME``: paint every frame of a video."""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import ModuleType
+from typing import TYPE_CHECKING
+
+from tqdm import tqdm
+
+from scratchnst import __version__
+from scratchnst.cli import computation
+from scratchnst.cli.arguments import crf, file, size, threads
+from scratchnst.cli.fast import mixture, strength
+from scratchnst.cli.job import INTERRUPTED
+from scratchnst.engine import Engine, cpu
+from scratchnst.engine.cpu.threads import default_count
+from scratchnst.engine.devices import on_threads
+from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import SHIPPED, FastStyle
+from scratchnst.files import check_outputs, check_suffix
+from scratchnst.messages import complain, one_line
+
+if TYPE_CHECKING:
+    from scratchnst.fast.video import Look, Video
+
+CRF = 18  # of what a file is encoded by: hardly to be told from its source
+LINE_EVERY = 30.0  # seconds between lines, where there is no terminal
+
+
+def add(commands) -> None:
+    """Add this command's parser to `commands`."""
+    parser = commands.add_parser(
+        "video",
+        help="paint a video in one pass a frame",
+        description="Paint every frame of a video, by the network that ships with the program, or one that scratchnst "
+        "train style has trained. The times of the frames and the sound stay as they are. Beside OUT.mp4 lies "
+        "OUT.mp4.parts with what is finished until all is: after an interruption the same command goes on.",
+    )
+    parser.add_argument("video", type=file, metavar="IN.mp4", help="a video of any kind")
+    parser.add_argument(
+        "-o", "--output", type=file, required=True, metavar="OUT.mp4", help="H.264, as .mp4, .m4v, .mov or .mkv"
+    )
+    parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
+    parser.add_argument(
+        "--style", type=mixture, metavar="NAME|NAME:W,NAME:W", help="a style, or a mixture of several (the first)"
+    )
+    parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
+    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels, even (the video's)")
+    parser.add_argument(
+        "--crf", type=crf, default=CRF, metavar="Q", help="quality of H.264: 0, the best, to 51 (%(default)s)"
+    )
+    parser.add_argument(
+        "--threads", type=threads, metavar="N", help="frames that are painted at a time (as many as there are cores)"
+    )
+    parser.add_argument("--dry-run", action="store_true", help="paint one frame, tell how long all take, and stop")
+    parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    computation.add_device(parser)
+    parser.set_defaults(run=run)
+
+
+@computation.on_device
+def run(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Paint the video."""
+    library = _library()
+    check_suffix(arguments.output, library.FORMATS)
+    model_file = arguments.model or SHIPPED
+    check_outputs([arguments.output], [arguments.video, model_file])
+    model = FastStyle.load(arguments.model, engine)
+    style = arguments.style or {model.names[0]: 1.0}
+    weights = model.mixture(style)
+    video = library.examine(arguments.video)
+    library.check_sound(video, arguments.output)
+    look = library.Look(model, style, arguments.strength, library.fitted_shape(video, arguments.size), arguments.crf)
+    workers = (arguments.threads or default_count()) if engine is cpu else 1
+    say = (lambda sentence: None) if arguments.quiet else complain
+    if any(side % 2 for side in look.shape):
+        say(
+            f"{look.shape[1]}x{look.shape[0]} pixels are written as H.264 4:4:4, since the usual 4:2:0 needs even "
+            "sides: not every player shows it; --size gives even ones."
+        )
+    with on_threads(1 if engine is cpu else arguments.threads):
+        if arguments.dry_run:
+            print(_outlook(library, video, look, workers))
+            return 0
+        settings = {
+            "program": __version__,
+            "video": [os.stat(arguments.video).st_size, os.stat(arguments.video).st_mtime_ns],
+            "model": hashlib.sha256(model_file.read_bytes()).hexdigest(),
+            "style": weights.tolist(),
+            "strength": look.strength,
+            "shape": look.shape,
+            "crf": look.crf,
+        }
+        try:
+            with _progress(video.frames, arguments.quiet) as show:
+                library.paint(video, arguments.output, look, settings, workers, show)
+        except KeyboardInterrupt:
+            kept = library.parts_folder(arguments.output)
+            complain(f"interrupted; {kept} has what is finished: the same command goes on.")
+            return INTERRUPTED
+    say(f"{arguments.output}: {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s")
+    return 0
+
+
+def _library() -> ModuleType:
+    """Return what reads and writes videos; PyAV is optional."""
+    try:
+        from scratchnst.fast import video
+    except ImportError:
+        raise UserError("videos need PyAV: install it with pip install 'scratchnst[video]'.") from None
+    return video
+
+
+def _outlook(library: ModuleType, video: Video, look: Look, workers: int) -> str:
+    """Paint the first frames, and say how long all would take."""
+    first = next(library.frames(video, [0]))
+    look.paint(first)
+    started = time.perf_counter()
+    look.paint(first)
+    seconds = (time.perf_counter() - started) * video.frames / workers
+    return (
+        f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"
+        f"sound   {', '.join(video.sound) or 'none'}\n"
+        f"time    about {tqdm.format_interval(seconds)} on {workers} threads"
+    )
+
+
+@contextmanager
+def _progress(total: int, quiet: bool) -> Iterator[Callable[[int], None]]:
+    """Yield what shows how many frames are done: a bar on a terminal, a line now and then elsewhere."""
+    terminal, last, is_first = sys.stderr.isatty(), time.monotonic(), True
+    with tqdm(total=total, unit=" frames", disable=quiet or not terminal, dynamic_ncols=True) as bar:
+
+        def show(frames: int) -> None:
+            nonlocal last, is_first
+            if is_first:
+                bar.initial, is_first = frames, False  # those of an interrupted run are no part of the rate
+            bar.update(frames - bar.n)
+            if not quiet and not terminal and time.monotonic() - last >= LINE_EVERY:
+                last = time.monotonic()
+                print(one_line(f"{frames}/{total} frames"), file=sys.stderr, flush=True)
+
+        yield show

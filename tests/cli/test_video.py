@@ -1,0 +1,170 @@
+"""``scratchnst video``."""
+
+from __future__ import annotations
+
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from scratchnst.cli import main
+from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.models import transform_net
+
+try:
+    import video_files
+except ImportError:
+    video_files = None
+needs_av = pytest.mark.skipif(video_files is None, reason="PyAV is not installed")
+
+
+@pytest.fixture
+def studio(folder, random):
+    """A model of two styles."""
+    network = transform_net.build(random, 2, (3, 4, 5), 1)
+    FastStyle(network, (Style("the_wave"), Style("dots")), {}).save(folder / "model.h5")
+    return folder
+
+
+def paint(*arguments):
+    return main(["video", *arguments, "--model", "model.h5", "--threads", "1"])
+
+
+@needs_av
+def test_a_video(studio, capsys):
+    video_files.write("in.mp4", video_files.pictures(5))
+    assert paint("in.mp4", "-o", "out.mp4", "--style", "dots", "--size", "32", "--strength", "0.5") == 0
+    assert "out.mp4: 32x24, 5 frames" in capsys.readouterr().err
+    frames, _, sound = video_files.read("out.mp4")
+    assert len(frames) == 5
+    assert frames[0].shape == (24, 32, 3)
+    assert sound
+    assert not (studio / "out.mp4.parts").exists()
+
+
+@needs_av
+def test_dry_run(studio, capsys):
+    video_files.write("in.mp4", video_files.pictures(5))
+    assert paint("in.mp4", "-o", "out.mp4", "--dry-run") == 0
+    out = capsys.readouterr().out
+    assert "64x48, 5 frames, 0.2 s" in out
+    assert "aac" in out
+    assert not list(studio.glob("out*"))
+
+
+@needs_av
+def test_odd_sizes_are_told(studio, capsys):
+    video_files.write("in.mp4", video_files.pictures(2, 33, 40), sound=False, pix_fmt="yuv444p")
+    assert paint("in.mp4", "-o", "out.mp4") == 0
+    assert "40x33 pixels are written as H.264 4:4:4" in capsys.readouterr().err
+
+
+@needs_av
+def test_killed_it_goes_on(studio, capsys):
+    """A process that is killed leaves its parts, from which the same command goes on."""
+    video_files.write("in.mp4", video_files.pictures(260, 32, 32), sound=False)
+    command = ["video", "in.mp4", "-o", "out.mp4", "--model", "model.h5", "--threads", "1"]
+    process = subprocess.Popen([sys.executable, "-m", "scratchnst", *command], stderr=subprocess.DEVNULL)
+    part = studio / "out.mp4.parts" / "000000.nut"
+    end = time.monotonic() + 120
+    while not part.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    process.kill()
+    process.wait()
+    assert not (studio / "out.mp4").exists()
+    before = part.stat().st_mtime_ns, part.read_bytes()
+    process = subprocess.Popen([sys.executable, "-m", "scratchnst", *command], stderr=subprocess.PIPE)
+    second = studio / "out.mp4.parts" / "000002.nut"
+    while not second.exists() and process.poll() is None and time.monotonic() < end:
+        time.sleep(0.01)
+    process.send_signal(signal.SIGINT)
+    told = process.communicate(timeout=60)[1].decode()
+    assert process.returncode == 130
+    assert "the same command goes on" in told
+    assert (part.stat().st_mtime_ns, part.read_bytes()) == before
+    assert main(command) == 0
+    assert len(video_files.read("out.mp4")[0]) == 260
+    assert not (studio / "out.mp4.parts").exists()
+
+
+def test_without_pyav(studio, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "av", None)
+    monkeypatch.delitem(sys.modules, "scratchnst.fast.video", raising=False)
+    monkeypatch.delattr("scratchnst.fast.video", raising=False)
+    assert paint("in.mp4", "-o", "out.mp4") == 2
+    assert "pip install 'scratchnst[video]'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def bad_inputs(studio):
+    """Files that are no whole videos."""
+    video_files.write("in.mp4", video_files.pictures(5))
+    Image.fromarray(np.zeros((30, 30, 3), np.uint8)).save("picture.png")
+    (studio / "text.mp4").write_text("no video at all\n" * 100)
+    (studio / "empty.mp4").write_bytes(b"")
+    data = (studio / "in.mp4").read_bytes()
+    (studio / "cut.mp4").write_bytes(data[: len(data) // 2])
+    video_files.write("in.mkv", video_files.pictures(100, 32, 32), sound=False)
+    data = (studio / "in.mkv").read_bytes()
+    (studio / "cut.mkv").write_bytes(data[: len(data) // 2])
+    video_files.write("tone.mp4", [])
+    video_files.write("old.avi", video_files.pictures(5), codec="mpeg4", tone="pcm_u8")
+    return studio
+
+
+@needs_av
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["none.mp4", "-o", "out.mp4"], "there is no file none.mp4"),
+        (["/usr", "-o", "out.mp4"], "is a directory"),
+        (["/dev/null", "-o", "out.mp4"], "a device"),
+        (["picture.png", "-o", "out.mp4"], "picture.png is a picture"),
+        (["text.mp4", "-o", "out.mp4"], "damaged or no video"),
+        (["empty.mp4", "-o", "out.mp4"], "damaged or no video"),
+        (["cut.mp4", "-o", "out.mp4"], "cut.mp4 is truncated"),
+        (["cut.mkv", "-o", "out.mp4"], "it is truncated"),
+        (["tone.mp4", "-o", "out.mp4"], "no frames"),
+        (["old.avi", "-o", "out.mp4"], "suffix .mkv"),
+        (["in.mp4", "-o", "out.webm"], "no suffix"),
+        (["in.mp4", "-o", "in.mp4"], "named twice"),
+        (["in.mp4", "-o", "none/out.mp4"], "no directory"),
+        (["in.mp4", "-o", "out.mp4", "--style", "dotz"], "did you mean dots"),
+        (["in.mp4", "-o", "out.mp4", "--strength", "2"], "from 0 to 1"),
+        (["in.mp4", "-o", "out.mp4", "--crf", "52"], "from 0 to 51"),
+        (["in.mp4", "-o", "out.mp4", "--size", "8"], "too small"),
+    ],
+)
+def test_what_cannot_be(bad_inputs, capsys, arguments, message):
+    before = {path: path.read_bytes() for path in bad_inputs.iterdir()}
+    capsys.readouterr()
+    try:
+        status = paint(*arguments)
+    except SystemExit as error:
+        status = error.code
+    lines = capsys.readouterr().err.splitlines()
+    assert status == 2
+    assert len(lines) == 1
+    assert message in lines[0]
+    assert {path: path.read_bytes() for path in bad_inputs.iterdir()} == before
+
+
+@needs_av
+def test_a_network_that_does_not_paint(studio, capsys):
+    video_files.write("in.mp4", video_files.pictures(2))
+    assert main(["video", "in.mp4", "-o", "out.mp4", "--model", "distilled"]) == 2
+    assert "not one that paints" in capsys.readouterr().err
+    assert not list(studio.glob("out*"))
+
+
+@needs_av
+def test_sound_that_only_matroska_takes(studio):
+    video_files.write("old.avi", video_files.pictures(5), codec="mpeg4", tone="pcm_u8")
+    assert paint("old.avi", "-o", "out.mkv") == 0
+    given, painted = video_files.read("old.avi"), video_files.read("out.mkv")
+    assert b"".join(data for _, data in painted[2]) == b"".join(data for _, data in given[2])
+    assert len(painted[0]) == 5
