@@ -182,13 +182,13 @@ class TestPicturesThatAreThere:
         for _ in range(2):
             assert main(["samples", "."]) == 0
 
-    def test_both_samples_are_drawn_though_standard_output_is_full(self, folder, monkeypatch):
+    def test_all_samples_are_drawn_though_standard_output_is_full(self, folder, monkeypatch):
         def fail(*_):
             raise OutputError("standard output cannot be written.")
 
         monkeypatch.setattr("scratchnst.cli.samples.print", fail, raising=False)
         assert main(["samples", "drawn"]) == 2
-        assert sorted(os.listdir("drawn")) == ["content.png", "style.png"]
+        assert sorted(os.listdir("drawn")) == ["content.png", "mosaic.png", "style.png"]
 
     def test_a_plot(self, folder, capsys):
         pytest.importorskip("matplotlib")

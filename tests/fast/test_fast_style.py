@@ -160,7 +160,7 @@ class TestShipped:
 
     def test_content_stays(self, shipped):
         """Where the photograph has edges, so have the paintings: their brightness's slopes go together."""
-        photo = np.float32(samples.draw_content(96, 128))
+        photo = np.float32(samples.draw_content(192, 256))
         slopes = lambda image: np.hypot(*np.gradient(image.mean(axis=2))).ravel()  # noqa: E731
         for name in shipped.names:
             assert np.corrcoef(slopes(photo), slopes(shipped(photo, name)))[0, 1] > 0.2, name
