@@ -10,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -19,13 +20,18 @@ from scratchnst.cli import computation
 from scratchnst.cli.arguments import check_side_picture, file, size
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
+from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
 from scratchnst.images import sheet
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
+from scratchnst.system.capacity import available, in_words
+from scratchnst.transfer.computation import check_room_to_read
 
 PIPE = Path("-")
+TRIAL_SIDE = 256  # pixels of what is painted to see how long it takes
+LONGER_IN_STRIPS = 1.2
 
 
 def add(commands) -> None:
@@ -58,6 +64,14 @@ def add(commands) -> None:
     parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
     computation.add_device(parser)
+    parser.add_argument(
+        "--memory-limit",
+        type=computation.memory_size,
+        metavar="SIZE",
+        help="like 2G, on a GPU of its memory: what takes more is painted in strips, without seams "
+        "(half of the machine's memory, or its container's)",
+    )
+    parser.add_argument("--dry-run", action="store_true", help="tell how much memory and time it would take, and stop")
     parser.set_defaults(run=run)
 
 
@@ -122,6 +136,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     model = FastStyle.load(arguments.model, engine)
     style = arguments.style or {model.names[0]: 1.0}
     model.mixture(style)  # a mistake in it is told before anything is painted
+    if arguments.dry_run:
+        return _dry_run(model, arguments)
     status = 0
     for photo, output in _places(arguments.photos, arguments.output, arguments.model or SHIPPED):
         started = time.perf_counter()
@@ -140,11 +156,52 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 
 def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
     with _readable(photo) as file:
-        given = images.size(file)
-        shape = images.fitted_shape(given, arguments.size) if arguments.size else given
+        shape, found = _outlook(model, file, arguments)
         picture = images.resize(images.load(file, shape), *shape)
-    painting = model(picture, style, arguments.strength)
+    painting = model(picture, style, arguments.strength, found.in_strips)
     return images.with_colours_of(painting, picture) if arguments.colors == "content" else painting
+
+
+def _outlook(model: FastStyle, file: Path, arguments: argparse.Namespace) -> tuple[tuple[int, int], memory.Outlook]:
+    """Return the size that a photograph is painted in, and what that takes, or raise a UserError if it is too much."""
+    given, engine, limit = images.size(file), model.network.engine, arguments.memory_limit
+    shape = images.fitted_shape(given, arguments.size) if arguments.size else given
+    reading = check_room_to_read(file, shape, engine, limit)
+    found = memory.outlook(model.network, *shape, limit)
+    most = available(engine) if limit is None else limit
+    if found.peak > most:
+        size = memory.largest_size(model.network, *shape, limit, most)
+        raise UserError(
+            f"painting {shape[1]}x{shape[0]} pixels takes {in_words(found.peak)} of memory, and {in_words(most)} are "
+            + (f"there: --size {size} would do." if size else "there: allow more.")
+        )
+    return shape, found if engine.has_own_memory else replace(found, peak=max(found.peak, reading))
+
+
+def _dry_run(model: FastStyle, arguments: argparse.Namespace) -> int:
+    """Tell what each photograph would take."""
+    found = []
+    for photo in [one for path in arguments.photos for one in (_pictures_in(path) if path.is_dir() else [path])]:
+        with _readable(photo) as file:
+            found.append((photo, *_outlook(model, file, arguments)))
+    seconds_per_pixel = _seconds_per_pixel(model)
+    for photo, (height, width), outlook in found:
+        seconds = height * width * seconds_per_pixel * (LONGER_IN_STRIPS if outlook.in_strips else 1)
+        told = {"photo": str(photo), "width": width, "height": height, "bytes": outlook.peak}
+        if arguments.json:
+            print(json.dumps({**told, "in strips": outlook.in_strips, "seconds": round(seconds, 1)}))
+        else:
+            how = " in strips" if outlook.in_strips else ""
+            print(f"{one_line(photo)}: {width}x{height}, {in_words(outlook.peak)}{how}, about {seconds:.2g} s")
+    return 0
+
+
+def _seconds_per_pixel(model: FastStyle) -> float:
+    trial = np.random.default_rng(0).uniform(0, 255, (TRIAL_SIDE, TRIAL_SIDE, 3))
+    model(trial)  # the first is slower
+    started = time.perf_counter()
+    model(trial)
+    return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
 @contextmanager

@@ -16,8 +16,10 @@ from scratchnst import weights
 from scratchnst.arrays import Array
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
+from scratchnst.fast import memory, strips
 from scratchnst.models import transform_net
 from scratchnst.models.network import Network
+from scratchnst.system import startup
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_network
 
@@ -95,7 +97,9 @@ class FastStyle:
         """The names of the styles."""
         return [style.name for style in self.styles]
 
-    def __call__(self, photo: Array, style: Mixture | None = None, strength: float = 1.0) -> np.ndarray:
+    def __call__(
+        self, photo: Array, style: Mixture | None = None, strength: float = 1.0, in_strips: bool | None = None
+    ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
         Parameters
@@ -103,6 +107,8 @@ class FastStyle:
         photo : of any size from transform_net.SMALLEST_SIDE pixels a side
         style : a name or a number; name or number -> weight for a mixture of several; None is the first style
         strength : 0 gives the photograph, 1 the painting, a number between a mixture of their pixels
+        in_strips : whether to compute it in strips, which takes less memory, see `scratchnst.fast.strips`; None: if
+            that suits the machine's memory
 
         Raises
         ------
@@ -121,12 +127,11 @@ class FastStyle:
                 f"{transform_net.SMALLEST_SIDE} pixels a side."
             )
         engine = self.network.engine
-        padding = [(0, -side % transform_net.STRIDE) for side in (height, width)]
-        x = engine.asarray(np.pad(photo, (*padding, (0, 0)), mode="reflect")[np.newaxis])
         painter = transform_net.in_styles(self.network, engine.asarray(mixture[np.newaxis]))
+        if in_strips is None:
+            in_strips = memory.needs_strips(self.network, height, width)
         with engine.session():
-            output = painter.features(x, [transform_net.OUTPUT])[transform_net.OUTPUT]
-        painting = engine.asnumpy(transform_net.to_picture(output))[0, :height, :width].clip(0, 255)
+            painting = _painted_in_strips(painter, photo) if in_strips else _painted_whole(painter, photo)
         return painting if strength == 1 else photo + np.float32(strength) * (painting - photo)
 
     def mixture(self, style: Mixture) -> np.ndarray:
@@ -155,6 +160,23 @@ class FastStyle:
         nearest = difflib.get_close_matches(str(name), self.names, 1)
         hint = f" did you mean {nearest[0]}?" if nearest else ""
         raise UserError(f"there is no style {str(name)!r};{hint} the styles are {_listed(self.names)}.")
+
+
+def _painted_whole(painter: Network, photo: np.ndarray) -> np.ndarray:
+    (height, width, _), engine = photo.shape, painter.engine
+    padding = [(0, -side % transform_net.STRIDE) for side in (height, width)]
+    x = engine.asarray(np.pad(photo, (*padding, (0, 0)), mode="reflect")[np.newaxis])
+    output = painter.features(x, [transform_net.OUTPUT])[transform_net.OUTPUT]
+    return engine.asnumpy(transform_net.to_picture(output))[0, :height, :width].clip(0, 255)
+
+
+def _painted_in_strips(painter: Network, photo: np.ndarray) -> np.ndarray:
+    if not painter.engine.has_own_memory:
+        startup.give_memory_back()
+    painting = np.empty_like(photo)
+    for start, strip in strips.Painter(painter, photo).strips():
+        painter.engine.asnumpy(strip).clip(0, 255, out=painting[start : start + len(strip)])
+    return painting
 
 
 def _listed(names: Sequence[str]) -> str:

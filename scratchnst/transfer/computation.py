@@ -105,9 +105,15 @@ def check_room(height: int, width: int, engine: Engine, settings: Settings) -> N
         raise UserError(memory.too_large(height, width, needed, settings.optimizer, most, there))
 
 
-def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, settings: Settings) -> None:
-    """Raise a UserError if reading a picture that is wanted in that (height, width) at most takes too much memory."""
-    limit = None if engine.has_own_memory else settings.memory_limit  # that of a GPU's memory is another
+def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, memory_limit: int | None) -> int:
+    """Return the bytes that reading a picture takes that is wanted in that (height, width) at most.
+
+    Raises
+    ------
+    UserError
+        If that is too much.
+    """
+    limit = None if engine.has_own_memory else memory_limit  # that of a GPU's memory is another
     most = memory.available() if limit is None else limit
     needed = memory.resident() + images.memory_to_read(path, wanted)
     if needed > most:
@@ -116,6 +122,7 @@ def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, sett
             f"reading {path}, {width}x{height} pixels, takes {memory.in_words(needed)} of memory, and "
             f"{memory.in_words(most)} are there: make a smaller copy of it first, or allow more memory."
         )
+    return needed
 
 
 def fit(objective: Objective, settings: Settings, extra: int = 0) -> memory.MemoryEstimate:

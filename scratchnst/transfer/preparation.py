@@ -110,7 +110,7 @@ class Prepared:
         return found
 
     def _load(self, path, wanted):
-        computation.check_room_to_read(path, wanted, self.network.engine, self.settings)
+        computation.check_room_to_read(path, wanted, self.network.engine, self.settings.memory_limit)
         return images.load(path, wanted)
 
     def objective_at(self, height: int, width: int) -> Objective:

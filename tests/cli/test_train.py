@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import sys
 
@@ -14,6 +15,7 @@ from scratchnst import images
 from scratchnst.cli import main, train
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
+from scratchnst.system.capacity import resident
 from scratchnst.training import photographs, style_training
 from scratchnst.training.style_training import Training
 
@@ -209,6 +211,34 @@ class TestFast:
         assert width > 2 * 40
         assert height > 2 * 33
         assert main(["sheet", "photos/one.png", "-o", "photos/two.png", "--model", "model.h5"]) == 2
+
+    def test_in_strips_where_the_limit_is_below_the_whole(self, studio, random, capsys):
+        FastStyle(transform_net.build(random, blocks=1), (Style("one"),), {}).save(studio / "model.h5")
+        Image.effect_noise((700, 500), 90).convert("RGB").save("noise.png")
+        assert self.fast("noise.png", "-o", "whole.png") == 0
+        capsys.readouterr()
+        assert self.fast("noise.png", "-o", "out.png", "--dry-run", "--json") == 0
+        whole = json.loads(capsys.readouterr().out)
+        assert (whole["photo"], whole["width"], whole["height"]) == ("noise.png", 700, 500)
+        assert not whole["in strips"]
+        assert not (studio / "out.png").exists()
+        limit = ["--memory-limit", str(whole["bytes"] - 4_000_000)]
+        assert self.fast("noise.png", "-o", "out.png", *limit, "--dry-run") == 0
+        assert re.fullmatch(r"noise.png: 700x500, \d+ MB in strips, about \S+ s\n", capsys.readouterr().out)
+        assert self.fast("noise.png", "-o", "out.png", *limit) == 0
+        assert np.abs(images.load("out.png") - images.load("whole.png")).max() <= 1
+
+    def test_a_limit_that_is_too_small(self, studio, random, capsys):
+        FastStyle(transform_net.build(random, blocks=1), (Style("one"),), {}).save(studio / "model.h5")
+        Image.effect_noise((2000, 1500), 90).convert("RGB").save("noise.png")
+        limit = ["--memory-limit", str(resident() + 160_000_000)]
+        assert self.fast("noise.png", "-o", "out.png", *limit) == 2
+        message = capsys.readouterr().err
+        size = re.search(r"painting 2000x1500 pixels takes .* of memory, and .* are there: --size (\d+) would", message)
+        assert self.fast("noise.png", "-o", "out.png", *limit, "--size", size[1], "--dry-run") == 0
+        assert self.fast("photos/one.png", "-o", "out.png", "--memory-limit", "1M") == 2
+        assert "takes" in capsys.readouterr().err.splitlines()[-1]
+        assert not (studio / "out.png").exists()
 
     def test_colours_of_the_photograph(self, studio):
         assert self.fast("photos/one.png", "-o", "out.png", "--colors", "content") == 0

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from scratchnst.errors import UserError
+from scratchnst.fast import memory, strips
 from scratchnst.fast.fast_style import SHIPPED, FastStyle, Style
 from scratchnst.images import mosaic, samples
 from scratchnst.models import transform_net
@@ -59,6 +60,16 @@ def test_strength(model, photo):
     painting = model(photo)
     np.testing.assert_array_equal(model(photo, strength=0), photo)
     np.testing.assert_allclose(model(photo, strength=0.25), 0.75 * photo + 0.25 * painting, rtol=1e-5, atol=1e-4)
+
+
+def test_in_strips_if_asked_or_if_the_machine_is_too_small(model, random, monkeypatch):
+    photo = np.float32(random.uniform(0, 255, (41, 30, 3)))
+    whole, in_strips = (model(photo, "dots", 0.8, in_strips=asked) for asked in (False, True))
+    np.testing.assert_allclose(in_strips, whole, atol=1e-2)
+    np.testing.assert_array_equal(model(photo, "dots", 0.8), whole)
+    monkeypatch.setattr(memory, "capacity", lambda engine: 1)
+    monkeypatch.setattr(strips.Painter, "strips", lambda painter: [(0, np.full((41, 30, 3), 300.0))])
+    np.testing.assert_array_equal(model(photo), np.full(photo.shape, 255))
 
 
 @pytest.mark.parametrize(

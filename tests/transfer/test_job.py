@@ -154,7 +154,7 @@ def test_memory_for_reading_is_told_and_refused_beyond_the_limit(folder):
     assert found.estimate.peak > 0.9 * needed
     sentence = r"reading large.png, 3000x3000 pixels, takes [\d.]+ [MG]B of memory, and 1 KB are there: make a smaller"
     with pytest.raises(UserError, match=sentence):
-        computation.check_room_to_read("large.png", (24, 24), cpu, settings(memory_limit=1000))
+        computation.check_room_to_read("large.png", (24, 24), cpu, memory_limit=1000)
     with pytest.raises(UserError, match=r"reading large\.png"):
         job.run(settings(init="large.png", memory_limit=memory.resident() + 60_000_000))
     assert not (folder / "out.png").exists()
