@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine import meta
+from scratchnst.engine.cpu import threads
 from scratchnst.fast import strips
 from scratchnst.images import fitted_shape
 from scratchnst.models import transform_net
@@ -22,8 +23,8 @@ from scratchnst.system import startup
 from scratchnst.system.capacity import capacity, resident
 
 ARRAYS_OF_A_STRIP = 2  # as large as its widest layer: a convolution and its norm
-WORKSPACE = 12_000_000  # bytes of buffers of the engine, and of what stays between arrays
-HOLES = 16  # bytes a pixel, where memory stays with the process, see `scratchnst.system.startup`; measured
+WORKSPACE, OF_A_THREAD = 6_000_000, 9_000_000  # bytes of buffers of the engine, and of what stays between arrays
+HOLES = 22  # bytes a pixel, where memory stays with the process, see `scratchnst.system.startup`; measured
 PHOTO, PAINTING, TO_WRITE = 12, 12, 27  # bytes a pixel; the last clips and rounds
 
 
@@ -71,7 +72,7 @@ def whole(network: Network, height: int, width: int) -> int:
         engine.describe(layer.rule.operation(network.pooling), layer.rule.inputs, layer.rule.shape)
     x: Any = meta.MetaArray(engine.ledger, (1, *_padded(height, width), 3), _dtype(network))
     replace(network, engine=engine).features(x, [transform_net.OUTPUT])
-    return engine.ledger.peak + WORKSPACE
+    return engine.ledger.peak + _workspace(network)
 
 
 def strips_of(network: Network, height: int, width: int) -> int:
@@ -84,7 +85,7 @@ def strips_of(network: Network, height: int, width: int) -> int:
     widest = max(math.prod(shape) for shape in shapes.values())
     size = np.dtype(_dtype(network)).itemsize
     most = max(max(numbers, default=0) * size, kept * size + height * width * PAINTING)
-    return most + ARRAYS_OF_A_STRIP * min(strips.NUMBERS_PER_STRIP, widest) * size + WORKSPACE
+    return most + ARRAYS_OF_A_STRIP * min(strips.NUMBERS_PER_STRIP, widest) * size + _workspace(network)
 
 
 def largest_size(network: Network, height: int, width: int, limit: int | None, most: int) -> int | None:
@@ -104,6 +105,10 @@ def _beside(network):
     if network.engine.has_own_memory:
         return 0
     return PHOTO + (HOLES if startup.keeps_memory() else 0)
+
+
+def _workspace(network):
+    return WORKSPACE + OF_A_THREAD * (1 if network.engine.has_own_memory else threads.count())
 
 
 def _padded(height, width):
