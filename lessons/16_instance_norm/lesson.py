@@ -598,14 +598,14 @@ R = np.eye(2, dtype="float32")
 
 def paint(painter, x, R):
     """Return the painted images (N, H, W, 3) and what the way back needs; image n gets the mixture R[n] of styles."""
-    outputs, cache = transform_net.in_styles(painter, R).forward(x, [transform_net.OUTPUT])
+    outputs, cache = transform_net.with_styles(painter, R).forward(x, [transform_net.OUTPUT])
     return transform_net.to_picture(outputs[transform_net.OUTPUT]), cache
 
 
 def gradients_of(painter, grad_picture, cache, R):
     """Return the gradients of all parameters, those of the normalisations in rows of styles."""
     grad_output = {transform_net.OUTPUT: transform_net.to_output(grad_picture)}
-    of_images = transform_net.in_styles(painter, R).backward_parameters(grad_output, cache)
+    of_images = transform_net.with_styles(painter, R).backward_parameters(grad_output, cache)
     return transform_net.of_styles(painter, of_images, R)
 
 

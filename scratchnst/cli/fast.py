@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import sys
 import tempfile
 import time
@@ -19,10 +20,10 @@ from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import check_side_picture, file, size
 from scratchnst.engine import Engine
-from scratchnst.errors import UserError
+from scratchnst.errors import OutputError, UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
-from scratchnst.files import check_outputs, check_suffix
+from scratchnst.files import check_outputs, check_suffix, names_a_file
 from scratchnst.images import sheet
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
@@ -45,12 +46,15 @@ def add(commands) -> None:
         "names.",
     )
     parser.add_argument(
-        "photos", type=Path, nargs="+", metavar="PHOTO|DIR|-", help="a photograph, or several; - is standard input"
+        "photos",
+        type=photo_or_folder,
+        nargs="+",
+        metavar="PHOTO|DIR|-",
+        help="a photograph, or several; - is standard input",
     )
     parser.add_argument(
         "-o",
         "--output",
-        type=Path,
         required=True,
         metavar="OUT|-",
         help="a picture, or a directory; - is standard output, a PNG",
@@ -105,6 +109,11 @@ def run_sheet(arguments: argparse.Namespace, engine: Engine) -> int:
         sheet.draw([pictures[first : first + columns] for first in range(0, len(pictures), columns)]),
     )
     return 0
+
+
+def photo_or_folder(text: str) -> Path:
+    """Parse the path of a photograph or of a folder, or a dash."""
+    return Path(text) if os.path.isdir(text) else file(text)
 
 
 def strength(text: str) -> float:
@@ -221,7 +230,15 @@ def _readable(photo: Path) -> Iterator[Path]:
 
 def _write(output: Path, painting: np.ndarray) -> None:
     if output == PIPE:
-        sys.stdout.buffer.write(images.encoded(painting))
+        try:
+            sys.stdout.buffer.write(images.encoded(painting))
+            sys.stdout.buffer.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            raise OutputError(
+                f"standard output cannot be written ({error.strerror or error}): send it elsewhere."
+            ) from None
     else:
         images.save(output, painting)
 
@@ -235,7 +252,7 @@ def _tell(output: Path, painting: np.ndarray, seconds: float, style: dict[str, f
         print(f"{one_line(output)}: {width}x{height}, {seconds:.2f} s", file=sys.stderr)
 
 
-def _places(photos: Sequence[Path], output: Path, model: Path) -> list[tuple[Path, Path]]:
+def _places(photos: Sequence[Path], where: str, model: Path) -> list[tuple[Path, Path]]:
     """Return each photograph with the file that its painting is written to.
 
     Raises
@@ -243,11 +260,14 @@ def _places(photos: Sequence[Path], output: Path, model: Path) -> list[tuple[Pat
     UserError
         If there is no photograph, or a painting cannot be written or would replace what is not to be lost.
     """
+    output = Path(where)
     if output == PIPE:
         if len(photos) > 1 or photos[0].is_dir():
             raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
         return [(photos[0], output)]
     if len(photos) == 1 and not photos[0].is_dir():
+        if not names_a_file(where):
+            raise UserError(f"{where or 'an empty path'} is no file: name a picture to be written.")
         check_suffix(output, images.PICTURE_SUFFIXES)
         check_outputs([output], [*photos, model])
         return [(photos[0], output)]

@@ -16,12 +16,16 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import (
+    blocks,
     check_side_picture,
     file,
     folder,
+    minutes,
     non_negative_integer,
     non_negative_number,
     positive_integer,
+    size,
+    width,
 )
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights
@@ -82,13 +86,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("training")
     group.add_argument("--images", type=folder, metavar="DIR", help="photographs to train on (those at hand)")
     group.add_argument("--licences", type=file, metavar="FILE", help="a text on the pictures, to be kept in the file")
-    group.add_argument("--minutes", type=non_negative_number, metavar="M", help=f"how long ({MINUTES:g})")
+    group.add_argument("--minutes", type=minutes, metavar="M", help=f"how long ({MINUTES:g})")
     group.add_argument("--iterations", type=positive_integer, metavar="N", help="how many steps, in place of --minutes")
     group.add_argument(
         "--batch", type=positive_integer, default=Plan.batch, metavar="N", help="crops a step (%(default)s)"
     )
     group.add_argument(
-        "--size", type=positive_integer, default=Plan.side, metavar="N", help="side of a crop in pixels (%(default)s)"
+        "--size", type=size, default=Plan.side, metavar="N", help="side of a crop in pixels (%(default)s)"
     )
     group.add_argument(
         "--rate", type=non_negative_number, default=Plan.rate, metavar="R", help="Adam's highest rate (%(default)s)"
@@ -107,7 +111,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--style-size",
-        type=positive_integer,
+        type=size,
         default=StyleSettings.style_size,
         metavar="N",
         help="longer side of a painting in pixels: more makes the strokes larger (%(default)s)",
@@ -126,13 +130,13 @@ def _add_network(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("network to be trained")
     group.add_argument(
         "--width",
-        type=positive_integer,
+        type=width,
         default=transform_net.WIDTHS[0],
         metavar="C",
         help="channels at the full size; twice and four times as many at a half and a quarter (%(default)s)",
     )
     group.add_argument(
-        "--blocks", type=positive_integer, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
+        "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
     )
     group.add_argument(
         "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
@@ -185,7 +189,7 @@ def _try(arguments: argparse.Namespace, job: StyleJob) -> int:
     """Optimise one photograph by the loss, and write the picture."""
     shape = images.fitted_shape(images.size(arguments.trial), TRIAL_SIZE)
     photograph = images.resize(images.load(arguments.trial, shape), *shape)
-    minutes = TRIAL_MINUTES if arguments.minutes is None and arguments.iterations is None else arguments.minutes
+    limit = TRIAL_MINUTES if arguments.minutes is None and arguments.iterations is None else arguments.minutes
     loss = job.training.loss
     loss.network.check_size(*shape, [*loss.content_layers, *loss.style_layers])
     with tqdm(total=1.0, bar_format=BAR, disable=arguments.quiet or not sys.stderr.isatty()) as bar:
@@ -194,7 +198,7 @@ def _try(arguments: argparse.Namespace, job: StyleJob) -> int:
             bar.n = progress
             bar.set_postfix_str(f"style {losses.style:.3f}  content {losses.content:.3f}")
 
-        images.save(arguments.output, trial.paint(loss, photograph, minutes, arguments.iterations, show))
+        images.save(arguments.output, trial.paint(loss, photograph, limit, arguments.iterations, show))
     return 0
 
 
@@ -213,8 +217,8 @@ def _log(path: Path | None, stack: ExitStack) -> Callable[[dict], None]:
 def _settings(arguments: argparse.Namespace) -> StyleSettings:
     if arguments.minutes is not None and arguments.iterations is not None:
         raise UserError("--minutes and --iterations exclude each other: leave out one of them.")
-    minutes = None if arguments.iterations else MINUTES if arguments.minutes is None else arguments.minutes
-    plan = Plan(arguments.iterations, minutes, arguments.batch, arguments.size, arguments.rate, arguments.seed)
+    limit = None if arguments.iterations else arguments.minutes or MINUTES
+    plan = Plan(arguments.iterations, limit, arguments.batch, arguments.size, arguments.rate, arguments.seed)
     return StyleSettings(
         paintings=tuple(arguments.paintings),
         folder=arguments.images,

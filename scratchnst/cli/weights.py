@@ -20,7 +20,7 @@ from scratchnst.images import samples
 from scratchnst.messages import complain, one_line
 from scratchnst.models.normalize import mean_activations, normalize
 from scratchnst.weights.formats import native
-from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_network
+from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_any, load_network
 from scratchnst.weights.published import published
 from scratchnst.weights.vgg19 import SOURCES, cached_vgg19, get_vgg19
 
@@ -96,7 +96,7 @@ def run_get(arguments: argparse.Namespace) -> int:
 
 def run_info(arguments: argparse.Namespace) -> int:
     """Print what a network consists of."""
-    network = load_network(arguments.source, arguments.preprocessing)
+    network = load_any(arguments.source, arguments.preprocessing)
     print(f"{network.name}, {network.pooling} pooling, {'' if network.normalized else 'not '}normalised")
     for line in _tree(network.provenance, arguments.all):
         line = line if line.isprintable() else ascii(line)  # a terminal obeys some of the others
@@ -135,7 +135,7 @@ def run_verify(arguments: argparse.Namespace) -> int:
 def run_convert(arguments: argparse.Namespace) -> int:
     """Write a network in our own layout."""
     check_weights([arguments.output], [arguments.source])
-    network = load_network(arguments.source, arguments.preprocessing)
+    network = load_any(arguments.source, arguments.preprocessing)
     native.write(network, arguments.output, "float16" if arguments.half else "float32")
     print(f"{one_line(arguments.output)}: {network.name} in our own layout")
     return 0

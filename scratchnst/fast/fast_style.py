@@ -21,7 +21,7 @@ from scratchnst.models import transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
 from scratchnst.weights.formats import native
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import load_any
 
 SHIPPED = Path(weights.__file__).with_name("styles.h5")
 Mixture = str | int | Mapping[str, float] | Mapping[int, float]
@@ -70,7 +70,7 @@ class FastStyle:
             If there is no such file, or it is none of a trained transform network.
         """
         path = SHIPPED if path is None else path
-        network = load_network(path)
+        network = load_any(path)
         if not transform_net.is_transform_net(network):
             raise UserError(
                 f"{path} is a network that looks at pictures, not one that paints them: name a file that "
@@ -127,7 +127,7 @@ class FastStyle:
                 f"{transform_net.SMALLEST_SIDE} pixels a side."
             )
         engine = self.network.engine
-        painter = transform_net.in_styles(self.network, engine.asarray(mixture[np.newaxis]))
+        painter = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis]))
         if in_strips is None:
             in_strips = memory.needs_strips(self.network, height, width)
         with engine.session():

@@ -48,7 +48,7 @@ class Painter:
 
     Parameters
     ----------
-    network : as `transform_net.in_styles` returns it for one picture
+    network : as `transform_net.with_styles` returns it for one picture
     photo : (H, W, 3) array, RGB 0-255; it is continued by reflection to multiples of `transform_net.STRIDE`
     numbers : of the widest layer that a strip has at most, if it is not a single row
     """

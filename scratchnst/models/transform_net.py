@@ -18,7 +18,7 @@ by the style (V. Dumoulin, J. Shlens, M. Kudlur, ICLR 2017), and with nearest up
 the transposed convolution (A. Odena, V. Dumoulin, C. Olah, Distill 2016).
 
 One network holds S styles: scale and shift of each of its norms are (S, C), a row a style, and all else is shared.
-`in_styles` takes for each image of a batch a row, or a mixture of rows.
+`with_styles` makes of them a row for each image of a batch, or a mixture of rows.
 
 The output is linear: `to_picture` makes pixel values of it, by the numbers that the preprocessing subtracts and
 divides by.  A convolution in front of a norm keeps its bias at zero: the norm would subtract it.
@@ -44,6 +44,7 @@ STRIDE = 4  # the sides of what it paints are multiples of it
 SMALLEST_SIDE = 8  # of a picture, in pixels: a quarter of it can still be reflected
 FIRST_OUTPUT = 0.5  # the output's first kernel, as part of what keeps a spread of 1
 NORMS = ("norm", "norm_relu")
+PAINTING = (*NORMS, "reflected", "strided", "upsampled")
 
 
 def build(
@@ -94,10 +95,23 @@ def build(
     return Network("transform_net", tuple(layers), parameters, preprocessing, Defaults({}, {}, 0.0))
 
 
+def paints(network: Network) -> bool:
+    """Return whether a network has layers that are only there to paint, so that no loss can be made of its features."""
+    return any(layer.kind in PAINTING for layer in network.layers)
+
+
 def is_transform_net(network: Network) -> bool:
-    """Return whether a network is of this kind: it has norms, and an output of three channels."""
-    last = network.layers[-1].name
-    return bool(norms(network)) and last == OUTPUT and network.parameters[last][0].shape[3] == 3
+    """Return whether a network is one that `build` makes, whatever its parameters."""
+    if not {"conv1", "conv2", "conv3", "norm1"} <= network.parameters.keys():
+        return False
+    styles, widths = number_of_styles(network), [network.parameters[f"conv{n}"][0].shape[-1] for n in (1, 2, 3)]
+    blocks = sum(layer.kind == "add" for layer in network.layers)
+    like = build(np.random.default_rng(0), styles, widths, blocks)
+    return (network.layers, network.preprocessing, _shapes(network)) == (like.layers, like.preprocessing, _shapes(like))
+
+
+def _shapes(network):
+    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items()}
 
 
 def norms(network: Network) -> list[str]:
@@ -120,7 +134,10 @@ def number_of_styles(network: Network) -> int:
 
 
 def with_styles(network: Network, mixture: Array) -> Network:
-    """Return the network with other styles, each a mixture of its own, `mixture` (others, S)."""
+    """Return the network with other styles, each a mixture of its own, `mixture` (others, S).
+
+    With a row an image of a batch, (N, S), it is the network that paints each image in its mixture.
+    """
     rows = {
         name: tuple((mixture @ array).astype(array.dtype) for array in network.parameters[name])
         for name in norms(network)
@@ -128,16 +145,8 @@ def with_styles(network: Network, mixture: Array) -> Network:
     return replace(network, parameters={**network.parameters, **rows})
 
 
-def in_styles(network: Network, mixture: Array) -> Network:
-    """Return the network that paints image n of a batch in the mixture of styles `mixture`[n], (N, S).
-
-    It is a network of N styles: a norm takes a row an image.
-    """
-    return with_styles(network, mixture)
-
-
 def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], mixture: Array) -> dict:
-    """Return the gradients by the (S, C) arrays of the norms in place of those by the (N, C) arrays of `in_styles`.
+    """Return the gradients by the (S, C) arrays of the norms in place of those by the (N, C) arrays of `with_styles`.
 
     These are mixture @ array, so that dL/darray = mixture^T dL/d(mixture @ array).
     """

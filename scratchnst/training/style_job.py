@@ -104,9 +104,11 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     """
     if settings.start and settings.add_to:
         raise UserError("--start and --add-to exclude each other: leave out one of them.")
+    side = settings.plan.side
+    if side < SMALLEST_SIDE or side % transform_net.STRIDE:
+        raise UserError(f"a crop of {side} pixels cannot be trained on: give --size a multiple of 4, from 32 on.")
     paintings = [_painting(path, settings.style_size) for path in settings.paintings]
     network, styles, old = _network(settings, _styles(settings))
-    side = settings.plan.side
     found = photographs.from_folder(settings.folder, side, tell) if settings.folder else photographs.at_hand(side)
     held_out = found.hold_out(HELD_OUT) if len(found) >= ENOUGH else ()
     tell(f"{len(found)} photographs to train on{'' if settings.folder else ', those at hand: --images names yours'}")
@@ -128,10 +130,18 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
 
 
 def loss_layers(network: Network) -> tuple[list[str], list[str]]:
-    """Return the content and the style layers of a loss network: those that see little of a crop's borders."""
+    """Return the content and the style layers of a loss network: those that see little of a crop's borders.
+
+    Raises
+    ------
+    UserError
+        If it has none.
+    """
     names, side = [layer.name for layer in network.layers], strides(network.layers, network.sources(), IMAGE)
     content = [name for name in CONTENT_LAYERS if name in names] or list(network.defaults.content_layers)
     style = [name for name in network.defaults.style_layers if side[name] <= LARGEST_STRIDE]
+    if not content or not style:
+        raise UserError(f"{network.name} has no layers for both losses: take VGG19, or the distilled network.")
     return content[:1], style
 
 

@@ -153,7 +153,7 @@ class Training:
         x = engine.asarray(self.photographs.crops(random, self.plan.batch, self.plan.side))
         styles = self._styles_of_batch()
         mixture = engine.asarray(np.eye(self.count, dtype=np.float32)[styles])
-        painter = transform_net.in_styles(network, mixture)
+        painter = transform_net.with_styles(network, mixture)
         with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
             outputs, cache = painter.forward(x, [transform_net.OUTPUT])
             y = transform_net.to_picture(outputs[transform_net.OUTPUT])

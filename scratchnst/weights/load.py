@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from scratchnst.errors import UserError
-from scratchnst.models import pyramid
+from scratchnst.models import pyramid, transform_net
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import assemble
 from scratchnst.weights.formats import (
@@ -34,6 +34,20 @@ READERS = (matconvnet, keras, quantised, pytorch, safetensors, numpy_archive, ca
 
 
 def load_network(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:
+    """Return a network that looks at pictures; see `load_any`, whose arguments these are.
+
+    Raises
+    ------
+    UserError
+        As `load_any`, and if it is a network that paints.
+    """
+    network = load_any(source, preprocessing)
+    if transform_net.paints(network):
+        raise UserError(f"{source} is a network that paints, and no loss can be made of it: use scratchnst fast.")
+    return network
+
+
+def load_any(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:
     """Return a network.
 
     Parameters

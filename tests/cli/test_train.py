@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -148,12 +149,15 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
         (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
+        (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),
         (["dots.png", "-o", "model.h5", "--style-weight", "1e60"], "--style-weight"),
     ],
 )
 def test_what_cannot_be(studio, capsys, arguments, message):
     Image.new("RGB", (50, 50), "grey").save("plain.png")
     Image.fromarray(np.uint8(np.arange(300).reshape(5, 20, 3) % 256)).save("small.png")
+    network = transform_net.build(np.random.default_rng(0), 2, (3, 4, 5), 1)
+    FastStyle(network, (Style("a"), Style("b")), {}).save(studio / "painter.h5")
     if "other.h5" in arguments:
         assert main(["weights", "convert", "distilled", "other.h5"]) == 0
     capsys.readouterr()
@@ -161,6 +165,20 @@ def test_what_cannot_be(studio, capsys, arguments, message):
     lines = capsys.readouterr().err.splitlines()
     assert message in lines[-1]
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize("side", ["30", "16"])
+def test_crops_that_cannot_be(studio, capsys, side):
+    assert main(["train", "style", "dots.png", "-o", "model.h5", "--iterations", "1", "--size", side]) == 2
+    assert "a multiple of 4, from 32 on" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("option", [["--minutes", "0"], ["--width", "2000"], ["--blocks", "41"]])
+def test_numbers_that_cannot_be(studio, capsys, option):
+    with pytest.raises(SystemExit) as error:
+        main(["train", "style", "dots.png", "-o", "model.h5", *option])
+    assert error.value.code == 2
+    assert "must be" in capsys.readouterr().err
 
 
 class TestFast:
@@ -263,6 +281,10 @@ class TestFast:
             (["photos/one.png", "-o", "out.png", "--size", "4"], "at least 8 pixels"),
             (["empty", "-o", "painted"], "holds no pictures"),
             (["photos", "-o", "-"], "takes one picture"),
+            (["photos/one.png", "-o", "out.png/"], "no file"),
+            (["photos/one.png", "-o", ""], "no file"),
+            (["photos/one.png/", "-o", "out.png"], "name of a file"),
+            (["", "-o", "painted"], "name of a file"),
         ],
     )
     def test_what_cannot_be(self, studio, capsys, arguments, message):
@@ -280,6 +302,30 @@ class TestFast:
         assert main(["fast", "photos/one.png", "-o", "out.png", "--model", "distilled"]) == 2
         assert "not one that paints" in capsys.readouterr().err
 
-    def test_a_model_does_not_look_at_pictures(self, studio, capsys):
-        assert main(["transfer", "photos/one.png", "dots.png", "-o", "out.png", "--network", "model.h5"]) == 2
-        assert "Traceback" not in capsys.readouterr().err
+    @pytest.mark.parametrize(
+        "arguments",
+        [
+            ["transfer", "photos/one.png", "dots.png", "-o", "out.png", "--network", "model.h5"],
+            ["reconstruct", "content", "photos/one.png", "--layers", "conv2", "-o", "out.png", "--network", "model.h5"],
+            ["gradcheck", "--network", "model.h5"],
+            ["weights", "judge", "model.h5", "--by", "distilled", "--pair", "photos/one.png", "dots.png"],
+            ["weights", "normalize", "model.h5", "out.h5", "--images", "photos"],
+        ],
+    )
+    def test_no_loss_is_made_of_it(self, studio, capsys, arguments):
+        assert main(arguments) == 2
+        assert "is a network that paints" in capsys.readouterr().err
+
+    def test_what_it_consists_of(self, studio, capsys):
+        assert main(["weights", "info", "model.h5"]) == 0
+        assert "transform_net" in capsys.readouterr().out
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="there is no device that is full")
+    def test_standard_output_that_is_full(self, studio):
+        command = [sys.executable, "-m", "scratchnst", "fast", "photos/one.png", "-o", "-", "--model", "model.h5"]
+        with open("/dev/full", "wb") as full:
+            done = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=120)
+        assert done.returncode == 2
+        assert done.stderr.splitlines() == [
+            "scratchnst: standard output cannot be written (No space left on device): send it elsewhere."
+        ]

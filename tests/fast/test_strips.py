@@ -41,7 +41,7 @@ def in_strips(network, photo, rows):
 @pytest.mark.parametrize("rows", HEIGHTS)
 @pytest.mark.parametrize("size", [(8, 8), (9, 30), (33, 17), (50, 71)])
 def test_they_give_the_painting_of_the_whole(random, size, rows, dtype, rounding, engine):
-    style = transform_net.in_styles(network(random, dtype), np.array([[0.3, 0.7]]))
+    style = transform_net.with_styles(network(random, dtype), np.array([[0.3, 0.7]]))
     style = style.on(cpu) if engine == "cpu" else style
     photo = random.uniform(0, 255, (*size, 3)).astype(dtype)
     painting, starts = in_strips(style, photo, rows)
@@ -52,14 +52,14 @@ def test_they_give_the_painting_of_the_whole(random, size, rows, dtype, rounding
 
 @pytest.mark.parametrize("blocks", [0, 3])
 def test_networks_of_other_depths(random, blocks):
-    style = transform_net.in_styles(network(random, "float64", blocks), np.array([[1.0, 0.0]]))
+    style = transform_net.with_styles(network(random, "float64", blocks), np.array([[1.0, 0.0]]))
     photo = random.uniform(0, 255, (30, 22, 3))
     np.testing.assert_allclose(in_strips(style, photo, 8)[0], whole(style, photo), atol=1e-9)
 
 
 def test_no_seam(random):
     """Where strips meet, they differ from the whole no more than elsewhere."""
-    style = transform_net.in_styles(network(random, "float32"), np.array([[1.0, 0.0]])).on(cpu)
+    style = transform_net.with_styles(network(random, "float32"), np.array([[1.0, 0.0]])).on(cpu)
     photo = np.float32(random.uniform(0, 255, (64, 40, 3)))
     painting, starts = in_strips(style, photo, 8)
     difference = np.abs(painting - whole(style, photo)).max(axis=(1, 2))
@@ -70,7 +70,7 @@ def test_no_seam(random):
 
 def test_the_statistics_of_strips_that_differ_much(random):
     """A dark half and a bright one: the variance is that between them."""
-    style = transform_net.in_styles(network(random, "float32"), np.array([[1.0, 0.0]])).on(cpu)
+    style = transform_net.with_styles(network(random, "float32"), np.array([[1.0, 0.0]])).on(cpu)
     photo = np.float32(random.uniform(0, 0.1, (48, 24, 3)))
     photo[30:] += 250
     np.testing.assert_allclose(in_strips(style, photo, 4)[0], whole(style, photo), atol=2e-2)

@@ -9,11 +9,12 @@ import pytest
 from numerical import central_differences, relative_error
 
 from scratchnst.models import transform_net
+from scratchnst.models.layers import Layer
 from scratchnst.models.transform_net import OUTPUT
 from scratchnst.models.vgg import OXFORD_PREPROCESSING
 from scratchnst.verify.methods import oracles
 from scratchnst.weights.formats import native
-from scratchnst.weights.load import load_network
+from scratchnst.weights.load import load_any, load_network
 
 SMALL = {"widths": (3, 4, 5), "blocks": 2}
 
@@ -30,7 +31,7 @@ def network(random):
 
 
 def paint(network, x, mixture):
-    painter = transform_net.in_styles(network, np.asarray(mixture, x.dtype))
+    painter = transform_net.with_styles(network, np.asarray(mixture, x.dtype))
     return painter.features(x, [OUTPUT])[OUTPUT]
 
 
@@ -54,7 +55,7 @@ def test_what_it_paints_is_as_large_as_the_photograph(network, random, size):
 
 def test_shapes_are_those_that_come_out(network, random):
     names = [layer.name for layer in network.layers]
-    painter = transform_net.in_styles(network, np.ones((1, 2), np.float32) / 2)
+    painter = transform_net.with_styles(network, np.ones((1, 2), np.float32) / 2)
     features = painter.features(np.float32(random.uniform(0, 255, (1, 12, 16, 3))), names)
     assert {name: y.shape[1:] for name, y in features.items()} == {
         name: shape for name, shape in network.shapes(12, 16).items() if name in names
@@ -86,7 +87,7 @@ def test_gradient_of_the_parameters(network, random, name):
     network = network.astype("float64")
     x, mixture = random.uniform(0, 255, (3, 8, 8, 3)), np.array([[1.0, 0.0], [0.0, 1.0], [0.3, 0.7]])
     g = random.standard_normal(x.shape)
-    painter = transform_net.in_styles(network, mixture)
+    painter = transform_net.with_styles(network, mixture)
     _, cache = painter.forward(x, [OUTPUT])
     gradients = transform_net.of_styles(network, painter.backward_parameters({OUTPUT: g.copy()}, cache), mixture)
 
@@ -113,7 +114,7 @@ def test_gradient_of_the_parameters(network, random, name):
 @pytest.mark.parametrize("size", [(8, 12), (20, 16)])
 def test_against_pytorch(network, random, size):
     """What is painted, and the gradients of all parameters and of the photographs, by automatic differentiation."""
-    network = transform_net.in_styles(network.astype("float64"), np.array([[1.0, 0.0], [0.3, 0.7]]))
+    network = transform_net.with_styles(network.astype("float64"), np.array([[1.0, 0.0], [0.3, 0.7]]))
     x, g = random.uniform(0, 255, (2, *size, 3)), random.standard_normal((2, *size, 3))
     arrays = [(name, place) for name, each in network.parameters.items() for place in range(len(each))]
 
@@ -133,7 +134,7 @@ def test_against_pytorch(network, random, size):
 
 
 def test_gradient_of_the_photograph(network, random):
-    network = transform_net.in_styles(network.astype("float64"), np.array([[0.4, 0.6]]))
+    network = transform_net.with_styles(network.astype("float64"), np.array([[0.4, 0.6]]))
     x, g = random.uniform(0, 255, (1, 8, 8, 3)), random.standard_normal((1, 8, 8, 3))
     _, cache = network.forward(x, [OUTPUT], training=False)
     expected = central_differences(lambda x: float((g * network.features(x, [OUTPUT])[OUTPUT]).sum()), x, 1e-4)
@@ -168,7 +169,7 @@ def test_picture_and_output_are_adjoint(random):
 
 def test_there_and_back(network, tmp_path):
     native.write(network, tmp_path / "model.h5")
-    back = load_network(tmp_path / "model.h5")
+    back = load_any(tmp_path / "model.h5")
     assert back.layers == network.layers
     assert transform_net.is_transform_net(back)
     for name, arrays in network.parameters.items():
@@ -179,4 +180,12 @@ def test_there_and_back(network, tmp_path):
 def test_it_is_told_from_others(network):
     assert transform_net.is_transform_net(network)
     assert not transform_net.is_transform_net(load_network("distilled"))
+    w, b = network.parameters["conv4"]
+    for changed in (
+        replace(network, parameters={**network.parameters, "conv4": (np.zeros((5, 5, *w.shape[2:]), w.dtype), b)}),
+        replace(network, layers=(*network.layers, Layer("more", "upsampled"))),
+        replace(network, preprocessing=OXFORD_PREPROCESSING),
+    ):
+        assert transform_net.paints(changed)
+        assert not transform_net.is_transform_net(changed)
     assert network.preprocessing != OXFORD_PREPROCESSING

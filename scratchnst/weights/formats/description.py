@@ -57,7 +57,10 @@ def parse(text: str, provenance: Mapping[str, Any], content_weight: str = "conte
             pooling=described["pooling"],
             normalized=described["normalized"],
         )
-        if max(strides(network.layers, network.sources(), IMAGE).values()) > LARGEST_STRIDE:
+        found = strides(network.layers, network.sources(), IMAGE).values()
+        if min(found) < 1:
+            raise ValueError("its features are larger than the image")
+        if max(found) > LARGEST_STRIDE:
             raise ValueError(f"its pools make features more than {LARGEST_STRIDE} times smaller than the image")
     except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
         reason = shown(f"there is no {error}" if isinstance(error, KeyError) else str(error), most=200)
