@@ -42,6 +42,7 @@ from scratchnst.training.perceptual_loss import Losses, Weights
 from scratchnst.training.style_job import StyleJob, StyleSettings
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.transfer.side_outputs import SideOutput
+from scratchnst.weights.load import choose_source
 
 MINUTES = 6.0
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
@@ -104,10 +105,13 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 def _add_loss(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("loss")
     group.add_argument(
-        "--network", default="distilled", metavar="NAME|FILE", help="that looks at the pictures (%(default)s)"
+        "--network", metavar="NAME|FILE", help=f"that looks at the pictures ({StyleSettings.network})"
     )
     group.add_argument(
-        "--finish", metavar="NAME|FILE", help=f"that looks at them in the last {style_job.FINISH:.0%}% of the time"
+        "--finish",
+        metavar="NAME|FILE",
+        help=f"that looks at them in the last {style_job.FINISH:.0%}% of the time (VGG19, if there is one and --network "
+        "is left out)",
     )
     group.add_argument(
         "--style-size",
@@ -218,14 +222,15 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
     if arguments.minutes is not None and arguments.iterations is not None:
         raise UserError("--minutes and --iterations exclude each other: leave out one of them.")
     limit = None if arguments.iterations else arguments.minutes or MINUTES
+    network, finish = _loss_networks(arguments)
     plan = Plan(arguments.iterations, limit, arguments.batch, arguments.size, arguments.rate, arguments.seed)
     return StyleSettings(
         paintings=tuple(arguments.paintings),
         folder=arguments.images,
         style_size=arguments.style_size,
         weights=Weights(content=arguments.content_weight, style=arguments.style_weight),
-        network=arguments.network,
-        finish=arguments.finish,
+        network=network,
+        finish=finish,
         widths=tuple(factor * arguments.width for factor in (1, 2, 4)),
         blocks=arguments.blocks,
         start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
@@ -235,12 +240,19 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
     )
 
 
+def _loss_networks(arguments: argparse.Namespace) -> tuple[str, str | None]:
+    """The network of the loss, and the one of its last part: if none is asked for, VGG19 where there is one."""
+    if arguments.network or arguments.finish:
+        return arguments.network or StyleSettings.network, arguments.finish
+    best, _ = choose_source()
+    return StyleSettings.network, None if best == StyleSettings.network else best
+
+
 def _check(arguments: argparse.Namespace, checkpoint: Path) -> None:
     """Raise a UserError if an output cannot be written, or would replace an input or what is not to be lost."""
     inputs = [*arguments.paintings, *(path for path in (arguments.licences,) if path)]
     sources = [
-        arguments.network,
-        arguments.finish,
+        *_loss_networks(arguments),
         *(str(path) for path in (arguments.start, arguments.add_to) if path),
     ]
     if arguments.trial:

@@ -39,7 +39,7 @@ class Weights:
     """alpha, beta, gamma and delta of equation (e)."""
 
     content: float = 1.0
-    style: float = 4.0
+    style: float = 10.0
     roughness: float = 0.05
     outside: float = 1.0
 

@@ -123,8 +123,9 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
         return PerceptualLoss(seeing, pictures, crops, settings.weights, *loss_layers(seeing))
 
     losses = {0.0: loss_of(settings.network)}
-    if settings.finish:
+    if settings.finish and settings.finish != settings.network:
         losses[1 - FINISH] = loss_of(settings.finish)
+    tell("the loss is by " + ", ".join(f"{loss.network.name} from {start:.0%} on" for start, loss in losses.items()))
     training = Training(network.on(engine), losses, found, plan)
     return StyleJob(training, styles, _origin(settings, losses, found), held_out)
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from networks import random_vgg19
 from PIL import Image
 
 from scratchnst import images
@@ -19,6 +20,7 @@ from scratchnst.models import transform_net
 from scratchnst.system.capacity import resident
 from scratchnst.training import photographs, style_training
 from scratchnst.training.style_training import Training
+from scratchnst.weights.formats import native
 
 TINY = ["--iterations", "3", "--batch", "2", "--size", "32", "--style-size", "40", "--width", "3", "--blocks", "1"]
 
@@ -58,6 +60,20 @@ def test_a_model(studio, capsys):
     assert [line["iteration"] for line in lines] == [1, 2, 3]
     assert images.load("preview.png").shape[1] > 3 * 256
     assert not (studio / "model.h5.training").exists()
+
+
+def test_the_last_part_is_by_vgg19_where_there_is_one(studio, monkeypatch):
+    def networks(*options):
+        assert train_style("dots.png", "-o", "model.h5", *options) == 0
+        return [each["network"]["name"] for each in FastStyle.load("model.h5").training["loss networks"]]
+
+    assert networks() == ["distilled"]
+    native.write(random_vgg19(8, width=4), Path("vgg.h5"), "float32")
+    monkeypatch.setenv("SCRATCHNST_VGG19", "vgg.h5")
+    assert networks() == ["distilled", "vgg19"]
+    assert networks("--network", "distilled") == ["distilled"]
+    assert networks("--network", "vgg.h5") == ["vgg19"]
+    assert networks("--finish", "distilled") == ["distilled"]
 
 
 def test_it_works_without_photographs_of_ones_own(studio, capsys):

@@ -24,7 +24,7 @@ def loss_of(photograph, random, **weights):
 
 def test_the_loss_falls(photograph, random):
     seen = []
-    loss = loss_of(photograph, random)
+    loss = loss_of(photograph, random, style=4.0)
     picture = trial.paint(loss, photograph, None, 30, lambda progress, losses: seen.append((progress, losses.total)))
     assert picture.shape == photograph.shape
     assert 0 <= picture.min() <= picture.max() <= 255
