@@ -5,6 +5,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 EXTRA ?= cuda13
+# A process a core; the tests of a file share what was made for it.
+WORKERS ?= --numprocesses auto --dist loadfile
 
 .PHONY: demo test test-slow lint notebooks gpu clean
 
@@ -15,10 +17,10 @@ demo: .venv/installed
 	@echo "The picture is demo/picture.png: demo/content.png, painted like demo/style.png."
 
 test: .venv/installed-for-tests
-	$(BIN)/python -m pytest -m "not slow"
+	$(BIN)/python -m pytest -m "not slow" $(WORKERS)
 
 test-slow: .venv/installed-for-tests
-	$(BIN)/python -m pytest -m slow
+	$(BIN)/python -m pytest -m slow $(WORKERS)
 
 lint: .venv/installed-for-tests
 	$(BIN)/ruff check .

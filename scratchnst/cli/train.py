@@ -110,8 +110,8 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--finish",
         metavar="NAME|FILE",
-        help=f"that looks at them in the last {style_job.FINISH:.0%}% of the time (VGG19, if there is one and --network "
-        "is left out)",
+        help=f"that looks at them in the last {style_job.FINISH:.0%}% of the time (VGG19, if there is one and no "
+        "--network)",
     )
     group.add_argument(
         "--style-size",

@@ -60,6 +60,7 @@ def test_we_alone(capsys, tmp_path, quick):
     assert picture.read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_ladder_and_accuracy(capsys, tmp_path, quick, monkeypatch):
     monkeypatch.setattr(ladder, "SIDE", 16)
     record = tmp_path / "bench.json"

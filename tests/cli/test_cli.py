@@ -590,6 +590,7 @@ class TestWeights:
         mean = np.concatenate(heaps).mean(axis=0)
         assert np.mean(np.abs(mean - 1) < 1e-3) > 0.9
 
+    @pytest.mark.slow
     def test_distil(self, folder, monkeypatch, capsys):
         """The teacher here is random, and the lessons few: what counts is the file that comes out."""
         write_random_vgg(folder / "teacher.h5", 13)
@@ -612,6 +613,7 @@ class TestWeights:
         assert main(["weights", "info", "student.h5", "--all"]) == 0
         assert "style.jpg: CC0" in capsys.readouterr().out
 
+    @pytest.mark.slow
     def test_distil_goes_on_from_a_checkpoint(self, folder, monkeypatch, capsys):
         write_random_vgg(folder / "teacher.h5", 13)
         small_training(monkeypatch)

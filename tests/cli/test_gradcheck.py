@@ -51,6 +51,7 @@ def test_a_wrong_derivative_is_told_with_its_diagnosis(capsys, monkeypatch):
     assert "1 of 2 are not right" in said
 
 
+@pytest.mark.slow
 def test_a_wrong_objective_is_traced_to_the_operation(capsys, monkeypatch):
     backward = average_pool.backward
     monkeypatch.setattr(average_pool, "backward", lambda grad_y, cache: 4 * backward(grad_y, cache))
@@ -78,6 +79,7 @@ def test_objective_with_a_network_and_a_plot(tmp_path, capsys):
     assert np.ptp(picture) > 200
 
 
+@pytest.mark.slow
 def test_every_element(capsys):
     assert main(["gradcheck", "--op", "objective", "--size", "16", "--full", "--json"]) == 0
     (report,) = json.loads(capsys.readouterr().out)
@@ -92,6 +94,7 @@ def test_seed_changes_the_inputs(capsys):
     assert errors[0] != errors[1]
 
 
+@pytest.mark.slow
 def test_mutants(capsys, monkeypatch):
     few = [*(mutant for mutant in MUTANTS if mutant.module in ("ops.relu", "ops.total_variation")), SOUND[0]]
     run = gradcheck.run_mutants
@@ -137,6 +140,7 @@ def test_without_matplotlib_the_plot_is_refused(monkeypatch, capsys):
     assert "pip install" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(shutil.which("g++") is None, reason="the emulator needs g++, which is not installed")
 def test_kernels_that_go_wrong_beyond_the_first_block_and_chunk(capsys, monkeypatch):
     """As a student would see it, who has no GPU."""
