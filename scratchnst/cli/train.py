@@ -104,9 +104,7 @@ def _add_training(parser: argparse.ArgumentParser) -> None:
 
 def _add_loss(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("loss")
-    group.add_argument(
-        "--network", metavar="NAME|FILE", help=f"that looks at the pictures ({StyleSettings.network})"
-    )
+    group.add_argument("--network", metavar="NAME|FILE", help=f"that looks at the pictures ({StyleSettings.network})")
     group.add_argument(
         "--finish",
         metavar="NAME|FILE",
