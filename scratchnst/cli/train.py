@@ -45,6 +45,7 @@ from scratchnst.transfer.side_outputs import SideOutput
 from scratchnst.weights.load import choose_source
 
 MINUTES = 6.0
+STEADY = 20.0  # weight of steadiness, if it is asked for
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
 PREVIEW_SIZE, PREVIEW_STYLES = 256, 6
 TRIAL_SIZE, TRIAL_MINUTES = 256, 1.0
@@ -126,6 +127,15 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
             metavar="W",
             help=f"weight of the {name} loss (%(default)s)",
         )
+    group.add_argument(
+        "--steady",
+        type=non_negative_number,
+        nargs="?",
+        const=STEADY,
+        default=0.0,
+        metavar="W",
+        help="let two frames of a scene be painted alike, for films: weight of their difference (%(const)s)",
+    )
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
@@ -226,7 +236,7 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
         paintings=tuple(arguments.paintings),
         folder=arguments.images,
         style_size=arguments.style_size,
-        weights=Weights(content=arguments.content_weight, style=arguments.style_weight),
+        weights=Weights(content=arguments.content_weight, style=arguments.style_weight, steady=arguments.steady),
         network=network,
         finish=finish,
         widths=tuple(factor * arguments.width for factor in (1, 2, 4)),
@@ -290,7 +300,10 @@ def _line(training: Training) -> str:
     if losses is None:
         return ""
     pictures = training.plan.batch * state.iteration / max(state.seconds, 1e-9)
-    return f"step {state.iteration}  style {losses.style:.3f}  content {losses.content:.3f}  {pictures:.1f} pictures/s"
+    terms = f"style {losses.style:.3f}  content {losses.content:.3f}"
+    if training.loss.weights.steady:
+        terms += f"  unsteady {losses.unsteadiness:.3f}"
+    return f"step {state.iteration}  {terms}  {pictures:.1f} pictures/s"
 
 
 class _Preview:

@@ -36,27 +36,33 @@ from scratchnst.models.transform_net import SPREAD
 
 @dataclass(frozen=True)
 class Weights:
-    """alpha, beta, gamma and delta of equation (e)."""
+    """alpha, beta, gamma and delta of equation (e), and the weight of `scratchnst.training.steadiness` beside it."""
 
     content: float = 1.0
     style: float = 10.0
     roughness: float = 0.05
     outside: float = 1.0
+    steady: float = 0.0
 
 
 @dataclass(frozen=True)
 class Losses:
-    """L of equation (e), and the terms without their weights, means over the batch."""
+    """L of equation (e), and the terms without their weights, means over the batch; U where a training adds it to L."""
 
     total: float
     content: float
     style: float
     roughness: float
     outside: float
+    unsteadiness: float = 0.0
 
-    def mixed(self, other: Losses, share: float) -> Losses:
-        """Return these losses with a `share` of the others: a running mean."""
-        return Losses(*((1 - share) * getattr(self, f.name) + share * getattr(other, f.name) for f in fields(self)))
+    def plus(self, other: Losses) -> Losses:
+        """Return the sums."""
+        return Losses(*(getattr(self, field.name) + getattr(other, field.name) for field in fields(self)))
+
+    def times(self, factor: float) -> Losses:
+        """Return the products."""
+        return Losses(*(factor * getattr(self, field.name) for field in fields(self)))
 
 
 class PerceptualLoss:

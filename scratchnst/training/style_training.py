@@ -31,14 +31,23 @@ from scratchnst.files import open_input, write_atomically
 from scratchnst.models import transform_net
 from scratchnst.models.network import Network
 from scratchnst.optimize.adam import Moments
+from scratchnst.training import steadiness
+from scratchnst.training.batch import DIVERGED, Batch, Outcome, gradients, mean
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
 from scratchnst.training.photographs import Photographs
 
 WARM_UP, LAST_RATE = 20, 0.05
 NORM_RATE = 6.0
-DIVERGED = "the loss is no longer finite: choose a lower --style-weight, or a lower --rate."
 LARGEST_GRADIENT = 30.0  # of all parameters; usual ones are 3 to 20
 MEMORY = 0.05  # share of the newest losses in their running mean
+PART = 2  # images that the CPU computes at once: their features stay in its caches
+
+Share = Callable[[Network, PerceptualLoss, list[Batch]], list[Outcome]]
+
+
+def alone(network: Network, loss: PerceptualLoss, parts: list[Batch]) -> list[Outcome]:
+    """Return what a network learns from each part of a batch."""
+    return [gradients(network, loss, part) for part in parts]
 
 
 @dataclass(frozen=True)
@@ -97,14 +106,22 @@ class Training:
     losses : part of the training that is done, 0 at first -> the loss of what is painted from then on
     photographs : to take crops of
     plan : of this training
+    share : computes the parts of a batch, one after the other unless something else is given
 
     Attributes
     ----------
     state : after the last step
     """
 
-    def __init__(self, network: Network, losses: Mapping[float, PerceptualLoss], photographs: Photographs, plan: Plan):
-        self._network, self.losses, self.photographs, self.plan = network, losses, photographs, plan
+    def __init__(
+        self,
+        network: Network,
+        losses: Mapping[float, PerceptualLoss],
+        photographs: Photographs,
+        plan: Plan,
+        share: Share = alone,
+    ):
+        self._network, self.losses, self.photographs, self.plan, self.share = network, losses, photographs, plan, share
         self.norms, self.count = transform_net.norms(network), transform_net.number_of_styles(network)
         moments = {
             (name, place): Moments.of(array)
@@ -133,6 +150,10 @@ class Training:
         return self.losses[max(start for start in self.losses if start <= self.progress)]
 
     @property
+    def _images_at_once(self):
+        return self.plan.batch if self._network.engine.has_own_memory else PART
+
+    @property
     def rate(self) -> float:
         """Adam's rate in the next step."""
         fall = LAST_RATE + (1 - LAST_RATE) * (0.5 + 0.5 * math.cos(math.pi * self.progress))
@@ -148,39 +169,28 @@ class Training:
         """
         started, before, random = time.perf_counter(), self.state, np.random.default_rng()
         random.bit_generator.state = before.random
-        crops = self.photographs.crops(random, self.plan.batch, self.plan.side)
-        losses, painted, gradients = self.gradients(self._network.engine.asarray(crops))
-        parameters, moments = self.moved(gradients)
+        batch = self._batch(random)
+        outcome = mean(self.share(self.network, self.loss, batch.parts(self._images_at_once)))
+        parameters, moments = self.moved(outcome.gradients)
+        y, losses = outcome.painted, outcome.losses
         self.state = State(
             parameters,
             moments,
             random.bit_generator.state,
             before.iteration + 1,
             before.seconds + time.perf_counter() - started,
-            losses if before.losses is None else before.losses.mixed(losses, MEMORY),
-            (float(painted.mean()), float(painted.min()), float(painted.max())),
+            losses if before.losses is None else before.losses.times(1 - MEMORY).plus(losses.times(MEMORY)),
+            (float(y.mean()), float(y.min()), float(y.max())),
         )
 
-    def gradients(self, x: Array) -> tuple[Losses, Array, dict[str, tuple[Array, ...]]]:
-        """Return the losses of a batch of crops (N, H, W, 3), what is painted, and layer -> gradients of its arrays.
-
-        Raises
-        ------
-        UserError
-            If the loss is not finite.
-        """
-        network, styles = self.network, self._styles_of_batch()
-        engine = network.engine
-        mixture = engine.asarray(np.eye(self.count, dtype=np.float32)[styles])
-        painter = transform_net.with_styles(network, mixture)
-        with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
-            outputs, cache = painter.forward(x, [transform_net.OUTPUT])
-            y = transform_net.to_picture(outputs[transform_net.OUTPUT])
-            losses, grad_y = self.loss(y, x, styles)
-            if not math.isfinite(losses.total):
-                raise UserError(DIVERGED)
-            gradients = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad_y)}, cache)
-        return losses, y, transform_net.of_styles(network, gradients, mixture)
+    def _batch(self, random):
+        """A batch of new crops."""
+        engine, plan, styles = self._network.engine, self.plan, self._styles_of_batch()
+        if not self.loss.weights.steady:
+            return Batch(engine.asarray(self.photographs.crops(random, plan.batch, plan.side)), styles)
+        crops = self.photographs.crops(random, plan.batch, plan.side + steadiness.SHIFT)
+        x, later, shift = steadiness.frames(random, crops)
+        return Batch(engine.asarray(x), styles, engine.asarray(later), shift)
 
     def _styles_of_batch(self):
         """The number of each image's style: all styles in turn."""

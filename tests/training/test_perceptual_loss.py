@@ -108,6 +108,6 @@ def test_a_batch_has_the_mean_of_its_images(photographs, styles, random):
         assert getattr(both, name) == pytest.approx(np.mean([getattr(each, name) for each in alone]))
 
 
-def test_running_mean():
-    mean = Losses(1, 2, 3, 4, 5).mixed(Losses(2, 2, 5, 4, 9), 0.25)
-    assert mean == Losses(1.25, 2, 3.5, 4, 6)
+def test_losses_are_added_and_multiplied():
+    assert Losses(1, 2, 3, 4, 5).plus(Losses(2, 2, 5, 4, 9, 6)) == Losses(3, 4, 8, 8, 14, 6)
+    assert Losses(1, 2, 3, 4, 5, 6).times(2) == Losses(2, 4, 6, 8, 10, 12)

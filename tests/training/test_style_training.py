@@ -198,7 +198,7 @@ def test_a_loss_that_is_not_finite(make):
 def test_an_entry_of_the_log(make):
     entry = style_training.entry(steps(make(), 1))
     assert entry["iteration"] == 1
-    assert set(entry["losses"]) == {"total", "content", "style", "roughness", "outside"}
+    assert set(entry["losses"]) == {"total", "content", "style", "roughness", "outside", "unsteadiness"}
     assert entry["painted"]["least"] < entry["painted"]["mean"] < entry["painted"]["largest"]
 
 

@@ -1,0 +1,112 @@
+"""A batch of crops, and what a transform network learns from it: the losses, and the gradients of its parameters.
+
+The steps of the way back, for crops x that the network f paints as y = f(x), are those of
+`scratchnst.training.style_training`.  Every term of the loss is a mean over the batch, and no operation mixes images.
+So a batch may be computed in parts: losses and gradients of the whole are the means of those of its parts, weighted by
+their numbers of images.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+from typing import NamedTuple
+
+import numpy as np
+
+from scratchnst.arrays import Array, array_module
+from scratchnst.errors import UserError
+from scratchnst.models import transform_net
+from scratchnst.models.network import Network
+from scratchnst.training import steadiness
+from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
+
+DIVERGED = "the loss is no longer finite: choose a lower --style-weight, or a lower --rate."
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What one step of a training is about.
+
+    Attributes
+    ----------
+    x : crops (N, H, W, 3), RGB 0-255
+    styles : the number of each one's style
+    later, shift : x' and d of `scratchnst.training.steadiness`, another frame of each; None without it
+    """
+
+    x: Array
+    styles: Sequence[int]
+    later: Array | None = None
+    shift: tuple[int, int] = (0, 0)
+
+    def parts(self, size: int) -> list[Batch]:
+        """Return batches of at most `size` images that make this one."""
+        cuts = [slice(start, start + size) for start in range(0, len(self.x), size)]
+        return [
+            Batch(self.x[cut], self.styles[cut], None if self.later is None else self.later[cut], self.shift)
+            for cut in cuts
+        ]
+
+
+class Outcome(NamedTuple):
+    """The losses of a batch, what is painted, y, and layer -> the gradients of its arrays."""
+
+    losses: Losses
+    painted: Array
+    gradients: Mapping[str, tuple[Array, ...]]
+
+
+def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
+    """Return what a network, with a row in its norms for each style, learns from a batch.
+
+    Raises
+    ------
+    UserError
+        If the loss is not finite.
+    """
+    engine, images, styles = network.engine, batch.x, list(batch.styles)
+    if batch.later is not None:
+        images, styles = array_module(images).concatenate([images, batch.later]), styles * 2
+    count, rows = len(batch.x), transform_net.number_of_styles(network)
+    mixture = engine.asarray(np.eye(rows, dtype=np.float32)[styles])
+    painter = transform_net.with_styles(network, mixture)
+    with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
+        outputs, cache = painter.forward(images, [transform_net.OUTPUT])
+        painted = transform_net.to_picture(outputs[transform_net.OUTPUT])
+        y = painted[:count]
+        losses, grad = loss(y, batch.x, styles[:count])
+        if batch.later is not None:
+            losses, grad = _steadied(losses, grad, painted, batch, loss.weights.steady)
+        if not math.isfinite(losses.total):
+            raise UserError(DIVERGED)
+        grads = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad)}, cache)
+    return Outcome(losses, y, transform_net.of_styles(network, grads, mixture))
+
+
+def _steadied(losses, grad_y, painted, batch, weight):
+    """The losses with the unsteadiness of what is painted, and the gradient by the paintings of both frames."""
+    count = len(batch.x)
+    value, by_first, by_second = steadiness.difference(painted[:count], painted[count:], batch.shift)
+    factor = painted.dtype.type(weight)
+    grad = array_module(painted).concatenate([grad_y + factor * by_first, factor * by_second])
+    return replace(losses, total=losses.total + weight * value, unsteadiness=value), grad
+
+
+def mean(outcomes: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of the batch whose parts these are of."""
+    numbers = [len(outcome.painted) for outcome in outcomes]
+    shares = [number / sum(numbers) for number in numbers]
+    return Outcome(
+        reduce(Losses.plus, (outcome.losses.times(share) for outcome, share in zip(outcomes, shares))),
+        array_module(outcomes[0].painted).concatenate([outcome.painted for outcome in outcomes]),
+        {
+            name: tuple(
+                sum(array * array.dtype.type(share) for array, share in zip(arrays, shares))
+                for arrays in zip(*(outcome.gradients[name] for outcome in outcomes))
+            )
+            for name in outcomes[0].gradients
+        },
+    )
