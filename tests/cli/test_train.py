@@ -106,6 +106,17 @@ def test_resumed_it_is_the_same(studio, monkeypatch, capsys):
             np.testing.assert_array_equal(array, other)
 
 
+def test_a_steady_one(studio):
+    assert train_style("dots.png", "-o", "model.h5", "--steady", "7", "--log", "log.jsonl") == 0
+    assert FastStyle.load("model.h5").training["settings"]["weights"]["steady"] == 7
+    first, *_ = (json.loads(line)["losses"] for line in (studio / "log.jsonl").read_text().splitlines())
+    terms = first["content"] + 10 * first["style"] + 0.05 * first["roughness"] + first["outside"]
+    assert first["total"] == pytest.approx(terms + 7 * first["unsteadiness"])
+    assert first["unsteadiness"] > 0
+    assert train_style("dots.png", "-o", "other.h5", "--steady") == 0
+    assert FastStyle.load("other.h5").training["settings"]["weights"]["steady"] == train.STEADY
+
+
 def test_a_style_is_added(studio):
     assert train_style("dots.png", "-o", "one.h5") == 0
     assert main(["train", "style", "The Wave.png", "-o", "two.h5", "--add-to", "one.h5", *TINY]) == 0
@@ -163,6 +174,8 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--start", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--add-to", "other.h5"], "not one that paints"),
         (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
+        (["dots.png", "-o", "model.h5", "--steady", "-1"], "--steady"),
+        (["dots.png", "-o", "model.h5", "--steady", "nan"], "--steady"),
         (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
         (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),

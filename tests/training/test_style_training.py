@@ -65,12 +65,13 @@ def test_the_loss_falls(make):
     assert training.progress == 1
 
 
-@pytest.mark.parametrize("count", [1, 2])
-def test_it_goes_on_exactly_as_if_nothing_had_happened(make, tmp_path, count):
-    whole = steps(make(count=count), 5)
-    part = steps(make(count=count), 2)
+@pytest.mark.parametrize(("count", "steady"), [(1, 0.0), (2, 0.0), (1, 5.0)])
+def test_it_goes_on_exactly_as_if_nothing_had_happened(make, tmp_path, count, steady):
+    given = {"plan": replace(PLAN, side=20), "count": count, "weights": Weights(steady=steady)}
+    whole = steps(make(**given), 5)
+    part = steps(make(**given), 2)
     part.save(tmp_path / "state", ORIGIN)
-    resumed = make(count=count)
+    resumed = make(**given)
     resumed.restore(tmp_path / "state", ORIGIN)
     assert_equal(resumed, part)
     assert_equal(steps(resumed, 3), whole)
