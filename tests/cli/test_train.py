@@ -174,8 +174,6 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--start", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--add-to", "other.h5"], "not one that paints"),
         (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
-        (["dots.png", "-o", "model.h5", "--steady", "-1"], "--steady"),
-        (["dots.png", "-o", "model.h5", "--steady", "nan"], "--steady"),
         (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
         (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),

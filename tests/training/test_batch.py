@@ -1,0 +1,92 @@
+"""What a transform network learns from a batch: the gradient of all its parameters, and parts of a batch."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import random_vgg19
+
+from scratchnst.errors import UserError
+from scratchnst.models import transform_net
+from scratchnst.training.batch import Batch, gradients, mean
+from scratchnst.training.perceptual_loss import PerceptualLoss, Weights
+from scratchnst.training.steadiness import EDGE
+
+SIDE = 2 * EDGE + 8
+WEIGHTS = Weights(content=0.7, style=3.0, roughness=0.4, outside=2.0, steady=5.0)
+
+
+@pytest.fixture
+def network():
+    return transform_net.build(np.random.default_rng(0), 2, (3, 4, 5), 1).astype("float64")
+
+
+@pytest.fixture
+def batch(random):
+    x, later = random.uniform(0, 255, (2, 3, SIDE, SIDE, 3))
+    return Batch(x, [1, 0, 1], later, (2, 1))
+
+
+def loss_of(random, batch, weights=WEIGHTS):
+    pictures = [np.float32(random.uniform(0, 255, (16, 20, 3))) for _ in range(2)]
+    network = random_vgg19(4, width=5).astype("float64")
+    return PerceptualLoss(network, pictures, batch.x, weights, ["conv2_1"], ["conv1_1", "conv2_1"])
+
+
+@pytest.mark.parametrize("steady", [True, False])
+def test_gradients_of_the_parameters(network, batch, random, steady):
+    """Along a direction in which all parameters move; the ReLUs' kinks lie far enough from it."""
+    batch = batch if steady else replace(batch, later=None)
+    loss = loss_of(random, batch)
+    found = gradients(network, loss, batch)
+    assert (found.losses.unsteadiness > 0) == steady
+    learnt = transform_net.learnt(network)
+    direction = {
+        name: tuple(random.standard_normal(array.shape) * learns for array, learns in zip(arrays, learnt[name]))
+        for name, arrays in network.parameters.items()
+        if name in learnt
+    }
+
+    def total(step):
+        moved = {
+            name: tuple(a + step * d for a, d in zip(arrays, direction[name])) if name in direction else arrays
+            for name, arrays in network.parameters.items()
+        }
+        return gradients(replace(network, parameters=moved), loss, batch).losses.total
+
+    promised = sum(
+        float((gradient * along).sum())
+        for name, arrays in direction.items()
+        for gradient, along in zip(found.gradients[name], arrays)
+        if np.any(along)
+    )
+    assert promised == pytest.approx((total(1e-7) - total(-1e-7)) / 2e-7, rel=1e-4)
+
+
+@pytest.mark.parametrize("size", [1, 2])
+def test_a_batch_in_parts(network, batch, random, size):
+    loss = loss_of(random, batch)
+    whole = gradients(network, loss, batch)
+    parts = mean([gradients(network, loss, part) for part in batch.parts(size)])
+    np.testing.assert_allclose(parts.painted, whole.painted, rtol=1e-9)
+    for name in ("total", "content", "style", "roughness", "outside", "unsteadiness"):
+        assert getattr(parts.losses, name) == pytest.approx(getattr(whole.losses, name))
+    for name, arrays in whole.gradients.items():
+        for array, of_parts in zip(arrays, parts.gradients[name]):
+            np.testing.assert_allclose(of_parts, array, rtol=1e-7, atol=1e-12)
+
+
+def test_parts(batch):
+    first, last = batch.parts(2)
+    assert [len(part.x) for part in (first, last)] == [2, 1]
+    assert (first.styles, last.styles) == ([1, 0], [1])
+    np.testing.assert_array_equal(last.later, batch.later[2:])
+    assert last.shift == batch.shift
+    assert replace(batch, later=None).parts(2)[1].later is None
+
+
+def test_what_is_not_finite_is_told(network, batch, random):
+    with pytest.raises(UserError, match="--style-weight"):
+        gradients(network, loss_of(random, batch), replace(batch, x=np.nan * batch.x))
