@@ -45,7 +45,7 @@ from scratchnst.transfer.side_outputs import SideOutput
 from scratchnst.weights.load import choose_source
 
 MINUTES = 6.0
-STEADY = 20.0  # weight of steadiness, if it is asked for
+STEADY = 5.0  # weight of steadiness, if it is asked for
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
 PREVIEW_SIZE, PREVIEW_STYLES = 256, 6
 TRIAL_SIZE, TRIAL_MINUTES = 256, 1.0

@@ -31,7 +31,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.models.transform_net import SPREAD
 
 SHIFT = 8  # pixels between two frames, at most, along each side
-NOISE = 6.0  # standard deviation of a pixel value, 0-255
+NOISE = 4.0  # standard deviation of a pixel value, 0-255
 EDGE = 8  # pixels
 
 
