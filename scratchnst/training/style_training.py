@@ -146,12 +146,31 @@ class Training:
         UserError
             If the loss or a gradient is no longer finite.
         """
-        started = time.perf_counter()
-        before, network, engine = self.state, self.network, self.network.engine
-        random = np.random.default_rng()
+        started, before, random = time.perf_counter(), self.state, np.random.default_rng()
         random.bit_generator.state = before.random
-        x = engine.asarray(self.photographs.crops(random, self.plan.batch, self.plan.side))
-        styles = self._styles_of_batch()
+        crops = self.photographs.crops(random, self.plan.batch, self.plan.side)
+        losses, painted, gradients = self.gradients(self._network.engine.asarray(crops))
+        parameters, moments = self.moved(gradients)
+        self.state = State(
+            parameters,
+            moments,
+            random.bit_generator.state,
+            before.iteration + 1,
+            before.seconds + time.perf_counter() - started,
+            losses if before.losses is None else before.losses.mixed(losses, MEMORY),
+            (float(painted.mean()), float(painted.min()), float(painted.max())),
+        )
+
+    def gradients(self, x: Array) -> tuple[Losses, Array, dict[str, tuple[Array, ...]]]:
+        """Return the losses of a batch of crops (N, H, W, 3), what is painted, and layer -> gradients of its arrays.
+
+        Raises
+        ------
+        UserError
+            If the loss is not finite.
+        """
+        network, styles = self.network, self._styles_of_batch()
+        engine = network.engine
         mixture = engine.asarray(np.eye(self.count, dtype=np.float32)[styles])
         painter = transform_net.with_styles(network, mixture)
         with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
@@ -161,17 +180,7 @@ class Training:
             if not math.isfinite(losses.total):
                 raise UserError(DIVERGED)
             gradients = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad_y)}, cache)
-        gradients = self._bounded(transform_net.of_styles(network, gradients, mixture))
-        parameters, moments = self._moved(gradients)
-        self.state = State(
-            parameters,
-            moments,
-            random.bit_generator.state,
-            before.iteration + 1,
-            before.seconds + time.perf_counter() - started,
-            losses if before.losses is None else before.losses.mixed(losses, MEMORY),
-            (float(y.mean()), float(y.min()), float(y.max())),
-        )
+        return losses, y, transform_net.of_styles(network, gradients, mixture)
 
     def _styles_of_batch(self):
         """The number of each image's style: all styles in turn."""
@@ -191,10 +200,17 @@ class Training:
         factor = min(1.0, LARGEST_GRADIENT / max(math.sqrt(squares), 1e-30))
         return {place: array * array.dtype.type(factor) for place, array in gradients.items()}
 
-    def _moved(self, gradients):
-        """Parameters and moments after one step of Adam."""
+    def moved(self, gradients: Mapping[str, tuple[Array, ...]]) -> tuple[dict, dict]:
+        """Return parameters and moments after one step of Adam, by gradients whose norm is bounded.
+
+        Raises
+        ------
+        UserError
+            If a gradient is not finite.
+        """
+        bounded = self._bounded(gradients)
         parameters = {name: list(arrays) for name, arrays in self.state.parameters.items()}
-        moments = {place: each.after(gradients[place]) for place, each in self.state.moments.items()}
+        moments = {place: each.after(bounded[place]) for place, each in self.state.moments.items()}
         for (name, place), each in moments.items():
             faster = NORM_RATE if self.count > 1 and name in self.norms else 1.0
             parameters[name][place] = parameters[name][place] - each.step(faster * self.rate)
