@@ -54,6 +54,9 @@ class FakeProcess:
         count = self.processes.evaluations[self.name] = self.processes.evaluations.get(self.name, -1) + 1
         return {"seconds": count or 100.0}
 
+    def _pieces(self):
+        return {"conv1": 0.25, "norm3": 0.05, "adam": 0.125}
+
     def _peak(self):
         return {"bytes": 5_000_000}
 

@@ -1,13 +1,15 @@
 """What is measured: contenders, each in a process of its own.
 
 ``Contender(size, device)`` sets one up, ``evaluate()`` is what is timed.  Some return facts too: ``check()`` errors,
-bytes or versions, ``run(iterations)`` those of a whole run, ``steps()`` the kernels of an evaluation.
+bytes or versions, ``run(iterations)`` those of a whole run, ``steps()`` the kernels of an evaluation.  ``pieces()``
+returns the seconds of its pieces.
 """
 
 from __future__ import annotations
 
+import time
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -24,6 +26,20 @@ class Contender:
     def evaluate(self) -> Any:
         """Do what is timed."""
         raise NotImplementedError
+
+    def compared(self) -> tuple[float, Any]:
+        """Return a number and an array, the loss and its gradient, that are those of all who do the same task."""
+        return self.evaluate()
+
+    def seconds(self, do: Callable[[], Any], calls: int = 1) -> float:
+        """Return how long it takes, the mean of `calls`, one after the other, after one that does not count."""
+        do()  # the others have been in the caches; in a run evaluations follow one another
+        self.wait()
+        started = time.perf_counter()
+        for _ in range(calls):
+            do()
+        self.wait()
+        return (time.perf_counter() - started) / calls
 
     def wait(self) -> None:
         """Wait until the device has computed everything."""

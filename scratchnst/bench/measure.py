@@ -18,8 +18,8 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.bench import accuracy, device_ladder, ladder, limit, problem
-from scratchnst.bench.names import COPY, EMULATED, OURS, PRODUCT, SGEMM, is_tf32, tf32
+from scratchnst.bench import accuracy, device_ladder, ladder, limit, problem, trainer
+from scratchnst.bench.names import COPY, EMULATED, OURS, PAINTING, PEERS, PRODUCT, SGEMM, TRAINING, doing, is_tf32, tf32
 from scratchnst.bench.process import Lost, Process
 from scratchnst.engine.cpu import conv2d as conv2d_on_cpu
 from scratchnst.engine.cuda import conv2d as conv2d_on_gpu
@@ -141,13 +141,19 @@ class Contestant:
 
 
 @contextmanager
-def contestants(names: Sequence[str], size: int, conditions: Conditions) -> Iterator[list[Contestant]]:
-    """Start and set up contenders, each in a process of its own; all are ended in the end."""
+def contestants(
+    names: Sequence[str], size: int, conditions: Conditions, task: str | None = None
+) -> Iterator[list[Contestant]]:
+    """Start and set up contenders, each in a process of its own; all are ended in the end.
+
+    `task` is that of us and of the peers, if it is another than the usual one.
+    """
     with ExitStack() as stack:
         started = []
         for name in names:
             plain = name.startswith("torch") and not conditions.prepare_peers
-            process = Process(name, size, conditions.threads, plain, conditions.device, conditions.libraries(name))
+            known_as = doing(name, task) if name in (OURS, *PEERS) else name
+            process = Process(known_as, size, conditions.threads, plain, conditions.device, conditions.libraries(name))
             started.append(Contestant(stack.enter_context(process), ContenderResult(name, size)))
         for contestant in started:
             conditions.tell(f"{contestant.name} at {size}x{size}: set up")
@@ -209,6 +215,39 @@ def _with_rates(contestants, conditions):
             unit, amount = limit.amounts(conditions.device)[contestant.name]
             contestant.result.facts[f"{unit}_per_second"] = amount / median
     return [contestant.result for contestant in contestants]
+
+
+def training(task: str, repeats: int, conditions: Conditions) -> list[ContenderResult]:
+    """Measure a step of a training, see `scratchnst.bench.trainer`, by us and by the peers.
+
+    Ours comes first; its facts have `trainer.facts`.  With the first task all have "pieces": the seconds of each piece,
+    in every round.
+    """
+    size, limits = trainer.problem_of(conditions.device)[1].side, conditions.limits[:1]
+    with contestants([OURS, *conditions.peers, *limits], size, conditions, task) as all_of_them:
+        solvers = all_of_them[: -len(limits)]
+        _check_agreement(solvers)
+        take_turns(all_of_them, repeats, conditions)
+        for turn in range(repeats if task == TRAINING[0] else 0):
+            conditions.tell(f"{size}x{size}: pieces, round {turn + 1} of {repeats}")
+            for solver in solvers:
+                time.sleep(REST if conditions.device == "cpu" else 0)
+                for name, seconds in solver.ask("pieces").items():
+                    solver.result.facts.setdefault("pieces", {}).setdefault(name, []).append(seconds)
+    for contestant in all_of_them:
+        contestant.result.facts |= {"task": task}
+    solvers[0].result.facts |= trainer.facts(conditions.device)
+    return _with_rates(all_of_them, conditions)
+
+
+def painting(size: int, repeats: int, conditions: Conditions) -> list[ContenderResult]:
+    """Measure time and peak memory of painting a photograph in one pass, by us and by the peers."""
+    with contestants([OURS, *conditions.peers], size, conditions, PAINTING) as solvers:
+        _check_agreement(solvers, ("mean", "painting"))
+        take_turns(solvers, repeats, conditions)
+        for solver in solvers:
+            solver.result.facts["peak_bytes"] = solver.ask("peak").get("bytes")
+    return [solver.result for solver in solvers]
 
 
 def whole_run(name: str, size: int, iterations: int, conditions: Conditions) -> list[ContenderResult]:
@@ -277,25 +316,28 @@ def exactness(conditions: Conditions) -> list[ContenderResult]:
     return results
 
 
-def _check_agreement(solvers):
-    """Compare loss and gradient of each with ours, the first; one that computes another function is lost."""
+def _check_agreement(solvers, names=("loss", "gradient")):
+    """Compare loss and gradient of each with ours, the first; one that computes another function is lost.
+
+    Where they are another number and array, `names` says what they are called.
+    """
     ours = None
     for number, solver in enumerate(solvers):
         reply = solver.ask("gradient")
         if not reply:
             continue
-        solver.result.facts["loss"] = reply["loss"]
+        solver.result.facts[names[0]] = reply["loss"]
         if number == 0:
             ours = reply
         elif ours:
-            _compare(solver, reply, ours)
+            _compare(solver, reply, ours, names)
 
 
-def _compare(solver, reply, ours):
+def _compare(solver, reply, ours, names):
     """Note how far loss and gradient are from ours."""
     agreement = TF32_AGREEMENT if is_tf32(solver.name) else AGREEMENT
     loss_distance = abs(reply["loss"] / ours["loss"] - 1)
     distance = float(np.linalg.norm(reply["gradient"] - ours["gradient"]) / np.linalg.norm(ours["gradient"]))
-    solver.result.facts.update(loss_distance=loss_distance, gradient_distance=distance)
+    solver.result.facts |= {f"{name}_distance": each for name, each in zip(names, (loss_distance, distance))}
     if not max(loss_distance, distance) < agreement:
-        solver.lose(f"computes another function: its gradient is {distance:.0e} from ours")
+        solver.lose(f"computes another function: its {names[1]} is {distance:.0e} from ours")

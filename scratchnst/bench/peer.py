@@ -28,8 +28,8 @@ def check_available() -> None:
         raise UserError("--peer torch needs PyTorch: install it with pip install torch.")
 
 
-class Peer(Contender):
-    """A contender: on a GPU by cuDNN, in float32 throughout or with products in TF32; start and gradient lie there.
+class OnTorch(Contender):
+    """What PyTorch computes: on a GPU by cuDNN, in float32 throughout or with products in TF32.
 
     cuDNN tries its ways of each convolution at the first evaluation and takes the fastest (``cudnn.benchmark``).
     Where the device is emulated, PyTorch computes on the CPU.
@@ -46,35 +46,14 @@ class Peer(Contender):
         if device != "cpu":
             self.torch.backends.cuda.matmul.allow_tf32 = self.torch.backends.cudnn.allow_tf32 = tf32
             self.torch.backends.cudnn.benchmark = True
-        self._load(problem.make(size, device=device))
+        self._load(size)
 
-    def _load(self, task):
-        """Make tensors of the problem."""
-        network = task.network
-        self.defaults, self.layers = network.defaults, network.layers
-        self.content_weight = network.content_weight(*task.start.shape[:2])
-        self.parameters = {
-            name: (self._tensor(w.transpose(3, 2, 0, 1)), self.torch.tensor(b, device=self.where))
-            for name, (w, b) in network.parameters.items()
-        }
-        mean = self.torch.tensor(network.preprocessing.mean, device=self.where)
-        self.mean = mean.reshape(1, 3, 1, 1)  # all there is to the preprocessing
-        with self.torch.no_grad():
-            content, style = (self._features(self._picture(image)) for image in (task.content, task.style))
-            self.P = {name: content[name] for name in self.defaults.content_layers}
-            self.A = {name: _gram(style[name]) for name in self.defaults.style_layers}
-        self.start = self._picture(task.start)
+    def _load(self, size: int) -> None:
+        """Make tensors of the task."""
+        raise NotImplementedError
 
-    def evaluate(self) -> tuple[float, Array]:
-        """Compute the loss and its gradient (H, W, 3)."""
-        x = self.start.detach().requires_grad_()
-        loss = self._loss(x)
-        loss.backward()
-        return loss.item(), x.grad[0].permute(1, 2, 0)
-
-    def on_host(self, gradient: Tensor) -> Array:
-        """Return a gradient as an array of NumPy's."""
-        return gradient.cpu().numpy()
+    def on_host(self, array: Tensor) -> Array:
+        return array.cpu().numpy()
 
     def wait(self) -> None:
         if self.where != "cpu":
@@ -107,6 +86,38 @@ class Peer(Contender):
             "cudnn_benchmark": cudnn.benchmark,
             "tf32": cudnn.allow_tf32,
         }
+
+    def tensor(self, array: Array) -> Tensor:
+        """Return a tensor with memory of its own, in our format if it has four axes."""
+        tensor = self.torch.tensor(array, device=self.where)
+        return tensor.contiguous(memory_format=self.format) if tensor.ndim == 4 else tensor
+
+
+class Peer(OnTorch):
+    """A contender; start and gradient lie on its device."""
+
+    def _load(self, size):
+        task = problem.make(size, device=self.device)
+        network = task.network
+        self.defaults, self.layers = network.defaults, network.layers
+        self.content_weight = network.content_weight(*task.start.shape[:2])
+        self.parameters = {
+            name: (self.tensor(w.transpose(3, 2, 0, 1)), self.tensor(b)) for name, (w, b) in network.parameters.items()
+        }
+        mean = self.torch.tensor(network.preprocessing.mean, device=self.where)
+        self.mean = mean.reshape(1, 3, 1, 1)  # all there is to the preprocessing
+        with self.torch.no_grad():
+            content, style = (self._features(self._picture(image)) for image in (task.content, task.style))
+            self.P = {name: content[name] for name in self.defaults.content_layers}
+            self.A = {name: _gram(style[name]) for name in self.defaults.style_layers}
+        self.start = self._picture(task.start)
+
+    def evaluate(self) -> tuple[float, Array]:
+        """Compute the loss and its gradient (H, W, 3)."""
+        x = self.start.detach().requires_grad_()
+        loss = self._loss(x)
+        loss.backward()
+        return loss.item(), x.grad[0].permute(1, 2, 0)
 
     def run(self, iterations: int) -> dict[str, Any]:
         """Return seconds, evaluations and last loss of a whole run from white noise, by PyTorch's own L-BFGS.
@@ -185,11 +196,7 @@ class Peer(Contender):
         return features
 
     def _picture(self, image: Array) -> Tensor:
-        return self._tensor(image.transpose(2, 0, 1)[None])
-
-    def _tensor(self, array: Array) -> Tensor:
-        """A tensor with memory of its own, in our format."""
-        return self.torch.tensor(array, device=self.where).contiguous(memory_format=self.format)
+        return self.tensor(image.transpose(2, 0, 1)[None])
 
 
 def _gram(F: Tensor) -> Tensor:

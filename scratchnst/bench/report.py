@@ -10,7 +10,7 @@ import numpy as np
 
 from scratchnst.bench import device_ladder, ladder
 from scratchnst.bench.measure import ContenderResult
-from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, is_tf32, tf32
+from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, TRAINING, is_tf32, tf32
 
 LOST = "lost"
 STEPS_SHOWN = 10
@@ -40,7 +40,8 @@ def part(name: str, results: Sequence[ContenderResult], where: str) -> list[str]
     """Return the tables of a part of the benchmark on a device."""
     if name == "ladder" and where != "cpu":
         return climb_on_device(results, where)
-    return {"speed": speed, "run": whole_run, "ladder": climb, "accuracy": exactness}[name](results)
+    tables = {"speed": speed, "run": whole_run, "ladder": climb, "accuracy": exactness}
+    return {**tables, "training": training, "fast": painting}[name](results)
 
 
 def speed(results: Sequence[ContenderResult]) -> list[str]:
@@ -101,6 +102,58 @@ def whole_run(results: Sequence[ContenderResult]) -> list[str]:
         if not item.failure:
             seconds, *counts, loss = (item.facts[key] for key in ("run_seconds", "iterations", "evaluations", "loss"))
             lines.append(f"{item.contender:<22}{seconds:>10.1f}{counts[0]:>12}{counts[1]:>13}{loss:>12.4g}")
+    return lines + _failures(results)
+
+
+def training(results: Sequence[ContenderResult]) -> list[str]:
+    """Crops a second, a row for each loss network, and the pieces of a step."""
+    tasks = {task: {item.contender: item for item in results if item.facts["task"] == task} for task in TRAINING}
+    names = [name for name in (OURS, *PEERS) if name in tasks[TRAINING[0]]]
+    first, wide = tasks[TRAINING[0]][OURS], max(map(len, TRAINING))
+    lines = ["", f"crops of {first.size}x{first.size} pixels a second, median of {len(first.seconds)} batches"]
+    header, last = "".join(f"{name:>21}" for name in names), "ours/PyTorch" if len(names) > 1 else ""
+    lines.append(f"{'':<{wide}}{header}{last:>15}")
+    for task, row in tasks.items():
+        if row:
+            times = [row[name].median for name in names]
+            cells = [f"{_cell(seconds and row[OURS].facts['batch'] / seconds, '{:.2f}'):>21}" for seconds in times]
+            ratio = _cell(_ratio(times[0], times[1:]), "{:.2f}") if last else ""
+            lines.append(f"{task:<{wide}}{''.join(cells)}{ratio:>15}")
+    if first.median:
+        lines += _pieces(tasks[TRAINING[0]])
+    return lines + _failures(results)
+
+
+def _pieces(row):
+    """Where the time of our step goes; of a convolution also how near it comes to the rate of one large product."""
+    ours, peers = row[OURS], [row[name].facts["pieces"] for name in PEERS if name in row and not row[name].failure]
+    rate = next((rate for item in row.values() if (rate := item.facts.get("operations_per_second"))), None)
+    counts, operations = ours.facts["counts"], ours.facts["operations"]
+    lines = ["", f"{TRAINING[0]}: the pieces of a step, {1000 * ours.median:.1f} ms, there and back"]
+    lines.append(f"{'':<20}{'ms':>10}{'of the step':>13}{'of the limit':>14}{'PyTorch/ours' if peers else '':>15}")
+    rest = ours.median
+    for name, times in ours.facts["pieces"].items():
+        one = float(np.median(times))
+        seconds = counts[name] * one
+        rest -= seconds
+        limit = f"{operations[name] / rate / one:.0%}" if rate and name in operations else ""
+        ratio = _cell(_ratio(one, [np.median(each[name]) for each in peers if name in each]), "{:.2f}")
+        lines.append(
+            f"{name:<14}{f'x {counts[name]}':>6}{1000 * seconds:>10.2f}{seconds / ours.median:>13.1%}{limit:>14}"
+            f"{ratio if peers else '':>15}"
+        )
+    lines.append(f"{'the rest':<20}{1000 * rest:>10.2f}{rest / ours.median:>13.1%}")
+    if rate:
+        lines.append(f"the limit: as many operations as the definition has, at {rate / 1e9:.0f} GFLOP/s")
+    return lines
+
+
+def painting(results: Sequence[ContenderResult]) -> list[str]:
+    """Median seconds and peak memory, a row for each size."""
+    names = list(dict.fromkeys(item.contender for item in results))
+    lines = ["", f"a photograph painted in one pass, seconds, median of {max(len(item.seconds) for item in results)}"]
+    lines += _by_size(results, names, lambda item: item.median, "{:.4f}")
+    lines += ["", "peak memory of what does it, MB", *_by_size(results, names, _megabytes, "{:.0f}")]
     return lines + _failures(results)
 
 

@@ -6,7 +6,6 @@ The requests are the methods of `Service`, and those of the contender itself: ``
 from __future__ import annotations
 
 import sys
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -19,9 +18,12 @@ from scratchnst.bench import device_ladder, ladder
 from scratchnst.bench.accuracy import Accuracy
 from scratchnst.bench.limit import Copy, Product, Sgemm
 from scratchnst.bench.machine import DeviceFacts
-from scratchnst.bench.names import COPY, OURS, PEERS, PRODUCT, SGEMM, tf32
+from scratchnst.bench.names import COPY, OURS, PAINTING, PEERS, PRODUCT, SGEMM, TRAINING, doing, tf32
 from scratchnst.bench.ours import Ours
+from scratchnst.bench.painter import Painter
 from scratchnst.bench.peer import Peer
+from scratchnst.bench.peer_painter import PeerPainter, PeerTrainer
+from scratchnst.bench.trainer import Trainer
 from scratchnst.engine.cpu.threads import set_count
 from scratchnst.errors import UserError
 
@@ -36,6 +38,14 @@ CONTENDERS: dict[str, Callable[..., Any]] = {  # each takes the size and the dev
     COPY: Copy,
     "accuracy": Accuracy,
     "facts": DeviceFacts,
+    **{doing(OURS, task): partial(Trainer, task=task) for task in TRAINING},
+    **{
+        doing(name, task): partial(PeerTrainer, memory_format=form, task=task)
+        for task in TRAINING
+        for name, form in PEERS.items()
+    },
+    doing(OURS, PAINTING): Painter,
+    **{doing(name, PAINTING): partial(PeerPainter, memory_format=form) for name, form in PEERS.items()},
 }
 CPU_RUNGS = {name: partial(ladder.Rung, way=name) for name in ladder.RUNGS}
 DEVICE_RUNGS = {name: partial(device_ladder.DeviceRung, name=name) for name in device_ladder.RUNGS}
@@ -71,20 +81,14 @@ class Service:
 
     def gradient(self) -> dict[str, Any]:
         """Return loss and gradient of one evaluation."""
-        loss, gradient = self.contender.evaluate()
+        loss, gradient = self.contender.compared()
         reply = {"loss": loss, "gradient": self.contender.on_host(gradient)}
         self.contender.rest()
         return reply
 
     def evaluate(self, calls: int = 1) -> dict[str, Any]:
         """Return the seconds of an evaluation, the mean of `calls`, one after the other."""
-        self.contender.evaluate()  # the others have been in the caches; in a run evaluations follow one another
-        self.contender.wait()
-        started = time.perf_counter()
-        for _ in range(calls):
-            self.contender.evaluate()
-        self.contender.wait()
-        seconds = (time.perf_counter() - started) / calls
+        seconds = self.contender.seconds(self.contender.evaluate, calls)
         self.contender.rest()
         return {"seconds": seconds}
 

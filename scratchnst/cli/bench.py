@@ -23,7 +23,8 @@ def add(commands) -> None:
         help="measure time, memory and accuracy on this machine",
         description="Measure loss and gradient of the paper's objective (VGG19 down to conv5_1 with random weights, "
         "float32, on a GPU also TF32) on this machine: speed and peak memory of one evaluation, a whole run, a ladder "
-        "of four ways to convolve, and the accuracy. Contenders run in processes of their own and take turns. For "
+        "of four ways to convolve, and the accuracy; then a step of the training of a network that paints, and a "
+        "painting by one. Contenders run in processes of their own and take turns. For "
         "figures worth keeping, leave the machine alone meanwhile.",
     )
     parser.add_argument(

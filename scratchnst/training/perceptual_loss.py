@@ -127,7 +127,7 @@ class PerceptualLoss:
 
     def _style(self, name, F, styles):
         """Equation (b) at a layer, its mean over the batch over the number of layers, and dL/dF: equation (g)."""
-        engine, positions, numbers = self.network.engine, math.prod(F.shape[1:3]), np.asarray(styles)
+        engine, positions, numbers = self.network.engine, math.prod(F.shape[1:3]), list(styles)
         S, cache = engine.gram.forward(F)
         difference = S / S.dtype.type(positions) - self.targets[name][numbers]
         scale = len(F) * len(self.style_layers) * self.sizes[name][numbers]

@@ -76,6 +76,26 @@ def test_ladder_and_accuracy(capsys, tmp_path, quick, monkeypatch):
     assert "gradient in float32 at 16x16, relative error against float64: median " in said
 
 
+def test_a_painting(capsys, tmp_path, quick):
+    record = tmp_path / "bench.json"
+    assert main([*SMALL, "--parts", "fast", "--json", str(record)]) == 0
+    (ours,) = json.loads(record.read_text())["fast"]
+    assert (ours["contender"], ours["size"], ours["failure"]) == ("scratchnst", 32, None)
+    assert "a photograph painted in one pass, seconds, median of 1" in capsys.readouterr().out
+    assert main([*SMALL[:2], "30", "--parts", "fast"]) == 2
+    assert "multiples of 4" in capsys.readouterr().err
+
+
+@pytest.mark.slow  # what it puts together is tested in test_trainer.py and test_measure.py
+def test_a_training(capsys, tmp_path, quick):
+    record = tmp_path / "bench.json"
+    assert main([*SMALL, "--parts", "training", "--json", str(record)]) == 0
+    found = json.loads(record.read_text())["training"]
+    assert [item["failure"] for item in found] == 4 * [None]
+    assert sum(found[0]["counts"].values()) == len(found[0]["pieces"]) + 4 + 7 + 3 + 3 + 1 + 1
+    assert "crops of 128x128 pixels a second" in capsys.readouterr().out
+
+
 @pytest.mark.slow  # what it puts together is tested in test_bench_peer.py and above
 def test_beside_pytorch(capsys, tmp_path, quick):
     pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")

@@ -15,12 +15,14 @@ from scratchnst.bench.accuracy import Accuracy
 from scratchnst.bench.device_ladder import RUNGS, DeviceRung, Work, shares
 from scratchnst.bench.machine import DeviceFacts
 from scratchnst.bench.measure import Conditions
-from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, is_tf32, tf32
+from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, TRAINING, is_tf32, tf32
 from scratchnst.bench.ours import Ours
+from scratchnst.bench.painter import Painter
 from scratchnst.bench.peer import Peer
 from scratchnst.bench.service import CONTENDERS
+from scratchnst.bench.trainer import Trainer, first_crops, make
 from scratchnst.cli import main
-from scratchnst.engine import sessions
+from scratchnst.engine import cpu, sessions
 from scratchnst.errors import UserError
 
 CONTIGUOUS, CHANNELS_LAST = PEERS
@@ -258,7 +260,8 @@ def test_time_is_up_before_anything_begins(capsys, tmp_path):
     file = tmp_path / "gpu.json"
     assert main(["bench", "--device", EMULATED, "--minutes", "0", "--json", str(file)]) == 0
     found = json.loads(file.read_text())
-    left_out = ["speed at 32x32", f"run by {OURS}", f"run by {tf32(OURS)}", "ladder", "accuracy"]
+    left_out = ["speed at 32x32", f"run by {OURS}", f"run by {tf32(OURS)}", "ladder", "accuracy", *TRAINING]
+    left_out.append("fast at 32x32")
     assert found["left_out"] == left_out
     assert found["settings"]["sizes"] == [32]
     assert found["machine"]["device"]["device"] == EMULATED
@@ -266,6 +269,24 @@ def test_time_is_up_before_anything_begins(capsys, tmp_path):
     said = capsys.readouterr().out
     assert "the times mean nothing" in said
     assert said.splitlines()[-1] == f"not measured, as the 0 minutes were over: {', '.join(left_out)}"
+
+
+@with_compiler
+def test_training_and_painting(here):
+    """The same loss, gradient and painting as on the CPU."""
+    trainer = here(Trainer, 32, EMULATED)
+    loss, gradient = trainer.compared()
+    gradient = trainer.on_host(gradient)
+    trainer.evaluate()
+    painting = here(Painter, 32, EMULATED).evaluate()
+    pieces = trainer.pieces()
+    np.testing.assert_allclose(painting, Painter(32).evaluate(), atol=0.1)
+    on_cpu = make(32, EMULATED, cpu, TRAINING[0])
+    losses, _, gradients = on_cpu.gradients(first_crops(on_cpu))
+    expected = np.concatenate([gradients[name][place].ravel() for name, place in on_cpu.state.moments])
+    assert loss == pytest.approx(losses.total, rel=1e-4)
+    assert np.linalg.norm(gradient - expected) < 2e-3 * np.linalg.norm(expected)
+    assert all(seconds > 0 for seconds in pieces.values())
 
 
 @with_compiler

@@ -8,7 +8,7 @@ from fake_processes import FakeProcesses, lost
 
 from scratchnst.bench import ladder, measure, report
 from scratchnst.bench.measure import Conditions
-from scratchnst.bench.names import OURS, PEERS, SGEMM
+from scratchnst.bench.names import OURS, PAINTING, PEERS, SGEMM, TRAINING, doing
 
 CONTIGUOUS, CHANNELS_LAST = PEERS
 
@@ -98,6 +98,52 @@ def test_ctrl_c_ends_all(processes):
     with pytest.raises(KeyboardInterrupt):
         speed()
     assert sorted(processes.ended) == sorted([OURS, *PEERS, SGEMM])
+
+
+def test_training_takes_turns_step_by_step_and_piece_by_piece(processes):
+    first, second = TRAINING
+    results = [item for task in TRAINING for item in measure.training(task, 2, Conditions(2, list(PEERS)))]
+    asked = [do for name, do in processes.asked if name == doing(OURS, first)]
+    assert asked == ["set_up", "gradient", *3 * ["evaluate"], *2 * ["pieces"]]
+    assert (doing(OURS, second), "pieces") not in processes.asked
+    assert [item.contender for item in results] == 2 * [OURS, *PEERS, SGEMM]
+    assert [item.facts["task"] for item in results] == [*4 * [first], *4 * [second]]
+    assert results[1].facts["pieces"]["conv1"] == [0.25, 0.25]
+
+
+def test_table_of_training(processes):
+    """Steps of 2 s with 4 crops; a large product takes 2 s as well, conv1 there and back 0.25 s."""
+    processes.plays[doing(CHANNELS_LAST, TRAINING[0]), "pieces"] = lambda: {"conv1": 0.125, "norm3": 0.1}
+    processes.plays[doing(OURS, TRAINING[1]), "evaluate"] = lost("killed")
+    conditions = Conditions(2, list(PEERS))
+    results = [item for task in TRAINING for item in measure.training(task, 3, conditions)]
+    lines = [line.split() for line in report.training(results)]
+    assert lines[1] == ["crops", "of", "128x128", "pixels", "a", "second,", "median", "of", "3", "batches"]
+    assert [*TRAINING[0].split(), "2.00", "2.00", "2.00", "1.00"] in lines
+    assert [*TRAINING[1].split(), "-", "2.00", "2.00", "-"] in lines
+    share = 2 * 2 * 4 * 128**2 * 25 * 3 * 16 / (2 * 2048**3 / 2) / 0.25
+    assert ["conv1", "x", "1", "250.00", "12.5%", f"{share:.0%}", "0.50"] in lines
+    assert ["norm3", "x", "5", "250.00", "12.5%", "1.00"] in lines
+    assert ["adam", "x", "1", "125.00", "6.2%", "1.00"] in lines
+    assert ["the", "rest", "1375.00", "68.8%"] in lines
+    assert lines[-1] == ["scratchnst", "at", "128x128:", "killed"]
+
+
+def test_training_by_us_alone(processes):
+    lines = report.training(measure.training(TRAINING[0], 1, Conditions(2)))
+    assert not [line for line in lines if "PyTorch" in line]
+    processes.plays[doing(OURS, TRAINING[0]), "set_up"] = lost("killed")
+    assert report.training(measure.training(TRAINING[0], 1, Conditions(2)))[-1] == "scratchnst at 128x128: killed"
+
+
+def test_paintings(processes):
+    processes.plays[doing(CONTIGUOUS, PAINTING), "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 2)}
+    results = measure.painting(64, 3, Conditions(2, list(PEERS)))
+    assert results[0].facts == {"mean": 4.0, "peak_bytes": 5_000_000}
+    assert results[1].failure == "computes another function: its painting is 1e+00 from ours"
+    assert results[2].facts["painting_distance"] == 0
+    rows = [line.split() for line in report.painting(results) if line.startswith("64 ")]
+    assert rows == [["64", "2.0000", "lost", "2.0000", "1.00"], ["64", "5", "lost", "5", "1.00"]]
 
 
 def test_whole_runs_one_after_the_other(processes):
