@@ -5,9 +5,11 @@ from __future__ import annotations
 import argparse
 
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_equation_7, add_run, parse_layers, scales
+from scratchnst.cli.arguments import add_equation_7, add_run, file, parse_layers, scales
+from scratchnst.cli.fast import mixture
+from scratchnst.errors import UserError
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer.settings import FAST, PRESETS, Settings
 
 
 def add(commands) -> None:
@@ -19,7 +21,20 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
-    parser.add_argument("--init", metavar="content|noise|style|FILE", help="where the optimisation starts (content)")
+    parser.add_argument(
+        "--init",
+        metavar="content|noise|style|fast|FILE",
+        help="where the optimisation starts (content); fast is what a trained network paints in one pass",
+    )
+    parser.add_argument(
+        "--fast-model", type=file, metavar="MODEL.h5", help="of --init fast: a trained network (the one that ships)"
+    )
+    parser.add_argument(
+        "--fast-style",
+        type=mixture,
+        metavar="NAME|NAME:W,NAME:W",
+        help="of --init fast: a style of that network (the one that was learnt from STYLE)",
+    )
     parser.add_argument(
         "--scales",
         type=scales,
@@ -57,7 +72,9 @@ def run(arguments: argparse.Namespace) -> int:
     for name in ("content_layers", "style_layers"):
         if name in given:
             given[name] = parse_layers(given[name])
-    file = getattr(arguments, "settings", None)
+    record = getattr(arguments, "settings", None)
     preset = PRESETS.get(getattr(arguments, "preset", ""), {})
-    settings = Settings.from_json({} if file is None else read_settings(file), **{**preset, **given})
+    settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
+    if settings.init != FAST and ("fast_model" in given or "fast_style" in given):
+        raise UserError("--fast-model and --fast-style say how --init fast paints: give that too, or leave them out.")
     return job.run(settings, arguments.quiet, arguments.dry_run)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from scratchnst.arrays import Array
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
+from scratchnst.files import open_input
 from scratchnst.models import transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
@@ -144,6 +146,12 @@ class FastStyle:
         for name, weight in weights.items():
             mixture[self.number(name)] += weight / math.fsum(given)
         return mixture
+
+    def learnt_from(self, picture: Path) -> str | None:
+        """Return the name of the style that was learnt from this very file, if there is one."""
+        with open_input(picture) as file:
+            digest = hashlib.sha256(file.read()).hexdigest()
+        return next((style.name for style in self.styles if style.sha256 == digest), None)
 
     def number(self, name: str | int) -> int:
         """Return the number of a style, from its name or its number, counted from 0.

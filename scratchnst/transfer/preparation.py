@@ -16,13 +16,14 @@ from scratchnst import files, images
 from scratchnst.engine import Engine
 from scratchnst.engine.devices import AUTO
 from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.models.network import Network
 from scratchnst.transfer import computation
 from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
-from scratchnst.transfer.settings import LARGEST_SIZE, STARTS, Settings
+from scratchnst.transfer.settings import FAST, LARGEST_SIZE, STARTS, Settings
 from scratchnst.transfer.side_outputs import check_stages
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -43,7 +44,7 @@ class Prepared:
 
     Attributes
     ----------
-    settings : as given, but for the network, which is named
+    settings : as given, but for the network, which is named, and the styles of a start that is painted in one pass
     network : on the engine
     shapes : (height, width) of each scale, the coarsest first
     style_shapes : of a canvas, an image with its margin, -> those of the styles beside it
@@ -74,9 +75,9 @@ class Prepared:
     def files(self) -> list[tuple[Path, Shape]]:
         """Every picture's file, with the (height, width) that are wanted of it at most; that of the start is last."""
         first, *others = self.settings.pictures
-        finest, init = self.shapes[-1], self.settings.init
+        finest, init_file = self.shapes[-1], _init_file(self.settings)
         found = [(first, finest), *zip(others, self.style_shapes(self.canvas(finest)))]
-        return found if init in STARTS else [*found, (init_path(init), finest)]
+        return found if init_file is None else [*found, (init_file, finest)]
 
     @property
     def bytes_of_pictures(self) -> int:
@@ -91,7 +92,11 @@ class Prepared:
 
     @cached_property
     def init(self) -> str | np.ndarray:
-        """Where to start: a name or an image, read from its file."""
+        """Where to start: a name or an image, read from its file or painted in one pass."""
+        if self.settings.init == FAST:
+            model = FastStyle.load(self.settings.fast_model, self.network.engine)
+            photo = images.resize(self._load(*self.files[0]), *self.shapes[-1])
+            return model(photo, self.settings.fast_style)
         return self.settings.init if self.settings.init in STARTS else self._load(*self.files[-1])
 
     @cached_property
@@ -148,13 +153,32 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
         As for `run`, but for pictures that are damaged, which are read later.
     """
     source, reason = choose_source(settings.network)
-    init_file = None if settings.init in STARTS else init_path(settings.init)
-    check_outputs(settings, [settings.content, *settings.styles, init_file, source_file(source)])
+    fast_model = (settings.fast_model or SHIPPED) if settings.init == FAST else None
+    inputs = [settings.content, *settings.styles, _init_file(settings), fast_model, source_file(source)]
+    check_outputs(settings, inputs)
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, style_shapes = _fit_pictures(settings, network)
     images.check_format(settings.output, *shapes[-1])
     tell(f"network: {network.name}, {reason}")
-    return Prepared(replace(settings, network=source), network, shapes, style_shapes)
+    fast_style = _fast_style(settings) if settings.init == FAST else settings.fast_style
+    return Prepared(replace(settings, network=source, fast_style=fast_style), network, shapes, style_shapes)
+
+
+def _fast_style(settings: Settings) -> dict[str, float]:
+    """Return the styles of the network that paints the start, or raise a UserError if it has none for the pictures."""
+    model = FastStyle.load(settings.fast_model)
+    if settings.fast_style is not None:
+        model.mixture(settings.fast_style)
+        return dict(settings.fast_style)
+    found = {picture: model.learnt_from(picture) for picture in settings.styles}
+    strange = next((picture for picture, name in found.items() if name is None), None)
+    if strange is not None:
+        where = settings.fast_model or "the network that ships"
+        raise UserError(
+            f"no style of {where} is learnt from {strange}: name one by --fast-style, of "
+            f"{', '.join(model.names)}, or train one by scratchnst train style {strange}."
+        )
+    return {str(name): 1.0 for name in found.values()}
 
 
 def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Callable[[Shape], list[Shape]]]:
@@ -259,6 +283,11 @@ def _larger(size: int) -> str:
     return f"take --size {size} or more" if size <= LARGEST_SIZE else "take a part of it"
 
 
+def _init_file(settings: Settings) -> Path | None:
+    """Return the file of the image to start from; None if the start is none of a file."""
+    return None if settings.init in (*STARTS, FAST) else init_path(settings.init)
+
+
 def init_path(init: str) -> Path:
     """Return the file of the image to start from, if there is one."""
     if not os.path.exists(init):
@@ -272,7 +301,7 @@ def choose_scales(
     """Return the (height, width) of each scale up to `height` and `width`, the coarsest first.
 
     "auto" adds a scale with each doubling of the longer side above 128, as long as `check` raises no UserError at the
-    (height, width) of the coarsest; it is only one if the start is a file, whose details would be lost.
+    (height, width) of the coarsest; it is only one if the start is a finished picture, whose details would be lost.
 
     Raises
     ------

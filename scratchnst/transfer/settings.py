@@ -26,6 +26,7 @@ MOST_THREADS = 4096
 LARGEST_SCALES = 15  # each doubles the size
 DTYPES = ("float32", "float64")
 STARTS = ("noise", "content", "style")
+FAST = "fast"  # another start: what a trained network paints in one pass
 # As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
 PRESETS = {"paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0}}
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
@@ -98,6 +99,12 @@ def _layers(value: Any) -> dict[str, float] | tuple[str, ...]:
     raise ValueError("a list of layers or a table of layers and their weights")
 
 
+def _mixture(value: Any) -> dict[str, float]:
+    if isinstance(value, Mapping) and all(isinstance(name, str) for name in value):
+        return {name: _number(weight) for name, weight in value.items()}
+    raise ValueError("a table of styles and their weights")
+
+
 _COUNT = partial(_whole, 1, None)
 
 
@@ -119,7 +126,10 @@ class Settings:
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
-    init : "noise", "content", "style", a file, or "auto": content where there are content and style, else noise
+    init : "noise", "content", "style", "fast", what a network paints in one pass, a file, or "auto": content where
+        there are content and style, else noise
+    fast_model : a file with that network, or the one that ships
+    fast_style : its styles and their weights, or those that were learnt from the styles' files
     iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
     device, engine : as for `scratchnst.engine.devices.computing`
     convolution : the way to convolve, of those that the engine has, or "auto"
@@ -152,6 +162,8 @@ class Settings:
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     scales: Annotated[int | str, _scales] = AUTO
     init: Annotated[str, _TEXT] = AUTO
+    fast_model: Annotated[Path | None, _path] = None
+    fast_style: Annotated[Mapping[str, float] | None, _mixture] = None
     iterations: Annotated[int, _COUNT] = 120
     optimizer: Annotated[str, partial(_choice, OPTIMIZERS)] = OPTIMIZER
     seed: Annotated[int, partial(_whole, 0, None)] = 0
@@ -187,6 +199,8 @@ class Settings:
 
     def _check_start(self) -> None:
         """Raise a UserError if the start is not there, or is what is looked for."""
+        if self.init == FAST and not (self.content and self.styles):
+            raise UserError("what is painted in one pass needs a content and a style picture: start from noise.")
         there = {"content": self.content, "style": self.styles}
         if self.init in there and not there[self.init]:
             raise UserError(f"there is no {self.init} picture to start from: name one, or start from noise.")

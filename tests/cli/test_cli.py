@@ -15,6 +15,7 @@ import sys
 import termios
 import time
 from contextlib import nullcontext
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -24,6 +25,8 @@ from networks import random_vgg19
 from scratchnst import images, load_network
 from scratchnst.cli import main, weights
 from scratchnst.engine.cpu import average_pool
+from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.models import transform_net
 from scratchnst.training import distillation
 from scratchnst.transfer.objective import Objective, fit_style
 from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD
@@ -38,6 +41,19 @@ def run(*arguments):
     return subprocess.run(
         [sys.executable, "-m", "scratchnst", *map(str, arguments)], capture_output=True, text=True, timeout=120
     )
+
+
+def painter(random, path, picture):
+    """Write, and return, a network that paints in the styles "other" and "from_style", as if learnt from `picture`."""
+    network = transform_net.build(random, 2, (3, 4, 5), 1)
+    norms = {
+        name: tuple(np.float32(array + 0.3 * random.standard_normal(array.shape)) for array in network.parameters[name])
+        for name in transform_net.norms(network)
+    }
+    with open(picture, "rb") as file:
+        style = Style("from_style", picture, hashlib.sha256(file.read()).hexdigest())
+    FastStyle(replace(network, parameters={**network.parameters, **norms}), (Style("other"), style), {}).save(path)
+    return FastStyle.load(path)
 
 
 class TestTransfer:
@@ -174,21 +190,67 @@ class TestTransfer:
             "out.json",
         ]
 
-    @pytest.mark.parametrize("init", ["content", "style", "third.png"])
-    def test_starts(self, folder, init):
+    @pytest.mark.parametrize("init", ["content", "style", "third.png", "fast"])
+    def test_starts(self, folder, random, init):
         """After one step the picture is still nearest to where it came from."""
         images.save("third.png", np.random.default_rng(3).uniform(0, 255, (18, 24, 3)))
         command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "1"]
-        assert main([*command, "--init", init, "--margin", "0"]) == 0
+        model = painter(random, "model.h5", "style.jpg")
+        options = ["--fast-model", "model.h5"] if init == "fast" else []
+        assert main([*command, "--init", init, "--margin", "0", *options]) == 0
         starts = {
             "content": images.fit(images.load("content.png"), 24),
             "style": images.reframe(fit_style(images.load("style.jpg"), 18, 24), 18, 24),
             "third.png": images.load("third.png"),
+            "fast": model(images.fit(images.load("content.png"), 24), "from_style"),
         }
         picture = images.load("out.png")
         distances = {name: np.abs(picture - start).mean() for name, start in starts.items()}
         assert min(distances, key=distances.get) == init
         assert json.loads((folder / "out.json").read_text())["settings"]["init"] == init
+
+    def test_a_start_in_one_pass(self, folder, random):
+        """Its style is the one that is named, else the one that was learnt from the style's file, or both of two."""
+        painter(random, "model.h5", "style.jpg")
+        command = ["transfer", "content.png", "style.jpg", "-o", "out.png", "--size", "24", "--iterations", "1"]
+        command += ["--init", "fast", "--fast-model", "model.h5"]
+        pictures = []
+        for options, style in (
+            ([], {"from_style": 1}),
+            (["--fast-style", "other:3,from_style:1"], {"other": 3, "from_style": 1}),
+        ):
+            assert main([*command, *options]) == 0
+            assert json.loads((folder / "out.json").read_text())["settings"]["fast_style"] == style
+            pictures.append(images.load("out.png"))
+        assert np.abs(pictures[0] - pictures[1]).mean() > 1
+        assert main(["transfer", "--settings", "out.json", "-o", "again.png"]) == 0
+        np.testing.assert_array_equal(images.load("again.png"), pictures[1])
+        assert main(["transfer", "--settings", "out.json", "-o", "noise.png", "--init", "noise"]) == 0
+
+    @pytest.mark.parametrize(
+        ("arguments", "message"),
+        [
+            (
+                ["content.png"],
+                "no style of model.h5 is learnt from content.png: name one by --fast-style, of other",
+            ),
+            (["style.jpg", "content.png"], "is learnt from content.png"),
+            (["style.jpg", "--fast-style", "othr"], "did you mean other"),
+            (["style.jpg", "--fast-style", "other:0"], "their sum is not 0"),
+            (["style.jpg", "--fast-model", "distilled"], "not one that paints"),
+            (["style.jpg", "--fast-model", "none.h5"], "none.h5 does not exist"),
+            (["style.jpg", "--init", "content"], "say how --init fast paints"),
+            (["style.jpg", "-o", "model.h5"], "no suffix"),
+        ],
+    )
+    def test_a_start_in_one_pass_that_cannot_be(self, folder, random, capsys, arguments, message):
+        painter(random, "model.h5", "style.jpg")
+        before = sorted(folder.iterdir())
+        options = ["--quiet", "-o", "out.png", "--init", "fast", "--fast-model", "model.h5"]
+        assert main(["transfer", *options, "content.png", *arguments]) == 2
+        (line,) = capsys.readouterr().err.splitlines()
+        assert message in line
+        assert sorted(folder.iterdir()) == before
 
     @pytest.mark.parametrize(
         ("options", "setting", "value"),
@@ -241,6 +303,7 @@ class TestTransfer:
             ([], 2),
             (["--init", "content"], 2),
             (["--init", "style.jpg"], 1),
+            (["--init", "fast", "--fast-style", "seine"], 1),
             (["--scales", "1"], 1),
             (["--size", "24"], 1),
         ],

@@ -56,6 +56,15 @@ def test_styles_by_name_by_number_and_mixed(model, photo):
     np.testing.assert_allclose(model.mixture({"wave": 1, 0: 1, "dots": 2}), [0.5, 0, 0.5])
 
 
+def test_the_picture_that_a_style_was_learnt_from(model, tmp_path):
+    (tmp_path / "dots.jpg").write_bytes(b"abc")
+    digest = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"  # FIPS 180-2, appendix B.1
+    model = replace(model, styles=(*model.styles[:2], Style("dots", "another name", digest)))
+    assert model.learnt_from(tmp_path / "dots.jpg") == "dots"
+    (tmp_path / "dots.jpg").write_bytes(b"")
+    assert model.learnt_from(tmp_path / "dots.jpg") is None
+
+
 def test_strength(model, photo):
     painting = model(photo)
     np.testing.assert_array_equal(model(photo, strength=0), photo)
