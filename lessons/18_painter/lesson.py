@@ -76,7 +76,8 @@ PHOTOGRAPHS = os.environ.get("PHOTOGRAPHS")
 
 SIDE = full_size(256, 48)  # pixels of the longer side of photograph and painting
 CROP, BATCH = full_size(96, 32), full_size(3, 2)  # pixels a side of what is trained on; crops a step
-STEPS = full_size(500, 8)
+STEPS = full_size(400, 8)
+STYLE_WEIGHT = 3.0
 
 
 def opened(path):
@@ -123,8 +124,8 @@ assert all(length % 4 == 0 for length in photograph.shape[:2])
 
 judge = load_network("distilled").astype("float32").on(cpu)
 CONTENT, STYLE = ["conv3_3"], ["like_conv1_1", "like_conv2_1", "like_conv3_1", "like_conv4_1"]
-loss = PerceptualLoss(judge, [painting], crops, Weights(), CONTENT, STYLE)
-SLOW = full_size(80, 6)
+loss = PerceptualLoss(judge, [painting], crops, Weights(style=STYLE_WEIGHT), CONTENT, STYLE)
+SLOW = full_size(80, 4)
 
 
 def slowly(x, steps, start=None, highest=8.0):
@@ -183,16 +184,17 @@ print(f"the training {of_training / 1e9:.0f}: it has paid off after {break_even:
 _, axes = plt.subplots(figsize=(6, 3.4), layout="constrained")
 axes.plot(number_of_pictures, number_of_pictures * of_slow / 1e9, label="each optimised")
 axes.plot(number_of_pictures, (of_training + number_of_pictures * of_painting) / 1e9, label="trained, then painted")
-axes.set(xlabel="pictures", ylabel=r"$10^9$ multiplications", xlim=(0, 20), ylim=(0, None))
+axes.set(xlabel="pictures", ylabel=r"$10^9$ multiplications", xlim=(0, 20), ylim=(0, None), xticks=range(0, 21, 2))
 axes.legend()
 plt.show()
 assert of_painting < of_slow / 100
 assert break_even < full_size(20, 100)
 
 # %%
-# The painter of this lesson is small and its loss network is small, too, so that all of it takes a minute. J. Johnson,
-# A. Alahi and L. Fei-Fei (2016) trained on 80,000 photographs with VGG16 for four hours on a GPU, and broke even later.
-# The comparison stays: one picture painted costs less than a hundredth of one optimised.
+# So training pays off if you have more than a few photographs, and from then on a picture costs less than a hundredth.
+# (J. Johnson, A. Alahi and L. Fei-Fei, 2016, trained on 80,000 photographs for four hours on a GPU. Ours is a small
+# painter with a small loss network, so that all of it takes a minute or two.) But this takes the two pictures for
+# equally good. At the end we count again.
 #
 # The loss that judges a painter
 # ------------------------------
@@ -307,9 +309,9 @@ assert np.allclose(central_differences(loss_by_hand, F_hand, step=1e-4).ravel(),
 # (g). Nothing else ties the images together.
 #
 # If a layer has both losses, its two gradients are added. Then the loss network takes them back to the pixels, as in
-# lesson 13: dL/dy. In the figure, y is half photograph, half painting. The gradient of the content asks for less of the
-# painting, and that of the style for more of it. (Grey is no change; a step of the descent goes the other way.) At y =
-# x the content asks for nothing.
+# lesson 13: dL/dy. In the figure, y is half photograph, half painting. Grey is no change; the minus is there because a
+# step goes against the gradient. The content works most on the houses, and against the swirls. The style asks for
+# strokes and for other colours. At y = x the content asks for nothing.
 
 halfway = (0.5 * photograph + 0.5 * images.resize(painting, *photograph.shape[:2])).astype("float32")[np.newaxis]
 x = photograph[np.newaxis]
@@ -408,13 +410,20 @@ for name in full_size(list(checked.parameters), ["conv1", "norm3", "output"]):
         d = random.standard_normal(checked.parameters[name][place].shape)
         h = 1e-6 / np.linalg.norm(d)
         slope = (loss_with(name, place, h * d) - loss_with(name, place, -h * d)) / (2 * h)
-        expected = np.sum(gradients[name][place] * d)
-        errors[name, place] = abs(slope - expected) / np.linalg.norm(gradients[name][place])
+        gradient = gradients[name][place]
+        errors[name, place] = abs(slope - np.sum(gradient * d)) / max(np.linalg.norm(gradient), 1e-9)
 print(f"{len(errors)} arrays; largest error relative to the gradient: {max(errors.values()):.1e}")
 assert max(errors.values()) < 1e-4
+assert np.abs(gradients["block1_norm2"][1]).max() < 1e-12 < np.abs(gradients["block1_norm2"][0]).max()
 
 # %%
-# How large are these gradients in the painter that is to be trained? A bar for each row, before the first step.
+# One of the gradients is 0, that of the shifts of ``block1_norm2``. Is something wrong? No: such a shift adds the same
+# number to all pixels of a channel. The next rows are an addition, a convolution, and a norm, which takes constants out
+# again (lesson 16). Nothing depends on these shifts, and the gradient knows.
+#
+# How large are these gradients in the painter that is to be trained? A bar for each row, before the first step. The
+# kernel of the output has the largest: there is no norm behind it. Through all rows above, the gradient neither grows
+# nor fades, although it passes more than ten of them.
 
 _, gradients = gradients_of(untrained, loss, crops[:BATCH], [0] * BATCH)
 
@@ -432,15 +441,16 @@ axes.set(yscale="log", ylabel="norm of the gradient", title="kernels blue, scale
 axes.set_xticks(range(len(names)), names, rotation=90, fontsize=8)
 plt.show()
 print(f"all together: {norm_of(array for arrays in gradients.values() for array in arrays):.1f}")
-assert all(norm_of(gradients[name]) > 0 for name in names)
+assert all(norm_of(gradients[name]) > 1e-3 for name in names)
 
 # %%
 # From images to styles
 # ---------------------
 #
 # A painter of S styles has a row of scales and a row of shifts for each (lesson 16). Image n gets a mixture of them,
-# :math:`\sum_s R_{ns} A_{sc}`, where A are the scales here. (In training a mixture is one 1 and zeros; to paint, it may
-# be anything.) Who reads :math:`A_{sc}`? All pixels of channel c, in all images, each as far as it has the style s:
+# :math:`\sum_s R_{ns} A_{sc}`, where A are the scales, as in lesson 16. (In training a mixture is one 1 and zeros; to
+# paint, it may be anything.) Who reads :math:`A_{sc}`? All pixels of channel c, in all images, each as far as it has
+# the style s:
 #
 # .. math::
 #
@@ -602,9 +612,16 @@ moments = {name: [Moments.of(array) for array in arrays] for name, arrays in pai
 for k in range(2):
     painter, _ = train_step(painter, moments, album.crops(chance, BATCH, CROP), rate_at(k))
     training.step()
-apart = max(np.abs(painter.parameters[n][0] - training.network.parameters[n][0]).max() for n in painter.parameters)
-print(f"two steps, ours and the package's: they differ by {apart:.0e}, and one step moves by {rate_at(1):.0e}")
-assert apart < 0.02 * rate_at(0)
+
+
+def way(end, start):
+    """How far apart two painters are, as vectors of all parameters."""
+    return norm_of(a - b for name in end.parameters for a, b in zip(end.parameters[name], start.parameters[name]))
+
+
+apart, moved = way(painter, training.network), way(training.network, untrained)
+print(f"two steps have moved the parameters by {moved:.2g}; ours and the package's are {apart:.1g} apart")
+assert apart < 0.05 * moved
 
 # %%
 # Now for a minute or so. The bars are the loss; watch them. At some steps the network, as it is then, paints your
@@ -640,16 +657,16 @@ training = Training(untrained, {0.0: loss}, album, plan)
 curve, seen = train(training, LOOKS)
 
 # %%
-# From noise to the colours of the style, then to its strokes, then to what is on the photograph. The content comes
-# last, since it needs the most of the network: it has to be carried through all layers, while strokes can be made by
-# the last two.
+# After some dozens of steps there are the colours of the painting, and the large shapes; then come strokes, and last
+# what is on the photograph. The curves say the same: the style falls at once, and far; the content falls slowly, and
+# not by much. It has to be carried through all rows of the painter, while strokes can be made by the last ones alone.
 
 show_images({"photograph": photograph, **{f"after {number} steps": picture for number, picture in seen.items()}}, 3)
 plt.show()
 _, axes = plt.subplots(figsize=(7, 3.4), layout="constrained")
 axes.plot(curve[:, 0], "k", label="loss")
-axes.plot(Weights.content * curve[:, 1], label=r"$\alpha$ content")
-axes.plot(Weights.style * curve[:, 2], label=r"$\beta$ style")
+axes.plot(curve[:, 1], label=r"$\alpha$ content")
+axes.plot(STYLE_WEIGHT * curve[:, 2], label=r"$\beta$ style")
 axes.set(xlabel="step", ylabel="running means", yscale="log")
 axes.legend()
 plt.show()
@@ -676,13 +693,13 @@ assert np.mean(curve[-5:, 0]) < full_size(1, 2) * curve[0, 0]
 
 MORE = full_size(80, 4)
 others = {}
-for weight in (1.0, 16.0):
+for weight in (0.5, 20.0):
     weighted = PerceptualLoss(judge, [painting], crops, Weights(style=weight), CONTENT, STYLE)
     further = Training(trained, {0.0: weighted}, album, replace(plan, iterations=MORE, rate=RATE / 2))
     train(further)
     others[weight] = painted_by(further.network, photograph)
 
-by_weight = {1.0: others[1.0], Weights.style: seen[STEPS], 16.0: others[16.0]}
+by_weight = {0.5: others[0.5], STYLE_WEIGHT: seen[STEPS], 20.0: others[20.0]}
 show_images({"photograph": photograph, **{f"style weight {weight:g}": each for weight, each in by_weight.items()}})
 plt.show()
 for weight, each in by_weight.items():
@@ -700,8 +717,8 @@ assert full_size(styles[0] > styles[2], True)
 # What is lost
 # ------------
 #
-# How good is the network's picture, in the eyes of its own loss? The curve is the slow method on your photograph, from
-# the first section; the line is the network. Where they cross, the slow method has caught up.
+# How good is the network's picture, in the eyes of its own loss? The blue curve is the slow method on your photograph,
+# from the second section; the dotted line is the network. Where they cross, the slow method has caught up.
 
 fast = seen[STEPS]
 fast_loss = judged(fast).total
@@ -723,21 +740,30 @@ painted_by(trained, photograph)
 seconds = time.perf_counter() - started
 print(f"the network, {seconds:.2f} s: content {judged(fast).content:.2f}, style {judged(fast).style:.3f}")
 print(f"optimised, {SLOW} steps: content {judged(optimised).content:.2f}, style {judged(optimised).style:.3f}")
-print(f"the slow method is as good after {crossing} steps" if crossing else "the slow method has not caught up")
+if crossing:
+    as_good = crossing * 2 * seen_by_judge
+    print(f"as low a loss takes the slow method {crossing} steps; the network has paid off", end=" ")
+    print(f"after {of_training / (as_good - of_painting):.0f} pictures, not {break_even:.0f}")
 assert from_fast[-1] < from_fast[0]
-assert full_size(fast_loss < slow_losses[5], True)
+assert full_size(fast_loss < slow_losses[0], True)
+assert full_size(slow_losses[-1] < fast_loss, True), "what is lost"
 
 # %%
-# The network is as good as some dozens of steps of the slow method, for the price of a part of one. What is lost:
+# By the loss, the slow method has caught up after a handful of steps, and ends far below, in the content and in the
+# style. Count again with so few steps a picture, and training pays off after a hundred pictures or so. What is lost:
 #
-# * It has seen few photographs and has few kernels. What the slow method finds out for this photograph alone, the
-#   network has to have a rule for.
+# * The slow method moves each of this one photograph's 200,000 numbers as it likes. The painter has 70,000 parameters
+#   for all photographs, of which it has seen few.
+# * The slow method begins at the photograph, where the content loss is 0. The painter has to carry each edge through
+#   its rows, and details are lost on the way.
 # * One painting at one size of strokes and one style weight is all that it can do. The slow method takes any, at once.
-# * It is a fixed function. Where the photograph has nothing, as in a clear sky, it paints the same pattern all over,
-#   while the slow method puts a stroke here and none there.
 #
-# Both can be had: start the slow method from the network's picture (``scratchnst transfer ... --init OUT.png``), as the
-# second curve does.
+# But look at the two pictures, too. In the slow one the colours of the photograph are still there, under a fine grain
+# that the loss network likes. The painter cannot make such a grain for every place; it has learnt to lay strokes. Which
+# one is the better painting is not what the loss measures. And the painter needs a part of a second.
+#
+# The two can be joined: start the slow method from the network's picture (``scratchnst transfer ... --init OUT.png``),
+# as the second curve does.
 #
 # In the package: ``scratchnst train style PAINTING -o MODEL.h5`` trains a larger painter for six minutes, and
 # ``scratchnst fast PHOTO --model MODEL.h5 -o OUT.png`` paints with it.
@@ -746,9 +772,8 @@ assert full_size(fast_loss < slow_losses[5], True)
 # Exercises
 # ---------
 #
-# 1. On paper: the training of this lesson pays off after a few pictures. What does the number become if the slow method
-#    is stopped where the curves cross? And with VGG19 as the loss network, which takes ten times as many
-#    multiplications?
+# 1. On paper: with a loss network that takes ten times as many multiplications, such as VGG19, after how many pictures
+#    does the training pay off? And if the pictures are to have twice as many pixels a side?
 # 2. On paper: why does (b) need no 1/4, and no division by the number of channels, when equation 4 has both?
 # 3. On paper: leave out ``to_output``. Every gradient is SPREAD times too small then. Which of bound, Adam and warm-up
 #    make up for it, and what is different in the end? And with gradient descent in place of Adam?
