@@ -120,7 +120,8 @@ assert all(length % 4 == 0 for length in photograph.shape[:2])
 # *amortised* optimisation.
 #
 # Here is the slow method, in eight lines: Adam moves the pixels. It starts from the photograph. (``loss`` is the
-# subject of the next section; it returns the loss and dL/dy.)
+# subject of the next section; it returns the loss and dL/dy. It looks at pictures through the small network that ships
+# with this package, whose rows ``like_conv1_1`` and so on say what VGG19 would see at its rows of that name.)
 
 judge = load_network("distilled").astype("float32").on(cpu)
 CONTENT, STYLE = ["conv3_3"], ["like_conv1_1", "like_conv2_1", "like_conv3_1", "like_conv4_1"]
@@ -324,8 +325,8 @@ def gradient_for(weights, y):
 
 
 only_content = gradient_for(Weights(content=1.0, style=0.0, roughness=0.0, outside=0.0), halfway)
-only_style = gradient_for(Weights(content=0.0, style=4.0, roughness=0.0, outside=0.0), halfway)
-both = gradient_for(Weights(content=1.0, style=4.0, roughness=0.0, outside=0.0), halfway)
+only_style = gradient_for(Weights(content=0.0, style=STYLE_WEIGHT, roughness=0.0, outside=0.0), halfway)
+both = gradient_for(Weights(content=1.0, style=STYLE_WEIGHT, roughness=0.0, outside=0.0), halfway)
 
 
 def as_picture(gradient):
@@ -659,7 +660,7 @@ curve, seen = train(training, LOOKS)
 # %%
 # After some dozens of steps there are the colours of the painting, and the large shapes; then come strokes, and last
 # what is on the photograph. The curves say the same: the style falls at once, and far; the content falls slowly, and
-# not by much. It has to be carried through all rows of the painter, while strokes can be made by the last ones alone.
+# by half. It has to be carried through all rows of the painter, while strokes can be made by the last ones alone.
 
 show_images({"photograph": photograph, **{f"after {number} steps": picture for number, picture in seen.items()}}, 3)
 plt.show()
