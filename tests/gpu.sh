@@ -1,13 +1,16 @@
 #!/bin/sh
 # Everything that a machine with a GPU can check and measure, in one call or part by part:
 #
-#     sh tests/gpu.sh [tests] [bench] [sanitizers]
+#     sh tests/gpu.sh [tests] [bench] [training] [sanitizers]
 #
 # PYTHON is the interpreter that has this package with its extra cuda12 or cuda13, pytest and hypothesis, and, to be
-# compared with, PyTorch.  The bench writes to JSON and goes on for MINUTES.  What failed is said in the end.
+# compared with, PyTorch.  The bench writes to JSON and goes on for MINUTES.  The training learns PAINTING, or a drawn
+# one, with the arguments in TRAINING, and writes the model, its log, a painting and its speed to MODEL.  DEVICE is
+# another than cuda.  What failed is said in the end.
 
 cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3}
+device=${DEVICE:-cuda}
 failed=
 
 # Warnings are shown and no errors: what is installed there may be of other versions than the tests are made for.
@@ -35,19 +38,36 @@ run_sanitizers() {
 }
 
 run_bench() {
+    measure --minutes "${MINUTES:-9}" --json "${JSON:-gpu.json}" || failed="$failed bench"
+}
+
+measure() {
     peer=
     "$python" -c "import torch" 2> /dev/null && peer="--peer torch"
     # shellcheck disable=SC2086  # peer is two words or none
-    "$python" -m scratchnst bench --device cuda $peer --minutes "${MINUTES:-9}" --json "${JSON:-gpu.json}" \
-        || failed="$failed bench"
+    "$python" -m scratchnst bench --device "$device" $peer "$@"
 }
 
-[ $# -gt 0 ] || set -- tests bench sanitizers
+# Photographs are those in IMAGES, else those at hand.
+run_training() {
+    folder=${MODEL:-gpu-training}
+    # shellcheck disable=SC2086  # TRAINING is several words
+    "$python" -m scratchnst samples "$folder" \
+        && "$python" -m scratchnst train style "${PAINTING:-$folder/style.png}" -o "$folder/model.h5" \
+            --device "$device" ${IMAGES:+--images "$IMAGES"} ${TRAINING:---minutes 3} \
+            --log "$folder/log.jsonl" --preview "$folder/preview.png" \
+        && "$python" -m scratchnst fast "$folder/content.png" --model "$folder/model.h5" --device "$device" \
+            -o "$folder/painting.png" \
+        && measure --parts training fast --json "$folder/bench.json" \
+        || failed="$failed training"
+}
+
+[ $# -gt 0 ] || set -- tests bench training sanitizers
 "$python" -m scratchnst doctor
 for part; do
     case $part in
-        tests | bench | sanitizers) "run_$part" ;;
-        *) echo "there is no part $part: tests, bench, sanitizers"; exit 2 ;;
+        tests | bench | training | sanitizers) "run_$part" ;;
+        *) echo "there is no part $part: tests, bench, training, sanitizers"; exit 2 ;;
     esac
 done
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

@@ -79,10 +79,10 @@ class Trainer(OnEngine):
 
         def do():
             _, cache = operation.forward(*inputs, *painter.arguments(layer))
-            if not reads_image(network, name):
-                painter.backward_inputs(layer, g, cache)
             if layer.rule.parameter_names:
-                operation.backward_parameters(g, cache)
+                painter.backward_all(layer, g, cache)
+            else:
+                painter.backward_inputs(layer, g, cache)
 
         return do
 

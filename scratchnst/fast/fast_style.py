@@ -92,7 +92,7 @@ class FastStyle:
     def save(self, path: Path, dtype: str = "float16") -> None:
         """Write the model, whole or not at all, its parameters as float16 or float32."""
         origin = {**self.training, "styles": [asdict(style) for style in self.styles]}
-        native.write(replace(self.network, provenance=origin), path, dtype)
+        native.write(replace(self.network.on(cpu), provenance=origin), path, dtype)
 
     @property
     def names(self) -> list[str]:

@@ -42,8 +42,9 @@ class Kind(ABC):
     """A kind of layer; where a subclass says nothing else, it is linear, and reads each position by itself.
 
     The operation's forward takes the sources' features, then the parameters.  With several sources its backward returns
-    a tuple of gradients, arrays that share no memory with each other nor with what it is given.  With parameters it has
-    ``backward_input`` and ``backward_parameters``, and begins its cache with what the latter alone needs.
+    a tuple of gradients, arrays that share no memory with each other nor with what it is given.  With parameters their
+    gradients follow; then it has ``backward_input`` and ``backward_parameters`` too, which give the one or the other,
+    and begins its cache with what the latter alone needs.
 
     Attributes
     ----------

@@ -216,12 +216,10 @@ class Network:
             grad_y = gradients.pop(layer.name)
             layer_cache = cache.pop(layer.name)
             of_image = sources[layer.name] == (IMAGE,)
-            # Training needs no gradient of the image.
-            grads_x = () if with_parameters and of_image else self.backward_inputs(layer, grad_y, layer_cache)
             if with_parameters and layer.rule.parameter_names:
-                if layer_cache[0] is None:
-                    raise ValueError("gradients of the parameters need a forward pass with training=True")
-                grad_parameters[layer.name] = self.operation(layer).backward_parameters(grad_y, layer_cache)
+                grads_x, grad_parameters[layer.name] = self.backward_all(layer, grad_y, layer_cache)
+            else:
+                grads_x = () if with_parameters and of_image else self.backward_inputs(layer, grad_y, layer_cache)
             for source, grad_x in zip(sources[layer.name], grads_x):
                 gradients[source] = self._sum(gradients.get(source), grad_x)
                 del grad_x
@@ -244,6 +242,18 @@ class Network:
         else:
             grads_x = operation.backward(grad_y, layer_cache)
         return grads_x if layer.rule.inputs > 1 else (grads_x,)
+
+    def backward_all(
+        self, layer: Layer, grad_y: Array, layer_cache: Any
+    ) -> tuple[tuple[Array, ...], tuple[Array, ...]]:
+        """Return the gradients of what a row with parameters reads, none of the image, and those of the parameters."""
+        if layer_cache[0] is None:
+            raise ValueError("gradients of the parameters need a forward pass with training=True")
+        operation = self.operation(layer)
+        if self.sources()[layer.name] == (IMAGE,):
+            return (), operation.backward_parameters(grad_y, layer_cache)
+        gradients = operation.backward(grad_y, layer_cache)
+        return gradients[: layer.rule.inputs], gradients[layer.rule.inputs :]
 
     def _sum(self, ours, another):
         """Add `another` to `ours`, an array that nobody else holds, or None."""

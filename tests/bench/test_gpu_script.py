@@ -57,6 +57,20 @@ def test_part_by_part_and_without_pytorch(call):
     assert call("speed")[0] == 2
 
 
+def test_a_training(call):
+    status, _, calls = call("training", fails="*torch")
+    assert status == 0
+    assert calls[1] == "python -m scratchnst samples gpu-training"
+    assert "train style gpu-training/style.png -o gpu-training/model.h5 --device cuda --minutes 3 --log" in calls[2]
+    assert "fast gpu-training/content.png --model gpu-training/model.h5 --device cuda" in calls[3]
+    assert calls[-1] == "python -m scratchnst bench --device cuda --parts training fast --json gpu-training/bench.json"
+    status, said, calls = call("training", "bench", fails="*train*style*")
+    assert status == 1
+    assert said.splitlines()[-1] == "failed: training"
+    assert not [line for line in calls[6:] if " fast " in line]
+    assert calls[-1].endswith("--json gpu.json")
+
+
 def test_the_files_it_names_are_there():
     named = re.findall(r"\btests/[\w/]+\.py", SCRIPT.read_text())
     assert len(named) == 4

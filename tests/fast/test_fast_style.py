@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import platforms
 import pytest
 
 from scratchnst.errors import UserError
@@ -110,6 +111,16 @@ def test_strengths_that_cannot_be(model, photo, strength):
 def test_too_small(model, size):
     with pytest.raises(UserError, match="at least 8 pixels"):
         model(np.zeros((*size, 3), np.float32))
+
+
+@pytest.mark.parametrize("place", platforms.CUDA)
+def test_a_model_on_a_gpu_is_written(model, place, tmp_path):
+    with platforms.entered(place) as platform:
+        replace(model, network=model.network.on(platform.engine)).save(tmp_path / "model.h5", "float32")
+    back = FastStyle.load(tmp_path / "model.h5").network.parameters
+    for name, arrays in model.network.parameters.items():
+        for array, read in zip(arrays, back[name]):
+            np.testing.assert_array_equal(array, read)
 
 
 def test_there_and_back(model, photo, tmp_path):

@@ -149,6 +149,7 @@ SCALE = Toy(
     SimpleNamespace(
         __name__="toys.scale",
         forward=lambda x, factor: (x * factor, (x, factor)),
+        backward=lambda grad_y, cache: (grad_y * cache[1], (grad_y * cache[0]).sum(axis=(0, 1, 2))),
         backward_input=lambda grad_y, cache: grad_y * cache[1],
         backward_parameters=lambda grad_y, cache: ((grad_y * cache[0]).sum(axis=(0, 1, 2)),),
     ),

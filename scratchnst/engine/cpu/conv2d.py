@@ -42,7 +42,7 @@ def bias_gradient(grad_y: Array, mask: Array | None) -> Array:
     def strip(image, top, bottom):
         g = grad_y[image, top:bottom]
         g = g if mask is None else g * mask[image, top:bottom]
-        return g.sum(axis=0).sum(axis=0)  # rows first: fewer and longer sums for NumPy
+        return np.ones(g.shape[0] * g.shape[1], g.dtype) @ g.reshape(-1, g.shape[2])  # BLAS adds faster than NumPy
 
     return threads.total(strip, threads.strips(grad_y.shape, -(-grad_y.shape[1] // 8)))
 

@@ -41,12 +41,16 @@ def convolve(
     def job(image, top, bottom):
         pixels, moves = _pixels(x, mask, image, top, bottom, kh, kw)
         total = threads.buffer("sum", (bottom - top, width + kw - 1, channels), x.dtype)
-        total[...] = 0 if b is None else b
         flat = total.reshape(-1, channels)[: len(pixels[moves[0]])]
+        first, *others = zip(moves, w.reshape(-1, *w.shape[2:]))
+        np.matmul(pixels[first[0]], first[1], out=flat)
         product = threads.buffer("product", flat.shape, x.dtype)
-        for move, weights in zip(moves, w.reshape(-1, *w.shape[2:])):
+        for move, weights in others:
             flat += np.matmul(pixels[move], weights, out=product)
-        patches.write(total[:, :width], y[image, top:bottom], None if positive is None else positive[image, top:bottom])
+        inside = total[:, :width]
+        if b is not None:
+            inside += b
+        patches.write(inside, y[image, top:bottom], None if positive is None else positive[image, top:bottom])
 
     threads.run(job, threads.strips(x.shape, NUMBERS_PER_STRIP // (width * max(w.shape[2:]))))
     return y, positive

@@ -7,11 +7,10 @@ and there is little to copy: the window of a pixel is 27 numbers.
 from __future__ import annotations
 
 import numpy as np
-from numpy.lib.stride_tricks import as_strided
 
 from scratchnst.arrays import Array
 from scratchnst.engine.convolution import flipped
-from scratchnst.engine.cpu import patches, threads
+from scratchnst.engine.cpu import banded, patches, threads
 
 PIXELS_PER_STRIP = 2048
 
@@ -28,8 +27,8 @@ def convolve(
 
     def job(image, top, bottom):
         product = threads.buffer("product", (bottom - top, width, channels), x.dtype)
-        windows = _windows(x, mask, image, top, bottom, kh, kw)
-        np.matmul(windows, matrix, out=product.reshape(-1, channels))
+        for start, stop, windows in _windows(x, mask, image, top, bottom, kh, kw):
+            banded.multiply(windows, matrix, product[start:stop])
         if b is not None:
             product += b
         patches.write(product, y[image, top:bottom], None if positive is None else positive[image, top:bottom])
@@ -50,7 +49,10 @@ def kernel_gradient(x: Array, grad_y: Array, mask: Array | None, kernel: tuple[i
     def job(image, top, bottom):
         g = threads.buffer("gradient", (bottom - top, width, grad_y.shape[3]), x.dtype)
         patches.read(grad_y, mask, image, top, 0, g)
-        return _windows(x, None, image, top, bottom, kh, kw).T @ g.reshape(-1, g.shape[2])
+        total = np.zeros((kh * kw * x.shape[3], g.shape[2]), x.dtype)
+        for start, stop, windows in _windows(x, None, image, top, bottom, kh, kw):
+            banded.add_products(windows, g[start:stop], total)
+        return total
 
     return threads.total(job, threads.strips(x.shape, -(-height // 8))).reshape(kh, kw, x.shape[3], -1)
 
@@ -60,17 +62,15 @@ def workspace(shape: tuple[int, ...], kernel: tuple[int, ...]) -> dict[str, int]
     (_, height, width, channels), (kh, kw, _, outputs) = shape, kernel
     rows = min(max(PIXELS_PER_STRIP // width, 1), height)
     pixels = (rows + kh - 1) * (width + kw - 1) * channels
-    sizes = {"pixels": pixels, "windows": rows * width * kh * kw * channels, "product": rows * width * outputs}
+    window = kh * kw * channels
+    at_once = max(stop - start for start, stop in threads.pieces(rows, banded.NUMBERS_OF_WINDOWS // (width * window)))
+    sizes = {"pixels": pixels, "windows": at_once * width * window, "product": rows * width * outputs}
     return {name: threads.count() * size for name, size in sizes.items()}
 
 
 def _windows(x, mask, image, top, bottom, kh, kw):
-    """Return the (pixels, kh kw C) matrix of the windows that the output rows from top to bottom look at."""
+    """Yield the windows that the output rows from top to bottom look at: see `banded.windows_of`."""
     _, _, width, channels = x.shape
     pixels = threads.buffer("pixels", (bottom - top + kh - 1, width + kw - 1, channels), x.dtype)
     patches.read(x, mask, image, top - kh // 2, -(kw // 2), pixels)
-    down, right, channel = pixels.strides
-    shape = bottom - top, width, kh, kw * channels  # a window's rows are contiguous
-    windows = threads.buffer("windows", shape, x.dtype)
-    windows[...] = as_strided(pixels, shape, (down, right, down, channel), writeable=False)
-    return windows.reshape(-1, kh * kw * channels)
+    return banded.windows_of(pixels, (bottom - top, width), (kh, kw), (1, 1))
