@@ -10,7 +10,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -147,8 +147,15 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     model.mixture(style)  # a mistake in it is told before anything is painted
     if arguments.dry_run:
         return _dry_run(model, arguments)
+    with _places(arguments.photos, arguments.output, arguments.model or SHIPPED) as places:
+        return _paint_all(model, places, style, arguments)
+
+
+def _paint_all(
+    model: FastStyle, places: list[tuple[Path, Path]], style: dict[str, float], arguments: argparse.Namespace
+) -> int:
     status = 0
-    for photo, output in _places(arguments.photos, arguments.output, arguments.model or SHIPPED):
+    for photo, output in places:
         started = time.perf_counter()
         try:
             painting = _paint(model, photo, style, arguments)
@@ -252,8 +259,9 @@ def _tell(output: Path, painting: np.ndarray, seconds: float, style: dict[str, f
         print(f"{one_line(output)}: {width}x{height}, {seconds:.2f} s", file=sys.stderr)
 
 
-def _places(photos: Sequence[Path], where: str, model: Path) -> list[tuple[Path, Path]]:
-    """Return each photograph with the file that its painting is written to.
+@contextmanager
+def _places(photos: Sequence[Path], where: str, model: Path) -> Iterator[list[tuple[Path, Path]]]:
+    """Yield each photograph with the file that its painting is written to; a new directory stays if one is in it.
 
     Raises
     ------
@@ -264,23 +272,37 @@ def _places(photos: Sequence[Path], where: str, model: Path) -> list[tuple[Path,
     if output == PIPE:
         if len(photos) > 1 or photos[0].is_dir():
             raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
-        return [(photos[0], output)]
-    if len(photos) == 1 and not photos[0].is_dir():
+        yield [(photos[0], output)]
+    elif len(photos) == 1 and not photos[0].is_dir():
         if not names_a_file(where):
             raise UserError(f"{where or 'an empty path'} is no file: name a picture to be written.")
         check_suffix(output, images.PICTURE_SUFFIXES)
         check_outputs([output], [*photos, model])
-        return [(photos[0], output)]
-    found = [path for photo in photos for path in (_pictures_in(photo) if photo.is_dir() else [photo])]
+        yield [(photos[0], output)]
+    else:
+        found = [path for photo in photos for path in (_pictures_in(photo) if photo.is_dir() else [photo])]
+        places = [(path, output / path.with_suffix(".png").name) for path in found]
+        with _made(output):
+            check_outputs([place for _, place in places], [*found, model])
+            for _, place in places:
+                check_replaceable(place)
+            yield places
+
+
+@contextmanager
+def _made(folder: Path) -> Iterator[None]:
+    """Make a folder, if there is none, which stays if there is something in it after the block."""
+    is_there = folder.exists()
     try:
-        output.mkdir(exist_ok=True)
+        folder.mkdir(exist_ok=True)
     except OSError as error:
-        raise UserError(f"the directory {output} cannot be created ({error.strerror}): name another.") from None
-    places = [(path, output / path.with_suffix(".png").name) for path in found]
-    check_outputs([place for _, place in places], [*found, model])
-    for _, place in places:
-        check_replaceable(place)
-    return places
+        raise UserError(f"the directory {folder} cannot be created ({error.strerror}): name another.") from None
+    try:
+        yield
+    finally:
+        if not is_there:
+            with suppress(OSError):  # something is in it
+                folder.rmdir()
 
 
 def _pictures_in(folder: Path) -> list[Path]:

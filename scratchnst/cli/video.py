@@ -21,14 +21,14 @@ from scratchnst.cli.fast import mixture, strength
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
-from scratchnst.engine.devices import on_threads
+from scratchnst.engine.devices import AUTO, CPU, on_threads
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
 from scratchnst.messages import complain, one_line
 
 if TYPE_CHECKING:
-    from scratchnst.fast.video import Look, Video
+    from scratchnst.fast.video import Look, Painter, Video
 
 CRF = 18  # of what a file is encoded by: hardly to be told from its source
 LINE_EVERY = 30.0  # seconds between lines, where there is no terminal
@@ -59,6 +59,11 @@ def add(commands) -> None:
     parser.add_argument(
         "--threads", type=threads, metavar="N", help="frames that are painted at a time (as many as there are cores)"
     )
+    parser.add_argument(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="let the workers of a cluster paint: the address that dask scheduler prints, like tcp://10.0.0.1:8786",
+    )
     parser.add_argument("--dry-run", action="store_true", help="paint one frame, tell how long all take, and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
     computation.add_device(parser)
@@ -69,6 +74,8 @@ def add(commands) -> None:
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint the video."""
     library = _library()
+    if arguments.scheduler is not None:
+        engine = _engine_of_workers(arguments)
     check_suffix(arguments.output, library.FORMATS)
     model_file = arguments.model or SHIPPED
     check_outputs([arguments.output], [arguments.video, model_file])
@@ -78,16 +85,18 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     video = library.examine(arguments.video)
     library.check_sound(video, arguments.output)
     look = library.Look(model, style, arguments.strength, library.fitted_shape(video, arguments.size), arguments.crf)
-    workers = (arguments.threads or default_count()) if engine is cpu else 1
     say = (lambda sentence: None) if arguments.quiet else complain
     if any(side % 2 for side in look.shape):
         say(
             f"{look.shape[1]}x{look.shape[0]} pixels are written as H.264 4:4:4, since the usual 4:2:0 needs even "
             "sides: not every player shows it; --size gives even ones."
         )
-    with on_threads(1 if engine is cpu else arguments.threads):
+    with (
+        on_threads(1 if engine is cpu else arguments.threads),
+        _painter(library, engine, arguments) as (paint, workers),
+    ):
         if arguments.dry_run:
-            print(_outlook(library, video, look, workers))
+            print(_outlook(library, video, look, paint, workers))
             return 0
         settings = {
             "program": __version__,
@@ -100,7 +109,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         }
         try:
             with _progress(video.frames, arguments.quiet) as show:
-                library.paint(video, arguments.output, look, settings, workers, show)
+                library.paint(video, arguments.output, look, settings, paint, show)
         except KeyboardInterrupt:
             kept = library.parts_folder(arguments.output)
             complain(f"interrupted; {kept} has what is finished: the same command goes on.")
@@ -118,12 +127,36 @@ def _library() -> ModuleType:
     return video
 
 
-def _outlook(library: ModuleType, video: Video, look: Look, workers: int) -> str:
-    """Paint the first frames, and say how long all would take."""
+def _engine_of_workers(arguments: argparse.Namespace) -> Engine:
+    """Return what the workers of a cluster compute with, or raise a UserError if other options say otherwise."""
+    if arguments.threads is not None:
+        raise UserError("--threads is of this machine: leave it out, and start dask worker with --nthreads N.")
+    if arguments.device not in (AUTO, CPU):
+        raise UserError(f"--device {arguments.device} is of this machine, workers compute on the CPU: leave it out.")
+    return cpu
+
+
+@contextmanager
+def _painter(library: ModuleType, engine: Engine, arguments: argparse.Namespace) -> Iterator[tuple[Painter, int]]:
+    """Yield who paints the frames, and how many at a time."""
+    if arguments.scheduler is None:
+        workers = (arguments.threads or default_count()) if engine is cpu else 1
+        yield library.by_threads(workers), workers
+        return
+    try:
+        from scratchnst.fast import cluster
+    except ImportError:
+        raise UserError("--scheduler needs Dask: install it with pip install 'scratchnst[cluster]'.") from None
+    with cluster.connected(arguments.scheduler) as workers_there:
+        yield workers_there.paint, workers_there.threads
+
+
+def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> str:
+    """Paint the first frame, and say how long all would take."""
     first = next(library.frames(video, [0]))
-    look.paint(first)
+    list(paint(look, [first]))  # the first time takes longer
     started = time.perf_counter()
-    look.paint(first)
+    list(paint(look, [first]))
     seconds = (time.perf_counter() - started) * video.frames / workers
     return (
         f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"

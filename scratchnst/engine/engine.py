@@ -87,6 +87,9 @@ class Engine:
     def __repr__(self) -> str:
         return f"<engine {self.name}>"
 
+    def __reduce__(self) -> tuple:
+        return _of_this_process, (self.name,)  # in another process it is the engine of that name there
+
     @property
     def ways(self) -> tuple[str, ...]:
         """The names of the ways to convolve, of which ``conv2d.using`` takes one; empty if there is but one way."""
@@ -164,3 +167,8 @@ class Engine:
 
     def release_memory(self) -> None:
         """Give back the memory that is kept of deleted arrays."""
+
+
+def _of_this_process(name: str) -> Engine:
+    """Return an engine by its name."""
+    return getattr(import_module("scratchnst.engine"), name)

@@ -2,6 +2,7 @@
 
 Frames are painted in parts of `PART` frames, each of which is a file of its own, so that an interrupted run can go on.
 `paint_parts` needs nothing but the video's file and the numbers of the parts; it can run anywhere and in any order.
+A `Painter` paints the frames: here threads of this process do, in `scratchnst.fast.cluster` other machines.
 `join` puts the parts together, packet by packet, without encoding them anew.
 """
 
@@ -108,6 +109,9 @@ class Look:
         return replace(frame, picture=np.rint(painting).astype(np.uint8))
 
 
+Painter = Callable[[Look, Iterable[Frame]], Generator[Frame, None, None]]  # yields the painted frames in their order
+
+
 def examine(path: Path) -> Video:
     """Read what a file holds; all of it is read, and one frame is decoded.
 
@@ -174,7 +178,7 @@ def paint(
     output: Path,
     look: Look,
     settings: Mapping[str, Any],
-    workers: int = 1,
+    painter: Painter | None = None,
     show: Callable[[int], None] = lambda frames: None,
 ) -> None:
     """Paint a video; what an interrupted run with the same settings has done is not done again.
@@ -184,7 +188,7 @@ def paint(
     video, output : what is painted, and the file that is written whole or not at all
     look : see `Look`
     settings : JSON that tells one run from another
-    workers : frames that are painted at the same time, each by a thread
+    painter : who paints the frames; by default one thread of this process
     show : called with the number of frames that are done
 
     Raises
@@ -198,7 +202,7 @@ def paint(
     missing = [number for number in numbers if not _part(folder, number).exists()]
     done = min(PART * (len(numbers) - len(missing)), video.frames)
     show(done)
-    for number, data in paint_parts(video, missing, look, workers, lambda painted: show(done + painted)):
+    for number, data in paint_parts(video, missing, look, painter, lambda painted: show(done + painted)):
         write_atomically(_part(folder, number), data)
     join(video, [path for number in numbers if (path := _part(folder, number)).exists()], output)
     _remove(folder)
@@ -213,7 +217,7 @@ def paint_parts(
     video: Video,
     parts: Collection[int],
     look: Look,
-    workers: int = 1,
+    painter: Painter | None = None,
     show: Callable[[int], None] = lambda frames: None,
 ) -> Iterator[tuple[int, bytes]]:
     """Paint parts of a video: yield the number of each and its file; part n has the frames from n `PART` on."""
@@ -227,9 +231,36 @@ def paint_parts(
             painted += 1
             show(painted)
 
-    with closing(_in_order(look.paint, wanted, workers)) as paintings:
+    with closing((painter or by_threads(1))(look, wanted)) as paintings:
         for number, group in groupby(paintings, lambda frame: frame.number // PART):
             yield number, _encoded(shown(group), video, look)
+
+
+def by_threads(number: int) -> Painter:
+    """Return what paints frames on so many threads of this process, one frame each."""
+
+    def paint(look: Look, frames: Iterable[Frame]) -> Generator[Frame, None, None]:
+        if number == 1:
+            yield from map(look.paint, frames)
+            return
+        pool = ThreadPoolExecutor(number)
+        try:
+            for painting in in_order(lambda frame: pool.submit(look.paint, frame), frames, lambda: 2 * number):
+                yield painting.result()
+        finally:
+            pool.shutdown(cancel_futures=True)
+
+    return paint
+
+
+def in_order(begin: Callable[[Any], Any], items: Iterable[Any], most: Callable[[], int]) -> Iterator[Any]:
+    """Yield ``begin(item)`` of each item, in their order, when `most()` others have begun after it, or all have."""
+    begun: deque = deque()
+    for item in items:
+        begun.append(begin(item))
+        while len(begun) > most():
+            yield begun.popleft()
+    yield from begun
 
 
 def frames(video: Video, parts: Collection[int]) -> Iterator[Frame]:
@@ -312,24 +343,6 @@ def _encoded(pictures: Iterable[Frame], video: Video, look: Look) -> bytes:
             container.mux(stream.encode(picture))
         container.mux(stream.encode())
     return data.getvalue()
-
-
-def _in_order(function: Callable[[Frame], Frame], items: Iterable[Frame], workers: int) -> Generator[Frame, None, None]:
-    """Yield ``function(item)`` of each item, in their order, from so many threads; few items wait."""
-    if workers == 1:
-        yield from map(function, items)
-        return
-    waiting: deque = deque()
-    pool = ThreadPoolExecutor(workers)
-    try:
-        for item in items:
-            waiting.append(pool.submit(function, item))
-            if len(waiting) > 2 * workers:
-                yield waiting.popleft().result()
-        while waiting:
-            yield waiting.popleft().result()
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 @contextmanager

@@ -38,6 +38,8 @@ AMPLE_MEMORY = 2e9  # bytes; an image of 1024 pixels takes 1.5 GB
 CGROUP = Path("/sys/fs/cgroup")  # has a container's limits
 OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
+    "av": "is PyAV, which reads and writes the videos of scratchnst video",
+    "distributed": "is Dask's, by which other machines paint for scratchnst video --scheduler",
     "torch": "is an independent judge of gradients, for scratchnst.verify and the tests",
 }
 DRIVER = Path("/proc/driver/nvidia")  # there while NVIDIA's driver is loaded, on Linux

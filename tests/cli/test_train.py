@@ -250,6 +250,18 @@ class TestFast:
         assert sorted(path.name for path in (studio / "painted").iterdir()) == ["one.png", "three.png", "two.png"]
         assert "left out: photos/broken.png" in capsys.readouterr().err
 
+    @pytest.mark.parametrize("is_there", [True, False])
+    def test_no_empty_directory_is_left(self, studio, capsys, is_there):
+        if is_there:
+            (studio / "painted").mkdir()
+        (studio / "one.png").write_bytes(b"no picture")
+        assert self.fast("photos/one.png", "one.png", "-o", "painted") == 2
+        assert "named twice" in capsys.readouterr().err
+        (studio / "two.png").write_bytes(b"no picture")
+        assert self.fast("one.png", "two.png", "-o", "painted") == 1
+        assert capsys.readouterr().err.count("left out") == 2
+        assert (studio / "painted").exists() == is_there
+
     def test_pipes(self, studio):
         model = FastStyle.load("model.h5")
         with open("photos/one.png", "rb") as photo:

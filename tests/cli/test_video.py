@@ -168,3 +168,48 @@ def test_sound_that_only_matroska_takes(studio):
     given, painted = video_files.read("old.avi"), video_files.read("out.mkv")
     assert b"".join(data for _, data in painted[2]) == b"".join(data for _, data in given[2])
     assert len(painted[0]) == 5
+
+
+@needs_av
+def test_a_cluster(studio, capsys):
+    workers = pytest.importorskip("distributed", reason="Dask is not installed").LocalCluster
+    video_files.write("in.mp4", video_files.pictures(20))
+    paint = ["video", "in.mp4", "--model", "model.h5", "--style", "dots"]
+    assert main([*paint, "-o", "here.mp4", "--threads", "1"]) == 0
+    with workers(n_workers=2, threads_per_worker=1, dashboard_address=":0", silence_logs=50) as there:
+        scheduler = ["--scheduler", there.scheduler_address]
+        assert main([*paint, "-o", "there.mp4", *scheduler]) == 0
+        assert main([*paint, "-o", "there.mp4", *scheduler, "--dry-run"]) == 0
+    assert (studio / "there.mp4").read_bytes() == (studio / "here.mp4").read_bytes()
+    assert "on 2 threads" in capsys.readouterr().out
+    assert not (studio / "there.mp4.parts").exists()
+
+
+@needs_av
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--threads", "2"], "--nthreads"),
+        (["--device", "emulated"], "workers compute on the CPU"),
+        ([], "no scheduler answers at nowhere"),
+    ],
+)
+def test_a_cluster_that_cannot_be(studio, capsys, options, message):
+    pytest.importorskip("distributed", reason="Dask is not installed")
+    video_files.write("in.mp4", video_files.pictures(2))
+    before = set(studio.iterdir())
+    command = ["video", "in.mp4", "-o", "out.mp4", "--model", "model.h5", "--scheduler", "nowhere", *options]
+    assert main(command) == 2
+    assert message in capsys.readouterr().err.splitlines()[-1]
+    assert set(studio.iterdir()) == before
+
+
+@needs_av
+def test_without_dask(studio, capsys, monkeypatch):
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    monkeypatch.delitem(sys.modules, "scratchnst.fast.cluster", raising=False)
+    monkeypatch.delattr("scratchnst.fast.cluster", raising=False)
+    video_files.write("in.mp4", video_files.pictures(2))
+    assert paint("in.mp4", "-o", "out.mp4") == 0
+    assert main(["video", "in.mp4", "-o", "out.mp4", "--scheduler", "127.0.0.1:8786"]) == 2
+    assert "pip install 'scratchnst[cluster]'" in capsys.readouterr().err

@@ -36,7 +36,7 @@ def paint(tmp_path, model, monkeypatch):
     def paint(name="out.mp4", strength=0.0, size=None, workers=2, show=lambda frames: None):
         found = video.examine(tmp_path / "in.mp4")
         look = video.Look(model, {"wave": 1.0}, strength, video.fitted_shape(found, size), 10)
-        video.paint(found, tmp_path / name, look, {"strength": strength}, workers, show)
+        video.paint(found, tmp_path / name, look, {"strength": strength}, video.by_threads(workers), show)
         return video_files.read(tmp_path / name)
 
     return paint
@@ -153,7 +153,7 @@ def test_a_part_anywhere(tmp_path, model, monkeypatch):
     video_files.write(tmp_path / "in.mp4", video_files.pictures(8), VARIABLE)
     found = video.examine(tmp_path / "in.mp4")
     look = video.Look(model, {"dots": 1.0}, 1.0, found.shape, 20)
-    together = dict(video.paint_parts(found, [0, 1, 2], look, workers=2))
+    together = dict(video.paint_parts(found, [0, 1, 2], look, video.by_threads(2)))
     assert list(together) == [0, 1, 2]
     assert dict(video.paint_parts(found, [1], look)) == {1: together[1]}
     assert [frame.time for frame in video.frames(found, [1])] == VARIABLE[3:6]

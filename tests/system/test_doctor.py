@@ -378,8 +378,12 @@ class TestOptional:
         finding = doctor._optional("matplotlib")()
         assert finding.text.startswith(f"{finding.facts['version']}; it draws")
 
-    def test_not_installed(self, monkeypatch):
+    @pytest.mark.parametrize(
+        ("package", "purpose"),
+        [("torch", "is an independent judge"), ("av", "is PyAV"), ("distributed", "is Dask's")],
+    )
+    def test_not_installed(self, monkeypatch, package, purpose):
         monkeypatch.setattr(doctor.importlib.util, "find_spec", lambda name: None)
-        finding = doctor._optional("torch")()
+        finding = doctor.PROBES[package]()
         assert finding.facts["version"] is None
-        assert finding.text.startswith("not installed (pip install torch); it is an independent judge")
+        assert finding.text.startswith(f"not installed (pip install {package}); it {purpose}")
