@@ -23,7 +23,7 @@ from scratchnst.models.network import Network
 from scratchnst.training import steadiness
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
 
-DIVERGED = "the loss is no longer finite: choose a lower --style-weight, or a lower --rate."
+DIVERGED = "the loss is no longer finite: choose a lower --style-weight, --steady or --rate."
 
 
 @dataclass(frozen=True)

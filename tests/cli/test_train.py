@@ -178,6 +178,7 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
         (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),
         (["dots.png", "-o", "model.h5", "--style-weight", "1e60"], "--style-weight"),
+        (["dots.png", "-o", "model.h5", "--steady", "1e60"], "--steady"),
     ],
 )
 def test_what_cannot_be(studio, capsys, arguments, message):
@@ -200,7 +201,18 @@ def test_crops_that_cannot_be(studio, capsys, side):
     assert "a multiple of 4, from 32 on" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("option", [["--minutes", "0"], ["--width", "2000"], ["--blocks", "41"]])
+@pytest.mark.parametrize(
+    "option",
+    [
+        ["--minutes", "0"],
+        ["--width", "2000"],
+        ["--blocks", "41"],
+        ["--steady", "-1"],
+        ["--steady", "nan"],
+        ["--steady", "inf"],
+        ["--steady", "much"],
+    ],
+)
 def test_numbers_that_cannot_be(studio, capsys, option):
     with pytest.raises(SystemExit) as error:
         main(["train", "style", "dots.png", "-o", "model.h5", *option])

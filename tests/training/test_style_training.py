@@ -10,7 +10,7 @@ from networks import random_vgg19
 
 from scratchnst.errors import UserError
 from scratchnst.models import transform_net
-from scratchnst.training import style_training
+from scratchnst.training import steadiness, style_training
 from scratchnst.training.perceptual_loss import PerceptualLoss, Weights
 from scratchnst.training.photographs import Photographs
 from scratchnst.training.style_training import Plan, Training
@@ -174,6 +174,22 @@ def test_all_styles_in_turn(make):
     training = make(replace(PLAN, batch=3), count=2)
     assert training._styles_of_batch() == [0, 1, 0]
     assert steps(training, 1)._styles_of_batch() == [1, 0, 1]
+
+
+def test_a_batch_has_another_frame_of_each_crop_where_steadiness_is_asked_for(make):
+    training, random = make(weights=Weights(steady=5.0)), np.random.default_rng(1)
+    batch = training._batch(random)
+    assert batch.x.shape == batch.later.shape == (2, 16, 16, 3)
+    (down, right), noise = batch.shift, 5 * steadiness.NOISE
+    shown, before = batch.later[:, : 16 - down, : 16 - right], batch.x[:, down:, right:]
+    assert np.abs(shown - before).max() < noise
+
+
+def test_a_batch_without_steadiness_is_of_crops_alone(make):
+    training = make()
+    batch = training._batch(np.random.default_rng(1))
+    assert batch.later is None
+    np.testing.assert_array_equal(batch.x, training.photographs.crops(np.random.default_rng(1), 2, 16))
 
 
 def test_a_style_that_is_added_leaves_the_others_as_they_are(make):
