@@ -39,6 +39,7 @@ from scratchnst.models import transform_net
 from scratchnst.system.signals import uninterrupted
 from scratchnst.training import style_job, style_training, trial
 from scratchnst.training.perceptual_loss import Losses, Weights
+from scratchnst.training.processes import Processes
 from scratchnst.training.style_job import StyleJob, StyleSettings
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.transfer.side_outputs import SideOutput
@@ -180,6 +181,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             preview(job.model())
 
     with ExitStack() as stack:
+        job.training.share = stack.enter_context(Processes(complain))
         log = _log(arguments.log, stack)
         show = stack.enter_context(_progress(job, arguments.quiet))
 

@@ -13,7 +13,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from scratchnst.bench import accuracy, ladder, measure, problem, process
+from scratchnst.bench import accuracy, ladder, measure, problem
 from scratchnst.bench.names import PEERS
 from scratchnst.cli import main
 
@@ -35,7 +35,7 @@ def nothing_measured(monkeypatch):
     def start(*arguments, **settings):
         raise AssertionError("a worker was started")
 
-    monkeypatch.setattr(process.subprocess, "Popen", start)
+    monkeypatch.setattr(subprocess, "Popen", start)
 
 
 def test_we_alone(capsys, tmp_path, quick):

@@ -2,19 +2,14 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import subprocess
 import sys
 import threading
-import time
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from scratchnst.bench import service
-from scratchnst.bench import worker as worker_module
 from scratchnst.bench.contender import Contender
 from scratchnst.bench.process import Lost, Process
 from scratchnst.bench.service import Service
@@ -110,17 +105,6 @@ def test_an_unknown_contender():
         process.ask("set_up", **process.settings)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
-def test_killed_between_two_requests(number):
-    with Process("winograd", 20, 1) as process:
-        process.ask("set_up", **process.settings)
-        os.kill(process.process.pid, number)
-        process.process.wait(10)
-        for _ in range(2):
-            with pytest.raises(Lost, match="memory runs out" if number == signal.SIGKILL else "ended by SIGTERM"):
-                process.ask("evaluate")
-
-
 def test_killed_over_a_request():
     with Process("loops", 128, 1) as process:
         process.ask("set_up", **process.settings)
@@ -144,60 +128,3 @@ def test_output_of_libraries_does_not_get_among_the_results(tmp_path):
     ended = subprocess.run(command, capture_output=True, text=True)
     assert (ended.returncode, ended.stdout) == (0, "")
     assert ended.stderr.count("hello") == 2
-
-
-def test_modules_of_the_current_folder_are_not_imported(tmp_path, monkeypatch):
-    for name in ("json", "numpy", "pickle", "scratchnst"):
-        (tmp_path / f"{name}.py").write_text("open('executed', 'w')")
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("PYTHONPATH", "")
-    monkeypatch.syspath_prepend("")
-    with Process("winograd", 20, 1) as process:
-        process.ask("set_up", **process.settings)
-        assert process.ask("evaluate")["seconds"] > 0
-    assert not (tmp_path / "executed").exists()
-
-
-@pytest.mark.parametrize("busy", [False, True])
-def test_without_a_parent_it_ends(busy):
-    """Whatever happens to the parent, no process stays behind."""
-    with Process("accuracy", 64, 1) as process:
-        process.ask("set_up", **process.settings)
-        if busy:
-            process.send("run", iterations=100_000)
-            time.sleep(0.2)
-        process.requests.close()
-        process.process.wait(30)
-        assert process.process.returncode == 0
-
-
-@pytest.mark.skipif(not hasattr(os, "killpg"), reason="there are no groups of processes")
-def test_ctrl_c_is_for_the_parent():
-    with Process("winograd", 20, 1) as process:
-        os.kill(process.process.pid, signal.SIGINT)  # as soon as it has been started
-        process.ask("set_up", **process.settings)
-        os.kill(process.process.pid, signal.SIGINT)
-        assert process.ask("evaluate")["seconds"] > 0
-
-
-@pytest.mark.parametrize("plain", [False, True])
-def test_set_up_as_the_command_line_unless_plain(monkeypatch, plain):
-    class Stop(Exception):
-        pass
-
-    def stop():
-        raise Stop
-
-    prepared = []
-    monkeypatch.setattr(worker_module.os, "dup2", lambda *descriptors: None)
-    monkeypatch.setattr(sys, "stdout", sys.stdout)
-    monkeypatch.setattr(worker_module.os, "dup", lambda descriptor: None)
-    monkeypatch.setattr(worker_module.os, "fdopen", lambda *arguments: None)
-    monkeypatch.setattr(worker_module.sys, "stdin", SimpleNamespace(buffer=None))
-    monkeypatch.setattr(worker_module.Path, "write_text", lambda *arguments: None)
-    monkeypatch.setattr(worker_module.startup, "prepare", lambda: prepared.append(True))
-    monkeypatch.setattr(service, "Service", stop)
-    monkeypatch.setattr(worker_module, "Thread", lambda **settings: SimpleNamespace(start=lambda: None))
-    with pytest.raises(Stop):
-        worker_module.main(plain, [])
-    assert bool(prepared) != plain

@@ -3,20 +3,25 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import pytest
 from networks import random_vgg19
 from PIL import Image
 
 from scratchnst import images
 from scratchnst.cli import main, train
+from scratchnst.engine.cpu import threads
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
+from scratchnst.system import signals
 from scratchnst.system.capacity import resident
 from scratchnst.training import photographs, style_training
 from scratchnst.training.style_training import Training
@@ -115,6 +120,57 @@ def test_a_steady_one(studio):
     assert first["unsteadiness"] > 0
     assert train_style("dots.png", "-o", "other.h5", "--steady") == 0
     assert FastStyle.load("other.h5").training["settings"]["weights"]["steady"] == train.STEADY
+
+
+@pytest.fixture
+def program(studio, monkeypatch):
+    """A program that trains, with a process beside it, until it is ended; what it says is kept."""
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    command = ["train", "style", "dots.png", "-o", "model.h5", "--images", "photos", "--log", "log.jsonl", *TINY]
+    options = ["--iterations", "1000000", "--batch", "4", "--device", "cpu"]
+    with open("said", "w") as said:
+        program = subprocess.Popen(
+            [sys.executable, "-m", "scratchnst", *command, *options], stderr=said, start_new_session=True
+        )
+    try:
+        while not (Path("log.jsonl").exists() and Path("log.jsonl").read_text()):
+            assert program.poll() is None, Path("said").read_text()
+            time.sleep(0.05)
+        yield program
+    finally:
+        program.kill()
+        program.wait()
+
+
+@pytest.mark.skipif(threads.usable_cores() < 2, reason="there is one core, and nothing to share")
+class TestProcesses:
+    @pytest.mark.parametrize("number", signals.NUMBERS)
+    def test_what_ends_the_program_keeps_the_model_and_leaves_no_process(self, program, number):
+        """A terminal sends Ctrl-C, and that it is closed, to all processes of the program."""
+        workers = psutil.Process(program.pid).children()
+        assert workers
+        os.killpg(program.pid, number)
+        assert program.wait(60) == 128 + number
+        assert not psutil.wait_procs(workers, 10)[1]
+        last = Path("said").read_text().splitlines()[-1]
+        assert last == "scratchnst: interrupted; model.h5 can be used, and --resume goes on with the training."
+        assert "lost" not in Path("said").read_text()
+        assert FastStyle.load("model.h5").training["iterations done"] >= 1
+
+    def test_a_program_that_is_killed_leaves_no_process(self, program):
+        workers = psutil.Process(program.pid).children()
+        assert workers
+        program.kill()
+        assert not psutil.wait_procs(workers, 10)[1]
+
+    def test_it_goes_on_without_a_process_that_is_killed(self, program):
+        psutil.Process(program.pid).children()[0].kill()
+        before = len(Path("log.jsonl").read_text().splitlines())
+        while len(Path("log.jsonl").read_text().splitlines()) < before + 3:
+            assert program.poll() is None
+            time.sleep(0.05)
+        assert not psutil.Process(program.pid).children()
+        assert Path("said").read_text().count("goes on without") == 1
 
 
 def test_a_style_is_added(studio):

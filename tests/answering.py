@@ -1,0 +1,22 @@
+"""What a process of the tests does: `scratchnst.system.child` calls `work`."""
+
+import os
+import sys
+import time
+
+from scratchnst.system import startup
+
+
+def work(parent, *arguments):
+    print("hello")
+    os.system("echo hello")
+    while True:
+        do, what = parent.receive()
+        if do == "sleep":
+            time.sleep(what)
+        elif do == "exit":
+            sys.exit(what)
+        elif do == "setup":
+            parent.send((startup.record() is not None, "numpy" in sys.modules))
+        else:
+            parent.send((arguments, what))
