@@ -120,14 +120,20 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         metavar="N",
         help="longer side of a painting in pixels: more makes the strokes larger (%(default)s)",
     )
-    for name in ("content", "style"):
-        group.add_argument(
-            f"--{name}-weight",
-            type=non_negative_number,
-            default=getattr(Weights, name),
-            metavar="W",
-            help=f"weight of the {name} loss (%(default)s)",
-        )
+    group.add_argument(
+        "--content-weight",
+        type=non_negative_number,
+        default=Weights.content,
+        metavar="W",
+        help="weight of the content loss (%(default)s)",
+    )
+    group.add_argument(
+        "--style-weight",
+        type=_style_weights,
+        default=Weights.style,
+        metavar="W[,W...]",
+        help="weight of the style loss (%(default)s), one for all paintings or one for each",
+    )
     group.add_argument(
         "--steady",
         type=non_negative_number,
@@ -137,6 +143,11 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         metavar="W",
         help="let two frames of a scene be painted alike, for films: weight of their difference (%(const)s)",
     )
+
+
+def _style_weights(text: str) -> float | tuple[float, ...]:
+    numbers = tuple(non_negative_number(part) for part in text.split(","))
+    return numbers[0] if len(numbers) == 1 else numbers
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

@@ -7,15 +7,15 @@ features of a loss network at layer l, with G_l(.) = F_l^T F_l / M_l its Gram ma
     style(n)    = mean over layers of  |G_l(y_n) - G_l(a_n)|^2 / |G_l(a_n)|^2                         (b)
     roughness   = mean over pixels of the squared differences of neighbours in y / SPREAD^2           (c)
     outside     = mean over numbers of the squared distance of y from 0 ... 255, / SPREAD^2           (d)
-    L = mean over n of (alpha content(n) + beta style(n)) + gamma roughness + delta outside           (e)
+    L = mean over n of (alpha content(n) + beta_n style(n)) + gamma roughness + delta outside         (e)
 
-E_l is |F_l(x)|^2 / M_l averaged over some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh
-as much as all others together.
+beta_n is the weight of the n-th image's style, usually the same for all styles.  E_l is |F_l(x)|^2 / M_l averaged over
+some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh as much as all others together.
 
 Derivation.  F_l enters (a) directly and (b) by way of G_l.  With K content and J style layers ::
 
     dL/dF_l(y_n)  from (a)    2 alpha / (N K M_l E_l)  (F_l(y_n) - F_l(x_n))                          (f)
-    dL/dG_l(y_n)  from (b)    2 beta / (N J |G_l(a_n)|^2)  (G_l(y_n) - G_l(a_n))                      (g)
+    dL/dG_l(y_n)  from (b)    2 beta_n / (N J |G_l(a_n)|^2)  (G_l(y_n) - G_l(a_n))                      (g)
 
 and `scratchnst.losses.gram` leads from (g) to dL/dF_l, `Network.backward` from there to dL/dy.  (d) has the derivative
 2 delta / (number of y's numbers SPREAD^2) times the signed distance; (c) is `scratchnst.losses.total_variation`.
@@ -36,10 +36,13 @@ from scratchnst.models.transform_net import SPREAD
 
 @dataclass(frozen=True)
 class Weights:
-    """alpha, beta, gamma and delta of equation (e), and the weight of `scratchnst.training.steadiness` beside it."""
+    """alpha, beta, gamma and delta of equation (e), and the weight of `scratchnst.training.steadiness` beside it.
+
+    `style` is one number for all styles, or one for each.
+    """
 
     content: float = 1.0
-    style: float = 10.0
+    style: float | tuple[float, ...] = 10.0
     roughness: float = 0.05
     outside: float = 1.0
     steady: float = 0.0
@@ -92,6 +95,7 @@ class PerceptualLoss:
         stack = array_module(grams[0][self.style_layers[0]]).concatenate
         self.targets = {name: stack([each[name] for each in grams]) for name in self.style_layers}  # (S, C, C)
         self.sizes = {name: self._squares(A) for name, A in self.targets.items()}  # |G_l(a)|^2, (S,)
+        self.style_weights = np.broadcast_to(np.array(weights.style, float), len(grams))
         self.energies = {
             name: float(np.mean([self._squares(F) / math.prod(F.shape[1:3]) for F in parts]))
             for name, parts in self._each(photographs).items()
@@ -106,7 +110,7 @@ class PerceptualLoss:
         styles : the number of each image's style
         """
         count = len(painted)
-        content, style, gradients = 0.0, 0.0, {}
+        content, style, weighted_style, gradients = 0.0, 0.0, 0.0, {}
         P, _ = self.network.forward(photographs, self.content_layers, training=False)
         features, cache = self.network.forward(painted, {*self.content_layers, *self.style_layers}, training=False)
         for name in self.content_layers:
@@ -115,25 +119,27 @@ class PerceptualLoss:
             content += float(self._squares(difference).sum()) / scale
             gradients[name] = difference * difference.dtype.type(2 * self.weights.content / scale)  # equation (f)
         for name in self.style_layers:
-            value, gradient = self._style(name, features[name], styles)
-            style += value
+            value, weighted, gradient = self._style(name, features[name], styles)
+            style, weighted_style = style + value, weighted_style + weighted
             gradients[name] = gradients[name] + gradient if name in gradients else gradient
         grad = self.network.backward(gradients, cache)
         roughness = self._roughness(painted, grad)
         outside = self._outside(painted, grad)
         w = self.weights
-        total = w.content * content + w.style * style + w.roughness * roughness + w.outside * outside
+        total = w.content * content + weighted_style + w.roughness * roughness + w.outside * outside
         return Losses(total, content, style, roughness, outside), grad
 
     def _style(self, name, F, styles):
-        """Equation (b) at a layer, its mean over the batch over the number of layers, and dL/dF: equation (g)."""
+        """Equation (b) at a layer, its mean over the batch over the number of layers; the same weighted; and dL/dF."""
         engine, positions, numbers = self.network.engine, math.prod(F.shape[1:3]), list(styles)
         S, cache = engine.gram.forward(F)
         difference = S / S.dtype.type(positions) - self.targets[name][numbers]
         scale = len(F) * len(self.style_layers) * self.sizes[name][numbers]
-        factors = 2 * self.weights.style / (scale * positions)
+        beta = self.style_weights[numbers]
+        factors = 2 * beta / (scale * positions)  # equation (g)
         grad_S = difference * engine.asarray(factors[:, np.newaxis, np.newaxis], F.dtype)
-        return float((self._squares(difference) / scale).sum()), engine.gram.backward(grad_S, cache)
+        errors = self._squares(difference) / scale
+        return float(errors.sum()), float((beta * errors).sum()), engine.gram.backward(grad_S, cache)
 
     def _roughness(self, painted, grad):
         """Equation (c); its gradient is added to `grad`."""

@@ -116,11 +116,12 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     plan = replace(settings.plan, trained=trained)
     # Pictures of the old styles are not at hand, nor needed: no image of a batch is painted in them.
     pictures = [paintings[0]] * old + paintings
+    weights = _weights(settings, old)
     crops = engine.asarray(found.crops(np.random.default_rng([plan.seed, 1]), MEASURED, side))
 
     def loss_of(source):
         seeing = load_network(source).astype("float32").on(engine)
-        return PerceptualLoss(seeing, pictures, crops, settings.weights, *loss_layers(seeing))
+        return PerceptualLoss(seeing, pictures, crops, weights, *loss_layers(seeing))
 
     losses = {0.0: loss_of(settings.network)}
     if settings.finish and settings.finish != settings.network:
@@ -144,6 +145,19 @@ def loss_layers(network: Network) -> tuple[list[str], list[str]]:
     if not content or not style:
         raise UserError(f"{network.name} has no layers for both losses: take VGG19, or the distilled network.")
     return content[:1], style
+
+
+def _weights(settings: StyleSettings, old: int) -> Weights:
+    """The weights of the loss, if need be with one for each style; `old` ones are not trained."""
+    given = settings.weights.style
+    if not isinstance(given, tuple):
+        return settings.weights
+    if len(given) != len(settings.paintings):
+        raise UserError(
+            f"{len(given)} weights for {len(settings.paintings)} paintings: give --style-weight one number, or one for "
+            "each painting."
+        )
+    return replace(settings.weights, style=(0.0,) * old + given)
 
 
 def _painting(path: Path, size: int) -> np.ndarray:

@@ -173,6 +173,16 @@ class TestProcesses:
         assert Path("said").read_text().count("goes on without") == 1
 
 
+def test_a_weight_for_each_style(studio):
+    paintings = "The Wave.png", "dots.png"
+    assert train_style(*paintings, "-o", "model.h5", "--style-weight", "3,0", "--log", "log.jsonl") == 0
+    assert FastStyle.load("model.h5").training["settings"]["weights"]["style"] == [3, 0]
+    losses = json.loads((studio / "log.jsonl").read_text().splitlines()[0])["losses"]
+    others = losses["content"] + 0.05 * losses["roughness"] + losses["outside"]
+    assert others < losses["total"] < others + 3 * losses["style"]
+    assert train_style("dots.png", "-o", "more.h5", "--add-to", "model.h5", "--style-weight", "2") == 2
+
+
 def test_a_style_is_added(studio):
     assert train_style("dots.png", "-o", "one.h5") == 0
     assert main(["train", "style", "The Wave.png", "-o", "two.h5", "--add-to", "one.h5", *TINY]) == 0
@@ -230,6 +240,7 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--start", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--add-to", "other.h5"], "not one that paints"),
         (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
+        (["dots.png", "-o", "model.h5", "--style-weight", "3,4"], "2 weights for 1 paintings"),
         (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
         (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),

@@ -44,10 +44,11 @@ def test_the_style_itself_has_its_style(random, styles):
     assert losses.style == pytest.approx(0, abs=1e-12)
 
 
-def test_terms_by_hand(photographs, styles, random):
+@pytest.mark.parametrize("betas", [(3.0, 3.0), (3.0, 5.0)])
+def test_terms_by_hand(photographs, styles, random, betas):
     """Equations (a) to (e), straight from the features."""
     painted = random.uniform(-40, 300, photographs.shape)
-    loss = loss_of(photographs, styles)
+    loss = loss_of(photographs, styles, replace(WEIGHTS, style=betas if betas[0] != betas[1] else betas[0]))
     losses, _ = loss(painted, photographs, [1, 0])
     features = lambda x: loss.network.forward(x, STYLE)[0]  # noqa: E731
     F, P = features(painted), features(photographs)
@@ -58,17 +59,18 @@ def test_terms_by_hand(photographs, styles, random):
         matrix = F.reshape(-1, F.shape[-1])
         return matrix.T @ matrix / len(matrix)
 
-    ratios = []
+    ratios, weighted = [], []
     for n, number in enumerate([1, 0]):
         targets = features(np.float32(styles[number])[np.newaxis].astype(float))
         for name in STYLE:
             A = gram(targets[name][0])
             ratios.append(np.sum((gram(F[name][n]) - A) ** 2) / np.sum(A**2))
+            weighted.append(betas[number] * ratios[-1])
     down, right = np.diff(painted, axis=1), np.diff(painted, axis=2)
     roughness = (np.sum(down**2) + np.sum(right**2)) / painted.size / SPREAD**2
     outside = np.mean(np.maximum(np.maximum(-painted, painted - 255), 0) ** 2) / SPREAD**2
     expected = Losses(
-        0.7 * content + 3 * np.mean(ratios) + 0.4 * roughness + 2 * outside,
+        0.7 * content + np.mean(weighted) + 0.4 * roughness + 2 * outside,
         content,
         np.mean(ratios),
         roughness,
@@ -80,7 +82,11 @@ def test_terms_by_hand(photographs, styles, random):
 
 @pytest.mark.parametrize(
     "weights",
-    [WEIGHTS, *(replace(Weights(0, 0, 0, 0), **{name: 1.5}) for name in ("content", "style", "roughness", "outside"))],
+    [
+        WEIGHTS,
+        replace(WEIGHTS, style=(3.0, 5.0)),
+        *(replace(Weights(0, 0, 0, 0), **{name: 1.5}) for name in ("content", "style", "roughness", "outside")),
+    ],
 )
 def test_gradient(photographs, styles, random, weights):
     painted = random.uniform(-40, 300, photographs.shape)
