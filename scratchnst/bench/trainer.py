@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from scratchnst.bench import problem
 from scratchnst.bench.contender import OnEngine
 from scratchnst.bench.names import EMULATED, TRAINING
 from scratchnst.engine import Engine
+from scratchnst.errors import UserError
 from scratchnst.images import samples
 from scratchnst.models import transform_net
 from scratchnst.models.layers import IMAGE, Layer
@@ -26,6 +27,7 @@ from scratchnst.training import style_job
 from scratchnst.training.batch import Batch, gradients
 from scratchnst.training.perceptual_loss import PerceptualLoss, Weights
 from scratchnst.training.photographs import Photographs
+from scratchnst.training.processes import Processes
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
@@ -41,6 +43,7 @@ class Trainer(OnEngine):
     def __init__(self, size: int, device: str = "cpu", task: str = DISTILLED):
         super().__init__(device)
         self.training = make(size, device, self.engine, task)
+        self.training.share = self.until_the_end.enter_context(Processes(_lost))
 
     def evaluate(self) -> None:
         self.training.step()
@@ -85,6 +88,10 @@ class Trainer(OnEngine):
                 painter.backward_inputs(layer, g, cache)
 
         return do
+
+
+def _lost(why: str) -> NoReturn:
+    raise UserError(why)
 
 
 def make(size: int, device: str, engine: Engine, task: str) -> Training:

@@ -5,34 +5,20 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Sequence
+from importlib import import_module
 
 from scratchnst import __version__
-from scratchnst.cli import (
-    bench,
-    check,
-    doctor,
-    fast,
-    figure,
-    gradcheck,
-    lesson,
-    reconstruct,
-    samples,
-    trace,
-    train,
-    transfer,
-    video,
-    weights,
-)
 from scratchnst.cli.arguments import Parser
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.errors import UserError
 from scratchnst.messages import complain
 from scratchnst.system import signals
 
-COMMANDS = (
-    *(transfer, fast, video, train, reconstruct, figure, trace, weights),
-    *(gradcheck, lesson, check, bench, doctor, samples),
+COMMANDS = (  # by their modules
+    *("transfer", "fast", "video", "train", "reconstruct", "figure", "trace", "weights"),
+    *("gradcheck", "lesson", "check", "bench", "doctor", "samples"),
 )
+ELSEWHERE = {"sheet": "fast"}  # command -> the module of another
 OUTPUT_CLOSED = 141  # what shells report of a program that SIGPIPE has ended
 
 
@@ -66,12 +52,17 @@ def _run(argv: Sequence[str] | None) -> int:
     parser = Parser(prog="scratchnst", description="Neural style transfer with every derivative written by hand.")
     parser.add_argument("--version", action="version", version=f"scratchnst {__version__}")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        command.add(commands)
-    fast.add_sheet(commands)
+    for module in _modules(sys.argv[1:] if argv is None else argv):
+        import_module(f"{__name__}.{module}").add(commands)
     arguments = parser.parse_args(argv)
     _check_current_folder()
     return arguments.run(arguments)
+
+
+def _modules(argv: Sequence[str]) -> list[str]:
+    """Return the module of the command that is named, or all: it takes a second to import these."""
+    module = ELSEWHERE.get(argv[0], argv[0]) if argv else ""
+    return [module] if module in COMMANDS else list(COMMANDS)
 
 
 def _check_current_folder() -> None:

@@ -36,7 +36,12 @@ LONGER_IN_STRIPS = 1.2
 
 
 def add(commands) -> None:
-    """Add this command's parser to `commands`."""
+    """Add the parsers of both commands to `commands`."""
+    _add_fast(commands)
+    _add_sheet(commands)
+
+
+def _add_fast(commands) -> None:
     parser = commands.add_parser(
         "fast",
         help="paint photographs in one pass, by a network that was trained for it",
@@ -79,7 +84,7 @@ def add(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def add_sheet(commands) -> None:
+def _add_sheet(commands) -> None:
     """Add the parser of ``scratchnst sheet`` to `commands`."""
     parser = commands.add_parser(
         "sheet",

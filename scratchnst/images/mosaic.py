@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import numpy as np
-from scipy.spatial import cKDTree
 
 from scratchnst import images
 
@@ -46,6 +45,8 @@ def _places(random, rows, columns, distance):
 
 def _neighbours(stones, pixels):
     """Distances to the two nearest stones, and the number of the nearest."""
+    from scipy.spatial import cKDTree  # not before: it takes long
+
     distances, numbers = cKDTree(stones).query(pixels, k=2)
     return np.moveaxis(distances, -1, 0), numbers[..., 0]
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from scipy.optimize import Bounds, minimize
 
 from scratchnst.optimize.result import OptimizeResult
 
@@ -29,6 +28,7 @@ def scipy_lbfgs(
     It runs until `iterations` are done, the gradient is zero or the line search finds no lower loss: SciPy's
     tolerances, which stop too early if losses are large and flat, are off.
     """
+    from scipy.optimize import Bounds, minimize  # not before: it takes long
 
     # Without bounds SciPy's first step has length 1, which is very short for many pixels, and finding a longer one
     # takes about ten evaluations.  So z = x / scale is optimised, and the first step moves each unknown by about 1.

@@ -79,6 +79,7 @@ FINITE_POINTS = (0, 1, -1, 1 / 2, -2)
 MINUS_INVERSE = [5, 2, 1, 4, 3, 0]  # where -1/t stands among them, infinity being the last
 POINTS = len(FINITE_POINTS) + 1
 TILES_PER_BLOCK = (128, 256)  # as many as BLAS needs, as few as the cache holds
+FEW_NUMBERS = 8192  # of a block at a point, of few channels: Python's part of the time shrinks with the blocks' number
 FEWEST_BLOCKS = 8  # of an image that is not small
 OUTPUTS_OF_A_PRODUCT = 64
 KERNEL = "kernel at points"  # U, by the name of its memory
@@ -229,7 +230,8 @@ def cut(shape: tuple[int, ...], channels: int) -> list[TileBlock]:
     """
     count, down, across = shape[0], -(-shape[1] // TILE), -(-shape[2] // TILE)
     fewest, most = TILES_PER_BLOCK
-    most = int(np.clip(min(channels // 2, count * down * across // FEWEST_BLOCKS), fewest, most))
+    suited = max(channels // 2, FEW_NUMBERS // max(channels, 1))
+    most = int(np.clip(min(suited, count * down * across // FEWEST_BLOCKS), fewest, most))
     columns = threads.pieces(across, 32)
     rows = threads.pieces(down, most // min(across, 32))
     return [
