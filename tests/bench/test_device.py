@@ -24,6 +24,7 @@ from scratchnst.bench.trainer import Trainer, first_crops, make
 from scratchnst.cli import main
 from scratchnst.engine import cpu, sessions
 from scratchnst.errors import UserError
+from scratchnst.training.batch import Batch, gradients
 
 CONTIGUOUS, CHANNELS_LAST = PEERS
 NETWORK = problem.random_network
@@ -282,8 +283,9 @@ def test_training_and_painting(here):
     pieces = trainer.pieces()
     np.testing.assert_allclose(painting, Painter(32).evaluate(), atol=0.1)
     on_cpu = make(32, EMULATED, cpu, TRAINING[0])
-    losses, _, gradients = on_cpu.gradients(first_crops(on_cpu))
-    expected = np.concatenate([gradients[name][place].ravel() for name, place in on_cpu.state.moments])
+    crops = first_crops(on_cpu)
+    losses, _, learnt = gradients(on_cpu.network, on_cpu.loss, Batch(crops, [0] * len(crops)))
+    expected = np.concatenate([learnt[name][place].ravel() for name, place in on_cpu.state.moments])
     assert loss == pytest.approx(losses.total, rel=1e-4)
     assert np.linalg.norm(gradient - expected) < 2e-3 * np.linalg.norm(expected)
     assert all(seconds > 0 for seconds in pieces.values())
