@@ -7,6 +7,7 @@ import hashlib
 import math
 import os
 from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ import numpy as np
 from scratchnst import weights
 from scratchnst.arrays import Array
 from scratchnst.engine import Engine, cpu
+from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
 from scratchnst.files import open_input
@@ -26,6 +28,9 @@ from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_any
 
 SHIPPED = Path(weights.__file__).with_name("styles.h5")
+# Pixels from which on several threads of the CPU are faster than one.  512x512 took two threads 0.30 s and one 0.21 s,
+# 768x768 0.61 s and 0.53 s, 1024x1024 0.79 s and 1.06 s.
+SEVERAL_THREADS = 800 * 800
 Mixture = str | int | Mapping[str, float] | Mapping[int, float]
 
 
@@ -132,7 +137,8 @@ class FastStyle:
         painter = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis]))
         if in_strips is None:
             in_strips = memory.needs_strips(self.network, height, width)
-        with engine.session():
+        alone = threads.on_this_thread() if height * width < SEVERAL_THREADS else nullcontext()
+        with engine.session(), alone:
             painting = _painted_in_strips(painter, photo) if in_strips else _painted_whole(painter, photo)
         return painting if strength == 1 else photo + np.float32(strength) * (painting - photo)
 

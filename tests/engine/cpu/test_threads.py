@@ -192,6 +192,23 @@ def test_jobs_that_run_jobs_do_not_wait_for_themselves():
     assert sorted(done) == [(a, b) for a in range(4) for b in range(3)]
 
 
+def test_within_a_block_the_caller_does_all_jobs():
+    threads.set_count(3)
+    done = []
+    with threads.on_this_thread():
+        threads.run(lambda number: done.append((number, threading.get_ident())), [(n,) for n in range(5)])
+    assert done == [(n, threading.get_ident()) for n in range(5)]
+    others = set()
+    barrier = threading.Barrier(2, timeout=10)
+
+    def job():
+        others.add(threading.get_ident())
+        barrier.wait()
+
+    threads.run(job, [(), ()])
+    assert len(others) == 2
+
+
 def test_errstate_of_the_caller_holds_in_the_threads():
     threads.set_count(2)
 
