@@ -141,7 +141,7 @@ def _painter(library: ModuleType, engine: Engine, arguments: argparse.Namespace)
     """Yield who paints the frames, and how many at a time."""
     if arguments.scheduler is None:
         workers = (arguments.threads or default_count()) if engine is cpu else 1
-        yield library.by_threads(workers), workers
+        yield library.by_processes(1 if arguments.dry_run else workers), workers
         return
     try:
         from scratchnst.fast import cluster
@@ -161,7 +161,7 @@ def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, work
     return (
         f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"
         f"sound   {', '.join(video.sound) or 'none'}\n"
-        f"time    about {tqdm.format_interval(seconds)} on {workers} threads"
+        f"time    about {tqdm.format_interval(seconds)}, {workers} frames at a time"
     )
 
 

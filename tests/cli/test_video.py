@@ -181,7 +181,7 @@ def test_a_cluster(studio, capsys):
         assert main([*paint, "-o", "there.mp4", *scheduler]) == 0
         assert main([*paint, "-o", "there.mp4", *scheduler, "--dry-run"]) == 0
     assert (studio / "there.mp4").read_bytes() == (studio / "here.mp4").read_bytes()
-    assert "on 2 threads" in capsys.readouterr().out
+    assert "2 frames at a time" in capsys.readouterr().out
     assert not (studio / "there.mp4.parts").exists()
 
 

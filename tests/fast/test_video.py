@@ -33,10 +33,10 @@ def paint(tmp_path, model, monkeypatch):
     """Paint the file "in.mp4", in parts of three frames, into a file of the name given; return `video_files.read`."""
     monkeypatch.setattr(video, "PART", 3)
 
-    def paint(name="out.mp4", strength=0.0, size=None, workers=2, show=lambda frames: None):
+    def paint(name="out.mp4", strength=0.0, size=None, workers=1, show=lambda frames: None):
         found = video.examine(tmp_path / "in.mp4")
         look = video.Look(model, {"wave": 1.0}, strength, video.fitted_shape(found, size), 10)
-        video.paint(found, tmp_path / name, look, {"strength": strength}, video.by_threads(workers), show)
+        video.paint(found, tmp_path / name, look, {"strength": strength}, video.by_processes(workers), show)
         return video_files.read(tmp_path / name)
 
     return paint
@@ -153,10 +153,45 @@ def test_a_part_anywhere(tmp_path, model, monkeypatch):
     video_files.write(tmp_path / "in.mp4", video_files.pictures(8), VARIABLE)
     found = video.examine(tmp_path / "in.mp4")
     look = video.Look(model, {"dots": 1.0}, 1.0, found.shape, 20)
-    together = dict(video.paint_parts(found, [0, 1, 2], look, video.by_threads(2)))
+    together = dict(video.paint_parts(found, [0, 1, 2], look, video.by_processes(2)))
     assert list(together) == [0, 1, 2]
     assert dict(video.paint_parts(found, [1], look)) == {1: together[1]}
     assert [frame.time for frame in video.frames(found, [1])] == VARIABLE[3:6]
+
+
+def test_processes_paint_the_same(tmp_path, paint):
+    video_files.write(tmp_path / "in.mp4", video_files.pictures(8), VARIABLE)
+    shown = []
+    alone, together = paint("one.mp4"), paint("two.mp4", strength=0.0, workers=3, show=shown.append)
+    assert shown == list(range(9))
+    assert error(alone[0], together[0]) == 0
+    assert alone[1:] == together[1:]
+
+
+def test_a_process_that_is_lost(tmp_path, paint, monkeypatch):
+    video_files.write(tmp_path / "in.mp4", video_files.pictures(8))
+    made, process = [], video.Process
+
+    def remembered(*arguments, **options):
+        made.append(process(*arguments, **options))
+        return made[-1]
+
+    monkeypatch.setattr(video, "Process", remembered)
+
+    def kill(frames):
+        if frames == 2:
+            made[1].process.kill()
+
+    with pytest.raises(UserError, match=r"is lost \(killed.*same command goes on"):
+        paint(workers=2, show=kill)
+    assert all(each.process.poll() is not None for each in made)
+    assert not (tmp_path / "out.mp4").exists()
+
+
+def test_an_error_of_another_process(tmp_path, paint):
+    video_files.write(tmp_path / "in.mp4", video_files.pictures(4))
+    with pytest.raises(UserError, match="strength"):
+        paint(strength=2.0, workers=2)
 
 
 def test_a_full_disk(tmp_path, paint, monkeypatch):
