@@ -90,6 +90,11 @@ class Engine:
     def __reduce__(self) -> tuple:
         return _of_this_process, (self.name,)  # in another process it is the engine of that name there
 
+    def __copy__(self) -> Engine:
+        other = object.__new__(type(self))
+        vars(other).update(vars(self))
+        return other
+
     @property
     def ways(self) -> tuple[str, ...]:
         """The names of the ways to convolve, of which ``conv2d.using`` takes one; empty if there is but one way."""
