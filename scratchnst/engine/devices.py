@@ -128,10 +128,5 @@ def on_threads(number: int | None) -> Iterator[None]:
 
     The textbook's are those of BLAS.
     """
-    before = threads.chosen()
-    threads.set_count(number)
-    try:
-        with threadpool_limits(threads.count(), user_api="blas"):
-            yield
-    finally:
-        threads.set_count(before)
+    with threads.counted(number), threadpool_limits(threads.count(), user_api="blas"):
+        yield

@@ -14,8 +14,7 @@ Each part is computed by itself and on one thread in any case, so the results ar
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from itertools import cycle, islice
 from typing import Any, NoReturn
 
@@ -66,7 +65,7 @@ class Processes:
         if network.engine is not cpu:
             return alone(network, loss, parts)
         number = 0 if self._is_alone else min(threads.count(), len(parts)) - 1
-        with _on_one_thread():
+        with threads.counted(1):
             try:
                 return self._shared(network, loss, parts, number)
             except (Ended, OSError) as error:
@@ -131,14 +130,3 @@ def _outcome(reply):
     if isinstance(reply, Exception):
         raise Ended(f"{type(reply).__name__}: {reply}")
     return reply
-
-
-@contextmanager
-def _on_one_thread() -> Iterator[None]:
-    """Let this process compute on one thread within the block."""
-    before = threads.chosen()
-    threads.set_count(1)
-    try:
-        yield
-    finally:
-        threads.set_count(before)

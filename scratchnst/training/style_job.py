@@ -221,6 +221,7 @@ def _origin(settings: StyleSettings, losses: Mapping[float, PerceptualLoss], fou
     paths = ("folder", "start", "add_to", "licences")
     given |= {name: given[name].name if given[name] else None for name in paths}
     given["paintings"] = [path.name for path in settings.paintings]
+    given |= {name: given[name] and Path(given[name]).name for name in ("network", "finish")}
     return {
         "program": f"scratchnst {__version__}",
         "settings": given,

@@ -40,7 +40,7 @@ WARM_UP, LAST_RATE = 20, 0.05
 NORM_RATE = 6.0
 LARGEST_GRADIENT = 30.0  # of all parameters; usual ones are 3 to 20
 MEMORY = 0.05  # share of the newest losses in their running mean
-PART = 2  # images that the CPU computes at once: their features stay in its caches
+PART = 2  # images of a part on the CPU, which a process computes
 
 Share = Callable[[Network, PerceptualLoss, list[Batch]], list[Outcome]]
 

@@ -78,6 +78,8 @@ def test_the_last_part_is_by_vgg19_where_there_is_one(studio, monkeypatch):
     assert networks() == ["distilled", "vgg19"]
     assert networks("--network", "distilled") == ["distilled"]
     assert networks("--network", "vgg.h5") == ["vgg19"]
+    assert networks("--network", str(studio / "vgg.h5")) == ["vgg19"]
+    assert FastStyle.load("model.h5").training["settings"]["network"] == "vgg.h5", "where it lies is nobody's business"
     assert networks("--finish", "distilled") == ["distilled"]
 
 

@@ -75,6 +75,17 @@ def set_count(number: int | None) -> None:
         _state.chosen = None if number is None else int(number)
 
 
+@contextmanager
+def counted(number: int | None) -> Iterator[None]:
+    """Let there be `number` threads within the block, see `set_count`."""
+    before = _state.chosen
+    set_count(number)
+    try:
+        yield
+    finally:
+        set_count(before)
+
+
 def usable_cores() -> int:
     """Return the number of cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
