@@ -220,15 +220,17 @@ def _with_rates(contestants, conditions):
 def training(task: str, repeats: int, conditions: Conditions) -> list[ContenderResult]:
     """Measure a step of a training, see `scratchnst.bench.trainer`, by us and by the peers.
 
-    Ours comes first; its facts have `trainer.facts`.  With the first task all have "pieces": the seconds of each piece,
-    in every round.
+    Ours comes first; its facts have `trainer.facts`.  With the first task, on a GPU or on one thread, all have
+    "pieces": the seconds of each piece, in every round.  On several threads our step is shared by processes, and so
+    has no pieces that follow each other.
     """
+    has_pieces = task == TRAINING[0] and (conditions.device != "cpu" or conditions.threads == 1)
     size, limits = trainer.problem_of(conditions.device)[1].side, conditions.limits[:1]
     with contestants([OURS, *conditions.peers, *limits], size, conditions, task) as all_of_them:
         solvers = all_of_them[: -len(limits)]
         _check_agreement(solvers)
         take_turns(all_of_them, repeats, conditions)
-        for turn in range(repeats if task == TRAINING[0] else 0):
+        for turn in range(repeats if has_pieces else 0):
             conditions.tell(f"{size}x{size}: pieces, round {turn + 1} of {repeats}")
             for solver in solvers:
                 time.sleep(REST if conditions.device == "cpu" else 0)

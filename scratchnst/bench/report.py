@@ -106,7 +106,7 @@ def whole_run(results: Sequence[ContenderResult]) -> list[str]:
 
 
 def training(results: Sequence[ContenderResult]) -> list[str]:
-    """Crops a second, a row for each loss network, and the pieces of a step."""
+    """Crops a second, a row for each loss network, and the pieces of a step where they are measured."""
     tasks = {task: {item.contender: item for item in results if item.facts["task"] == task} for task in TRAINING}
     names = [name for name in (OURS, *PEERS) if name in tasks[TRAINING[0]]]
     first, wide = tasks[TRAINING[0]][OURS], max(map(len, TRAINING))
@@ -119,8 +119,10 @@ def training(results: Sequence[ContenderResult]) -> list[str]:
             cells = [f"{_cell(seconds and row[OURS].facts['batch'] / seconds, '{:.2f}'):>21}" for seconds in times]
             ratio = _cell(_ratio(times[0], times[1:]), "{:.2f}") if last else ""
             lines.append(f"{task:<{wide}}{''.join(cells)}{ratio:>15}")
-    if first.median:
+    if "pieces" in first.facts:
         lines += _pieces(tasks[TRAINING[0]])
+    elif first.median:
+        lines.append("what the pieces of a step take: --threads 1")
     return lines + _failures(results)
 
 

@@ -102,7 +102,7 @@ def test_ctrl_c_ends_all(processes):
 
 def test_training_takes_turns_step_by_step_and_piece_by_piece(processes):
     first, second = TRAINING
-    results = [item for task in TRAINING for item in measure.training(task, 2, Conditions(2, list(PEERS)))]
+    results = [item for task in TRAINING for item in measure.training(task, 2, Conditions(1, list(PEERS)))]
     asked = [do for name, do in processes.asked if name == doing(OURS, first)]
     assert asked == ["set_up", "gradient", *3 * ["evaluate"], *2 * ["pieces"]]
     assert (doing(OURS, second), "pieces") not in processes.asked
@@ -111,11 +111,17 @@ def test_training_takes_turns_step_by_step_and_piece_by_piece(processes):
     assert results[1].facts["pieces"]["conv1"] == [0.25, 0.25]
 
 
+def test_training_on_several_threads_has_no_pieces(processes):
+    results = measure.training(TRAINING[0], 2, Conditions(2, list(PEERS)))
+    assert (doing(OURS, TRAINING[0]), "pieces") not in processes.asked
+    assert "--threads 1" in report.training(results)[-1]
+
+
 def test_table_of_training(processes):
     """Steps of 2 s with 4 crops; a large product takes 2 s as well, conv1 there and back 0.25 s."""
     processes.plays[doing(CHANNELS_LAST, TRAINING[0]), "pieces"] = lambda: {"conv1": 0.125, "norm3": 0.1}
     processes.plays[doing(OURS, TRAINING[1]), "evaluate"] = lost("killed")
-    conditions = Conditions(2, list(PEERS))
+    conditions = Conditions(1, list(PEERS))
     results = [item for task in TRAINING for item in measure.training(task, 3, conditions)]
     lines = [line.split() for line in report.training(results)]
     assert lines[1] == ["crops", "of", "128x128", "pixels", "a", "second,", "median", "of", "3", "batches"]
@@ -130,10 +136,10 @@ def test_table_of_training(processes):
 
 
 def test_training_by_us_alone(processes):
-    lines = report.training(measure.training(TRAINING[0], 1, Conditions(2)))
+    lines = report.training(measure.training(TRAINING[0], 1, Conditions(1)))
     assert not [line for line in lines if "PyTorch" in line]
     processes.plays[doing(OURS, TRAINING[0]), "set_up"] = lost("killed")
-    assert report.training(measure.training(TRAINING[0], 1, Conditions(2)))[-1] == "scratchnst at 128x128: killed"
+    assert report.training(measure.training(TRAINING[0], 1, Conditions(1)))[-1] == "scratchnst at 128x128: killed"
 
 
 def test_paintings(processes):

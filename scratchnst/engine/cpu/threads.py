@@ -253,7 +253,10 @@ def _enter_pool():
 
 @cache
 def _blas(per_thread: bool) -> ThreadpoolController:
-    """Return what sets the threads of the BLAS libraries that have such a setting for each thread, or of the others."""
+    """Return what sets the threads of the BLAS libraries that have such a setting for each thread, or of the others.
+
+    A library that comes later, as SciPy's may, stays as it is: operations use NumPy's.
+    """
     libraries = ThreadpoolController().select(user_api="blas")
     chosen = [
         library.filepath

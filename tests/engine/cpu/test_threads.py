@@ -31,6 +31,7 @@ def blas_threads():
 @pytest.fixture
 def blas_on_two():
     """BLAS on two threads, as its user may have set it."""
+    threads._blas.cache_clear()  # another test may have brought SciPy's BLAS since
     with ThreadpoolController().select(user_api="blas").limit(limits=2):
         yield blas_threads()
 
