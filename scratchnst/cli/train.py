@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import TypeVar
 
 import numpy as np
 from tqdm import tqdm
@@ -50,6 +51,7 @@ STEADY = 5.0  # weight of steadiness, if it is asked for
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
 PREVIEW_SIZE, PREVIEW_STYLES = 256, 6
 TRIAL_SIZE, TRIAL_MINUTES = 256, 1.0
+T = TypeVar("T")
 BAR = "{l_bar}{bar}| {elapsed}<{remaining}{postfix}"
 
 
@@ -115,10 +117,11 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--style-size",
-        type=size,
+        type=_one_or_more(size),
         default=StyleSettings.style_size,
-        metavar="N",
-        help="longer side of a painting in pixels: more makes the strokes larger (%(default)s)",
+        metavar="N[,N...]",
+        help="longer side of a painting in pixels: more makes the strokes larger (%(default)s), one for all or one for "
+        "each",
     )
     group.add_argument(
         "--content-weight",
@@ -129,7 +132,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument(
         "--style-weight",
-        type=_style_weights,
+        type=_one_or_more(non_negative_number),
         default=Weights.style,
         metavar="W[,W...]",
         help="weight of the style loss (%(default)s), one for all paintings or one for each",
@@ -145,9 +148,14 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _style_weights(text: str) -> float | tuple[float, ...]:
-    numbers = tuple(non_negative_number(part) for part in text.split(","))
-    return numbers[0] if len(numbers) == 1 else numbers
+def _one_or_more(kind: Callable[[str], T]) -> Callable[[str], T | tuple[T, ...]]:
+    """Return what parses a number, or several with commas between."""
+
+    def parse(text: str) -> T | tuple[T, ...]:
+        numbers = tuple(kind(part) for part in text.split(","))
+        return numbers[0] if len(numbers) == 1 else numbers
+
+    return parse
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -32,6 +32,8 @@ FINISH = 0.3  # of the training's time
 HELD_OUT, ENOUGH = 2, 8  # photographs for previews, if there are enough
 SMALLEST_SIDE = 32  # pixels of a crop, or of a style
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True)
 class StyleSettings:
@@ -41,7 +43,7 @@ class StyleSettings:
     ----------
     paintings : files of the styles to be learnt
     folder : of photographs; None takes those at hand
-    style_size : longer side in pixels at which the paintings are looked at
+    style_size : longer side in pixels at which the paintings are looked at, one for all or one for each
     weights : of the terms of the perceptual loss
     network : of the loss, a name or a file
     finish : of the loss in the last FINISH of the training, a name or a file; None leaves it as it is
@@ -54,7 +56,7 @@ class StyleSettings:
 
     paintings: tuple[Path, ...]
     folder: Path | None = None
-    style_size: int = 256
+    style_size: int | tuple[int, ...] = 256
     weights: Weights = field(default_factory=Weights)
     network: str = "distilled"
     finish: str | None = None
@@ -107,7 +109,8 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     side = settings.plan.side
     if side < SMALLEST_SIDE or side % transform_net.STRIDE:
         raise UserError(f"a crop of {side} pixels cannot be trained on: give --size a multiple of 4, from 32 on.")
-    paintings = [_painting(path, settings.style_size) for path in settings.paintings]
+    sizes = _for_each(settings, "--style-size", settings.style_size)
+    paintings = [_painting(path, size) for path, size in zip(settings.paintings, sizes)]
     network, styles, old = _network(settings, _styles(settings))
     found = photographs.from_folder(settings.folder, side, tell) if settings.folder else photographs.at_hand(side)
     held_out = found.hold_out(HELD_OUT) if len(found) >= ENOUGH else ()
@@ -148,16 +151,20 @@ def loss_layers(network: Network) -> tuple[list[str], list[str]]:
 
 
 def _weights(settings: StyleSettings, old: int) -> Weights:
-    """The weights of the loss, if need be with one for each style; `old` ones are not trained."""
-    given = settings.weights.style
-    if not isinstance(given, tuple):
-        return settings.weights
-    if len(given) != len(settings.paintings):
+    """The weights of the loss, with one for each style; `old` ones are not trained."""
+    given = _for_each(settings, "--style-weight", settings.weights.style)
+    return replace(settings.weights, style=(0.0,) * old + given)
+
+
+def _for_each(settings: StyleSettings, option: str, given: T | tuple[T, ...]) -> tuple[T, ...]:
+    """A number for each painting, of one for all or of as many."""
+    numbers = given if isinstance(given, tuple) else (given,) * len(settings.paintings)
+    if len(numbers) != len(settings.paintings):
         raise UserError(
-            f"{len(given)} weights for {len(settings.paintings)} paintings: give --style-weight one number, or one for "
+            f"{len(numbers)} numbers for {len(settings.paintings)} paintings: give {option} one number, or one for "
             "each painting."
         )
-    return replace(settings.weights, style=(0.0,) * old + given)
+    return numbers
 
 
 def _painting(path: Path, size: int) -> np.ndarray:

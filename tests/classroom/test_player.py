@@ -16,6 +16,7 @@ import time
 from io import StringIO
 from pathlib import Path
 
+import psutil
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -339,6 +340,15 @@ def read_until(text, terminal, seconds=60):
     return seen.decode(errors="replace")
 
 
+def wait_until_it_waits(process, seconds=60):
+    """Wait until a process does nothing: Python does not hear a signal that comes just before it reads a line."""
+    process, end, used = psutil.Process(process.pid), time.monotonic() + seconds, -1.0
+    while process.status() != psutil.STATUS_SLEEPING or process.cpu_times().user > used:
+        assert time.monotonic() < end, "it never waits"
+        used = process.cpu_times().user
+        time.sleep(0.3)
+
+
 def test_in_a_terminal(learner, terminal):
     process, screen = terminal()
     read_until("[1/4] Enter goes on", screen)
@@ -358,6 +368,7 @@ def test_ctrl_c(learner, terminal, cell):
     read_until("[1/4] Enter goes on", screen)
     os.write(screen, b"\n")
     read_until("asleep\r\n" if "asleep" in cell else "[2/4] Enter goes on", screen)
+    wait_until_it_waits(process)
     process.send_signal(signal.SIGINT)
     said = read_until("goes on there.", screen)
     assert process.wait(60) == 130

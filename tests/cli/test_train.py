@@ -242,7 +242,7 @@ def test_a_trial(studio, capsys):
         (["dots.png", "-o", "model.h5", "--start", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--add-to", "other.h5"], "not one that paints"),
         (["dots.png", "-o", "model.h5", "--resume"], "leave out --resume"),
-        (["dots.png", "-o", "model.h5", "--style-weight", "3,4"], "2 weights for 1 paintings"),
+        (["dots.png", "-o", "model.h5", "--style-weight", "3,4"], "2 numbers for 1 paintings"),
         (["dots.png", "-o", "model.h5", "--network", "none.h5"], "does not exist"),
         (["dots.png", "-o", "model.h5", "--log", "dots.png"], "named twice"),
         (["dots.png", "-o", "model.h5", "--network", "painter.h5"], "a network that paints"),
