@@ -9,6 +9,10 @@ picture = stylize(objective, iterations=200).image
 from scratchnst import FastStyle
 
 picture = FastStyle.load("model.h5")(photo, style="wave")                          # a network that was trained for it
+
+from scratchnst import ArbitraryStyle
+
+picture = ArbitraryStyle.load()(photo, painting)                                   # one that paints in any style
 """
 
 from __future__ import annotations
@@ -19,6 +23,7 @@ TYPE_CHECKING = False  # as in typing, which takes long to import, and until the
 if TYPE_CHECKING:
     from typing import Any
 
+    from scratchnst.fast.arbitrary_style import ArbitraryStyle
     from scratchnst.fast.fast_style import FastStyle
     from scratchnst.models.normalize import normalize
     from scratchnst.transfer.objective import Objective
@@ -28,11 +33,21 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 
-__all__ = ["FastStyle", "Objective", "load_network", "normalize", "scale_shapes", "stylize", "stylize_by_scales"]
+__all__ = [
+    "ArbitraryStyle",
+    "FastStyle",
+    "Objective",
+    "load_network",
+    "normalize",
+    "scale_shapes",
+    "stylize",
+    "stylize_by_scales",
+]
 
 # The modules of these names, which are imported at first use: `scratchnst.system.startup`, of this package too, has to
 # run before NumPy is imported.
 _HOMES = {
+    "ArbitraryStyle": "scratchnst.fast.arbitrary_style",
     "FastStyle": "scratchnst.fast.fast_style",
     "Objective": "scratchnst.transfer.objective",
     "load_network": "scratchnst.weights.load",

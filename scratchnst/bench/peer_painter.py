@@ -106,7 +106,7 @@ class PeerTrainer(OnTorch):
         self.learnt = [self.painter.parameters[name][place] for name, place in places]
         for parameter in self.learnt:
             parameter.requires_grad_()
-        self.targets = {name: self.tensor(loss.targets[name][0]) for name in loss.style_layers}
+        self.targets = {name: self.tensor(loss.target(0)[name]) for name in loss.style_layers}
         self.adam = self.torch.optim.Adam(self.learnt)
         self.random = np.random.default_rng(self.training.plan.seed)
 

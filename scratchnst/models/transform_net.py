@@ -111,7 +111,8 @@ def is_transform_net(network: Network) -> bool:
 
 
 def _shapes(network):
-    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items()}
+    rows = {layer.name for layer in network.layers}
+    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items() if name in rows}
 
 
 def norms(network: Network) -> list[str]:
@@ -155,6 +156,15 @@ def of_styles(network: Network, grad_parameters: dict[str, tuple[Array, ...]], m
         for name in norms(network)
     }
     return {**grad_parameters, **rows}
+
+
+def of_mixture(network: Network, grad_parameters: dict[str, tuple[Array, ...]]) -> Array:
+    """Return dL/dmixture (N, S), from the gradients by the (N, C) arrays of `with_styles`: mixture @ array."""
+    return sum(
+        gradient @ array.T
+        for name in norms(network)
+        for gradient, array in zip(grad_parameters[name], network.parameters[name])
+    )
 
 
 def to_picture(output: Array) -> Array:

@@ -18,7 +18,7 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
-from scratchnst.models import transform_net
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.training import steadiness
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
@@ -35,20 +35,28 @@ class Batch:
     x : crops (N, H, W, 3), RGB 0-255
     styles : the number of each one's style
     later, shift : x' and d of `scratchnst.training.steadiness`, another frame of each; None without it
+    statistics : of each one's style, for a network with a predictor, see `scratchnst.models.style_predictor`
+    of_itself : whether each one's style is the crop itself, so that it is to be painted as it is
     """
 
     x: Array
     styles: Sequence[int]
     later: Array | None = None
     shift: tuple[int, int] = (0, 0)
+    statistics: Array | None = None
+    of_itself: bool = False
 
     def parts(self, size: int) -> list[Batch]:
         """Return batches of at most `size` images that make this one."""
-        cuts = [slice(start, start + size) for start in range(0, len(self.x), size)]
-        return [
-            Batch(self.x[cut], self.styles[cut], None if self.later is None else self.later[cut], self.shift)
-            for cut in cuts
-        ]
+        return [self._part(slice(start, start + size)) for start in range(0, len(self.x), size)]
+
+    def _part(self, cut):
+        def some(images):
+            return None if images is None else images[cut]
+
+        return replace(
+            self, x=self.x[cut], styles=self.styles[cut], later=some(self.later), statistics=some(self.statistics)
+        )
 
 
 class Outcome(NamedTuple):
@@ -60,7 +68,7 @@ class Outcome(NamedTuple):
 
 
 def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
-    """Return what a network, with a row in its norms for each style, learns from a batch.
+    """Return what a network, with a row in its norms for each style or with a predictor, learns from a batch.
 
     Raises
     ------
@@ -70,20 +78,32 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
     engine, images, styles = network.engine, batch.x, list(batch.styles)
     if batch.later is not None:
         images, styles = array_module(images).concatenate([images, batch.later]), styles * 2
-    count, rows = len(batch.x), transform_net.number_of_styles(network)
-    mixture = engine.asarray(np.eye(rows, dtype=np.float32)[styles])
-    painter = transform_net.with_styles(network, mixture)
+    count = len(batch.x)
     with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
+        mixture, of_mixture = _mixture(network, batch, styles)
+        painter = transform_net.with_styles(network, mixture)
         outputs, cache = painter.forward(images, [transform_net.OUTPUT])
         painted = transform_net.to_picture(outputs[transform_net.OUTPUT])
         y = painted[:count]
-        losses, grad = loss(y, batch.x, styles[:count])
+        losses, grad = loss.of_itself(y, batch.x) if batch.of_itself else loss(y, batch.x, styles[:count])
         if batch.later is not None:
             losses, grad = _steadied(losses, grad, painted, batch, loss.weights.steady)
         if not math.isfinite(losses.total):
             raise UserError(DIVERGED)
         grads = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad)}, cache)
-    return Outcome(losses, y, transform_net.of_styles(network, grads, mixture))
+        found = transform_net.of_styles(network, grads, mixture) | of_mixture(grads)
+    return Outcome(losses, y, found)
+
+
+def _mixture(network, batch, styles):
+    """The mixture of rows of each image, and what returns the gradients of the parameters that have made it."""
+    engine = network.engine
+    if batch.statistics is None:
+        rows = transform_net.number_of_styles(network)
+        return engine.asarray(np.eye(rows, dtype=np.float32)[styles]), lambda grads: {}
+    z = array_module(batch.x).concatenate([batch.statistics] * (len(styles) // len(batch.x)))
+    mixture, cache = style_predictor.forward(network, z)
+    return mixture, lambda grads: style_predictor.backward(network, transform_net.of_mixture(network, grads), cache)
 
 
 def _steadied(losses, grad_y, painted, batch, weight):

@@ -4,18 +4,21 @@ Let y_n be what the network paints of the photograph x_n, n = 1 ... N, in a styl
 features of a loss network at layer l, with G_l(.) = F_l^T F_l / M_l its Gram matrix over M_l positions.  Then ::
 
     content(n)  = mean over layers of  |F_l(y_n) - F_l(x_n)|^2 / (M_l E_l)                            (a)
-    style(n)    = mean over layers of  |G_l(y_n) - G_l(a_n)|^2 / |G_l(a_n)|^2                         (b)
+    style(n)    = mean over layers of  r_l^2,   r_l = |G_l(y_n) - G_l(a_n)| / |G_l(a_n)|             (b)
     roughness   = mean over pixels of the squared differences of neighbours in y / SPREAD^2           (c)
     outside     = mean over numbers of the squared distance of y from 0 ... 255, / SPREAD^2           (d)
     L = mean over n of (alpha content(n) + beta_n style(n)) + gamma roughness + delta outside         (e)
 
-beta_n is the weight of the n-th image's style, usually the same for all styles.  E_l is |F_l(x)|^2 / M_l averaged over
-some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky would weigh as much as all others together.
+beta_n is the weight of the n-th image's style, usually the same for all styles.  Where there are many styles, as for a
+network that paints in any, the mean is of r_l itself: those that are hard to come near would weigh more than all
+others.  E_l is |F_l(x)|^2 / M_l averaged over some photographs.  Divided by |F_l(x_n)|^2 itself, a crop of plain sky
+would weigh as much as all others together.
 
 Derivation.  F_l enters (a) directly and (b) by way of G_l.  With K content and J style layers ::
 
     dL/dF_l(y_n)  from (a)    2 alpha / (N K M_l E_l)  (F_l(y_n) - F_l(x_n))                          (f)
     dL/dG_l(y_n)  from (b)    2 beta_n / (N J |G_l(a_n)|^2)  (G_l(y_n) - G_l(a_n))                      (g)
+                  of r_l      the same, divided by 2 r_l
 
 and `scratchnst.losses.gram` leads from (g) to dL/dF_l, `Network.backward` from there to dL/dy.  (d) has the derivative
 2 delta / (number of y's numbers SPREAD^2) times the signed distance; (c) is `scratchnst.losses.total_variation`.
@@ -33,12 +36,14 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.models.network import Network
 from scratchnst.models.transform_net import SPREAD
 
+ITSELF = 10.0  # weight of a photograph in its own style
+
 
 @dataclass(frozen=True)
 class Weights:
     """alpha, beta, gamma and delta of equation (e), and the weight of `scratchnst.training.steadiness` beside it.
 
-    `style` is one number for all styles, or one for each.
+    `style` is one number for all styles, or one for each.  `squared` is whether (b) is of r_l^2.
     """
 
     content: float = 1.0
@@ -46,6 +51,7 @@ class Weights:
     roughness: float = 0.05
     outside: float = 1.0
     steady: float = 0.0
+    squared: bool = True
 
 
 @dataclass(frozen=True)
@@ -91,11 +97,8 @@ class PerceptualLoss:
     ):
         self.network, self.weights = network, weights
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
-        grams = [self._grams(style) for style in styles]
-        stack = array_module(grams[0][self.style_layers[0]]).concatenate
-        self.targets = {name: stack([each[name] for each in grams]) for name in self.style_layers}  # (S, C, C)
-        self.sizes = {name: self._squares(A) for name, A in self.targets.items()}  # |G_l(a)|^2, (S,)
-        self.style_weights = np.broadcast_to(np.array(weights.style, float), len(grams))
+        self.styles, self._targets = styles, dict[int, dict[str, Array]]()
+        self.style_weights = np.broadcast_to(np.array(weights.style, float), len(styles))
         self.energies = {
             name: float(np.mean([self._squares(F) / math.prod(F.shape[1:3]) for F in parts]))
             for name, parts in self._each(photographs).items()
@@ -129,17 +132,37 @@ class PerceptualLoss:
         total = w.content * content + weighted_style + w.roughness * roughness + w.outside * outside
         return Losses(total, content, style, roughness, outside), grad
 
+    def target(self, number: int) -> dict[str, Array]:
+        """Return style layer -> the Gram matrix G_l(a) (C, C) of a style's picture, computed once."""
+        if number not in self._targets:
+            self._targets[number] = self._grams(self.styles[number])
+        return self._targets[number]
+
+    def of_itself(self, painted: Array, photographs: Array) -> tuple[Losses, Array]:
+        """Return how far photographs are from themselves painted in their own style, and dL/dpainted.
+
+        That is ITSELF times the mean of (y - x)^2 / SPREAD^2.
+        """
+        difference, scale = painted - photographs, painted.size * SPREAD**2
+        total = ITSELF * float(self._squares(difference).sum()) / scale
+        return Losses(total, 0.0, 0.0, 0.0, 0.0), difference * difference.dtype.type(2 * ITSELF / scale)
+
     def _style(self, name, F, styles):
         """Equation (b) at a layer, its mean over the batch over the number of layers; the same weighted; and dL/dF."""
         engine, positions, numbers = self.network.engine, math.prod(F.shape[1:3]), list(styles)
         S, cache = engine.gram.forward(F)
-        difference = S / S.dtype.type(positions) - self.targets[name][numbers]
-        scale = len(F) * len(self.style_layers) * self.sizes[name][numbers]
-        beta = self.style_weights[numbers]
-        factors = 2 * beta / (scale * positions)  # equation (g)
+        targets = array_module(F).stack([self.target(number)[name] for number in numbers])
+        difference = S / S.dtype.type(positions) - targets
+        sizes, scale = self._squares(targets), len(F) * len(self.style_layers)
+        beta, squares = self.style_weights[numbers], self._squares(difference) / sizes
+        factors = 2 * beta / (scale * sizes * positions)  # equation (g)
+        errors = squares
+        if not self.weights.squared:
+            errors = np.sqrt(squares)
+            factors = factors / (2 * errors).clip(1e-6)
         grad_S = difference * engine.asarray(factors[:, np.newaxis, np.newaxis], F.dtype)
-        errors = self._squares(difference) / scale
-        return float(errors.sum()), float((beta * errors).sum()), engine.gram.backward(grad_S, cache)
+        value, weighted = errors.sum() / scale, (beta * errors).sum() / scale
+        return float(value), float(weighted), engine.gram.backward(grad_S, cache)
 
     def _roughness(self, painted, grad):
         """Equation (c); its gradient is added to `grad`."""
@@ -155,11 +178,11 @@ class PerceptualLoss:
         return float(self._squares(distance).sum()) / scale
 
     def _grams(self, style):
-        """Layer -> G_l (1, C, C) of a style's picture."""
+        """Layer -> G_l (C, C) of a style's picture."""
         engine = self.network.engine
         picture = engine.asarray(np.asarray(style, np.float32)[np.newaxis])
-        features, _ = self.network.forward(picture, self.style_layers, training=False)
-        return {name: engine.gram.forward(F)[0] / math.prod(F.shape[1:3]) for name, F in features.items()}
+        features = self.network.features(picture, self.style_layers)
+        return {name: engine.gram.forward(F)[0][0] / math.prod(F.shape[1:3]) for name, F in features.items()}
 
     def _each(self, photographs):
         """Content layer -> its features of each photograph."""

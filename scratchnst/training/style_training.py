@@ -35,11 +35,13 @@ from scratchnst.training import steadiness
 from scratchnst.training.batch import DIVERGED, Batch, Outcome, gradients, mean
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
 from scratchnst.training.photographs import Photographs
+from scratchnst.training.style_pool import StylePool
 
 WARM_UP, LAST_RATE = 20, 0.05
 NORM_RATE = 6.0
 LARGEST_GRADIENT = 30.0  # of all parameters; usual ones are 3 to 20
 MEMORY = 0.05  # share of the newest losses in their running mean
+OF_ITSELF = 0.1
 PART = 2  # images of a part on the CPU, which a process computes
 
 Share = Callable[[Network, PerceptualLoss, list[Batch]], list[Outcome]]
@@ -107,6 +109,8 @@ class Training:
     photographs : to take crops of
     plan : of this training
     share : computes the parts of a batch, one after the other unless something else is given
+    pool : the styles of the losses, if the network has a predictor; OF_ITSELF of its batches are crops in their own
+        style, to be painted as they are
 
     Attributes
     ----------
@@ -120,8 +124,10 @@ class Training:
         photographs: Photographs,
         plan: Plan,
         share: Share = alone,
+        pool: StylePool | None = None,
     ):
         self._network, self.losses, self.photographs, self.plan, self.share = network, losses, photographs, plan, share
+        self.pool = pool
         self.norms, self.count = transform_net.norms(network), transform_net.number_of_styles(network)
         moments = {
             (name, place): Moments.of(array)
@@ -179,21 +185,35 @@ class Training:
             random.bit_generator.state,
             before.iteration + 1,
             before.seconds + time.perf_counter() - started,
-            losses if before.losses is None else before.losses.times(1 - MEMORY).plus(losses.times(MEMORY)),
+            self._running_mean(losses, batch),
             (float(y.mean()), float(y.min()), float(y.max())),
         )
 
+    def _running_mean(self, losses, batch):
+        """The losses' running mean, in which crops in their own style do not count."""
+        before = self.state.losses
+        if batch.of_itself or before is None:
+            return before if batch.of_itself else losses
+        return before.times(1 - MEMORY).plus(losses.times(MEMORY))
+
     def _batch(self, random):
         """A batch of new crops."""
-        engine, plan, styles = self._network.engine, self.plan, self._styles_of_batch()
-        if not self.loss.weights.steady:
-            return Batch(engine.asarray(self.photographs.crops(random, plan.batch, plan.side)), styles)
-        crops = self.photographs.crops(random, plan.batch, plan.side + steadiness.SHIFT)
-        x, later, shift = steadiness.frames(random, crops)
-        return Batch(engine.asarray(x), styles, engine.asarray(later), shift)
+        engine, plan, steady = self._network.engine, self.plan, self.loss.weights.steady
+        crops = self.photographs.crops(random, plan.batch, plan.side + (steadiness.SHIFT if steady else 0))
+        batch = Batch(crops, self._styles_of_batch(random))
+        if steady:
+            x, later, shift = steadiness.frames(random, crops)
+            batch = replace(batch, x=x, later=engine.asarray(later), shift=shift)
+        if self.pool:
+            of_itself = random.random() < OF_ITSELF
+            z = self.pool.of(batch.x) if of_itself else self.pool.statistics(batch.styles)
+            batch = replace(batch, statistics=engine.asarray(z), of_itself=of_itself)
+        return replace(batch, x=engine.asarray(batch.x))
 
-    def _styles_of_batch(self):
-        """The number of each image's style: all styles in turn."""
+    def _styles_of_batch(self, random):
+        """The number of each image's style: all styles in turn, or any of a pool."""
+        if self.pool:
+            return random.integers(len(self.pool.pictures), size=self.plan.batch).tolist()
         styles = self.plan.trained or range(self.count)
         first = self.state.iteration * self.plan.batch
         return [styles[(first + number) % len(styles)] for number in range(self.plan.batch)]
@@ -222,7 +242,7 @@ class Training:
         parameters = {name: list(arrays) for name, arrays in self.state.parameters.items()}
         moments = {place: each.after(bounded[place]) for place, each in self.state.moments.items()}
         for (name, place), each in moments.items():
-            faster = NORM_RATE if self.count > 1 and name in self.norms else 1.0
+            faster = NORM_RATE if self.count > 1 and name in self.norms and not self.pool else 1.0
             parameters[name][place] = parameters[name][place] - each.step(faster * self.rate)
         return {name: tuple(arrays) for name, arrays in parameters.items()}, moments
 

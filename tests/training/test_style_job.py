@@ -29,7 +29,7 @@ def settings(folder, random, monkeypatch):
 
 def targets(settings):
     loss = style_job.prepare(settings, cpu, lambda sentence: None).training.loss
-    return loss.targets[LAYER], loss.style_weights
+    return [loss.target(number)[LAYER] for number in (0, 1)], loss.style_weights
 
 
 def test_a_size_and_a_weight_for_each_painting(settings):

@@ -172,8 +172,8 @@ def test_another_loss_from_some_part_on(make):
 
 def test_all_styles_in_turn(make):
     training = make(replace(PLAN, batch=3), count=2)
-    assert training._styles_of_batch() == [0, 1, 0]
-    assert steps(training, 1)._styles_of_batch() == [1, 0, 1]
+    assert training._styles_of_batch(None) == [0, 1, 0]
+    assert steps(training, 1)._styles_of_batch(None) == [1, 0, 1]
 
 
 def test_a_batch_has_another_frame_of_each_crop_where_steadiness_is_asked_for(make):

@@ -5,6 +5,7 @@
 /<layer>/kernel   (kh, kw, C_in, C_out), one group a convolution
 /<layer>/bias     (C_out,)
 /<layer>/<name>   of another kind of layer, the parameters that it names
+/style_hidden     with kernel and bias: the style predictor of a network that paints in any style; /style_code likewise
 
 Parameters are float32 or float16, which rounds each to 11 bits: by 0.05 % at most, if it is 6e-5 or more.
 """
@@ -20,6 +21,7 @@ import numpy as np
 
 from scratchnst.errors import UserError
 from scratchnst.files import write_atomically
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import Network
 from scratchnst.weights.assembly import check_parameters
@@ -29,6 +31,7 @@ from scratchnst.weights.formats.untrusted import shown
 
 NAME = "scratchnst"
 MARK = "scratchnst_format"
+CONVOLUTION = ("kernel", "bias")
 ATTRIBUTES = (MARK, "network")
 FORMAT = 2
 WEIGHT_OF_A_PIXEL = 1  # the version in which the default content weight was that of a pixel, not of a feature
@@ -66,6 +69,7 @@ def read(file: Contents, provenance: dict[str, Any]) -> Network:
     numbers = file.read({path: path for path in paths})
     arrays = {name: {part: numbers[f"{name}/{part}"] for part in parts[name]} for name in parts}
     network = replace(network, parameters=_checked(network, arrays))
+    network = _with_predictor(network, file)
     return _with_weight_of_a_feature(network) if version == WEIGHT_OF_A_PIXEL else network
 
 
@@ -83,9 +87,10 @@ def write(network: Network, path: Path, dtype: str = "float32") -> None:
     with h5py.File(buffer, "w") as file:
         file.attrs[MARK] = FORMAT
         file.attrs["network"] = describe(network)
-        for layer in network.layers:
-            for part, array in zip(layer.rule.parameter_names, network.parameters.get(layer.name, ())):
-                file.require_group(layer.name)[part] = _rounded(layer.name, array, dtype)
+        parts = {layer.name: layer.rule.parameter_names for layer in network.layers}
+        for name, arrays in network.parameters.items():
+            for part, array in zip(parts.get(name, CONVOLUTION), arrays):
+                file.require_group(name)[part] = _rounded(name, array, dtype)
     write_atomically(path, buffer.getvalue())
 
 
@@ -109,6 +114,24 @@ def _checked(network, arrays):
             parameters[name] = check_parameters(name, given, shapes)
         channels[name] = layer.rule.channels(read, parameters.get(name, ()))
     return parameters
+
+
+def _with_predictor(network, file):
+    """The network with the style predictor that is in the file, if there is one."""
+    if f"{style_predictor.HIDDEN}/{CONVOLUTION[0]}" not in file.arrays:
+        return network
+    names = (style_predictor.HIDDEN, style_predictor.CODE)
+    numbers = file.read({f"{name}/{part}": f"{name}/{part}" for name in names for part in CONVOLUTION})
+    found = {name: {part: numbers[f"{name}/{part}"] for part in CONVOLUTION} for name in names}
+    for name in names:
+        _check_sides(name, list(found[name].values()))
+    _, _, inputs, units = (1, 1, 1, 1, *found[style_predictor.HIDDEN]["kernel"].shape)[-4:]
+    count = transform_net.number_of_styles(network) if transform_net.norms(network) else 0
+    shapes = {style_predictor.HIDDEN: (inputs, units), style_predictor.CODE: (units, count)}
+    parameters = {
+        name: check_parameters(name, found[name], ((1, 1, *sides), sides[1:])) for name, sides in shapes.items()
+    }
+    return replace(network, parameters={**network.parameters, **parameters})
 
 
 def _check_sides(name, arrays):

@@ -1,0 +1,151 @@
+"""A network that paints in any style in one pass: a photograph and paintings go in, a painting comes out."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst import images, weights
+from scratchnst.arrays import Array
+from scratchnst.engine import Engine, cpu
+from scratchnst.errors import UserError
+from scratchnst.fast.fast_style import FastStyle, Style
+from scratchnst.models import style_predictor, transform_net
+from scratchnst.models.network import Network
+from scratchnst.weights.formats import native
+from scratchnst.weights.load import load_any, load_network
+
+SHIPPED = Path(weights.__file__).with_name("arbitrary.h5")
+ENCODER = "distilled"
+SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
+
+
+@dataclass(frozen=True)
+class ArbitraryStyle:
+    """A transform network with a style predictor, and the encoder that looks at styles.
+
+    Attributes
+    ----------
+    network : see `scratchnst.models.transform_net` and `scratchnst.models.style_predictor`
+    encoder : whose statistics the predictor knows
+    training : what the file says of how it was trained
+    """
+
+    network: Network
+    encoder: Network
+    training: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, path: str | os.PathLike | None = None, engine: Engine = cpu) -> ArbitraryStyle:
+        """Read a model, by default the one that ships with the program.
+
+        Raises
+        ------
+        UserError
+            If there is no such file, it is none of such a network, or its predictor does not fit the encoder.
+        """
+        path = SHIPPED if path is None else path
+        network = load_any(path)
+        if not (transform_net.is_transform_net(network) and style_predictor.is_there(network)):
+            raise UserError(
+                f"{path} is not a network that paints in any style: name a file that scratchnst train arbitrary has "
+                "written."
+            )
+        encoder = load_network(ENCODER).astype("float32")
+        style_predictor.check_encoder(network, encoder)
+        origin = network.provenance.get("origin", {})
+        return cls(network.on(engine), encoder.on(engine), origin if isinstance(origin, dict) else {})
+
+    def save(self, path: Path, dtype: str = "float16") -> None:
+        """Write the model, whole or not at all, its parameters as float16 or float32."""
+        native.write(replace(self.network.on(cpu), provenance=dict(self.training)), path, dtype)
+
+    def styles(self, paintings: Mapping[str, Array]) -> FastStyle:
+        """Return a network that paints in the styles of some pictures, each (H, W, 3), RGB 0-255, of any size.
+
+        Raises
+        ------
+        UserError
+            If a picture is too small.
+        """
+        rows = [self._mixture(name, painting) for name, painting in paintings.items()]
+        mixture = self.network.engine.asarray(np.concatenate(rows))
+        network = style_predictor.without_predictor(transform_net.with_styles(self.network, mixture))
+        return FastStyle(network, tuple(Style(name) for name in paintings), self.training)
+
+    def _mixture(self, name, painting):
+        """The mixture (1, K) of the network's rows for a picture."""
+        height, width, _ = np.shape(painting)
+        if min(height, width) < SMALLEST_STYLE:
+            raise UserError(
+                f"the style {name} has {width}x{height} pixels, which is too small: give one of at least "
+                f"{SMALLEST_STYLE} pixels a side."
+            )
+        engine = self.network.engine
+        pixels = engine.asarray(np.asarray(painting, np.float32)[np.newaxis])
+        z = engine.asarray(style_predictor.statistics(self.encoder, pixels))
+        return engine.asnumpy(style_predictor.forward(self.network, z)[0])
+
+    def __call__(
+        self,
+        photo: Array,
+        styles: Array | Sequence[Array],
+        weights: Sequence[float] | None = None,
+        masks: Sequence[Array] | None = None,
+        strength: float = 1.0,
+        in_strips: bool | None = None,
+    ) -> np.ndarray:
+        """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
+
+        Parameters
+        ----------
+        photo : of any size from transform_net.SMALLEST_SIDE pixels a side
+        styles : a picture or several, (H, W, 3), RGB 0-255, of any sizes: a larger one has larger strokes
+        weights : one for each style, for a mixture of all; None weighs them alike
+        masks : in place of weights, one for each style, (H, W), 0 to 1, of any size: where it counts, see `blended`
+        strength, in_strips : see `FastStyle`
+
+        Raises
+        ------
+        UserError
+            As `FastStyle`, and if a style is too small, or there are not as many weights or masks as styles.
+        """
+        pictures: list[Any] = list(styles) if isinstance(styles, (list, tuple)) else [styles]
+        if not pictures:
+            raise UserError("there is no style to paint in: give one.")
+        model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)})
+        for name, given in (("weights", weights), ("masks", masks)):
+            if given is not None and len(given) != len(pictures):
+                raise UserError(f"{len(given)} {name} for {len(pictures)} styles: give one for each style.")
+        if weights is not None and masks is not None:
+            raise UserError("weights and masks exclude each other: leave out the ones or the others.")
+        if masks is None:
+            mixture = dict(zip(model.names, [1.0] * len(pictures) if weights is None else weights))
+            return model(photo, mixture, strength, in_strips)
+        photo = np.asarray(photo, np.float32)
+        paintings = [model(photo, name, strength, in_strips) for name in model.names]
+        return blended(photo, paintings, masks)
+
+
+def blended(photo: np.ndarray, paintings: Sequence[np.ndarray], masks: Sequence[Array]) -> np.ndarray:
+    """Return paintings (H, W, 3), each multiplied by its mask (H, W), 0 to 1, and added up.
+
+    Masks whose sum is more than 1 are divided by it; where it is less, the photograph shows through.
+
+    Raises
+    ------
+    UserError
+        If all masks are 0 everywhere.
+    """
+    height, width, _ = photo.shape
+    fitted = [images.interpolate(np.asarray(mask, np.float32)[..., None], height, width).clip(0, 1) for mask in masks]
+    total = np.sum(fitted, axis=0)
+    if not total.any():
+        raise UserError("the masks leave nothing to be painted: give some with white in them.")
+    most = np.maximum(total, 1)
+    return (1 - total / most) * photo + sum(mask / most * painting for mask, painting in zip(fitted, paintings))
