@@ -18,26 +18,23 @@ from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
-from scratchnst.weights.load import load_any, load_network
+from scratchnst.weights.load import load_any
 
 SHIPPED = Path(weights.__file__).with_name("arbitrary.h5")
-ENCODER = "distilled"
 SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
 
 
 @dataclass(frozen=True)
 class ArbitraryStyle:
-    """A transform network with a style predictor, and the encoder that looks at styles.
+    """A transform network with a style predictor.
 
     Attributes
     ----------
     network : see `scratchnst.models.transform_net` and `scratchnst.models.style_predictor`
-    encoder : whose statistics the predictor knows
     training : what the file says of how it was trained
     """
 
     network: Network
-    encoder: Network
     training: Mapping[str, Any]
 
     @classmethod
@@ -47,7 +44,7 @@ class ArbitraryStyle:
         Raises
         ------
         UserError
-            If there is no such file, it is none of such a network, or its predictor does not fit the encoder.
+            If there is no such file, it is none of such a network, or its predictor does not fit its encoder.
         """
         path = SHIPPED if path is None else path
         network = load_any(path)
@@ -56,10 +53,9 @@ class ArbitraryStyle:
                 f"{path} is not a network that paints in any style: name a file that scratchnst train arbitrary has "
                 "written."
             )
-        encoder = load_network(ENCODER).astype("float32")
-        style_predictor.check_encoder(network, encoder)
+        style_predictor.check(network)
         origin = network.provenance.get("origin", {})
-        return cls(network.on(engine), encoder.on(engine), origin if isinstance(origin, dict) else {})
+        return cls(network.on(engine), origin if isinstance(origin, dict) else {})
 
     def save(self, path: Path, dtype: str = "float16") -> None:
         """Write the model, whole or not at all, its parameters as float16 or float32."""
@@ -73,13 +69,15 @@ class ArbitraryStyle:
         UserError
             If a picture is too small.
         """
-        rows = [self._mixture(name, painting) for name, painting in paintings.items()]
-        mixture = self.network.engine.asarray(np.concatenate(rows))
-        network = style_predictor.without_predictor(transform_net.with_styles(self.network, mixture))
-        return FastStyle(network, tuple(Style(name) for name in paintings), self.training)
+        z = np.concatenate([self._statistics(name, painting) for name, painting in paintings.items()])
+        z = self.network.engine.asarray(z)
+        m, _ = style_predictor.forward(self.network, z)
+        return FastStyle(
+            style_predictor.painter(self.network, m, z), tuple(Style(name) for name in paintings), self.training
+        )
 
-    def _mixture(self, name, painting):
-        """The mixture (1, K) of the network's rows for a picture."""
+    def _statistics(self, name, painting):
+        """The statistics (1, D) of a picture."""
         height, width, _ = np.shape(painting)
         if min(height, width) < SMALLEST_STYLE:
             raise UserError(
@@ -88,8 +86,7 @@ class ArbitraryStyle:
             )
         engine = self.network.engine
         pixels = engine.asarray(np.asarray(painting, np.float32)[np.newaxis])
-        z = engine.asarray(style_predictor.statistics(self.encoder, pixels))
-        return engine.asnumpy(style_predictor.forward(self.network, z)[0])
+        return engine.asnumpy(style_predictor.statistics(self.network, pixels))
 
     def __call__(
         self,

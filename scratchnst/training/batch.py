@@ -80,8 +80,7 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
         images, styles = array_module(images).concatenate([images, batch.later]), styles * 2
     count = len(batch.x)
     with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
-        mixture, of_mixture = _mixture(network, batch, styles)
-        painter = transform_net.with_styles(network, mixture)
+        painter, mixture, of_mixture = _painter(network, batch, styles)
         outputs, cache = painter.forward(images, [transform_net.OUTPUT])
         painted = transform_net.to_picture(outputs[transform_net.OUTPUT])
         y = painted[:count]
@@ -95,15 +94,19 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
     return Outcome(losses, y, found)
 
 
-def _mixture(network, batch, styles):
-    """The mixture of rows of each image, and what returns the gradients of the parameters that have made it."""
-    engine = network.engine
+def _painter(network, batch, styles):
+    """What paints the images, the mixture of rows of each, and what returns the gradients of what has made these."""
     if batch.statistics is None:
         rows = transform_net.number_of_styles(network)
-        return engine.asarray(np.eye(rows, dtype=np.float32)[styles]), lambda grads: {}
+        mixture = network.engine.asarray(np.eye(rows, dtype=np.float32)[styles])
+        return transform_net.with_styles(network, mixture), mixture, lambda grads: {}
     z = array_module(batch.x).concatenate([batch.statistics] * (len(styles) // len(batch.x)))
     mixture, cache = style_predictor.forward(network, z)
-    return mixture, lambda grads: style_predictor.backward(network, transform_net.of_mixture(network, grads), cache)
+
+    def of_mixture(grads):
+        return style_predictor.backward(network, transform_net.of_mixture(network, grads), cache)
+
+    return style_predictor.painter(network, mixture, z), mixture, of_mixture
 
 
 def _steadied(losses, grad_y, painted, batch, weight):

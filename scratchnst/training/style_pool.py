@@ -6,7 +6,7 @@ strokes, and with red, green and blue exchanged other hues: to a network, these 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable
 
 import numpy as np
 
@@ -24,7 +24,7 @@ class StylePool:
     Parameters
     ----------
     paintings : to take pieces of
-    encoder : of the statistics; its engine computes
+    network : with the encoder of the statistics; its engine computes
     random : of the pieces
     side : of a piece, in pixels
 
@@ -33,22 +33,26 @@ class StylePool:
     pictures : the pieces (side, side, 3), RGB, 8 bits
     """
 
-    def __init__(self, paintings: Photographs, encoder: Network, random: np.random.Generator, side: int = SIDE):
-        self.encoder = encoder
+    def __init__(self, paintings: Photographs, network: Network, random: np.random.Generator, side: int = SIDE):
+        self.network = network
         self.pictures = [self._piece(paintings, random, side) for _ in range(PIECES * len(paintings))]
         self._statistics: dict[int, np.ndarray] = {}
 
     def _piece(self, paintings, random, side):
-        (piece,) = paintings.crops(random, 1, side).round().astype(np.uint8)
-        return piece[..., random.permutation(3)] if random.random() < 0.5 else piece
+        pieces = np.rint(paintings.crops(random, 1, side)).astype(np.uint8)
+        order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
+        return pieces[0][..., order]
 
-    def statistics(self, numbers: Sequence[int]) -> np.ndarray:
+    def statistics(self, numbers: Iterable[int]) -> np.ndarray:
         """Return z (N, D) of some pieces."""
-        for number in numbers:
-            if number not in self._statistics:
-                self._statistics[number] = self.of(np.float32(self.pictures[number])[np.newaxis])
-        return np.concatenate([self._statistics[number] for number in numbers])
+        return np.concatenate([self._of_piece(number) for number in numbers])
+
+    def _of_piece(self, number):
+        if number not in self._statistics:
+            self._statistics[number] = self.of(self.pictures[number][np.newaxis].astype(np.float32))
+        return self._statistics[number]
 
     def of(self, pictures: np.ndarray) -> np.ndarray:
         """Return z (N, D) of other pictures (N, H, W, 3)."""
-        return style_predictor.statistics(self.encoder, self.encoder.engine.asarray(pictures))
+        engine = self.network.engine
+        return engine.asnumpy(style_predictor.statistics(self.network, engine.asarray(pictures)))

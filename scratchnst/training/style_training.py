@@ -28,7 +28,7 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.files import open_input, write_atomically
-from scratchnst.models import transform_net
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.optimize.adam import Moments
 from scratchnst.training import steadiness
@@ -129,9 +129,10 @@ class Training:
         self._network, self.losses, self.photographs, self.plan, self.share = network, losses, photographs, plan, share
         self.pool = pool
         self.norms, self.count = transform_net.norms(network), transform_net.number_of_styles(network)
+        self.faster = self.norms if self.count > 1 and not pool else []
         moments = {
             (name, place): Moments.of(array)
-            for name, learnt in transform_net.learnt(network).items()
+            for name, learnt in style_predictor.learnt(network).items()
             for place, array in enumerate(network.parameters[name])
             if learnt[place] and (plan.trained is None or name in self.norms)
         }
@@ -242,7 +243,7 @@ class Training:
         parameters = {name: list(arrays) for name, arrays in self.state.parameters.items()}
         moments = {place: each.after(bounded[place]) for place, each in self.state.moments.items()}
         for (name, place), each in moments.items():
-            faster = NORM_RATE if self.count > 1 and name in self.norms and not self.pool else 1.0
+            faster = NORM_RATE if name in self.faster else 1.0
             parameters[name][place] = parameters[name][place] - each.step(faster * self.rate)
         return {name: tuple(arrays) for name, arrays in parameters.items()}, moments
 

@@ -5,7 +5,7 @@
 /<layer>/kernel   (kh, kw, C_in, C_out), one group a convolution
 /<layer>/bias     (C_out,)
 /<layer>/<name>   of another kind of layer, the parameters that it names
-/style_hidden     with kernel and bias: the style predictor of a network that paints in any style; /style_code likewise
+/style_hidden, /style_code   with kernel and bias: the predictor of a network that paints in any style
 
 Parameters are float32 or float16, which rounds each to 11 bits: by 0.05 % at most, if it is 6e-5 or more.
 """
@@ -118,19 +118,19 @@ def _checked(network, arrays):
 
 def _with_predictor(network, file):
     """The network with the style predictor that is in the file, if there is one."""
-    if f"{style_predictor.HIDDEN}/{CONVOLUTION[0]}" not in file.arrays:
+    names = style_predictor.NAMES
+    if f"{names[0]}/{CONVOLUTION[0]}" not in file.arrays:
         return network
-    names = (style_predictor.HIDDEN, style_predictor.CODE)
     numbers = file.read({f"{name}/{part}": f"{name}/{part}" for name in names for part in CONVOLUTION})
-    found = {name: {part: numbers[f"{name}/{part}"] for part in CONVOLUTION} for name in names}
+    parameters, sides = {}, [numbers[f"{names[0]}/kernel"].shape[-2:-1]]
     for name in names:
-        _check_sides(name, list(found[name].values()))
-    _, _, inputs, units = (1, 1, 1, 1, *found[style_predictor.HIDDEN]["kernel"].shape)[-4:]
-    count = transform_net.number_of_styles(network) if transform_net.norms(network) else 0
-    shapes = {style_predictor.HIDDEN: (inputs, units), style_predictor.CODE: (units, count)}
-    parameters = {
-        name: check_parameters(name, found[name], ((1, 1, *sides), sides[1:])) for name, sides in shapes.items()
-    }
+        given = {part: numbers[f"{name}/{part}"] for part in CONVOLUTION}
+        _check_sides(name, list(given.values()))
+        sides.append(given["bias"].shape)
+        parameters[name] = check_parameters(name, given, ((1, 1, *sides[-2], *sides[-1]), sides[-1]))
+    norms = transform_net.norms(network)
+    if not norms or sides[-1] != (transform_net.number_of_styles(network),):
+        raise UserError(f"its style predictor gives {sides[-1]} numbers, which are not the styles of its network.")
     return replace(network, parameters={**network.parameters, **parameters})
 
 
