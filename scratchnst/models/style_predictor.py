@@ -38,7 +38,7 @@ from scratchnst.models.network import Network
 from scratchnst.models.transform_net import ADAIN
 
 HIDDEN, CODE = NAMES = "style_hidden", "style_code"
-LAYERS = ("conv1_1", "conv2_1", "conv3_4", "conv3_1")  # of the encoder; the last one's moments are those of (c)
+LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv3_4")  # of the encoder; the last one's moments are those of (c)
 UNITS = 128  # of the hidden layer
 STYLES = 64  # K
 FIRST_SPREAD = 0.05  # of the rows before training
@@ -103,6 +103,15 @@ def check(network: Network) -> None:
     given, taken = _inputs(network), network.parameters[HIDDEN][0].shape[2]
     if given != taken:
         raise UserError(f"the encoder says {given} numbers of a style, but the predictor takes {taken}: train it anew.")
+
+
+def check_encoder(encoder: Network) -> None:
+    """Raise a UserError unless a network can be the encoder: it is one like VGG19, and normalised."""
+    missing = [name for name in LAYERS if name not in encoder.parameters]
+    if missing:
+        raise UserError(f"{encoder.name} has no layer {missing[0]}, which an encoder needs: give one like VGG19.")
+    if not encoder.normalized:
+        raise UserError(f"{encoder.name} is not normalised, as an encoder must be: scratchnst weights normalize it.")
 
 
 def _inputs(network):

@@ -45,8 +45,7 @@ SMALLEST_SIDE = 8  # of a picture, in pixels: a quarter of it can still be refle
 FIRST_OUTPUT = 0.5  # the output's first kernel, as part of what keeps a spread of 1
 NORMS = ("norm", "norm_relu")
 ADAIN = "adain"  # the norm behind an encoder
-ENCODED = "conv3_1"  # layer of an encoder that is read by it
-ENCODERS_LAST = "conv3_4"  # that a style predictor reads
+ENCODED = "conv3_4"  # layer of an encoder that is read by it, the last one that is needed
 PAINTING = (*NORMS, "reflected", "strided", "upsampled")
 
 
@@ -90,7 +89,7 @@ def build(
         unit(2, "strided", 3, wide, middle)
         unit(3, "strided", 3, middle, narrow)
     else:
-        rows, sources = encoder.needed([ENCODERS_LAST]), encoder.sources()
+        rows, sources = encoder.needed([ENCODED]), encoder.sources()
         layers += [Layer(row.name, row.kind, sources[row.name]) for row in rows]
         parameters |= {row.name: encoder.parameters[row.name] for row in rows if row.name in encoder.parameters}
         depth = len(encoder.parameters[ENCODED][1])
@@ -125,7 +124,7 @@ def is_transform_net(network: Network) -> bool:
         return False
     styles, widths = number_of_styles(network), [network.parameters[f"conv{n}"][0].shape[-1] for n in (5, 4, 3)]
     blocks = sum(layer.kind == "add" for layer in network.layers)
-    encoder = network if {ADAIN, ENCODED, ENCODERS_LAST} <= network.parameters.keys() else None
+    encoder = network if {ADAIN, ENCODED} <= network.parameters.keys() else None
     like = build(np.random.default_rng(0), styles, widths, blocks, encoder)
     return (network.layers, network.preprocessing, _shapes(network)) == (like.layers, like.preprocessing, _shapes(like))
 

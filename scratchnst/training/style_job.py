@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import numpy as np
 
@@ -33,6 +33,23 @@ HELD_OUT, ENOUGH = 2, 8  # photographs for previews, if there are enough
 SMALLEST_SIDE = 32  # pixels of a crop, or of a style
 
 T = TypeVar("T")
+
+
+class Trainable(Protocol):
+    """What settings of all trainings have: see `StyleSettings`."""
+
+    __dataclass_fields__: ClassVar[dict[str, Any]]
+
+    @property
+    def folder(self) -> Path | None: ...
+    @property
+    def network(self) -> str: ...
+    @property
+    def finish(self) -> str | None: ...
+    @property
+    def licences(self) -> Path | None: ...
+    @property
+    def plan(self) -> Plan: ...
 
 
 @dataclass(frozen=True)
@@ -87,13 +104,17 @@ class StyleJob:
 
     def model(self) -> FastStyle:
         """Return the model as it is now."""
-        state = self.training.state
-        done = {
-            "iterations done": state.iteration,
-            "seconds": round(state.seconds, 1),
-            "losses": asdict(state.losses) if state.losses else None,
-        }
-        return FastStyle(self.training.network, self.styles, {**self.origin, **done})
+        return FastStyle(self.training.network, self.styles, {**self.origin, **done(self.training)})
+
+
+def done(training: Training) -> dict[str, Any]:
+    """Return what a model's file says of how far its training has come."""
+    state = training.state
+    return {
+        "iterations done": state.iteration,
+        "seconds": round(state.seconds, 1),
+        "losses": asdict(state.losses) if state.losses else None,
+    }
 
 
 def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]) -> StyleJob:
@@ -106,21 +127,48 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     """
     if settings.start and settings.add_to:
         raise UserError("--start and --add-to exclude each other: leave out one of them.")
-    side = settings.plan.side
-    if side < SMALLEST_SIDE or side % transform_net.STRIDE:
-        raise UserError(f"a crop of {side} pixels cannot be trained on: give --size a multiple of 4, from 32 on.")
+    check_side(settings.plan.side)
     sizes = _for_each(settings, "--style-size", settings.style_size)
     paintings = [_painting(path, size) for path, size in zip(settings.paintings, sizes)]
     network, styles, old = _network(settings, _styles(settings))
-    found = photographs.from_folder(settings.folder, side, tell) if settings.folder else photographs.at_hand(side)
-    held_out = found.hold_out(HELD_OUT) if len(found) >= ENOUGH else ()
-    tell(f"{len(found)} photographs to train on{'' if settings.folder else ', those at hand: --images names yours'}")
+    found, held_out = to_train_on(settings, tell)
     trained = tuple(range(old, len(styles))) if old else None
     plan = replace(settings.plan, trained=trained)
     # Pictures of the old styles are not at hand, nor needed: no image of a batch is painted in them.
     pictures = [paintings[0]] * old + paintings
     weights = _weights(settings, old)
-    crops = engine.asarray(found.crops(np.random.default_rng([plan.seed, 1]), MEASURED, side))
+    losses = losses_of(settings, found, pictures, weights, engine, tell)
+    training = Training(network.on(engine), losses, found, plan)
+    names = [path.name for path in settings.paintings]
+    return StyleJob(training, styles, origin_of(settings, names, losses, found), held_out)
+
+
+def check_side(side: int) -> None:
+    """Raise a UserError unless crops of so many pixels a side can be trained on."""
+    if side < SMALLEST_SIDE or side % transform_net.STRIDE:
+        raise UserError(f"a crop of {side} pixels cannot be trained on: give --size a multiple of 4, from 32 on.")
+
+
+def to_train_on(settings: Trainable, tell: Callable[[str], None]) -> tuple[Photographs, tuple[np.ndarray, ...]]:
+    """Return the photographs to train on, and some that are held out."""
+    folder, side = settings.folder, settings.plan.side
+    found = photographs.from_folder(folder, side, tell) if folder else photographs.at_hand(side)
+    held_out = found.hold_out(HELD_OUT) if len(found) >= ENOUGH else ()
+    tell(f"{len(found)} photographs to train on{'' if folder else ', those at hand: --images names yours'}")
+    return found, held_out
+
+
+def losses_of(
+    settings: Trainable,
+    found: Photographs,
+    pictures: Sequence[np.ndarray],
+    weights: Weights,
+    engine: Engine,
+    tell: Callable[[str], None],
+) -> dict[float, PerceptualLoss]:
+    """Return the loss of each part of a training, for styles that have these pictures."""
+    plan = settings.plan
+    crops = engine.asarray(found.crops(np.random.default_rng([plan.seed, 1]), MEASURED, plan.side))
 
     def loss_of(source):
         seeing = load_network(source).astype("float32").on(engine)
@@ -130,8 +178,7 @@ def prepare(settings: StyleSettings, engine: Engine, tell: Callable[[str], None]
     if settings.finish and settings.finish != settings.network:
         losses[1 - FINISH] = loss_of(settings.finish)
     tell("the loss is by " + ", ".join(f"{loss.network.name} from {start:.0%} on" for start, loss in losses.items()))
-    training = Training(network.on(engine), losses, found, plan)
-    return StyleJob(training, styles, _origin(settings, losses, found), held_out)
+    return losses
 
 
 def loss_layers(network: Network) -> tuple[list[str], list[str]]:
@@ -223,11 +270,12 @@ def _beginnings(model: FastStyle, styles: Sequence[Style]) -> np.ndarray:
     return np.stack([model.mixture(style.name if style.name in model.names else mean) for style in styles])
 
 
-def _origin(settings: StyleSettings, losses: Mapping[float, PerceptualLoss], found: Photographs) -> dict[str, Any]:
-    given = asdict(settings)
-    paths = ("folder", "start", "add_to", "licences")
-    given |= {name: given[name].name if given[name] else None for name in paths}
-    given["paintings"] = [path.name for path in settings.paintings]
+def origin_of(
+    settings: Trainable, paintings: list[str], losses: Mapping[float, PerceptualLoss], found: Photographs
+) -> dict[str, Any]:
+    """Return what a model's file says of its training; `paintings` are the names of files."""
+    given = {name: value.name if isinstance(value, Path) else value for name, value in asdict(settings).items()}
+    given["paintings"] = paintings
     given |= {name: given[name] and Path(given[name]).name for name in ("network", "finish")}
     return {
         "program": f"scratchnst {__version__}",

@@ -1,0 +1,104 @@
+"""From settings to a model that paints in any style: `scratchnst.training.style_training` with a pool of styles."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from scratchnst.engine import Engine
+from scratchnst.fast.arbitrary_style import ArbitraryStyle
+from scratchnst.models import style_predictor, transform_net
+from scratchnst.models.network import Network
+from scratchnst.training import photographs
+from scratchnst.training.perceptual_loss import Weights
+from scratchnst.training.style_job import ENOUGH, HELD_OUT, check_side, done, losses_of, origin_of, to_train_on
+from scratchnst.training.style_pool import StylePool
+from scratchnst.training.style_training import Plan, Training
+from scratchnst.weights.load import load_network
+
+STYLE_WEIGHT = 6.0  # of the distance itself, not of its square
+
+
+@dataclass(frozen=True)
+class ArbitrarySettings:
+    """What a training is given.
+
+    Attributes
+    ----------
+    paintings : a folder with pictures of styles
+    folder : of photographs; None takes those at hand
+    encoder : a name or a file of the network by whose features it paints
+    units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes
+    start : a model whose parameters the training begins with, in place of the encoder and the sizes
+    weights, network, finish, widths, blocks, licences, plan : see `scratchnst.training.style_job.StyleSettings`
+    """
+
+    paintings: Path
+    folder: Path | None = None
+    weights: Weights = field(default_factory=lambda: Weights(style=STYLE_WEIGHT, squared=False))
+    network: str = "distilled"
+    finish: str | None = None
+    encoder: str = "distilled"
+    widths: tuple[int, ...] = transform_net.WIDTHS
+    blocks: int = transform_net.BLOCKS
+    units: int = style_predictor.UNITS
+    styles: int = style_predictor.STYLES
+    start: Path | None = None
+    licences: Path | None = None
+    plan: Plan = field(default_factory=Plan)
+
+
+@dataclass(frozen=True)
+class ArbitraryJob:
+    """A training that is ready to run.
+
+    Attributes
+    ----------
+    training : see `style_training.run`
+    origin : what the model's file will say of the training
+    held_out, paintings : photographs and styles that are not trained on
+    """
+
+    training: Training
+    origin: dict[str, Any]
+    held_out: tuple[np.ndarray, ...]
+    paintings: tuple[np.ndarray, ...]
+
+    def model(self) -> ArbitraryStyle:
+        """Return the model as it is now."""
+        return ArbitraryStyle(self.training.network, {**self.origin, **done(self.training)})
+
+
+def prepare(settings: ArbitrarySettings, engine: Engine, tell: Callable[[str], None]) -> ArbitraryJob:
+    """Read all that a training needs; `tell` is called with what the user should know of it.
+
+    Raises
+    ------
+    UserError
+        If a picture, a folder or a network cannot be used.
+    """
+    check_side(settings.plan.side)
+    styles = photographs.from_folder(settings.paintings, settings.plan.side, tell)
+    paintings = styles.hold_out(HELD_OUT) if len(styles) >= ENOUGH else ()
+    found, held_out = to_train_on(settings, tell)
+    network = _network(settings).on(engine)
+    pool = StylePool(styles, network, np.random.default_rng([settings.plan.seed, 2]))
+    tell(f"{len(pool.pictures)} styles, pieces of {len(styles)} pictures")
+    losses = losses_of(settings, found, pool.pictures, settings.weights, engine, tell)
+    training = Training(network, losses, found, settings.plan, pool=pool)
+    return ArbitraryJob(training, origin_of(settings, styles.names, losses, found), held_out, paintings)
+
+
+def _network(settings: ArbitrarySettings) -> Network:
+    """The network to begin with."""
+    if settings.start:
+        return ArbitraryStyle.load(settings.start).network
+    random = np.random.default_rng(settings.plan.seed)
+    encoder = load_network(settings.encoder).astype("float32")
+    style_predictor.check_encoder(encoder)
+    network = transform_net.build(random, settings.styles, settings.widths, settings.blocks, encoder)
+    return style_predictor.with_predictor(network, random, settings.units)
