@@ -13,11 +13,12 @@ from tqdm import tqdm
 
 from scratchnst import images
 from scratchnst.cli import computation, train_arbitrary, training
-from scratchnst.cli.arguments import check_side_picture, file, non_negative_number, size
+from scratchnst.cli.arguments import blocks, check_side_picture, file, non_negative_number, size
 from scratchnst.cli.pictures import check_weights
 from scratchnst.engine import Engine
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.messages import complain
+from scratchnst.models import transform_net
 from scratchnst.training import style_job, trial
 from scratchnst.training.perceptual_loss import Losses, Weights
 from scratchnst.training.style_job import StyleJob, StyleSettings
@@ -110,7 +111,10 @@ def _one_or_more(kind: Callable[[str], T]) -> Callable[[str], T | tuple[T, ...]]
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    group = training.add_network(parser)
+    group = training.add_network(parser, transform_net.WIDTHS)
+    group.add_argument(
+        "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
+    )
     group.add_argument(
         "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
     )

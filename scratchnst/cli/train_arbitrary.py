@@ -14,6 +14,7 @@ from scratchnst.cli.arguments import file, folder, non_negative_number
 from scratchnst.engine import Engine
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle
 from scratchnst.messages import complain
+from scratchnst.models import adain_net
 from scratchnst.training import arbitrary_job
 from scratchnst.training.arbitrary_job import STYLE_WEIGHT, ArbitraryJob, ArbitrarySettings
 from scratchnst.training.perceptual_loss import Weights
@@ -42,7 +43,7 @@ def add(actions) -> None:
             metavar="W",
             help=f"weight of the {name} loss (%(default)s)",
         )
-    group = training.add_network(parser)
+    group = training.add_network(parser, adain_net.WIDTHS)
     group.add_argument(
         "--encoder",
         default=ArbitrarySettings.encoder,
@@ -82,7 +83,6 @@ def _settings(arguments: argparse.Namespace) -> ArbitrarySettings:
         finish=finish,
         encoder=arguments.encoder,
         widths=training.widths(arguments),
-        blocks=arguments.blocks,
         start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
         licences=arguments.licences,
         plan=plan,

@@ -17,7 +17,6 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import (
-    blocks,
     check_side_picture,
     file,
     folder,
@@ -34,7 +33,6 @@ from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, open_log
 from scratchnst.images import samples, sheet
 from scratchnst.messages import complain, one_line
-from scratchnst.models import transform_net
 from scratchnst.system.signals import uninterrupted
 from scratchnst.training import style_job, style_training
 from scratchnst.training.processes import Processes
@@ -87,18 +85,15 @@ def add_training(parser: argparse.ArgumentParser, most: float) -> None:
     group.add_argument("--resume", action="store_true", help="go on with the training that was interrupted")
 
 
-def add_network(parser: argparse.ArgumentParser) -> argparse._ArgumentGroup:
-    """Add the sizes of the network to `parser`, and return the group of these arguments."""
+def add_network(parser: argparse.ArgumentParser, widths: Sequence[int]) -> argparse._ArgumentGroup:
+    """Add the width of the network to `parser`, and return the group of these arguments."""
     group = parser.add_argument_group("network to be trained")
     group.add_argument(
         "--width",
         type=width,
-        default=transform_net.WIDTHS[0],
+        default=widths[0],
         metavar="C",
         help="channels at the full size; twice and four times as many at a half and a quarter (%(default)s)",
-    )
-    group.add_argument(
-        "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
     )
     return group
 

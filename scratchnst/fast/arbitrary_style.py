@@ -15,7 +15,7 @@ from scratchnst.arrays import Array
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style
-from scratchnst.models import style_predictor, transform_net
+from scratchnst.models import adain_net, style_predictor
 from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_any
@@ -26,11 +26,11 @@ SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 pos
 
 @dataclass(frozen=True)
 class ArbitraryStyle:
-    """A transform network with a style predictor.
+    """A network that paints by an encoder's features, with a style predictor.
 
     Attributes
     ----------
-    network : see `scratchnst.models.transform_net` and `scratchnst.models.style_predictor`
+    network : see `scratchnst.models.adain_net` and `scratchnst.models.style_predictor`
     training : what the file says of how it was trained
     """
 
@@ -48,7 +48,7 @@ class ArbitraryStyle:
         """
         path = SHIPPED if path is None else path
         network = load_any(path)
-        if not (transform_net.is_transform_net(network) and style_predictor.is_there(network)):
+        if not (adain_net.is_adain_net(network) and style_predictor.is_there(network)):
             raise UserError(
                 f"{path} is not a network that paints in any style: name a file that scratchnst train arbitrary has "
                 "written."

@@ -21,7 +21,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
 from scratchnst.files import open_input
-from scratchnst.models import style_predictor, transform_net
+from scratchnst.models import adain_net, transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
 from scratchnst.weights.formats import native
@@ -78,13 +78,13 @@ class FastStyle:
         """
         path = SHIPPED if path is None else path
         network = load_any(path)
+        if adain_net.ADAIN in network.parameters:
+            raise UserError(f"{path} paints in any style, and has none of its own: use scratchnst arbitrary.")
         if not transform_net.is_transform_net(network):
             raise UserError(
                 f"{path} is a network that looks at pictures, not one that paints them: name a file that "
                 "scratchnst train style has written."
             )
-        if style_predictor.is_there(network):
-            raise UserError(f"{path} paints in any style, and has none of its own: use scratchnst arbitrary.")
         origin = network.provenance.get("origin", {})
         try:
             styles = tuple(Style(**style) for style in origin["styles"])

@@ -1,6 +1,6 @@
-r"""The style predictor: from what a picture looks like to the style in which a transform network paints like it.
+r"""The style predictor: from what a picture looks like to the style in which a network paints like it.
 
-`scratchnst.models.transform_net` holds K styles, a row a style in each of its norms, and paints in any mixture of them.
+`scratchnst.models.adain_net` holds K styles, a row a style in each of its norms, and paints in any mixture of them.
 With a predictor the rows are no styles of their own but what all styles are mixed of, and the mixture of a picture that
 was never seen before is computed.  Let z (N, D) be the statistics of N pictures: of each channel of some layers of the
 network's encoder, the mean and the logarithm of the deviation, see `statistics`.  Then ::
@@ -67,11 +67,11 @@ def _moments(F):
 
 
 def with_predictor(network: Network, random: np.random.Generator, units: int = UNITS) -> Network:
-    """Return a transform network with an untrained predictor, for which all styles are nearly the same.
+    """Return a network with an untrained predictor, for which all styles are nearly the same.
 
     Parameters
     ----------
-    network : with K styles and an encoder, see `transform_net.build`
+    network : see `scratchnst.models.adain_net`, with K styles
     random : of the weights
     units : of the hidden layer
     """
@@ -105,15 +105,6 @@ def check(network: Network) -> None:
         raise UserError(f"the encoder says {given} numbers of a style, but the predictor takes {taken}: train it anew.")
 
 
-def check_encoder(encoder: Network) -> None:
-    """Raise a UserError unless a network can be the encoder: it is one like VGG19, and normalised."""
-    missing = [name for name in LAYERS if name not in encoder.parameters]
-    if missing:
-        raise UserError(f"{encoder.name} has no layer {missing[0]}, which an encoder needs: give one like VGG19.")
-    if not encoder.normalized:
-        raise UserError(f"{encoder.name} is not normalised, as an encoder must be: scratchnst weights normalize it.")
-
-
 def _inputs(network):
     return 2 * sum(len(network.parameters[name][1]) for name in LAYERS)
 
@@ -135,7 +126,7 @@ def backward(network: Network, grad_m: Array, cache: Any) -> dict[str, tuple[Arr
 
 
 def painter(network: Network, m: Array, z: Array) -> Network:
-    """Return the transform network that paints in N styles, a row a style: equations (b) and (c)."""
+    """Return the network that paints in N styles, a row a style: equations (b) and (c)."""
     painting = transform_net.with_styles(network, m)
     kept = {name: arrays for name, arrays in painting.parameters.items() if name not in NAMES}
     channels = kept[ADAIN][0].shape[1]

@@ -44,17 +44,12 @@ STRIDE = 4  # the sides of what it paints are multiples of it
 SMALLEST_SIDE = 8  # of a picture, in pixels: a quarter of it can still be reflected
 FIRST_OUTPUT = 0.5  # the output's first kernel, as part of what keeps a spread of 1
 NORMS = ("norm", "norm_relu")
-ADAIN = "adain"  # the norm behind an encoder
-ENCODED = "conv3_4"  # layer of an encoder that is read by it, the last one that is needed
+ADAIN = "adain"  # a norm whose rows are not learnt, see `scratchnst.models.adain_net`
 PAINTING = (*NORMS, "reflected", "strided", "upsampled")
 
 
 def build(
-    random: np.random.Generator,
-    styles: int = 1,
-    widths: Sequence[int] = WIDTHS,
-    blocks: int = BLOCKS,
-    encoder: Network | None = None,
+    random: np.random.Generator, styles: int = 1, widths: Sequence[int] = WIDTHS, blocks: int = BLOCKS
 ) -> Network:
     """Return an untrained network for so many styles, with kernels after He et al. (ICCV 2015).
 
@@ -64,8 +59,6 @@ def build(
     styles : S, rows of each norm's scale and shift
     widths : channels at the full, half and quarter side
     blocks : residual blocks
-    encoder : a network like VGG19, or the distilled one, in place of conv1 and conv2: what is learnt is to paint by
-        its features, the norm ADAIN of its layer ENCODED; the encoder's own weights stay as they are
     """
     layers: list[Layer] = []
     parameters: dict[str, tuple[Array, ...]] = {}
@@ -84,18 +77,9 @@ def build(
         convolution(f"conv{number}", kind, side, depth, channels)
         norm(f"norm{number}", "norm_relu", channels)
 
-    if encoder is None:
-        unit(1, "reflected", END, 3, wide)
-        unit(2, "strided", 3, wide, middle)
-        unit(3, "strided", 3, middle, narrow)
-    else:
-        rows, sources = encoder.needed([ENCODED]), encoder.sources()
-        layers += [Layer(row.name, row.kind, sources[row.name]) for row in rows]
-        parameters |= {row.name: encoder.parameters[row.name] for row in rows if row.name in encoder.parameters}
-        depth = len(encoder.parameters[ENCODED][1])
-        norm(ADAIN, "norm", depth)
-        layers[-1] = Layer(ADAIN, "norm", (ENCODED,))
-        unit(3, "reflected", 3, depth, narrow)
+    unit(1, "reflected", END, 3, wide)
+    unit(2, "strided", 3, wide, middle)
+    unit(3, "strided", 3, middle, narrow)
     for number in range(1, blocks + 1):
         name, source = f"block{number}", layers[-1].name
         convolution(f"{name}_conv1", "reflected", 3, narrow, narrow)
@@ -108,9 +92,8 @@ def build(
     convolution(OUTPUT, "reflected", END, wide, 3)
     w, b = parameters[OUTPUT]
     parameters[OUTPUT] = FIRST_OUTPUT * w, b
-    pixels = Preprocessing("RGB", 1.0, (MEAN,) * 3, (SPREAD,) * 3)
-    preprocessing, pooling = (encoder.preprocessing, encoder.pooling) if encoder else (pixels, "avg")
-    return Network("transform_net", tuple(layers), parameters, preprocessing, Defaults({}, {}, 0.0), pooling=pooling)
+    preprocessing = Preprocessing("RGB", 1.0, (MEAN,) * 3, (SPREAD,) * 3)
+    return Network("transform_net", tuple(layers), parameters, preprocessing, Defaults({}, {}, 0.0))
 
 
 def paints(network: Network) -> bool:
@@ -120,18 +103,16 @@ def paints(network: Network) -> bool:
 
 def is_transform_net(network: Network) -> bool:
     """Return whether a network is one that `build` makes, whatever its parameters."""
-    if not {"conv3", "conv4", "conv5", "norm3"} <= network.parameters.keys():
+    if not {"conv1", "conv2", "conv3", "norm1"} <= network.parameters.keys():
         return False
-    styles, widths = number_of_styles(network), [network.parameters[f"conv{n}"][0].shape[-1] for n in (5, 4, 3)]
+    styles, widths = number_of_styles(network), [network.parameters[f"conv{n}"][0].shape[-1] for n in (1, 2, 3)]
     blocks = sum(layer.kind == "add" for layer in network.layers)
-    encoder = network if {ADAIN, ENCODED} <= network.parameters.keys() else None
-    like = build(np.random.default_rng(0), styles, widths, blocks, encoder)
+    like = build(np.random.default_rng(0), styles, widths, blocks)
     return (network.layers, network.preprocessing, _shapes(network)) == (like.layers, like.preprocessing, _shapes(like))
 
 
 def _shapes(network):
-    rows = {layer.name for layer in network.layers}
-    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items() if name in rows}
+    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items()}
 
 
 def norms(network: Network) -> list[str]:
@@ -140,8 +121,8 @@ def norms(network: Network) -> list[str]:
 
 
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
-    """Return layer -> which of its parameters are learnt: all but the biases in front of norms."""
-    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | {ADAIN}  # the encoder's
+    """Return layer -> which of its parameters are learnt: all but the biases in front of norms, and an encoder."""
+    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | {ADAIN}
     readers = {source: layer.kind for layer in network.layers for source in network.sources()[layer.name]}
     return {
         name: (name not in fixed, name not in fixed and (readers.get(name) not in NORMS or name in norms(network)))

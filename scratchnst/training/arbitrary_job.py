@@ -11,7 +11,7 @@ import numpy as np
 
 from scratchnst.engine import Engine
 from scratchnst.fast.arbitrary_style import ArbitraryStyle
-from scratchnst.models import style_predictor, transform_net
+from scratchnst.models import adain_net, style_predictor
 from scratchnst.models.network import Network
 from scratchnst.training import photographs
 from scratchnst.training.perceptual_loss import Weights
@@ -20,7 +20,7 @@ from scratchnst.training.style_pool import StylePool
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
-STYLE_WEIGHT = 6.0  # of the distance itself, not of its square
+STYLE_WEIGHT = 4.0  # of the distance itself, not of its square
 
 
 @dataclass(frozen=True)
@@ -32,9 +32,10 @@ class ArbitrarySettings:
     paintings : a folder with pictures of styles
     folder : of photographs; None takes those at hand
     encoder : a name or a file of the network by whose features it paints
+    widths : of the decoder
     units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes
     start : a model whose parameters the training begins with, in place of the encoder and the sizes
-    weights, network, finish, widths, blocks, licences, plan : see `scratchnst.training.style_job.StyleSettings`
+    weights, network, finish, licences, plan : see `scratchnst.training.style_job.StyleSettings`
     """
 
     paintings: Path
@@ -43,8 +44,7 @@ class ArbitrarySettings:
     network: str = "distilled"
     finish: str | None = None
     encoder: str = "distilled"
-    widths: tuple[int, ...] = transform_net.WIDTHS
-    blocks: int = transform_net.BLOCKS
+    widths: tuple[int, ...] = adain_net.WIDTHS
     units: int = style_predictor.UNITS
     styles: int = style_predictor.STYLES
     start: Path | None = None
@@ -99,6 +99,5 @@ def _network(settings: ArbitrarySettings) -> Network:
         return ArbitraryStyle.load(settings.start).network
     random = np.random.default_rng(settings.plan.seed)
     encoder = load_network(settings.encoder).astype("float32")
-    style_predictor.check_encoder(encoder)
-    network = transform_net.build(random, settings.styles, settings.widths, settings.blocks, encoder)
+    network = adain_net.build(random, encoder, settings.styles, settings.widths)
     return style_predictor.with_predictor(network, random, settings.units)

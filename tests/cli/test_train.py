@@ -17,7 +17,7 @@ from networks import random_vgg19
 from PIL import Image
 
 from scratchnst import images
-from scratchnst.cli import main, train
+from scratchnst.cli import main, train, training
 from scratchnst.engine.cpu import threads
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
@@ -210,7 +210,7 @@ def test_another_training_begins_with_a_model(studio):
 
 
 def test_the_model_is_kept_while_it_is_trained(studio, monkeypatch):
-    monkeypatch.setattr(train, "KEEP_EVERY", 0.0)
+    monkeypatch.setattr(training, "KEEP_EVERY", 0.0)
     seen = []
     entry = style_training.entry
     monkeypatch.setattr(

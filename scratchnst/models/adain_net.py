@@ -1,0 +1,114 @@
+"""A network that paints in any style: the features of an encoder, normalised as a style's are, and a decoder.
+
+    layer                          kind of row            side of its features, and channels for widths (24, 48, 96)
+    conv1_1 ... ENCODED            conv, pool             1 to 1/4  the encoder's, as they are
+    adain                          norm                   1/4       the encoder's; its rows are moments of the style
+    conv1, norm1                   reflected, norm_relu   1/4     96
+    conv2, norm2                   reflected, norm_relu   1/4     48
+    conv3, norm3                   upsampled, norm_relu   1/2     48
+    conv4, norm4                   reflected, norm_relu   1/2     24
+    conv5, norm5                   upsampled, norm_relu   1       24
+    conv6, norm6                   reflected, norm_relu   1       24
+    output                         reflected              1        3      no ReLU
+
+X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", ICCV 2017, whose
+decoder mirrors the encoder and has no norms.  Here each of its layers is normalised, with a scale and a shift that
+`scratchnst.models.style_predictor` chooses by the style.
+
+Rows of norms, mixtures of them, and pixel values of the output are as in `scratchnst.models.transform_net`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from scratchnst.arrays import Array
+from scratchnst.errors import UserError
+from scratchnst.models.layers import Layer
+from scratchnst.models.network import Defaults, Network
+from scratchnst.models.transform_net import ADAIN, OUTPUT, number_of_styles
+
+ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
+WIDTHS = (24, 48, 96)
+SIDE = 3  # pixels of a kernel
+FIRST_OUTPUT = 0.2  # the output's first kernel, as part of what keeps a spread of 1
+
+
+def build(random: np.random.Generator, encoder: Network, styles: int, widths: Sequence[int] = WIDTHS) -> Network:
+    """Return a network with an untrained decoder, with kernels after He et al. (ICCV 2015).
+
+    Parameters
+    ----------
+    random : of the kernels
+    encoder : a network like VGG19, or the distilled one, normalised
+    styles : rows of each norm's scale and shift
+    widths : the decoder's channels at the full, half and quarter side
+
+    Raises
+    ------
+    UserError
+        If the encoder has no such layers, or is not normalised.
+    """
+    check_encoder(encoder)
+    rows, sources = encoder.needed([ENCODED]), encoder.sources()
+    layers = [Layer(row.name, row.kind, sources[row.name]) for row in rows]
+    parameters: dict[str, tuple[Array, ...]] = {
+        row.name: encoder.parameters[row.name] for row in rows if row.name in encoder.parameters
+    }
+    depth = len(encoder.parameters[ENCODED][1])
+    layers.append(Layer(ADAIN, "norm", (ENCODED,)))
+    parameters[ADAIN] = np.zeros((styles, depth), np.float32), np.zeros((styles, depth), np.float32)
+
+    def convolution(name: str, kind: str, channels: int) -> None:
+        nonlocal depth
+        layers.append(Layer(name, kind))
+        w = np.sqrt(2 / (SIDE * SIDE * depth)) * random.standard_normal((SIDE, SIDE, depth, channels))
+        parameters[name] = w.astype(np.float32), np.zeros(channels, np.float32)
+        depth = channels
+
+    wide, middle, narrow = widths
+    units = (("reflected", narrow), ("reflected", middle), ("upsampled", middle), ("reflected", wide))
+    for number, (kind, channels) in enumerate((*units, ("upsampled", wide), ("reflected", wide)), start=1):
+        convolution(f"conv{number}", kind, channels)
+        layers.append(Layer(f"norm{number}", "norm_relu"))
+        parameters[f"norm{number}"] = np.ones((styles, channels), np.float32), np.zeros((styles, channels), np.float32)
+    convolution(OUTPUT, "reflected", 3)
+    w, b = parameters[OUTPUT]
+    parameters[OUTPUT] = FIRST_OUTPUT * w, b
+    defaults = Defaults({}, {}, 0.0)
+    return Network(
+        "adain_net", tuple(layers), parameters, encoder.preprocessing, defaults, {}, encoder.pooling, normalized=True
+    )
+
+
+def check_encoder(encoder: Network) -> None:
+    """Raise a UserError unless a network can be an encoder."""
+    if ENCODED not in encoder.parameters or ADAIN in encoder.parameters:
+        raise UserError(f"{encoder.name} has no layer {ENCODED} to paint by: give an encoder like VGG19.")
+    if not encoder.normalized:
+        raise UserError(
+            f"the encoder {encoder.name} is not normalised: scratchnst weights normalize writes one that is."
+        )
+
+
+def is_adain_net(network: Network) -> bool:
+    """Return whether a network is one that `build` makes, whatever its parameters."""
+    if not {ENCODED, ADAIN, "conv1", "conv2", "conv6", "norm1"} <= network.parameters.keys() or not network.normalized:
+        return False
+    widths = [network.parameters[f"conv{n}"][0].shape[-1] for n in (6, 2, 1)]
+    rows = {layer.name: layer for layer in network.needed([ENCODED])}
+    encoder = Network(
+        "encoder",
+        tuple(rows.values()),
+        {name: arrays for name, arrays in network.parameters.items() if name in rows},
+        network.preprocessing,
+        network.defaults,
+        normalized=True,
+    )
+    like = build(np.random.default_rng(0), encoder, number_of_styles(network), widths)
+    return network.layers == like.layers and all(
+        [array.shape for array in arrays] == [array.shape for array in network.parameters[name]]
+        for name, arrays in like.parameters.items()
+    )
