@@ -520,6 +520,21 @@ def test_the_sentence_says_what_to_mend():
     assert "N M times the right one (210), with N = 6 channels and M = 35 pixels" in factor.sentence
 
 
+def test_content_and_style_of_one_shape_exchanged():
+    inputs = drawn(*SHAPE), 1 + 3 * drawn(*SHAPE, seed=3)
+    y, cache = adain.forward(*inputs)
+    grad_y = drawn(*SHAPE, seed=5)
+    right = adain.backward(grad_y, cache)
+    _, style_cache = moments.forward(inputs[1])
+    mixed = moments.backward(of_style(inputs, grad_y, style_cache), style_cache)
+    for key, position, got in (
+        ("gradient-of-style", 0, right[1]),
+        ("gradient-of-content", 1, right[0]),
+        ("style-for-content", 1, mixed),
+    ):
+        assert diagnose(inputs, y, grad_y, got, right[position], position, "adain").key == key
+
+
 def test_mistakes_that_these_inputs_cannot_tell_apart_are_all_named():
     diagnosis = diagnosed("content_loss", CONTENT_LOSS["half-missing"])
     assert diagnosis.keys == ("half-missing", "accumulated-twice")
