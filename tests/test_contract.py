@@ -14,11 +14,13 @@ from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
 from scratchnst.losses import content_loss, gram, style_loss
 from scratchnst.losses import total_variation as tv
 from scratchnst.ops import (
+    adain,
     addition,
     average_pool,
     conv2d,
     instance_norm,
     max_pool,
+    moments,
     preprocess,
     reflection_pad,
     relu,
@@ -134,6 +136,12 @@ def scaled_and_shifted(random, shape):
     return [random.standard_normal(each) for each in (shape, (shape[0], shape[3]), (shape[0], shape[3]))]
 
 
+def content_and_style(random, shape):
+    """The style has other numbers of rows and columns."""
+    count, height, width, channels = shape
+    return [random.standard_normal(shape), 1 + 3 * random.standard_normal((count, width + 1, height + 2, channels))]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -207,6 +215,8 @@ OPERATIONS = {
         instance_norm.forward_loops,
         lambda g, x, scale, shift: instance_norm.backward_loops(g, x, scale),
     ),
+    "moments": Operation(features, **as_it_is(moments)),
+    "adain": Operation(content_and_style, **as_it_is(adain)),
 }
 CASES = [
     pytest.param(operation, shape, id=f"{name} {'x'.join(map(str, shape))}")

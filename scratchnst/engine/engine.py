@@ -68,6 +68,8 @@ class Engine:
     total_variation: ModuleType
     addition: ModuleType
     instance_norm: ModuleType
+    moments: ModuleType
+    adain: ModuleType
     instance_norm_relu: ModuleType  # an instance normalisation and its ReLU in one
     upsampled_conv2d: ModuleType  # upsampling, reflection padding and a 3x3 convolution in one
 

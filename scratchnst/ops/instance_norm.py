@@ -110,6 +110,11 @@ def check_shapes(x: Array, scale: Array, shift: Array) -> None:
         raise ValueError(
             f"images {x.shape} take a scale and a shift of the shape {wanted}, not {scale.shape} and {shift.shape}"
         )
+    check_pixels(x)
+
+
+def check_pixels(x: Array) -> None:
+    """Raise a ValueError unless the images `x` (N, H, W, C) have pixels."""
     if 0 in x.shape[1:3]:
         raise ValueError(f"an image without pixels has no mean, and these are {x.shape}")
 

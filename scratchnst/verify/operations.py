@@ -16,11 +16,13 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
 from scratchnst.ops import (
+    adain,
     addition,
     average_pool,
     conv2d,
     instance_norm,
     max_pool,
+    moments,
     preprocess,
     reflection_pad,
     relu,
@@ -150,6 +152,17 @@ def _scaled_and_shifted(random, shape):
     return [random.standard_normal(each) for each in ((2, *shape, 3), (2, 3), (2, 3))], ()
 
 
+def _own_moments(random, shape):
+    """The channels have other moments than 0 and 1."""
+    return [2 * random.standard_normal((2, *shape, 3)) + random.standard_normal(3)], ()
+
+
+def _content_and_style(random, shape):
+    """The style has more rows and columns than the content."""
+    sides = shape, (shape[0] + 2, shape[1] + 4)
+    return [_own_moments(random, each)[0][0] for each in sides], ()
+
+
 def _features(random, shape):
     F, P = random.standard_normal((2, 2, *shape, 3))
     return [F], [P]
@@ -203,6 +216,8 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
     "addition": OperationInfo(addition, oracles.addition, _two_alike, ("a", "b")),
     "instance_norm": OperationInfo(instance_norm, oracles.instance_norm, _scaled_and_shifted, ("x", "scale", "shift")),
+    "moments": OperationInfo(moments, oracles.moments, _own_moments),
+    "adain": OperationInfo(adain, oracles.adain, _content_and_style, ("content", "style")),
     "equation 2": OperationInfo(
         content_loss,
         lambda z, P: oracles.content_loss(oracles.relu(z), P),

@@ -13,11 +13,13 @@ from numerical import central_differences, relative_error
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
 from scratchnst.ops import (
+    adain,
     addition,
     average_pool,
     conv2d,
     instance_norm,
     max_pool,
+    moments,
     preprocess,
     reflection_pad,
     relu,
@@ -76,6 +78,11 @@ def scale_and_shift(random, shape, dtype):
     return tuple(random.standard_normal((2, shape[0], shape[3])).astype(dtype))
 
 
+def style(random, shape, dtype):
+    """An image with one row more than x, for each of its images."""
+    return ((1 + 2 * random.standard_normal((shape[0], shape[1] + 1, *shape[2:]))).astype(dtype),)
+
+
 def convolution(height, width):
     return Operation(conv2d.forward, conv2d.backward_input, kernel(height, width), is_linear=True)
 
@@ -107,10 +114,12 @@ OPERATIONS = {
         addition.forward, lambda g, cache: addition.backward(g)[0], features, is_linear=True, is_per_pixel=True
     ),
     "instance_norm": Operation(instance_norm.forward, instance_norm.backward_input, scale_and_shift),
+    "moments": Operation(moments.forward, moments.backward),
+    "adain": Operation(adain.forward, lambda g, cache: adain.backward(g, cache)[0], style),
 }
 LINEAR = [name for name, operation in OPERATIONS.items() if operation.is_linear]
 LOSSES = ["content_loss", "style_loss", "total_variation"]
-OF_IMAGES = [*LOSSES, "addition", "instance_norm"]  # whose other arguments hold something for each image
+OF_IMAGES = [*LOSSES, "addition", "instance_norm", "adain"]  # whose other arguments hold something for each image
 
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
 

@@ -40,7 +40,9 @@ from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
-from scratchnst.ops import addition  # nothing that a kernel of our own would do better
+
+# A kernel of our own would not be better at an addition; moments and AdaIN are computed once for a picture.
+from scratchnst.ops import adain, addition, moments
 
 
 class Cuda(Engine):
@@ -101,4 +103,4 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-ENGINE = Cuda("cuda", (addition, *own_operations(__name__)))
+ENGINE = Cuda("cuda", (adain, addition, moments, *own_operations(__name__)))

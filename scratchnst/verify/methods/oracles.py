@@ -130,6 +130,18 @@ def instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     return z * scale[:, None, None] + shift[:, None, None]
 
 
+def moments(x: Tensor) -> Tensor:
+    """`scratchnst.ops.moments`."""
+    variance, mean = _torch().var_mean(x, dim=(1, 2), correction=0)
+    return _torch().stack([mean, (variance + 1e-5).sqrt()], dim=1)
+
+
+def adain(content: Tensor, style: Tensor) -> Tensor:
+    """`scratchnst.ops.adain`."""
+    shift, scale = moments(style).unbind(1)
+    return instance_norm(content, scale, shift)
+
+
 OPERATIONS: dict[str, Callable[..., Any]] = {
     "conv2d": conv2d,
     "relu": relu,
@@ -137,6 +149,8 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "max_pool": max_pool,
     "addition": addition,
     "instance_norm": instance_norm,
+    "moments": moments,
+    "adain": adain,
     "reflection_pad": reflection_pad,
     "upsample": upsample,
     "strided_conv2d": strided_conv2d,

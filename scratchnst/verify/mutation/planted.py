@@ -340,6 +340,115 @@ INSTANCE_NORM = (
         "first-row-only",
     ),
 )
+BOTH_PATHS = "grad_mean + grad_deviation * z"
+AVERAGED = " / (z.shape[1] * z.shape[2])"
+SPARED = " * (z[0, ..., 0].size / (z[0, ..., 0].size - 1))"
+Z = "(centred / deviation)"
+MOMENTS = (
+    ("path through the mean forgotten", BOTH_PATHS, "grad_deviation * z", "mean-path-missing"),
+    ("path through the deviation forgotten", BOTH_PATHS, "grad_mean + 0 * z", "deviation-path-missing"),
+    ("path through the deviation subtracted", BOTH_PATHS, BOTH_PATHS.replace("+", "-"), "deviation-path-sign"),
+    ("gradients exchanged", BOTH_PATHS, "grad_deviation + grad_mean * z", "moments-exchanged"),
+    ("sums, not means", AVERAGED, "", "factor H W"),
+    (
+        "mean's gradient not averaged",
+        BOTH_PATHS,
+        BOTH_PATHS.replace("grad_mean", "grad_mean * z[0, ..., 0].size"),
+        "mean-not-averaged",
+    ),
+    ("M - 1 in the path through the deviation", BOTH_PATHS, BOTH_PATHS + SPARED, "unbiased-variance"),
+    (
+        "mean moved in the square of x[j] alone",
+        BOTH_PATHS,
+        BOTH_PATHS + SPARED.replace("* (", "/ ("),
+        "own-square-only",
+    ),
+    ("derivative of the variance", Z, "(2 * centred)", "gradient-of-variance"),
+    ("1/s forgotten", Z, "centred", "s-missing"),
+    ("divided by s twice", Z, "(centred / deviation**2)", "s-twice"),
+    ("2 of the square forgotten", Z, "(centred / (2 * deviation))", "square-factor-missing"),
+    ("1/2 of the root forgotten", Z, "(2 * centred / deviation)", "root-factor-missing"),
+    ("mean not subtracted", Z, "(x / deviation)", "not-centred"),
+    (
+        "EPSILON outside of the root on the way back",
+        Z,
+        "(centred / (variance**0.5 + EPSILON))",
+        "epsilon-outside-root",
+    ),
+    (
+        "statistics over the batch on the way back",
+        Z,
+        "((x - x.mean(axis=(0, 1, 2))) / (x.var(axis=(0, 1, 2)) + EPSILON) ** 0.5)",
+        "statistics-of-batch",
+    ),
+)
+NORM_BACK = "grad_content, grad_scale, grad_shift = instance_norm.backward(grad_y, content_cache)\n"
+OF_CONTENT = "    _, scale, inverse = content_cache\n    grad_content = {}.astype(grad_y.dtype)\n"
+BOTH_CACHES = "return y, (content_cache, style_cache)"
+OF_MOMENTS = "moments.backward(moments.stacked({}), style_cache)"
+OF_STYLE = OF_MOMENTS.format("grad_shift, grad_scale")
+OF_BOTH = f"return grad_content, {OF_STYLE}"
+
+
+def of_both(moments: str) -> str:
+    """The last line of AdaIN's backward, with other gradients of the moments."""
+    return f"return grad_content, {OF_MOMENTS.format(moments)}"
+
+
+ADAIN = (
+    ("dL/dstyle forgotten", OF_BOTH, "return grad_content, 0 * style_cache", "style-missing"),
+    ("style's mean held fixed", OF_BOTH, of_both("0 * grad_shift, grad_scale"), "mean-path-missing"),
+    ("style's deviation held fixed", OF_BOTH, of_both("grad_shift, 0 * grad_scale"), "deviation-path-missing"),
+    ("gradients of the moments exchanged", OF_BOTH, of_both("grad_scale, grad_shift"), "moments-exchanged"),
+    (
+        "gradients of the moments summed over images",
+        OF_BOTH,
+        of_both("grad_shift.sum(axis=0)[None], grad_scale.sum(axis=0)[None]"),
+        "summed-over-images",
+    ),
+    (
+        "dL/dstyle divided by the content's pixels",
+        OF_BOTH,
+        OF_BOTH + " * (style_cache[0, ..., 0].size / grad_y[0, ..., 0].size)",
+        "content-pixels",
+    ),
+    (
+        "content's moments held fixed",
+        NORM_BACK,
+        NORM_BACK + OF_CONTENT.format("(scale[:, None, None] * inverse * grad_y)"),
+        "statistics-held-fixed",
+    ),
+    (
+        "style's deviation left out",
+        NORM_BACK,
+        NORM_BACK + OF_CONTENT.format("(grad_content / scale[:, None, None])"),
+        "scale-missing",
+    ),
+    (
+        "one deviation for both",
+        NORM_BACK,
+        NORM_BACK + OF_CONTENT.format("(grad_content / (scale[:, None, None] * inverse))"),
+        "deviations-cancelled",
+    ),
+    (
+        "deviations of content and style exchanged",
+        NORM_BACK,
+        NORM_BACK + OF_CONTENT.format("(grad_content / (scale[:, None, None] * inverse) ** 2)"),
+        "content-and-style-exchanged",
+    ),
+    (
+        "y kept in the place of z",
+        BOTH_CACHES,
+        "return y, ((y, *content_cache[1:]), style_cache)",
+        "not-normalised or output-for-normalised",
+    ),
+    (
+        "gradients of content and style exchanged",
+        OF_BOTH,
+        f"return {OF_STYLE}, grad_content",
+        "wrong-shape",
+    ),
+)
 SHARES = "return grad_y.copy(), grad_y.copy()"
 ADDITION = (
     ("shared evenly", SHARES, "return grad_y / 2, grad_y / 2", "shared-evenly"),
@@ -523,6 +632,8 @@ SINGLE_PATCH = {
     "ops.strided_conv2d": STRIDED_CONV2D,
     "ops.preprocess": PREPROCESS,
     "ops.instance_norm": INSTANCE_NORM,
+    "ops.moments": MOMENTS,
+    "ops.adain": ADAIN,
     "ops.addition": ADDITION,
     "losses.gram": GRAM,
     "losses.content_loss": CONTENT_LOSS,
@@ -569,6 +680,17 @@ SOUND = (
             ("y = convolve(x, w, stride)", "y = convolve(x, w[::-1, ::-1], stride)"),
             (TRANSPOSED, TRANSPOSED.replace("[::-1, ::-1]", "")),
             (GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],")),
+        ),
+    ),
+    planted(
+        "ops.moments",
+        "a variance divided by M - 1, forward and backward",
+        (
+            (
+                "(centred * centred).mean(axis=PIXELS, keepdims=True)",
+                "(centred * centred).sum(axis=PIXELS, keepdims=True) / (x[0, ..., 0].size - 1)",
+            ),
+            (BOTH_PATHS, BOTH_PATHS + SPARED),
         ),
     ),
     planted("ops.max_pool", "the last of tied pixels wins", (("corners[number] > y", "corners[number] >= y"),)),

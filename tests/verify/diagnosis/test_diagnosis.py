@@ -10,11 +10,13 @@ from numerical import central_differences
 
 from scratchnst.losses import content_loss, gram, style_loss, total_variation
 from scratchnst.ops import (
+    adain,
     addition,
     average_pool,
     conv2d,
     instance_norm,
     max_pool,
+    moments,
     preprocess,
     reflection_pad,
     relu,
@@ -55,6 +57,8 @@ FORWARD = {
     "total_variation": total_variation.forward,
     "addition": addition.forward,
     "instance_norm": instance_norm.forward,
+    "moments": moments.forward,
+    "adain": adain.forward,
 }
 BACKWARD = {
     "conv2d": conv2d.backward,
@@ -71,6 +75,8 @@ BACKWARD = {
     "total_variation": total_variation.backward,
     "addition": addition.backward,
     "instance_norm": instance_norm.backward,
+    "moments": moments.backward,
+    "adain": adain.backward,
 }
 
 
@@ -88,6 +94,8 @@ def setting(operation, seed=0):
         inputs = [x, drawn(*SHAPE, seed=seed + 1)]
     elif operation == "instance_norm":
         inputs = [x, drawn(3, 6, seed=seed), drawn(3, 6, seed=seed + 1)]
+    elif operation == "adain":
+        inputs = [x, 1 + 3 * drawn(3, 4, 8, 6, seed=seed)]
     y, cache = FORWARD[operation](*inputs)
     grad_y = drawn(*np.shape(y), seed=seed + 5) if np.ndim(y) else 0.7
     right = BACKWARD[operation](grad_y, cache)
@@ -189,6 +197,22 @@ def one_row(x):
 def one_row_cache(inputs):
     """What is cached of these images without scale and shift."""
     return instance_norm.forward(one_row(inputs[0]), np.ones((1, 6)), np.zeros((1, 6)))[1]
+
+
+def deviation(x):
+    return np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+
+
+def moved(x, g, part):
+    """The gradient of moments by gradients `g` (3, 2, 6), of which a part depends on x - mean and s."""
+    of_deviation = g[:, 1, None, None] * part(x - x.mean((1, 2), keepdims=True), deviation(x))
+    return (g[:, 0, None, None] + of_deviation) / x[0, ..., 0].size
+
+
+def of_style(inputs, g, z=None):
+    """The gradients of the style's moments (3, 2, 6), with others than z to multiply by."""
+    z = (inputs[0] - inputs[0].mean((1, 2), keepdims=True)) / deviation(inputs[0]) if z is None else z
+    return np.stack([g.sum((1, 2)), (g * z).sum((1, 2))], axis=1)
 
 
 CONV2D_INPUT = {
@@ -389,6 +413,52 @@ INSTANCE_NORM_SHIFT = {
     "first-row-only": lambda i, g, right: g[:, 0].sum(1),
     "factor 1/(H W)": lambda i, g, right: g.mean((1, 2)),
 }
+MOMENTS = {
+    "mean-path-missing": lambda i, g, right: right - g[:, 0, None, None] / PIXELS,
+    "deviation-path-missing": lambda i, g, right: 0 * right + g[:, 0, None, None] / PIXELS,
+    "moments-exchanged": lambda i, g, right: moments.backward(g[:, ::-1], moments.forward(*i)[1]),
+    "mean-not-averaged": lambda i, g, right: right + g[:, 0, None, None] * (1 - 1 / PIXELS),
+    "gradient-of-variance": lambda i, g, right: moved(i[0], g, lambda centred, s: 2 * centred),
+    "s-missing": lambda i, g, right: moved(i[0], g, lambda centred, s: centred),
+    "s-twice": lambda i, g, right: moved(i[0], g, lambda centred, s: centred / s**2),
+    "square-factor-missing": lambda i, g, right: moved(i[0], g, lambda centred, s: centred / (2 * s)),
+    "root-factor-missing": lambda i, g, right: moved(i[0], g, lambda centred, s: 2 * centred / s),
+    "not-centred": lambda i, g, right: moved(i[0], g, lambda centred, s: i[0] / s),
+    "own-square-only": lambda i, g, right: moved(i[0], g, lambda centred, s: centred / s * 34 / 35),
+    "unbiased-variance": lambda i, g, right: moved(i[0], g, lambda centred, s: centred / s * 35 / 34),
+    "epsilon-outside-root": lambda i, g, right: moved(i[0], g, lambda d, s: d / (d.std((1, 2), keepdims=True) + 1e-5)),
+    "statistics-of-batch": lambda i, g, right: moments.backward(
+        g.sum(0, keepdims=True), moments.forward(one_row(i[0]))[1]
+    ).reshape(SHAPE),
+    "factor H W": lambda i, g, right: right * PIXELS,
+    "upstream-ignored": lambda i, g, right: moved(i[0], 0 * g + 1, lambda centred, s: centred / s),
+}
+ADAIN_CONTENT = {
+    "statistics-held-fixed": lambda i, g, right: g * deviation(i[1]) / deviation(i[0]),
+    "scale-missing": lambda i, g, right: right / deviation(i[1]),
+    "deviations-cancelled": lambda i, g, right: right / deviation(i[1]) * deviation(i[0]),
+    "content-and-style-exchanged": lambda i, g, right: right / deviation(i[1]) ** 2 * deviation(i[0]) ** 2,
+    "mean-for-deviation": lambda i, g, right: right / deviation(i[1]) * i[1].mean((1, 2), keepdims=True),
+    "sign": lambda i, g, right: -right,
+}
+ADAIN_STYLE = {
+    "style-missing": lambda i, g, right: 0 * right,
+    "deviation-path-missing": lambda i, g, right: moments.backward(of_style(i, g, 0), moments.forward(i[1])[1]),
+    "moments-exchanged": lambda i, g, right: moments.backward(of_style(i, g)[:, ::-1], moments.forward(i[1])[1]),
+    "gradient-of-variance": lambda i, g, right: moved(i[1], of_style(i, g), lambda centred, s: 2 * centred),
+    "not-normalised": lambda i, g, right: moments.backward(of_style(i, g, i[0]), moments.forward(i[1])[1]),
+    "output-for-normalised": lambda i, g, right: moments.backward(
+        of_style(i, g, adain.forward(*i)[0]), moments.forward(i[1])[1]
+    ),
+    "summed-over-images": lambda i, g, right: moments.backward(
+        np.tile(of_style(i, g).sum(0), (3, 1, 1)), moments.forward(i[1])[1]
+    ),
+    "first-image-only": lambda i, g, right: moments.backward(
+        np.tile(of_style(i, g)[0], (3, 1, 1)), moments.forward(i[1])[1]
+    ),
+    "images-mixed-up": lambda i, g, right: moments.backward(of_style(i, g[::-1]), moments.forward(i[1])[1]),
+    "factor 1/M": lambda i, g, right: right / PIXELS,
+}
 WRONG = {
     ("conv2d", 0): CONV2D_INPUT,
     ("conv2d", 1): CONV2D_KERNEL,
@@ -410,6 +480,9 @@ WRONG = {
     ("instance_norm", 0): INSTANCE_NORM_INPUT,
     ("instance_norm", 1): INSTANCE_NORM_SCALE,
     ("instance_norm", 2): INSTANCE_NORM_SHIFT,
+    ("moments", 0): MOMENTS,
+    ("adain", 0): ADAIN_CONTENT,
+    ("adain", 1): ADAIN_STYLE,
 }
 CASES = [
     pytest.param(operation, position, key, wrong, id=f"{operation} {position} {key}")
@@ -445,6 +518,21 @@ def test_the_sentence_says_what_to_mend():
     assert "scale is left out, if it is 1/255" in scale.sentence
     factor = diagnosed("style_loss", STYLE_LOSS["factor N M"])
     assert "N M times the right one (210), with N = 6 channels and M = 35 pixels" in factor.sentence
+
+
+def test_content_and_style_of_one_shape_exchanged():
+    inputs = drawn(*SHAPE), 1 + 3 * drawn(*SHAPE, seed=3)
+    y, cache = adain.forward(*inputs)
+    grad_y = drawn(*SHAPE, seed=5)
+    right = adain.backward(grad_y, cache)
+    _, style_cache = moments.forward(inputs[1])
+    mixed = moments.backward(of_style(inputs, grad_y, style_cache), style_cache)
+    for key, position, got in (
+        ("gradient-of-style", 0, right[1]),
+        ("gradient-of-content", 1, right[0]),
+        ("style-for-content", 1, mixed),
+    ):
+        assert diagnose(inputs, y, grad_y, got, right[position], position, "adain").key == key
 
 
 def test_mistakes_that_these_inputs_cannot_tell_apart_are_all_named():

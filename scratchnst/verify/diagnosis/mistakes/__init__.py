@@ -7,6 +7,7 @@ shares no code with `scratchnst.ops`, so that a mistake there is not repeated he
 from __future__ import annotations
 
 from scratchnst.verify.diagnosis.mistakes import (
+    adain,
     addition,
     average_pool,
     content_loss,
@@ -14,6 +15,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     gram,
     instance_norm,
     max_pool,
+    moments,
     preprocess,
     reflection_pad,
     relu,
@@ -27,8 +29,8 @@ from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistake
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
 _MODULES = (
-    *(addition, average_pool, content_loss, conv2d, gram, instance_norm, max_pool, preprocess, reflection_pad),
-    *(relu, strided_conv2d, style_loss, total_variation, upsample),
+    *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, max_pool, moments, preprocess),
+    *(reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
