@@ -18,12 +18,14 @@ from scratchnst.ops import (
     average_pool,
     conv2d,
     instance_norm,
+    matrix_square_root,
     max_pool,
     preprocess,
     reflection_pad,
     relu,
     strided_conv2d,
     upsample,
+    whitening,
 )
 
 SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
@@ -134,6 +136,16 @@ def scaled_and_shifted(random, shape):
     return [random.standard_normal(each) for each in (shape, (shape[0], shape[3]), (shape[0], shape[3]))]
 
 
+def positive_matrices(random, shape):
+    """As many as images, of as many rows as channels, with eigenvalues of 1/2 or more."""
+    F = random.standard_normal((shape[0], shape[3], shape[3]))
+    return [F.swapaxes(1, 2) @ F + np.eye(shape[3]) / 2]
+
+
+def features_and_style(random, shape):
+    return [random.standard_normal(shape), random.standard_normal((shape[0], 4, 2, shape[3])) + 1]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -196,6 +208,12 @@ OPERATIONS = {
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "matrix_square_root": Operation(
+        positive_matrices, **as_it_is(matrix_square_root), shapes=((1, 1, 1, 3), (2, 1, 1, 4), (1, 1, 1, 1))
+    ),
+    "whitening": Operation(
+        features_and_style, **as_it_is(whitening), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 2), (2, 2, 3, 1))
+    ),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),
     "total_variation": Operation(features, **as_it_is(tv)),

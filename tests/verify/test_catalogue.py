@@ -11,7 +11,18 @@ from networks import random_vgg19
 from scratchnst import Objective
 from scratchnst.losses import gram, total_variation
 from scratchnst.models import pyramid
-from scratchnst.ops import addition, average_pool, conv2d, instance_norm, max_pool, relu, strided_conv2d, upsample
+from scratchnst.ops import (
+    addition,
+    average_pool,
+    conv2d,
+    instance_norm,
+    matrix_square_root,
+    max_pool,
+    relu,
+    strided_conv2d,
+    upsample,
+    whitening,
+)
 from scratchnst.verify.catalogue import KinkRecorder, check_objective, check_operation
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.operations import OPERATIONS, kinks_of, module_name, recognise
@@ -85,7 +96,7 @@ def test_inputs_differ_in_all_their_sides():
     for operation in OPERATIONS.values():
         case = operation.instance()
         x = case.inputs[0]
-        assert len(set(x.shape)) == 4
+        assert len(set(x.shape)) == (4 if x.ndim == 4 else 2)  # of a matrix for each image
         assert all(array.dtype == np.float64 for array in case.inputs)
         assert len(case.names) == len(case.inputs)
 
@@ -107,7 +118,10 @@ def test_another_module_in_its_place():
 
 @pytest.mark.parametrize(
     "module",
-    [conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, total_variation, addition, instance_norm],
+    [
+        *[conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, matrix_square_root, whitening],
+        *[total_variation, addition, instance_norm],
+    ],
 )
 def test_operations_are_recognised_by_what_they_return(module):
     name = module.__name__.rpartition(".")[2]

@@ -40,7 +40,7 @@ from scratchnst.arrays import Array
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
-from scratchnst.ops import addition  # nothing that a kernel of our own would do better
+from scratchnst.ops import addition, matrix_square_root, whitening  # nothing that a kernel of our own would do better
 
 
 class Cuda(Engine):
@@ -101,4 +101,4 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-ENGINE = Cuda("cuda", (addition, *own_operations(__name__)))
+ENGINE = Cuda("cuda", (addition, matrix_square_root, whitening, *own_operations(__name__)))

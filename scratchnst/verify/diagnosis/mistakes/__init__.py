@@ -13,6 +13,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     conv2d,
     gram,
     instance_norm,
+    matrix_square_root,
     max_pool,
     preprocess,
     reflection_pad,
@@ -21,6 +22,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     style_loss,
     total_variation,
     upsample,
+    whitening,
 )
 from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, Region
 
@@ -29,6 +31,7 @@ __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Regio
 _MODULES = (
     *(addition, average_pool, content_loss, conv2d, gram, instance_norm, max_pool, preprocess, reflection_pad),
     *(relu, strided_conv2d, style_loss, total_variation, upsample),
+    *(matrix_square_root, whitening),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
