@@ -19,6 +19,7 @@ from scratchnst.ops import (
     average_pool,
     conv2d,
     instance_norm,
+    matrix_square_root,
     max_pool,
     moments,
     preprocess,
@@ -26,6 +27,7 @@ from scratchnst.ops import (
     relu,
     strided_conv2d,
     upsample,
+    whitening,
 )
 
 SHAPES = [(1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 65), (2, 2, 2, 1), (1, 6, 3, 2)]
@@ -142,6 +144,16 @@ def content_and_style(random, shape):
     return [random.standard_normal(shape), 1 + 3 * random.standard_normal((count, width + 1, height + 2, channels))]
 
 
+def positive_matrices(random, shape):
+    """As many as images, of as many rows as channels, with eigenvalues of 1/2 or more."""
+    F = random.standard_normal((shape[0], shape[3], shape[3]))
+    return [F.swapaxes(1, 2) @ F + np.eye(shape[3]) / 2]
+
+
+def features_and_style(random, shape):
+    return [random.standard_normal(shape), random.standard_normal((shape[0], 4, 2, shape[3])) + 1]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -204,6 +216,12 @@ OPERATIONS = {
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "matrix_square_root": Operation(
+        positive_matrices, **as_it_is(matrix_square_root), shapes=((1, 1, 1, 3), (2, 1, 1, 4), (1, 1, 1, 1))
+    ),
+    "whitening": Operation(
+        features_and_style, **as_it_is(whitening), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 3, 7, 2), (2, 2, 3, 1))
+    ),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),
     "total_variation": Operation(features, **as_it_is(tv)),

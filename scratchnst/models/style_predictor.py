@@ -42,7 +42,6 @@ LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv3_4")  # of the encoder; the las
 UNITS = 128  # of the hidden layer
 STYLES = 64  # K
 FIRST_SPREAD = 0.05  # of the rows before training
-EPSILON = 1e-5  # of the variance, as in `scratchnst.ops.instance_norm`
 LARGEST = 3.0  # statistic in (a): those of pictures that are grey or black are far from all others
 
 
@@ -55,15 +54,9 @@ def statistics(network: Network, pictures: Array) -> Array:
     pictures : (N, H, W, 3) array of its engine, RGB 0-255
     """
     features = network.features(pictures, LAYERS)
-    found = [each for name in LAYERS for each in _moments(features[name])]
-    return array_module(found[0]).concatenate(found, axis=1)
-
-
-def _moments(F):
-    """The mean - 1 and the logarithm of the deviation of each channel, (N, C) each."""
-    mean = F.mean(axis=(1, 2), dtype="float64")
-    variance = ((F - mean[:, None, None]) ** 2).mean(axis=(1, 2))
-    return (mean - 1).astype(F.dtype), (0.5 * array_module(F).log(variance + EPSILON)).astype(F.dtype)
+    found = [network.engine.moments.forward(features[name])[0] for name in LAYERS]  # (N, 2, C) each
+    xp = array_module(found[0])
+    return xp.concatenate([each for y in found for each in (y[:, 0] - 1, xp.log(y[:, 1]))], axis=1)
 
 
 def with_predictor(network: Network, random: np.random.Generator, units: int = UNITS) -> Network:

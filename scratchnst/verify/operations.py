@@ -21,6 +21,7 @@ from scratchnst.ops import (
     average_pool,
     conv2d,
     instance_norm,
+    matrix_square_root,
     max_pool,
     moments,
     preprocess,
@@ -28,6 +29,7 @@ from scratchnst.ops import (
     relu,
     strided_conv2d,
     upsample,
+    whitening,
 )
 from scratchnst.verify.methods import oracles
 from scratchnst.verify.methods.kinks import pool_winners, relu_signs
@@ -163,6 +165,18 @@ def _content_and_style(random, shape):
     return [_own_moments(random, each)[0][0] for each in sides], ()
 
 
+def _positive_matrices(random, shape):
+    """Symmetric, of whatever size the images are, with eigenvalues that differ."""
+    F = random.standard_normal((2, 12, 4))
+    return [F.swapaxes(1, 2) @ F / 6], ()
+
+
+def _of_content_and_style(random, shape):
+    """The style has another number of pixels, another mean and another covariance."""
+    x, style = (random.standard_normal((2, *each, 3)) for each in (shape, (shape[0] + 2, shape[1])))
+    return [x @ random.standard_normal((3, 3)), style @ random.standard_normal((3, 3)) + (1, -2, 3)], ()
+
+
 def _features(random, shape):
     F, P = random.standard_normal((2, 2, *shape, 3))
     return [F], [P]
@@ -211,6 +225,8 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "strided_conv2d 5x3 by 2": strided(5, 3, 2),
     "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
     "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
+    "matrix_square_root": OperationInfo(matrix_square_root, oracles.matrix_square_root, _positive_matrices, ("A",)),
+    "whitening": OperationInfo(whitening, oracles.whitening, _of_content_and_style, ("x", "style")),
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
     "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),

@@ -41,8 +41,8 @@ from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
-# A kernel of our own would not be better at an addition; moments and AdaIN are computed once for a picture.
-from scratchnst.ops import adain, addition, moments
+# A kernel of our own would not be better at an addition; the others are computed once for a picture.
+from scratchnst.ops import adain, addition, matrix_square_root, moments, whitening
 
 
 class Cuda(Engine):
@@ -103,4 +103,5 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-ENGINE = Cuda("cuda", (adain, addition, moments, *own_operations(__name__)))
+TEXTBOOKS = (adain, addition, matrix_square_root, moments, whitening)
+ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

@@ -102,6 +102,31 @@ def gram(x: Tensor) -> Tensor:
     return _torch().einsum("nhwi,nhwj->nij", x, x)
 
 
+def matrix_square_root(A: Tensor, epsilon: Tensor | float = 1e-10) -> Tensor:
+    """`scratchnst.ops.matrix_square_root`, by Newton's iteration for the root and its inverse, not by eigenvalues."""
+    torch = _torch()
+    identity = torch.eye(A.shape[-1], dtype=A.dtype)
+    Y, Z = (A + A.mT) / 2 + epsilon * identity, identity
+    for _ in range(25):
+        Y, Z = (Y + torch.linalg.inv(Z)) / 2, (Z + torch.linalg.inv(Y)) / 2
+    return Y
+
+
+def whitening(x: Tensor, style: Tensor) -> Tensor:
+    """`scratchnst.ops.whitening`."""
+    torch = _torch()
+
+    def statistics(x):
+        pixels = x.flatten(1, 2)
+        mean = pixels.mean(1, keepdim=True)
+        covariance = torch.stack([torch.cov(one.T, correction=0) for one in pixels])
+        e = 1e-5 * (1 + covariance.diagonal(dim1=1, dim2=2).mean(1))
+        return pixels - mean, mean, matrix_square_root(covariance, e[:, None, None])
+
+    (X, _, R), (_, mean_s, R_s) = statistics(x), statistics(style)
+    return (torch.linalg.solve(R, X.mT).mT @ R_s + mean_s).reshape(x.shape)
+
+
 def content_loss(F: Tensor, P: Tensor) -> Tensor:
     """`scratchnst.losses.content_loss`."""
     return _functional().mse_loss(F, P, reduction="sum") / 2

@@ -480,6 +480,79 @@ GRAM = (
         "gram-of-summed-images",
     ),
 )
+ROOTS = "D = g / (r[:, :, None] + r[:, None, :])"
+TURNED = 'g = V.swapaxes(1, 2) @ _symmetric(asnumpy(grad_y).astype("float64")) @ V'
+TURNED_BACK = "array_module(grad_y).asarray(V @ D @ V.swapaxes(1, 2), grad_y.dtype)"
+KEPT_ROOTS = "(xp.asarray(V), xp.asarray(r))"
+MATRIX_SQUARE_ROOT = (
+    ("product of the roots, not sum", ROOTS, ROOTS.replace(" + ", " * "), "root-product"),
+    ("sum of the eigenvalues, not of the roots", KEPT_ROOTS, KEPT_ROOTS.replace("r)", "r**2)"), "root-eigenvalues"),
+    ("twice one of the two roots", ROOTS, "D = g / (2 * r[:, :, None])", "root-commuting"),
+    ("factor 2 in the divisor", ROOTS, ROOTS.replace("/ (", "/ 2 / ("), "root-half-twice"),
+    (
+        "eigenvectors held fixed",
+        ROOTS,
+        ROOTS + " * np.eye(r.shape[1])",
+        "eigenvectors-held-fixed",
+    ),
+    ("upstream gradient not symmetrised", TURNED, TURNED.replace("_symmetric", ""), "root-not-symmetrised"),
+    (
+        "S^(-1) g / 2",
+        TURNED_BACK,
+        "array_module(grad_y).asarray(in_basis(V, 1 / r) @ grad_y / 2, grad_y.dtype)",
+        "root-commuting",
+    ),
+    (
+        "element by element",
+        TURNED_BACK,
+        "array_module(grad_y).asarray(grad_y / (2 * in_basis(V, r)), grad_y.dtype)",
+        "root-elementwise",
+    ),
+    (
+        "the first image's gradient for all",
+        TURNED,
+        TURNED.replace("asnumpy(grad_y)", "asnumpy(grad_y[:1])"),
+        "images-first-for-all",
+    ),
+    (
+        "one triangle",
+        TURNED_BACK,
+        TURNED_BACK.replace("V @ D @ V.swapaxes(1, 2)", "np.tril(V @ D @ V.swapaxes(1, 2))"),
+        "root-one-triangle",
+    ),
+)
+CENTRED_GRADIENT = "grad_X - grad_X.mean(axis=1, keepdims=True)"
+OF_X = CENTRED_GRADIENT + " + _through_covariance(grad_R, root, X)"
+OF_INVERSE = "-(W @ (grad_T @ R_s) @ W)"
+OF_MEAN = "grad_mean / S.shape[1]"
+OF_STYLE = "_through_covariance(W @ grad_T, style_root, S)"
+OF_TRACE = " + EPSILON * _mean_diagonal(grad_K) * _identity(X)"
+TWO_PIXELS = "2 / X.shape[1] * (X @ grad_covariance)"
+TRANSFORM = "grad_X = g @ (W @ R_s).swapaxes(1, 2)"
+WHITENING = (
+    ("path through the mean forgotten", CENTRED_GRADIENT, "grad_X", "mean-path-missing"),
+    ("path through the covariance forgotten", OF_X, CENTRED_GRADIENT, "covariance-path-missing"),
+    ("mean and covariance held fixed", OF_X, "grad_X", "statistics-held-fixed"),
+    ("sign of the inverse's derivative", OF_INVERSE, OF_INVERSE[1:], "inverse-sign"),
+    ("one inverse root forgotten", OF_INVERSE, "-(W @ (grad_T @ R_s))", "inverse-factor-missing"),
+    ("style's root forgotten", OF_INVERSE, "-(W @ grad_T @ W)", "style-root-missing"),
+    ("transform not transposed", TRANSFORM, "grad_X = g @ (W @ R_s)", "transform-not-transposed"),
+    (
+        "content and style exchanged",
+        TRANSFORM,
+        "grad_X = g @ (np.linalg.inv(R_s) @ np.linalg.inv(W)).swapaxes(1, 2)",
+        "content-and-style-exchanged",
+    ),
+    ("M - 1 on the way back", TWO_PIXELS, TWO_PIXELS.replace("X.shape[1]", "(X.shape[1] - 1)"), "unbiased-covariance"),
+    ("factor 2 of the covariance forgotten", TWO_PIXELS, TWO_PIXELS.replace("2 /", "1 /"), "covariance-half"),
+    ("sums, not means, of the covariance", TWO_PIXELS, "2 * (X @ grad_covariance)", "covariance-not-averaged"),
+    ("trace in e forgotten", OF_TRACE, "", "trace-path-missing"),
+    ("path through the style's mean forgotten", OF_MEAN, "0", "mean-path-missing"),
+    ("path through the style's covariance forgotten", OF_STYLE, "0 * S", "covariance-path-missing"),
+    ("sum over the pixels for the style's mean", OF_MEAN, "grad_mean", "sum-not-averaged"),
+    ("content's pixels for the style's mean", OF_MEAN, "grad_mean / X.shape[1]", "pixels-of-content"),
+    ("inverse root forgotten on the style's way", OF_STYLE, OF_STYLE.replace("W @ ", ""), "whitening-missing"),
+)
 DIFFERENCE = "return difference * difference.dtype.type(grad_y)"
 CONTENT_LOSS = (
     ("1/2 missing", DIFFERENCE, DIFFERENCE + " * 2", "half-missing"),
@@ -636,6 +709,8 @@ SINGLE_PATCH = {
     "ops.adain": ADAIN,
     "ops.addition": ADDITION,
     "losses.gram": GRAM,
+    "ops.matrix_square_root": MATRIX_SQUARE_ROOT,
+    "ops.whitening": WHITENING,
     "losses.content_loss": CONTENT_LOSS,
     "losses.style_loss": STYLE_LOSS,
     "losses.total_variation": TOTAL_VARIATION,

@@ -15,6 +15,7 @@ from scratchnst.ops import (
     average_pool,
     conv2d,
     instance_norm,
+    matrix_square_root,
     max_pool,
     moments,
     preprocess,
@@ -22,6 +23,7 @@ from scratchnst.ops import (
     relu,
     strided_conv2d,
     upsample,
+    whitening,
 )
 from scratchnst.verify.diagnosis.diagnosis import diagnose
 
@@ -52,6 +54,8 @@ FORWARD = {
     "strided_conv2d": lambda x, w, b: strided_conv2d.forward(x, w, b, 2),
     "preprocess": lambda x: preprocess.forward(x, *TORCHVISION),
     "gram": gram.forward,
+    "matrix_square_root": matrix_square_root.forward,
+    "whitening": whitening.forward,
     "content_loss": lambda x: content_loss.forward(x, target(x)),
     "style_loss": lambda x: style_loss.forward(x, target_gram(x)),
     "total_variation": total_variation.forward,
@@ -70,6 +74,8 @@ BACKWARD = {
     "strided_conv2d": strided_conv2d.backward,
     "preprocess": preprocess.backward,
     "gram": gram.backward,
+    "matrix_square_root": matrix_square_root.backward,
+    "whitening": whitening.backward,
     "content_loss": content_loss.backward,
     "style_loss": style_loss.backward,
     "total_variation": total_variation.backward,
@@ -90,6 +96,10 @@ def setting(operation, seed=0):
         inputs = [x[:, :-1], drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]  # of its six rows five are read
     elif operation == "preprocess":
         inputs = [128 + 50 * x[..., :3]]
+    elif operation == "matrix_square_root":
+        inputs = [gram.forward(x)[0] / PIXELS]
+    elif operation == "whitening":
+        inputs = [x @ drawn(6, 6, seed=seed), drawn(3, 8, 5, 6, seed=seed) @ drawn(6, 6, seed=seed + 1) + 2]
     elif operation == "addition":
         inputs = [x, drawn(*SHAPE, seed=seed + 1)]
     elif operation == "instance_norm":
@@ -187,6 +197,28 @@ def normalised(inputs, g, part):
     x, scale, _ = inputs
     s = np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
     return part(g * scale[:, None, None], (x - x.mean((1, 2), keepdims=True)) / s) / s
+
+
+def in_eigenbasis(A, g, divisor):
+    """V (V^T g V / divisor) V^T for a symmetric g, of the roots r."""
+    eigenvalues, V = np.linalg.eigh(A)
+    g = (g + g.swapaxes(1, 2)) / 2
+    r = np.sqrt(eigenvalues + matrix_square_root.EPSILON)
+    return V @ (V.swapaxes(1, 2) @ g @ V / divisor(r)) @ V.swapaxes(1, 2)
+
+
+def moved(inputs, g):
+    """g T^T, as if neither mean nor covariance of the features changed: how each pixel moves its own y."""
+    y, _ = whitening.forward(*inputs)
+    x = inputs[0]
+    centred, coloured = (each.reshape(3, PIXELS, 6) - each.mean((1, 2))[:, None] for each in (x, y))
+    T = np.linalg.pinv(centred) @ coloured
+    return (g.reshape(3, PIXELS, 6) @ T.swapaxes(1, 2)).reshape(x.shape)
+
+
+def moved_mean(inputs, g):
+    """The part of it that the mean takes away."""
+    return moved(inputs, g).mean((1, 2), keepdims=True)
 
 
 def one_row(x):
@@ -349,6 +381,34 @@ GRAM = {
     "factor 1/(N M)": lambda i, g, right: right / (6 * PIXELS),
     "factor 1/M": lambda i, g, right: right / PIXELS,
 }
+MATRIX_SQUARE_ROOT = {
+    "root-elementwise": lambda i, g, right: g / (2 * matrix_square_root.forward(i[0])[0]),
+    "root-commuting": lambda i, g, right: np.linalg.solve(matrix_square_root.forward(i[0])[0], g) / 2,
+    "root-product": lambda i, g, right: in_eigenbasis(i[0], g, lambda r: r[:, :, None] * r[:, None]),
+    "root-eigenvalues": lambda i, g, right: in_eigenbasis(i[0], g, lambda r: r[:, :, None] ** 2 + r[:, None] ** 2),
+    "eigenvectors-held-fixed": lambda i, g, right: in_eigenbasis(
+        i[0], g, lambda r: np.where(np.eye(6), 2 * r[:, None], np.inf)
+    ),
+    "half-missing": lambda i, g, right: 2 * right,
+    "images-mixed-up": lambda i, g, right: matrix_square_root.backward(g[::-1], matrix_square_root.forward(i[0])[1]),
+}
+WHITENING_INPUT = {
+    "mean-path-missing": lambda i, g, right: right + moved_mean(i, g),
+    "covariance-path-missing": lambda i, g, right: moved(i, g) - moved_mean(i, g),
+    "statistics-held-fixed": lambda i, g, right: moved(i, g),
+    "inverse-sign": lambda i, g, right: 2 * (moved(i, g) - moved_mean(i, g)) - right,
+    "covariance-half": lambda i, g, right: (moved(i, g) - moved_mean(i, g) + right) / 2,
+    "unbiased-covariance": lambda i, g, right: right + (right - moved(i, g) + moved_mean(i, g)) / (PIXELS - 1),
+    "upstream-squared": lambda i, g, right: whitening.backward(g**2, whitening.forward(*i)[1])[0],
+    "sign": lambda i, g, right: -right,
+}
+WHITENING_STYLE = {
+    "mean-path-missing": lambda i, g, right: right - g.sum((1, 2), keepdims=True) / 40,
+    "covariance-path-missing": lambda i, g, right: 0 * right + g.sum((1, 2), keepdims=True) / 40,
+    "sum-not-averaged": lambda i, g, right: right + g.sum((1, 2), keepdims=True) * 39 / 40,
+    "pixels-of-content": lambda i, g, right: right + g.sum((1, 2), keepdims=True) * (1 / PIXELS - 1 / 40),
+    "unbiased-covariance": lambda i, g, right: right + (right - g.sum((1, 2), keepdims=True) / 40) / 39,
+}
 CONTENT_LOSS = {
     "half-missing": lambda i, g, right: 2 * right,
     "square-factor-missing": lambda i, g, right: right / 2,
@@ -473,6 +533,9 @@ WRONG = {
     ("strided_conv2d", 2): STRIDED_BIAS,
     ("preprocess", 0): PREPROCESS,
     ("gram", 0): GRAM,
+    ("matrix_square_root", 0): MATRIX_SQUARE_ROOT,
+    ("whitening", 0): WHITENING_INPUT,
+    ("whitening", 1): WHITENING_STYLE,
     ("content_loss", 0): CONTENT_LOSS,
     ("style_loss", 0): STYLE_LOSS,
     ("total_variation", 0): TOTAL_VARIATION,

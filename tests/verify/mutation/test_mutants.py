@@ -28,6 +28,8 @@ QUICK = {  # one or two of each operation, the nastier ones
     "strided_conv2d: stride forgotten in dL/dw",
     "preprocess: mean subtracted from the gradient",
     "gram: diagonal counted once",
+    "matrix_square_root: eigenvectors held fixed",
+    "whitening: trace in e forgotten",
     "content_loss: upstream gradient left out",
     "content_loss: equation 2 with >=",
     "style_loss: factor 2 of the symmetric Gram matrix missing",

@@ -14,6 +14,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     conv2d,
     gram,
     instance_norm,
+    matrix_square_root,
     max_pool,
     moments,
     preprocess,
@@ -23,14 +24,15 @@ from scratchnst.verify.diagnosis.mistakes import (
     style_loss,
     total_variation,
     upsample,
+    whitening,
 )
 from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistakes, KnownMistake, Region
 
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
 _MODULES = (
-    *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, max_pool, moments, preprocess),
-    *(reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample),
+    *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, matrix_square_root, max_pool, moments),
+    *(preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
