@@ -25,6 +25,7 @@ from scratchnst.ops import (
     relu,
     strided_conv2d,
     upsample,
+    whitening,
 )
 
 SETTINGS = ("BGR", 0.5, (1.0, 2.0, 3.0), (0.5, 2.0, 4.0))
@@ -70,6 +71,10 @@ def features(random, shape, dtype):
     return (random.standard_normal(shape).astype(dtype),)
 
 
+def style_of_features(random, shape, dtype):
+    return (random.standard_normal((shape[0], 5, 3, shape[3])).astype(dtype),)
+
+
 def gram_of_features(random, shape, dtype):
     return (gram.forward(random.standard_normal(shape).astype(dtype))[0],)
 
@@ -109,6 +114,7 @@ OPERATIONS = {
     "gram": Operation(gram.forward, gram.backward),
     "content_loss": Operation(content_loss.forward, content_loss.backward, features),
     "style_loss": Operation(style_loss.forward, style_loss.backward, gram_of_features),
+    "whitening": Operation(whitening.forward, lambda g, cache: whitening.backward(g, cache)[0], style_of_features),
     "total_variation": Operation(total_variation.forward, total_variation.backward),
     "addition": Operation(
         addition.forward, lambda g, cache: addition.backward(g)[0], features, is_linear=True, is_per_pixel=True
@@ -119,7 +125,8 @@ OPERATIONS = {
 }
 LINEAR = [name for name, operation in OPERATIONS.items() if operation.is_linear]
 LOSSES = ["content_loss", "style_loss", "total_variation"]
-OF_IMAGES = [*LOSSES, "addition", "instance_norm", "adain"]  # whose other arguments hold something for each image
+# Their other arguments hold something for each image.
+OF_IMAGES = [*LOSSES, "addition", "instance_norm", "adain", "whitening"]
 
 every_operation = pytest.mark.parametrize("name", OPERATIONS)
 

@@ -103,13 +103,16 @@ def gram(x: Tensor) -> Tensor:
 
 
 def matrix_square_root(A: Tensor, epsilon: Tensor | float = 1e-10) -> Tensor:
-    """`scratchnst.ops.matrix_square_root`, by Newton's iteration for the root and its inverse, not by eigenvalues."""
+    """`scratchnst.ops.matrix_square_root`: a step of Newton's from the root itself, which has the root's derivative."""
     torch = _torch()
     identity = torch.eye(A.shape[-1], dtype=A.dtype)
-    Y, Z = (A + A.mT) / 2 + epsilon * identity, identity
-    for _ in range(25):
-        Y, Z = (Y + torch.linalg.inv(Z)) / 2, (Z + torch.linalg.inv(Y)) / 2
-    return Y
+    roots = []
+    for K in (A + A.mT) / 2 + epsilon * identity:
+        values, V = torch.linalg.eigh(K.detach())
+        R = (V * values.sqrt()) @ V.T
+        system = torch.kron(identity, R) + torch.kron(R, identity)
+        roots.append(torch.linalg.solve(system, (K + R @ R).flatten()).reshape(K.shape))
+    return torch.stack(roots)
 
 
 def whitening(x: Tensor, style: Tensor) -> Tensor:
