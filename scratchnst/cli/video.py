@@ -17,8 +17,9 @@ from tqdm import tqdm
 from scratchnst import __version__
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import crf, file, size, threads
-from scratchnst.cli.fast import mixture, strength
+from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
+from scratchnst.cli.painting import strength
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
 from scratchnst.engine.devices import AUTO, CPU, on_threads
