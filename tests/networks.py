@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.models import vgg
+from scratchnst import ArbitraryStyle, load_network
+from scratchnst.fast.arbitrary_style import ENCODER
+from scratchnst.models import style_predictor, transform_net, vgg
 from scratchnst.models.network import Network
 
 
@@ -28,3 +30,11 @@ def random_vgg(name, convolutions=None, seed=0, width=None):
         channels = filters
     layers = vgg.truncated_table(len(shapes), name)
     return Network(name, layers, parameters, vgg.OXFORD_PREPROCESSING, vgg.defaults(layers), {"made": "random"})
+
+
+def arbitrary_style(seed=0, widths=(4, 6, 8)):
+    """Return an untrained network that paints in any style, each a little otherwise."""
+    random, encoder = np.random.default_rng(seed), load_network(ENCODER)
+    inputs = 2 * sum(len(encoder.parameters[name][1]) for name in style_predictor.LAYERS)
+    network = style_predictor.with_predictor(transform_net.build(random, 8, widths, 1), inputs, random)
+    return ArbitraryStyle(network, encoder, {})

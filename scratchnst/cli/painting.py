@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
 import sys
 import tempfile
@@ -108,26 +109,33 @@ def paint_all(jobs: Sequence[Job], as_json: bool, leave_out: bool) -> int:
     return status
 
 
-def load(model: FastStyle, file: Path, arguments: argparse.Namespace) -> tuple[np.ndarray, bool]:
+def load(model: FastStyle, file: Path, arguments: argparse.Namespace, bytes_beside: int = 0) -> tuple[np.ndarray, bool]:
     """Return a photograph (H, W, 3) in the size to be painted, and whether it is painted in strips; see `outlook`."""
-    shape, found = outlook(model, file, arguments)
+    shape, found = outlook(model, file, arguments, bytes_beside)
     return images.resize(images.load(file, shape), *shape), found.in_strips
 
 
-def outlook(model: FastStyle, file: Path, arguments: argparse.Namespace) -> tuple[Shape, memory.Outlook]:
-    """Return the size that a photograph is painted in, and what that takes, or raise a UserError if it is too much."""
+def outlook(
+    model: FastStyle, file: Path, arguments: argparse.Namespace, bytes_beside: int = 0
+) -> tuple[Shape, memory.Outlook]:
+    """Return the size that a photograph is painted in, and what that takes, or raise a UserError if it is too much.
+
+    `bytes_beside` a pixel are what else is kept meanwhile.
+    """
     engine, limit = model.network.engine, arguments.memory_limit
     shape = painted_shape(file, arguments)
+    beside = 0 if engine.has_own_memory else bytes_beside * math.prod(shape)
     reading = check_room_to_read(file, shape, engine, limit)
-    found = memory.outlook(model.network, *shape, limit)
-    most = available(engine) if limit is None else limit
+    rest = None if limit is None else limit - beside
+    found = memory.outlook(model.network, *shape, rest)
+    most = (available(engine) - beside) if rest is None else rest
     if found.peak > most:
-        size = memory.largest_size(model.network, *shape, limit, most)
+        size = memory.largest_size(model.network, *shape, rest, most)
         raise UserError(
-            f"painting {shape[1]}x{shape[0]} pixels takes {in_words(found.peak)} of memory, and {in_words(most)} are "
-            + (f"there: --size {size} would do." if size else "there: allow more.")
+            f"painting {shape[1]}x{shape[0]} pixels takes {in_words(found.peak + beside)} of memory, and "
+            f"{in_words(most + beside)} are " + (f"there: --size {size} would do." if size else "there: allow more.")
         )
-    return shape, found if engine.has_own_memory else replace(found, peak=max(found.peak, reading))
+    return shape, found if engine.has_own_memory else replace(found, peak=max(found.peak + beside, reading))
 
 
 def painted_shape(file: Path, arguments: argparse.Namespace) -> Shape:
@@ -136,9 +144,11 @@ def painted_shape(file: Path, arguments: argparse.Namespace) -> Shape:
     return images.fitted_shape(given, arguments.size) if arguments.size else given
 
 
-def dry_run(model: FastStyle, found: Sequence[tuple[Path, Shape, memory.Outlook]], as_json: bool) -> int:
-    """Tell what photographs, of which the size and the outlook are given, would take."""
-    seconds_per_pixel = _seconds_per_pixel(model)
+def dry_run(
+    model: FastStyle, found: Sequence[tuple[Path, Shape, memory.Outlook]], as_json: bool, passes: int = 1
+) -> int:
+    """Tell what photographs, of which the size and the outlook are given, would take, each painted several times."""
+    seconds_per_pixel = passes * _seconds_per_pixel(model)
     for photo, (height, width), outlook in found:
         seconds = height * width * seconds_per_pixel * (LONGER_IN_STRIPS if outlook.in_strips else 1)
         told = {"photo": str(photo), "width": width, "height": height, "bytes": outlook.peak}
