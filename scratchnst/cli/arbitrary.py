@@ -16,8 +16,11 @@ from scratchnst.cli.arguments import file, non_negative_number, size
 from scratchnst.cli.painting import PIPE, Job, pictures_in
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
+from scratchnst.fast import memory
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended, style_shape, style_side
 from scratchnst.fast.fast_style import FastStyle
+from scratchnst.models import style_predictor
+from scratchnst.system.capacity import available, in_words, resident
 from scratchnst.transfer.computation import check_room_to_read
 
 OF_A_PAINTING, OF_A_MASK = 12, 4  # bytes a pixel
@@ -165,19 +168,32 @@ def styles_of(model: ArbitraryStyle, files: Sequence[Path], side: int, memory_li
     model : any
     files : of the pictures
     side : pixels of the longer side at which they are looked at
-    memory_limit : bytes that reading them may take
+    memory_limit : bytes that it may take to look at them
 
     Raises
     ------
     UserError
-        If one cannot be read, or is too small.
+        If one cannot be read, is too small, or takes too much memory.
     """
     paintings = {}
     for path in files:
         shape = style_shape(path, side)
         check_room_to_read(path, shape, model.network.engine, memory_limit)
+        _check_room(model, path, shape, memory_limit)
         paintings[str(path)] = images.resize(images.load(path, shape), *shape)
     return model.styles(paintings)
+
+
+def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory_limit: int | None) -> None:
+    """Raise a UserError if it takes more memory than there is to look at a style in a (height, width)."""
+    engine = model.network.engine
+    needed = int(resident(engine) + engine.memory_factor * memory.whole(model.network, *shape, style_predictor.LAYERS))
+    most = available(engine) if memory_limit is None else memory_limit
+    if needed > most:
+        raise UserError(
+            f"looking at {path} in {shape[1]}x{shape[0]} pixels takes {in_words(needed)} of memory, and "
+            f"{in_words(most)} are there: take a smaller --style-size, or allow more."
+        )
 
 
 def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments: argparse.Namespace) -> FastStyle:

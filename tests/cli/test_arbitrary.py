@@ -205,6 +205,10 @@ def test_masks_take_memory_too(studio, capsys):
         (["photos/one.png", "wave.png", "-o", "out.png", "--strength", "1.5"], "from 0 to 1"),
         (["photos/one.png", "wave.png", "-o", "out.png", "--size", "4"], "at least 8 pixels"),
         (["photos/one.png", "wave.png", "-o", "out.png", "--memory-limit", "1M"], "of memory"),
+        (
+            ["photos/one.png", "wave.png", "-o", "out.png", "--memory-limit", "600M", "--style-size", "4000"],
+            "looking at wave.png in 3000x4000 pixels takes",
+        ),
         (["photos/one.png", "-o", "out.png"], "STYLE"),
     ],
     ids=" ".join,
