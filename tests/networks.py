@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnst import ArbitraryStyle, load_network
-from scratchnst.models import style_predictor, transform_net, vgg
+from scratchnst.models import adain_net, style_predictor, vgg
 from scratchnst.models.network import Network
 
 
@@ -34,5 +34,5 @@ def random_vgg(name, convolutions=None, seed=0, width=None):
 def arbitrary_style(seed=0, widths=(4, 6, 8)):
     """Return an untrained network that paints in any style, each a little otherwise."""
     random, encoder = np.random.default_rng(seed), load_network("distilled").astype("float32")
-    network = transform_net.build(random, 8, widths, 1, encoder)
+    network = adain_net.build(random, encoder, 8, widths)
     return ArbitraryStyle(style_predictor.with_predictor(network, random), {})
