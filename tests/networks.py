@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from scratchnst.models import vgg
+from scratchnst import ArbitraryStyle, load_network
+from scratchnst.models import adain_net, style_predictor, vgg
 from scratchnst.models.network import Network
 
 
@@ -28,3 +29,10 @@ def random_vgg(name, convolutions=None, seed=0, width=None):
         channels = filters
     layers = vgg.truncated_table(len(shapes), name)
     return Network(name, layers, parameters, vgg.OXFORD_PREPROCESSING, vgg.defaults(layers), {"made": "random"})
+
+
+def arbitrary_style(seed=0, widths=(4, 6, 8)):
+    """Return an untrained network that paints in any style, each a little otherwise."""
+    random, encoder = np.random.default_rng(seed), load_network("distilled").astype("float32")
+    network = adain_net.build(random, encoder, 8, widths)
+    return ArbitraryStyle(style_predictor.with_predictor(network, random), {})

@@ -54,6 +54,15 @@ def run(settings: Settings, quiet: bool, dry_run: bool) -> int:
     return _tell(result, settings, reporter)
 
 
+def paint(settings: Settings, quiet: bool) -> int:
+    """Paint in one pass, and return the exit status."""
+    say = Reporter(1, quiet).say
+    painted = job.paint(settings, say, command=sys.argv)
+    height, width, _ = painted.image.shape
+    say(f"{settings.output}: {width}x{height}, painted in one pass, {painted.seconds:.1f} s")
+    return 0
+
+
 def _tell(result: StylizedByScales, settings: Settings, reporter: Reporter) -> int:
     """Say how it ended, and return the exit status."""
     summary = (

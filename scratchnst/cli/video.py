@@ -1,4 +1,4 @@
-"""``scratchnst video IN.mp4 -o OUT.mp4 --style NAME``: paint every frame of a video."""
+"""``scratchnst video IN.mp4 -o OUT.mp4 --style NAME|--style-picture PAINTING``: paint every frame of a video."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING
 
@@ -16,13 +17,17 @@ from tqdm import tqdm
 
 from scratchnst import __version__
 from scratchnst.cli import computation
+from scratchnst.cli.arbitrary import styles_of
 from scratchnst.cli.arguments import crf, file, size, threads
-from scratchnst.cli.fast import mixture, strength
+from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
+from scratchnst.cli.painting import strength
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
 from scratchnst.engine.devices import AUTO, CPU, on_threads
 from scratchnst.errors import UserError
+from scratchnst.fast import arbitrary_style
+from scratchnst.fast.arbitrary_style import ArbitraryStyle, style_side
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
 from scratchnst.messages import complain, one_line
@@ -48,8 +53,15 @@ def add(commands) -> None:
         "-o", "--output", type=file, required=True, metavar="OUT.mp4", help="H.264, as .mp4, .m4v, .mov or .mkv"
     )
     parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
-    parser.add_argument(
+    style = parser.add_mutually_exclusive_group()
+    style.add_argument(
         "--style", type=mixture, metavar="NAME|NAME:W,NAME:W", help="a style, or a mixture of several (the first)"
+    )
+    style.add_argument(
+        "--style-picture",
+        type=file,
+        metavar="PAINTING",
+        help="the style of a picture, by a network that paints in any style: the one that ships, or --model",
     )
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
     parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels, even (the video's)")
@@ -77,14 +89,16 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     if arguments.scheduler is not None:
         engine = _engine_of_workers(arguments)
     check_suffix(arguments.output, library.FORMATS)
-    model_file = arguments.model or SHIPPED
-    check_outputs([arguments.output], [arguments.video, model_file])
-    model = FastStyle.load(arguments.model, engine)
-    style = arguments.style or {model.names[0]: 1.0}
-    weights = model.mixture(style)
+    painting = arguments.style_picture
+    model_file = arguments.model or (SHIPPED if painting is None else arbitrary_style.SHIPPED)
+    check_outputs([arguments.output], [arguments.video, model_file, painting])
     video = library.examine(arguments.video)
     library.check_sound(video, arguments.output)
-    look = library.Look(model, style, arguments.strength, library.fitted_shape(video, arguments.size), arguments.crf)
+    shape = library.fitted_shape(video, arguments.size)
+    model = _model(arguments, shape, engine)
+    style = arguments.style or {model.names[0]: 1.0}
+    weights = model.mixture(style)
+    look = library.Look(model, style, arguments.strength, shape, arguments.crf)
     say = (lambda sentence: None) if arguments.quiet else complain
     if any(side % 2 for side in look.shape):
         say(
@@ -101,8 +115,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         settings = {
             "program": __version__,
             "video": [os.stat(arguments.video).st_size, os.stat(arguments.video).st_mtime_ns],
-            "model": hashlib.sha256(model_file.read_bytes()).hexdigest(),
-            "style": weights.tolist(),
+            "model": _sha256(model_file),
+            "style": weights.tolist() if painting is None else _sha256(painting),
             "strength": look.strength,
             "shape": look.shape,
             "crf": look.crf,
@@ -116,6 +130,17 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             return INTERRUPTED
     say(f"{arguments.output}: {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s")
     return 0
+
+
+def _model(arguments: argparse.Namespace, shape: tuple[int, int], engine: Engine) -> FastStyle:
+    """Return the network that paints frames of a (height, width)."""
+    if arguments.style_picture is None:
+        return FastStyle.load(arguments.model, engine)
+    return styles_of(ArbitraryStyle.load(arguments.model, engine), [arguments.style_picture], style_side(shape))
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def _library() -> ModuleType:

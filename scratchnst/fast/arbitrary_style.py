@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -22,6 +23,7 @@ from scratchnst.weights.load import load_any
 
 SHIPPED = Path(weights.__file__).with_name("arbitrary.h5")
 SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
+LARGEST_SIDE = 512  # pixels of the longer side at which a style is looked at, unless more are asked for
 
 
 @dataclass(frozen=True)
@@ -80,10 +82,7 @@ class ArbitraryStyle:
         """The statistics (1, D) of a picture."""
         height, width, _ = np.shape(painting)
         if min(height, width) < SMALLEST_STYLE:
-            raise UserError(
-                f"the style {name} has {width}x{height} pixels, which is too small: give one of at least "
-                f"{SMALLEST_STYLE} pixels a side."
-            )
+            raise UserError(_too_small(name, height, width))
         engine = self.network.engine
         pixels = engine.asarray(np.asarray(painting, np.float32)[np.newaxis])
         return engine.asnumpy(style_predictor.statistics(self.network, pixels))
@@ -146,3 +145,30 @@ def blended(photo: np.ndarray, paintings: Sequence[np.ndarray], masks: Sequence[
         raise UserError("the masks leave nothing to be painted: give some with white in them.")
     most = np.maximum(total, 1)
     return (1 - total / most) * photo + sum(mask / most * painting for mask, painting in zip(fitted, paintings))
+
+
+def style_side(painting: tuple[int, int]) -> int:
+    """Return the longer side at which styles are looked at for a painting of some (height, width): its own, or 512."""
+    return min(max(painting), LARGEST_SIDE)
+
+
+def style_shape(path: Path, side: int) -> tuple[int, int]:
+    """Return the (height, width) at which the style in a file is looked at: `side` pixels, but no fewer than needed.
+
+    Raises
+    ------
+    UserError
+        If there is no picture, or it is too small.
+    """
+    height, width = given = images.size(path)
+    if min(given) < SMALLEST_STYLE:
+        raise UserError(_too_small(path, height, width))
+    needed = math.ceil(SMALLEST_STYLE * max(given) / min(given))
+    return images.fitted_shape(given, max(side, needed))
+
+
+def _too_small(name: object, height: int, width: int) -> str:
+    return (
+        f"the style {name} has {width}x{height} pixels, which is too small: give one of at least {SMALLEST_STYLE} "
+        "pixels a side."
+    )

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -62,16 +63,16 @@ def needs_strips(network: Network, height: int, width: int, limit: int | None = 
     return engine.memory_factor * needed > (capacity(engine) if limit is None else limit - resident(engine))
 
 
-def whole(network: Network, height: int, width: int) -> int:
+def whole(network: Network, height: int, width: int, layers: Sequence[str] = (transform_net.OUTPUT,)) -> int:
     """Return the bytes that the network takes at most, for a picture of this size and for what becomes of it.
 
-    It is run with arrays that have no numbers, see `scratchnst.engine.meta`.
+    It is run, as far as some layers need it, with arrays that have no numbers, see `scratchnst.engine.meta`.
     """
     engine: Any = meta.of(network.engine.name)
     for layer in network.layers:
         engine.describe(layer.rule.operation(network.pooling), layer.rule.inputs, layer.rule.shape)
     x: Any = meta.MetaArray(engine.ledger, (1, *_padded(height, width), 3), _dtype(network))
-    replace(network, engine=engine).features(x, [transform_net.OUTPUT])
+    replace(network, engine=engine).features(x, layers)
     return engine.ledger.peak + _workspace(network)
 
 

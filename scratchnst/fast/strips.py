@@ -96,7 +96,8 @@ class Painter:
         reach = parameters[0].shape[0] // 2 if parameters else 0
         around = -(-reach // stride) if stride > 1 else reach  # in rows of the layer
         start = max(math.floor((rows[0] - around) * stride), 0)
-        stop = math.floor((rows[1] - 1) * stride + reach * min(stride, 1)) + math.ceil(min(1, stride))
+        after = reach * min(stride, 1) if parameters else stride - 1  # pooling reads as many rows as its stride
+        stop = math.floor((rows[1] - 1) * stride + after) + math.ceil(min(1, stride))
         return (start, min(stop, self.shapes[self.sources[layer.name][0]][0])), int(start / stride)
 
     def _image(self, rows: Rows) -> Array:

@@ -17,12 +17,12 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import room_for, write_atomically
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import computation, memory
+from scratchnst.transfer import computation, memory, one_pass
 from scratchnst.transfer.forecast import check_finest_scale
-from scratchnst.transfer.preparation import Prepared, Scales, ignore, prepare
-from scratchnst.transfer.record import record, resolved
+from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
+from scratchnst.transfer.record import record, record_of_one_pass, resolved
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import ARBITRARY, Settings
 from scratchnst.transfer.side_outputs import Log, SideOutput, stages
 from scratchnst.transfer.stylize import Iterate
 
@@ -43,7 +43,7 @@ def run(
 
     Parameters
     ----------
-    settings : a Settings
+    settings : whose method is to optimise
     on_progress : called after each step
     tell : called with lines of information: which network, how much memory if layers are computed in strips
     on_scale : called when a scale begins, with its number, from 0, and all scales
@@ -63,6 +63,8 @@ def run(
     KeyboardInterrupt
         If Ctrl-C comes before there is anything to save.
     """
+    if settings.method == ARBITRARY:
+        raise ValueError("what is painted in one pass is not optimised: call `paint`")
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
         check_finest_scale(prepared)
@@ -74,6 +76,21 @@ def run(
                 text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
                 _save_or_keep(settings, result.image, text + "\n")
         return result
+
+
+def paint(
+    settings: Settings, notice: Callable[[str], None] = ignore, *, command: Sequence[str] = ()
+) -> one_pass.Painted:
+    """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
+    with computation.computing_as(settings, notice) as engine:
+        check_outputs(settings, [*settings.pictures, one_pass.model_file(settings)])
+        shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
+        images.check_format(settings.output, *shape)
+        painted = one_pass.paint(settings, engine, shape)
+        with uninterrupted():
+            text = json.dumps(record_of_one_pass(settings, painted, command), indent=2, allow_nan=False)
+            _save_or_keep(settings, painted.image, text + "\n")
+        return painted
 
 
 def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:

@@ -19,11 +19,11 @@ from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.models.network import Network
-from scratchnst.transfer import computation
+from scratchnst.transfer import computation, one_pass
 from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
-from scratchnst.transfer.settings import FAST, LARGEST_SIZE, STARTS, Settings
+from scratchnst.transfer.settings import ARBITRARY, FAST, LARGEST_SIZE, ONE_PASS, STARTS, Settings
 from scratchnst.transfer.side_outputs import check_stages
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -93,6 +93,8 @@ class Prepared:
     @cached_property
     def init(self) -> str | np.ndarray:
         """Where to start: a name or an image, read from its file or painted in one pass."""
+        if self.settings.init == ARBITRARY:
+            return one_pass.paint(self.settings, self.network.engine, self.shapes[-1]).image
         if self.settings.init == FAST:
             model = FastStyle.load(self.settings.fast_model, self.network.engine)
             photo = images.resize(self._load(*self.files[0]), *self.shapes[-1])
@@ -153,12 +155,14 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
         As for `run`, but for pictures that are damaged, which are read later.
     """
     source, reason = choose_source(settings.network)
-    fast_model = (settings.fast_model or SHIPPED) if settings.init == FAST else None
-    inputs = [settings.content, *settings.styles, _init_file(settings), fast_model, source_file(source)]
+    models = {FAST: settings.fast_model or SHIPPED, ARBITRARY: one_pass.model_file(settings)}
+    inputs = [settings.content, *settings.styles, _init_file(settings), models.get(settings.init), source_file(source)]
     check_outputs(settings, inputs)
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, style_shapes = _fit_pictures(settings, network)
     images.check_format(settings.output, *shapes[-1])
+    if settings.init == ARBITRARY:
+        one_pass.check(settings, shapes[-1])
     tell(f"network: {network.name}, {reason}")
     fast_style = _fast_style(settings) if settings.init == FAST else settings.fast_style
     return Prepared(replace(settings, network=source, fast_style=fast_style), network, shapes, style_shapes)
@@ -285,7 +289,7 @@ def _larger(size: int) -> str:
 
 def _init_file(settings: Settings) -> Path | None:
     """Return the file of the image to start from; None if the start is none of a file."""
-    return None if settings.init in (*STARTS, FAST) else init_path(settings.init)
+    return None if settings.init in (*STARTS, *ONE_PASS) else init_path(settings.init)
 
 
 def init_path(init: str) -> Path:

@@ -10,11 +10,14 @@ from contextlib import suppress
 from importlib.metadata import version
 from pathlib import Path
 
+import numpy as np
+
 from scratchnst import __version__
 from scratchnst.errors import UserError
 from scratchnst.files import is_replaceable, open_input
 from scratchnst.transfer import computation
 from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.one_pass import Painted
 from scratchnst.transfer.scales import StylizedByScales
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import Stylized
@@ -53,20 +56,39 @@ def record(settings: Settings, used: dict, result: StylizedByScales, command: Se
     result : the end of the run
     command : the words of the command line, if there was one
     """
-    given = settings.to_json()
-    shape = {"height": result.image.shape[0], "width": result.image.shape[1]}
     return {
-        "command": list(command),
-        GIVEN: given,
-        "settings": {**given, **shape, **used["settings"]},
+        **_beginning(settings, result.image, used["settings"], command),
         "network": used["network"],
         "computation": used["computation"],
-        "versions": {
-            "scratchnst": __version__,
-            "python": platform.python_version(),
-            **{name: version(name) for name in PACKAGES},
-        },
+        "versions": _versions(),
         "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
+    }
+
+
+def record_of_one_pass(settings: Settings, painted: Painted, command: Sequence[str]) -> dict:
+    """Return the record of a picture that was painted in one pass, for JSON; see `record`."""
+    network = painted.model.network
+    return {
+        **_beginning(settings, painted.image, {}, command),
+        "network": {"name": network.name, **network.provenance},
+        "computation": {"engine": network.engine.name, **network.engine.describe()},
+        "versions": _versions(),
+        "result": {"complete": True, "seconds": round(painted.seconds, 2)},
+    }
+
+
+def _beginning(settings: Settings, image: np.ndarray, used: dict, command: Sequence[str]) -> dict:
+    """The command, the settings as given, and as `used`."""
+    given = settings.to_json()
+    shape = {"height": image.shape[0], "width": image.shape[1]}
+    return {"command": list(command), GIVEN: given, "settings": {**given, **shape, **used}}
+
+
+def _versions() -> dict[str, str]:
+    return {
+        "scratchnst": __version__,
+        "python": platform.python_version(),
+        **{name: version(name) for name in PACKAGES},
     }
 
 

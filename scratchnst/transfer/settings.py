@@ -27,6 +27,9 @@ LARGEST_SCALES = 15  # each doubles the size
 DTYPES = ("float32", "float64")
 STARTS = ("noise", "content", "style")
 FAST = "fast"  # another start: what a trained network paints in one pass
+ARBITRARY = "arbitrary"  # another: what one paints in any style; as a method, that in place of the optimisation
+ONE_PASS = (FAST, ARBITRARY)
+METHODS = ("optimise", ARBITRARY)
 # As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
 PRESETS = {"paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0}}
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
@@ -126,10 +129,11 @@ class Settings:
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
-    init : "noise", "content", "style", "fast", what a network paints in one pass, a file, or "auto": content where
-        there are content and style, else noise
-    fast_model : a file with that network, or the one that ships
-    fast_style : its styles and their weights, or those that were learnt from the styles' files
+    method : "optimise", or "arbitrary", what a network paints in one pass in any style, see `job.paint`
+    init : "noise", "content", "style", "fast", what a network paints in one pass, "arbitrary", what one for any style
+        does, a file, or "auto": content where there are content and style, else noise
+    fast_model : a file with a network that paints in one pass, or the one that ships
+    fast_style : of "fast", its styles and their weights, or those that were learnt from the styles' files
     iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
     device, engine : as for `scratchnst.engine.devices.computing`
     convolution : the way to convolve, of those that the engine has, or "auto"
@@ -161,6 +165,7 @@ class Settings:
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     scales: Annotated[int | str, _scales] = AUTO
+    method: Annotated[str, partial(_choice, METHODS)] = METHODS[0]
     init: Annotated[str, _TEXT] = AUTO
     fast_model: Annotated[Path | None, _path] = None
     fast_style: Annotated[Mapping[str, float] | None, _mixture] = None
@@ -199,7 +204,8 @@ class Settings:
 
     def _check_start(self) -> None:
         """Raise a UserError if the start is not there, or is what is looked for."""
-        if self.init == FAST and not (self.content and self.styles):
+        in_one_pass = self.init in ONE_PASS or self.method == ARBITRARY
+        if in_one_pass and not (self.content and self.styles):
             raise UserError("what is painted in one pass needs a content and a style picture: start from noise.")
         there = {"content": self.content, "style": self.styles}
         if self.init in there and not there[self.init]:

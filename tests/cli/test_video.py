@@ -9,8 +9,10 @@ import time
 
 import numpy as np
 import pytest
+from networks import arbitrary_style
 from PIL import Image
 
+from scratchnst import ArbitraryStyle, images
 from scratchnst.cli import main
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
@@ -89,6 +91,62 @@ def test_killed_it_goes_on(studio, capsys):
     assert main(command) == 0
     assert len(video_files.read("out.mp4")[0]) == 260
     assert not (studio / "out.mp4.parts").exists()
+
+
+@pytest.fixture
+def paintings(studio, random):
+    """Two pictures, and a model of any style in the place of that of two."""
+    arbitrary_style().save(studio / "model.h5")
+    for name in ("wave.png", "dots.png"):
+        images.save(name, random.uniform(0, 255, (40, 50, 3)))
+
+
+@needs_av
+def test_the_style_of_a_picture(paintings):
+    video_files.write("in.mp4", video_files.pictures(2))
+    assert paint("in.mp4", "-o", "plain.mp4", "--style-picture", "wave.png", "--strength", "0", "--crf", "0") == 0
+    assert paint("in.mp4", "-o", "out.mp4", "--style-picture", "wave.png", "--crf", "0") == 0
+    frame, painted = (video_files.read(name)[0][0] for name in ("plain.mp4", "out.mp4"))
+    expected = ArbitraryStyle.load("model.h5")(frame, images.fit(images.load("wave.png"), 64))
+    assert np.abs(painted - expected).mean() < 8  # colours have a quarter of the pixels, there and here
+    assert np.abs(painted - frame).mean() > 20
+
+
+@needs_av
+def test_its_picture_tells_a_run_from_others(paintings, monkeypatch):
+    from scratchnst.fast import video
+
+    video_files.write("in.mp4", video_files.pictures(2))
+    settings = []
+    monkeypatch.setattr(video, "paint", lambda *arguments: settings.append(arguments[3]))
+    for name in ("wave.png", "wave.png", "dots.png"):
+        assert paint("in.mp4", "-o", "out.mp4", "--style-picture", name) == 0
+    assert settings[0] == settings[1]
+    assert settings[0] != settings[2]
+
+
+@needs_av
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--style-picture", "none.png"], "no file none.png"),
+        (["--style-picture", "small.png"], "too small"),
+        (["--style-picture", "wave.png", "--style", "dots"], "not allowed with"),
+        ([], "use scratchnst arbitrary"),
+    ],
+    ids=" ".join,
+)
+def test_the_style_of_a_picture_that_cannot_be(paintings, studio, capsys, arguments, message):
+    video_files.write("in.mp4", video_files.pictures(2))
+    images.save("small.png", np.zeros((31, 60, 3)))
+    capsys.readouterr()
+    try:
+        status = paint("in.mp4", "-o", "out.mp4", *arguments)
+    except SystemExit as error:
+        status = error.code
+    assert status == 2
+    assert message in capsys.readouterr().err
+    assert not list(studio.glob("out*"))
 
 
 def test_without_pyav(studio, capsys, monkeypatch):

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from networks import random_vgg
 
 from scratchnst.engine import cpu
 from scratchnst.fast.strips import Painter, kept_layers
-from scratchnst.models import transform_net
+from scratchnst.models import adain_net, transform_net
 
 HEIGHTS = [1, 4, 12, 1000]  # rows of the picture in a strip, at most
 
@@ -55,6 +58,17 @@ def test_networks_of_other_depths(random, blocks):
     style = transform_net.with_styles(network(random, "float64", blocks), np.array([[1.0, 0.0]]))
     photo = random.uniform(0, 255, (30, 22, 3))
     np.testing.assert_allclose(in_strips(style, photo, 8)[0], whole(style, photo), atol=1e-9)
+
+
+@pytest.mark.parametrize("rows", HEIGHTS)
+def test_a_network_behind_an_encoder(random, rows):
+    """Its encoder pools, and pads by zeros."""
+    encoder = replace(random_vgg("vgg19", 8, width=4), normalized=True)
+    style = adain_net.build(random, encoder, 1, (3, 4, 5)).astype("float64")
+    ones = np.ones_like(style.parameters["adain"][0])
+    style = replace(style, parameters={**style.parameters, "adain": (ones, ones)})
+    photo = random.uniform(0, 255, (33, 18, 3))
+    np.testing.assert_allclose(in_strips(style, photo, rows)[0], whole(style, photo), atol=1e-9)
 
 
 def test_no_seam(random):

@@ -1,0 +1,58 @@
+"""The content in the styles as a network paints it in one pass: where the optimisation starts, or in its place."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from scratchnst import images
+from scratchnst.engine import Engine
+from scratchnst.fast import memory
+from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, style_shape, style_side
+from scratchnst.transfer import computation
+from scratchnst.transfer.settings import Settings
+
+
+@dataclass(frozen=True)
+class Painted:
+    """A picture (H, W, 3), RGB 0-255, the seconds that it took, and the network that has painted it."""
+
+    image: np.ndarray
+    seconds: float
+    model: ArbitraryStyle
+
+
+def model_file(settings: Settings) -> Path:
+    """Return the file of the network."""
+    return settings.fast_model or SHIPPED
+
+
+def check(settings: Settings, shape: tuple[int, int]) -> None:
+    """Raise a UserError if the network cannot be read, or a style is too small; `shape` is that of the picture."""
+    ArbitraryStyle.load(settings.fast_model)
+    for path in settings.styles:
+        style_shape(path, style_side(shape))
+
+
+def paint(settings: Settings, engine: Engine, shape: tuple[int, int]) -> Painted:
+    """Return the content in the styles, all alike, in a (height, width).
+
+    Raises
+    ------
+    UserError
+        If the network or a picture cannot be read or takes too much memory, or a style is too small.
+    """
+    started = time.perf_counter()
+    model = ArbitraryStyle.load(settings.fast_model, engine)
+
+    def load(path, wanted):
+        computation.check_room_to_read(path, wanted, engine, settings.memory_limit)
+        return images.resize(images.load(path, wanted), *wanted)
+
+    painter = model.styles({str(path): load(path, style_shape(path, style_side(shape))) for path in settings.styles})
+    in_strips = memory.needs_strips(painter.network, *shape, settings.memory_limit)
+    image = painter(load(settings.content, shape), dict.fromkeys(painter.names, 1.0), in_strips=in_strips)
+    return Painted(image, time.perf_counter() - started, model)
