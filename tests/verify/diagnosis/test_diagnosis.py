@@ -207,7 +207,7 @@ def in_eigenbasis(A, g, divisor):
     return V @ (V.swapaxes(1, 2) @ g @ V / divisor(r)) @ V.swapaxes(1, 2)
 
 
-def moved(inputs, g):
+def own_pixels(inputs, g):
     """g T^T, as if neither mean nor covariance of the features changed: how each pixel moves its own y."""
     y, _ = whitening.forward(*inputs)
     x = inputs[0]
@@ -216,9 +216,9 @@ def moved(inputs, g):
     return (g.reshape(3, PIXELS, 6) @ T.swapaxes(1, 2)).reshape(x.shape)
 
 
-def moved_mean(inputs, g):
+def own_pixels_mean(inputs, g):
     """The part of it that the mean takes away."""
-    return moved(inputs, g).mean((1, 2), keepdims=True)
+    return own_pixels(inputs, g).mean((1, 2), keepdims=True)
 
 
 def one_row(x):
@@ -393,12 +393,14 @@ MATRIX_SQUARE_ROOT = {
     "images-mixed-up": lambda i, g, right: matrix_square_root.backward(g[::-1], matrix_square_root.forward(i[0])[1]),
 }
 WHITENING_INPUT = {
-    "mean-path-missing": lambda i, g, right: right + moved_mean(i, g),
-    "covariance-path-missing": lambda i, g, right: moved(i, g) - moved_mean(i, g),
-    "statistics-held-fixed": lambda i, g, right: moved(i, g),
-    "inverse-sign": lambda i, g, right: 2 * (moved(i, g) - moved_mean(i, g)) - right,
-    "covariance-half": lambda i, g, right: (moved(i, g) - moved_mean(i, g) + right) / 2,
-    "unbiased-covariance": lambda i, g, right: right + (right - moved(i, g) + moved_mean(i, g)) / (PIXELS - 1),
+    "mean-path-missing": lambda i, g, right: right + own_pixels_mean(i, g),
+    "covariance-path-missing": lambda i, g, right: own_pixels(i, g) - own_pixels_mean(i, g),
+    "statistics-held-fixed": lambda i, g, right: own_pixels(i, g),
+    "inverse-sign": lambda i, g, right: 2 * (own_pixels(i, g) - own_pixels_mean(i, g)) - right,
+    "covariance-half": lambda i, g, right: (own_pixels(i, g) - own_pixels_mean(i, g) + right) / 2,
+    "unbiased-covariance": lambda i, g, right: (
+        right + (right - own_pixels(i, g) + own_pixels_mean(i, g)) / (PIXELS - 1)
+    ),
     "upstream-squared": lambda i, g, right: whitening.backward(g**2, whitening.forward(*i)[1])[0],
     "sign": lambda i, g, right: -right,
 }
