@@ -26,20 +26,19 @@ class StylePool:
     paintings : to take pieces of
     network : with the encoder of the statistics; its engine computes
     random : of the pieces
-    side : of a piece, in pixels
 
     Attributes
     ----------
-    pictures : the pieces (side, side, 3), RGB, 8 bits
+    pictures : the pieces (SIDE, SIDE, 3), RGB, 8 bits
     """
 
-    def __init__(self, paintings: Photographs, network: Network, random: np.random.Generator, side: int = SIDE):
+    def __init__(self, paintings: Photographs, network: Network, random: np.random.Generator):
         self.network = network
-        self.pictures = [self._piece(paintings, random, side) for _ in range(PIECES * len(paintings))]
+        self.pictures = [self._piece(paintings, random) for _ in range(PIECES * len(paintings))]
         self._statistics: dict[int, np.ndarray] = {}
 
-    def _piece(self, paintings, random, side):
-        pieces = np.rint(paintings.crops(random, 1, side)).astype(np.uint8)
+    def _piece(self, paintings, random):
+        pieces = np.rint(paintings.crops(random, 1, SIDE)).astype(np.uint8)
         order = random.permutation(3) if random.random() < 0.5 else np.arange(3)
         return pieces[0][..., order]
 

@@ -6,10 +6,10 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from networks import random_vgg19
+from networks import arbitrary_style, random_vgg19
 
 from scratchnst.errors import UserError
-from scratchnst.models import transform_net
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.training.batch import Batch, gradients, mean
 from scratchnst.training.perceptual_loss import PerceptualLoss, Weights
 from scratchnst.training.steadiness import EDGE
@@ -37,21 +37,34 @@ def loss_of(random, batch, weights=WEIGHTS):
 
 @pytest.mark.parametrize("steady", [True, False])
 def test_gradients_of_the_parameters(network, batch, random, steady):
-    """Along a direction in which all parameters move; the ReLUs' kinks lie far enough from it."""
     batch = batch if steady else replace(batch, later=None)
     loss = loss_of(random, batch)
+    assert (gradients(network, loss, batch).losses.unsteadiness > 0) == steady
+    check_gradients(network, loss, batch, random, 1e-7)
+
+
+@pytest.mark.parametrize("of_itself", [True, False])
+def test_gradients_of_a_predictor(batch, random, of_itself):
+    network = arbitrary_style(widths=(3, 4, 5)).network.astype("float64")
+    z = random.standard_normal((3, 528))
+    batch = replace(batch, statistics=z, of_itself=of_itself, later=None if of_itself else batch.later)
+    loss = loss_of(random, batch, replace(WEIGHTS, squared=False))
+    check_gradients(network, loss, batch, random, 1e-8)  # of many parameters
+
+
+def check_gradients(network, loss, batch, random, step):
+    """Along a direction in which all parameters move; the ReLUs' kinks lie far enough from it."""
     found = gradients(network, loss, batch)
-    assert (found.losses.unsteadiness > 0) == steady
-    learnt = transform_net.learnt(network)
+    learnt = style_predictor.learnt(network)
     direction = {
         name: tuple(random.standard_normal(array.shape) * learns for array, learns in zip(arrays, learnt[name]))
         for name, arrays in network.parameters.items()
         if name in learnt
     }
 
-    def total(step):
+    def total(length):
         moved = {
-            name: tuple(a + step * d for a, d in zip(arrays, direction[name])) if name in direction else arrays
+            name: tuple(a + length * d for a, d in zip(arrays, direction[name])) if name in direction else arrays
             for name, arrays in network.parameters.items()
         }
         return gradients(replace(network, parameters=moved), loss, batch).losses.total
@@ -62,7 +75,7 @@ def test_gradients_of_the_parameters(network, batch, random, steady):
         for gradient, along in zip(found.gradients[name], arrays)
         if np.any(along)
     )
-    assert promised == pytest.approx((total(1e-7) - total(-1e-7)) / 2e-7, rel=1e-4)
+    assert promised == pytest.approx((total(step) - total(-step)) / (2 * step), rel=1e-4)
 
 
 @pytest.mark.parametrize("size", [1, 2])

@@ -1,0 +1,106 @@
+"""A network that paints in any style: pictures, blends, masks, odd styles and its file."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from networks import arbitrary_style
+
+from scratchnst.errors import UserError
+from scratchnst.fast.arbitrary_style import ArbitraryStyle, blended
+from scratchnst.fast.fast_style import FastStyle
+from scratchnst.models.style_predictor import CODE
+
+
+@pytest.fixture(scope="module")
+def model():
+    return arbitrary_style()
+
+
+@pytest.fixture
+def photo(random):
+    return np.float32(random.uniform(0, 255, (33, 46, 3)))
+
+
+@pytest.fixture
+def paintings(random):
+    return [np.float32(random.uniform(low, 255, shape)) for low, shape in ((0, (40, 32, 3)), (128, (50, 64, 3)))]
+
+
+def test_a_painting(model, photo, paintings):
+    painting = model(photo, paintings[0])
+    assert painting.shape == photo.shape
+    assert painting.dtype == np.float32
+    assert 0 <= painting.min() <= painting.max() <= 255
+    assert np.abs(painting - model(photo, paintings[1])).max() > 1
+    np.testing.assert_array_equal(model(photo, paintings[0], strength=0.0), photo)
+
+
+def test_a_blend(model, photo, paintings):
+    one, other = (model(photo, painting) for painting in paintings)
+    np.testing.assert_allclose(model(photo, paintings, [2, 0]), one, atol=1e-3)
+    np.testing.assert_array_equal(model(photo, paintings), model(photo, paintings, [3, 3]))
+    assert min(np.abs(model(photo, paintings) - each).max() for each in (one, other)) > 0.5
+
+
+def test_masks(model, photo, paintings):
+    left = np.zeros((33, 46))
+    left[:, :20] = 1
+    one, other = (model(photo, painting) for painting in paintings)
+    painted = model(photo, paintings, masks=[left, 1 - left])
+    np.testing.assert_allclose(painted[:, :20], one[:, :20], rtol=1e-6)
+    np.testing.assert_allclose(painted[:, 20:], other[:, 20:], rtol=1e-6)
+
+
+def test_what_masks_leave_is_the_photograph():
+    photo, paintings = np.zeros((1, 4, 3), np.float32), [np.full((1, 4, 3), value, np.float32) for value in (8, 80)]
+    masks = [np.float32([[1, 1, 0.5, 0]]), np.float32([[0, 1, 0, 0]])]
+    np.testing.assert_allclose(blended(photo, paintings, masks)[0, :, 0], [8, 44, 4, 0])
+
+
+@pytest.mark.parametrize(
+    "style",
+    [np.full((40, 40, 3), 128.0), np.zeros((33, 90, 3)), np.full((32, 32, 3), 255.0), np.zeros((300, 700, 3))],
+)
+def test_plain_styles_and_photographs_give_numbers(model, photo, style):
+    assert np.isfinite(model(photo, style)).all()
+    assert np.isfinite(model(np.full((20, 30, 3), 255.0), style)).all()
+
+
+def test_from_a_file(model, photo, paintings, tmp_path):
+    model.save(tmp_path / "model.h5", "float32")
+    read = ArbitraryStyle.load(tmp_path / "model.h5")
+    np.testing.assert_allclose(read(photo, paintings[0]), model(photo, paintings[0]), atol=1e-2)
+    with pytest.raises(UserError, match="use scratchnst arbitrary"):
+        FastStyle.load(tmp_path / "model.h5")
+
+
+def test_files_of_another_kind(model, tmp_path):
+    with pytest.raises(UserError, match="not a network that paints in any style"):
+        ArbitraryStyle.load("distilled")
+    (V, b), parameters = model.network.parameters[CODE], model.network.parameters
+    network = replace(model.network, parameters={**parameters, CODE: (V[..., 1:], b[1:])})
+    replace(model, network=network).save(tmp_path / "model.h5")
+    with pytest.raises(UserError, match="not the styles of its network"):
+        ArbitraryStyle.load(tmp_path / "model.h5")
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"styles": []}, "no style"),
+        ({"weights": [1]}, "1 weights for 2 styles"),
+        ({"weights": [0, 0]}, "sum is not 0"),
+        ({"weights": [1, -1]}, "0 or more"),
+        ({"masks": [np.ones((2, 2))] * 3}, "3 masks for 2 styles"),
+        ({"masks": [np.zeros((2, 2))] * 2}, "leave nothing"),
+        ({"masks": [np.ones((2, 2))] * 2, "weights": [1, 1]}, "exclude each other"),
+        ({"styles": np.zeros((20, 40, 3))}, "32 pixels"),
+        ({"strength": 1.5}, "from 0 to 1"),
+    ],
+)
+def test_what_cannot_be(model, photo, paintings, given, message):
+    with pytest.raises(UserError, match=message):
+        model(photo, **{"styles": paintings, **given})
