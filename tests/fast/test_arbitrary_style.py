@@ -8,9 +8,11 @@ import numpy as np
 import pytest
 from networks import arbitrary_style
 
+from scratchnst import images
 from scratchnst.errors import UserError
-from scratchnst.fast.arbitrary_style import ArbitraryStyle, blended
+from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended
 from scratchnst.fast.fast_style import FastStyle
+from scratchnst.images import samples
 from scratchnst.models.style_predictor import CODE
 
 
@@ -104,3 +106,25 @@ def test_files_of_another_kind(model, tmp_path):
 def test_what_cannot_be(model, photo, paintings, given, message):
     with pytest.raises(UserError, match=message):
         model(photo, **{"styles": paintings, **given})
+
+
+class TestShipped:
+    """The model that ships with the program."""
+
+    @pytest.fixture
+    def shipped(self):
+        return ArbitraryStyle.load()
+
+    def test_what_it_holds(self, shipped):
+        assert SHIPPED.stat().st_size < 4e6
+        training = shipped.training
+        assert len(training["settings"]["paintings"]) > 100
+        assert all(name in training["licences"] for name in training["photographs"])
+
+    @pytest.mark.parametrize("hue", [(210, 60, 40), (40, 60, 190), (60, 160, 60)])
+    def test_a_painting_has_the_colours_of_its_style(self, shipped, random, hue):
+        """Spots of a hue: the mean colour of what is painted comes much nearer to theirs than the photograph's is."""
+        style = np.float32(hue) * np.float32(images.fit(samples.draw_content(), 128).mean(axis=2, keepdims=True) / 128)
+        photo = np.float32(images.fit(samples.draw_content(), 128))
+        wanted, painted = style.clip(0, 255).mean((0, 1)), shipped(photo, style.clip(0, 255)).mean((0, 1))
+        assert np.linalg.norm(painted - wanted) < 0.5 * np.linalg.norm(photo.mean((0, 1)) - wanted)
