@@ -17,7 +17,14 @@ from scratchnst.cli.painting import PIPE, Job, pictures_in
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
-from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended, style_shape, style_side
+from scratchnst.fast.arbitrary_style import (
+    SHIPPED,
+    TRANSFORMS,
+    ArbitraryStyle,
+    blended,
+    style_shape,
+    style_side,
+)
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.models import style_predictor
 from scratchnst.system.capacity import available, in_words, resident
@@ -69,6 +76,13 @@ def add(commands) -> None:
         metavar="N",
         help="longer side in pixels at which styles are looked at; more makes strokes larger "
         "(that of the painting, at most 512)",
+    )
+    parser.add_argument(
+        "--transform",
+        choices=TRANSFORMS,
+        default=TRANSFORMS[0],
+        help="what is done with the photograph's features: adain gives them the style's mean and deviation, wct its "
+        "covariance, too, which takes the whole picture at once (%(default)s)",
     )
     painting.add_options(parser)
     parser.set_defaults(run=run)
@@ -160,7 +174,13 @@ def _inputs(looks: Sequence[Look], photos: Sequence[Path], arguments: argparse.N
     return [*photos, *styles, *(arguments.masks or []), arguments.model or SHIPPED]
 
 
-def styles_of(model: ArbitraryStyle, files: Sequence[Path], side: int, memory_limit: int | None = None) -> FastStyle:
+def styles_of(
+    model: ArbitraryStyle,
+    files: Sequence[Path],
+    side: int,
+    memory_limit: int | None = None,
+    transform: str = TRANSFORMS[0],
+) -> FastStyle:
     """Return the network that paints in the styles of pictures, named by their files.
 
     Parameters
@@ -169,6 +189,7 @@ def styles_of(model: ArbitraryStyle, files: Sequence[Path], side: int, memory_li
     files : of the pictures
     side : pixels of the longer side at which they are looked at
     memory_limit : bytes that it may take to look at them
+    transform : see `ArbitraryStyle.styles`
 
     Raises
     ------
@@ -181,7 +202,7 @@ def styles_of(model: ArbitraryStyle, files: Sequence[Path], side: int, memory_li
         check_room_to_read(path, shape, model.network.engine, memory_limit)
         _check_room(model, path, shape, memory_limit)
         paintings[str(path)] = images.resize(images.load(path, shape), *shape)
-    return model.styles(paintings)
+    return model.styles(paintings, transform)
 
 
 def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory_limit: int | None) -> None:
@@ -199,7 +220,7 @@ def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory
 def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments: argparse.Namespace) -> FastStyle:
     """Return what paints a photograph in a look."""
     side = arguments.style_size or style_side(painting.painted_shape(photo, arguments))
-    return make(look.styles, side, arguments.memory_limit)
+    return make(look.styles, side, arguments.memory_limit, arguments.transform)
 
 
 def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:

@@ -12,17 +12,19 @@ from typing import Any
 import numpy as np
 
 from scratchnst import images, weights
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
-from scratchnst.fast.fast_style import FastStyle, Style
-from scratchnst.models import adain_net, style_predictor
+from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
+from scratchnst.models import adain_net, style_predictor, transform_net
+from scratchnst.models.adain_net import ADAIN, ENCODED
 from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_any
 
 SHIPPED = Path(weights.__file__).with_name("arbitrary.h5")
 SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
+TRANSFORMS = ("adain", "wct")
 LARGEST_SIDE = 512  # pixels of the longer side at which a style is looked at, unless more are asked for
 
 
@@ -63,29 +65,29 @@ class ArbitraryStyle:
         """Write the model, whole or not at all, its parameters as float16 or float32."""
         native.write(replace(self.network.on(cpu), provenance=dict(self.training)), path, dtype)
 
-    def styles(self, paintings: Mapping[str, Array]) -> FastStyle:
+    def styles(self, paintings: Mapping[str, Array], transform: str = "adain") -> FastStyle:
         """Return a network that paints in the styles of some pictures, each (H, W, 3), RGB 0-255, of any size.
+
+        Parameters
+        ----------
+        paintings : name -> picture
+        transform : what is done with the photograph's features, one of TRANSFORMS: "adain" gives them the mean and the
+            deviation of the style's, "wct" their covariance as well, see `scratchnst.ops.whitening`
 
         Raises
         ------
         UserError
             If a picture is too small.
         """
-        z = np.concatenate([self._statistics(name, painting) for name, painting in paintings.items()])
-        z = self.network.engine.asarray(z)
-        m, _ = style_predictor.forward(self.network, z)
-        return FastStyle(
-            style_predictor.painter(self.network, m, z), tuple(Style(name) for name in paintings), self.training
-        )
-
-    def _statistics(self, name, painting):
-        """The statistics (1, D) of a picture."""
-        height, width, _ = np.shape(painting)
-        if min(height, width) < SMALLEST_STYLE:
-            raise UserError(_too_small(name, height, width))
-        engine = self.network.engine
-        pixels = engine.asarray(np.asarray(painting, np.float32)[np.newaxis])
-        return engine.asnumpy(style_predictor.statistics(self.network, pixels))
+        network, engine = self.network, self.network.engine
+        pixels = [engine.asarray(_checked(name, painting)[np.newaxis]) for name, painting in paintings.items()]
+        z = array_module(pixels[0]).concatenate([style_predictor.statistics(network, each) for each in pixels])
+        m, _ = style_predictor.forward(network, z)
+        painter, names = style_predictor.painter(network, m, z), tuple(Style(name) for name in paintings)
+        if transform == "adain":
+            return FastStyle(painter, names, self.training)
+        features = tuple(network.features(each, [ENCODED])[ENCODED] for each in pixels)
+        return ColouredStyle(painter, names, self.training, features)
 
     def __call__(
         self,
@@ -95,6 +97,7 @@ class ArbitraryStyle:
         masks: Sequence[Array] | None = None,
         strength: float = 1.0,
         in_strips: bool | None = None,
+        transform: str = "adain",
     ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
@@ -105,6 +108,7 @@ class ArbitraryStyle:
         weights : one for each style, for a mixture of all; None weighs them alike
         masks : in place of weights, one for each style, (H, W), 0 to 1, of any size: where it counts, see `blended`
         strength, in_strips : see `FastStyle`
+        transform : see `styles`
 
         Raises
         ------
@@ -114,7 +118,7 @@ class ArbitraryStyle:
         pictures: list[Any] = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         if not pictures:
             raise UserError("there is no style to paint in: give one.")
-        model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)})
+        model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)}, transform)
         for name, given in (("weights", weights), ("masks", masks)):
             if given is not None and len(given) != len(pictures):
                 raise UserError(f"{len(given)} {name} for {len(pictures)} styles: give one for each style.")
@@ -126,6 +130,44 @@ class ArbitraryStyle:
         photo = np.asarray(photo, np.float32)
         paintings = [model(photo, name, strength, in_strips) for name in model.names]
         return blended(photo, paintings, masks)
+
+
+@dataclass(frozen=True)
+class ColouredStyle(FastStyle):
+    """A network for some styles in which whitening and colouring takes the place of AdaIN (Li et al., 2017).
+
+    Attributes
+    ----------
+    features : of each style, those of the encoder at ENCODED, (1, h, w, C)
+    """
+
+    features: tuple[Array, ...] = ()
+
+    def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:
+        """Return what the network paints of a photograph, in a mixture (S,) of the styles, but not in strips."""
+        if in_strips:
+            raise UserError(
+                "whitening and colouring takes the whole picture at once, and this one is too large for the memory: "
+                "choose a smaller --size, or --transform adain."
+            )
+        engine = self.network.engine
+        painter, x = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis])), padded(photo, engine)
+        content = painter.features(x, [ENCODED])[ENCODED]
+        coloured = sum(
+            content.dtype.type(weight) * engine.whitening.forward(content, style)[0]
+            for weight, style in zip(mixture, self.features)
+            if weight
+        )
+        output = painter.features(x, [transform_net.OUTPUT], {ADAIN: coloured})[transform_net.OUTPUT]
+        return picture_of(output, engine, *photo.shape[:2])
+
+
+def _checked(name: str, painting: Array) -> np.ndarray:
+    """A style's picture in float32, if it is large enough."""
+    height, width, _ = np.shape(painting)
+    if min(height, width) < SMALLEST_STYLE:
+        raise UserError(_too_small(name, height, width))
+    return np.asarray(painting, np.float32)
 
 
 def blended(photo: np.ndarray, paintings: Sequence[np.ndarray], masks: Sequence[Array]) -> np.ndarray:

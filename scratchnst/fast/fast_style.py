@@ -135,14 +135,17 @@ class FastStyle:
                 f"a picture of {width}x{height} pixels is too small to be painted: give one of at least "
                 f"{transform_net.SMALLEST_SIDE} pixels a side."
             )
-        engine = self.network.engine
-        painter = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis]))
         if in_strips is None:
             in_strips = memory.needs_strips(self.network, height, width)
         alone = threads.on_this_thread() if height * width < SEVERAL_THREADS else nullcontext()
-        with engine.session(), alone:
-            painting = _painted_in_strips(painter, photo) if in_strips else _painted_whole(painter, photo)
+        with self.network.engine.session(), alone:
+            painting = self.painted(photo, mixture, in_strips)
         return painting if strength == 1 else photo + np.float32(strength) * (painting - photo)
+
+    def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:
+        """Return what the network paints of a photograph, in a mixture (S,) of the styles."""
+        painter = transform_net.with_styles(self.network, self.network.engine.asarray(mixture[np.newaxis]))
+        return _painted_in_strips(painter, photo) if in_strips else _painted_whole(painter, photo)
 
     def mixture(self, style: Mixture) -> np.ndarray:
         """Return the weight of each style, (S,) float32 with the sum 1; see `__call__`."""
@@ -179,10 +182,19 @@ class FastStyle:
 
 
 def _painted_whole(painter: Network, photo: np.ndarray) -> np.ndarray:
-    (height, width, _), engine = photo.shape, painter.engine
-    padding = [(0, -side % transform_net.STRIDE) for side in (height, width)]
-    x = engine.asarray(np.pad(photo, (*padding, (0, 0)), mode="reflect")[np.newaxis])
-    output = painter.features(x, [transform_net.OUTPUT])[transform_net.OUTPUT]
+    height, width, _ = photo.shape
+    output = painter.features(padded(photo, painter.engine), [transform_net.OUTPUT])[transform_net.OUTPUT]
+    return picture_of(output, painter.engine, height, width)
+
+
+def padded(photo: np.ndarray, engine: Engine) -> Array:
+    """Return a photograph (H, W, 3) as a batch (1, h, w, 3), continued by reflection to multiples of the stride."""
+    padding = [(0, -side % transform_net.STRIDE) for side in photo.shape[:2]]
+    return engine.asarray(np.pad(photo, (*padding, (0, 0)), mode="reflect")[np.newaxis])
+
+
+def picture_of(output: Array, engine: Engine, height: int, width: int) -> np.ndarray:
+    """Return the picture (height, width, 3) in a network's output (1, h, w, 3)."""
     return engine.asnumpy(transform_net.to_picture(output))[0, :height, :width].clip(0, 255)
 
 

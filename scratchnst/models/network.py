@@ -9,9 +9,10 @@ from __future__ import annotations
 import difflib
 import math
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from fractions import Fraction
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
@@ -154,17 +155,20 @@ class Network:
         features, cache[IMAGE] = self._walk(x, taps, keep)
         return features, cache
 
-    def features(self, x: Array, taps: Iterable[str]) -> dict[str, Array]:
-        """Return the features that `forward` does, and keep nothing for a walk back."""
-        features, _ = self._walk(x, taps, lambda layer, layer_cache: None)
+    def features(self, x: Array, taps: Iterable[str], known: Mapping[str, Array] | None = None) -> dict[str, Array]:
+        """Return the features that `forward` does, and keep nothing for a walk back.
+
+        `known` are features of some layers, in place of those that would be computed.
+        """
+        features, _ = self._walk(x, taps, lambda layer, layer_cache: None, known or {})
         return features
 
-    def _walk(self, x, taps, keep):
+    def _walk(self, x, taps, keep, known=MappingProxyType({})):
         """Compute the features at the taps, and what the preprocessing keeps; `keep` gets each layer's cache."""
         taps = list(taps)
         self.check_layers(taps)
         self.check_size(x.shape[1], x.shape[2], taps)
-        needed, sources, outputs = self.needed(taps), self.sources(), {}
+        needed, sources, outputs = self.needed(taps, known), self.sources(), dict(known)
         outputs[IMAGE], cache_of_image = self.preprocess(x)
         readers = Counter(source for layer in needed for source in sources[layer.name])
         readers.update(taps)
@@ -310,13 +314,13 @@ class Network:
         features = sum(weight * math.prod(shapes[name]) for name, weight in weights.items())
         return self.defaults.content_weight_per_feature * sum(weights.values()) / features if features else 0.0
 
-    def needed(self, taps: Iterable[str]) -> list[Layer]:
-        """Return the rows that `taps` depend on, in the table's order."""
+    def needed(self, taps: Iterable[str], known: Container[str] = ()) -> list[Layer]:
+        """Return the rows that `taps` depend on, in the table's order; what is `known` depends on nothing."""
         sources, wanted = self.sources(), set(taps)
         for layer in reversed(self.layers):
-            if layer.name in wanted:
+            if layer.name in wanted and layer.name not in known:
                 wanted.update(sources[layer.name])
-        return [layer for layer in self.layers if layer.name in wanted]
+        return [layer for layer in self.layers if layer.name in wanted and layer.name not in known]
 
     def sources(self) -> dict[str, tuple[str, ...]]:
         """Return name of each row -> names of the rows that it reads."""

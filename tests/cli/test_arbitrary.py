@@ -60,6 +60,12 @@ def test_a_blend_with_weights_sizes_and_strength(studio, capsys):
     check("out.png", ArbitraryStyle.load("model.h5")(photo, styles, [3, 1], strength=0.5))
 
 
+def test_whitening_and_colouring(studio):
+    assert paint("photos/one.png", "wave.png", "-o", "out.png", "--transform", "wct") == 0
+    model, photo = ArbitraryStyle.load("model.h5"), images.load("photos/one.png")
+    check("out.png", model(photo, style("wave.png", (60, 45)), transform="wct"))
+
+
 def test_a_style_that_is_named_twice_counts_twice(studio):
     assert paint("photos/one.png", "wave.png", "wave.png", "dots.png", "-o", "twice.png") == 0
     assert paint("photos/one.png", "wave.png", "dots.png", "-o", "weighted.png", "--style-weights", "2,1") == 0

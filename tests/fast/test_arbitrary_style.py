@@ -56,6 +56,22 @@ def test_masks(model, photo, paintings):
     np.testing.assert_allclose(painted[:, 20:], other[:, 20:], rtol=1e-6)
 
 
+def test_whitening_and_colouring(model, photo, paintings):
+    """Where AdaIN's features go into the decoder there are some with the style's covariance."""
+    painter = model.styles({"first": paintings[0]}, "wct")
+    painting = model(photo, paintings[0], transform="wct")
+    np.testing.assert_array_equal(painting, painter(photo))
+    assert painting.shape == photo.shape
+    assert np.abs(painting - model(photo, paintings[0])).max() > 1
+    one, other = (model(photo, each, transform="wct") for each in paintings)
+    blend = model(photo, paintings, [1, 1], transform="wct")
+    assert min(np.abs(blend - each).max() for each in (one, other)) > 0.5
+    np.testing.assert_allclose(model(photo, paintings, [1, 0], transform="wct"), one, atol=1e-2)
+    assert np.isfinite(model(np.full((20, 30, 3), 9.0), np.zeros((40, 40, 3)), transform="wct")).all()
+    with pytest.raises(UserError, match="--transform adain"):
+        painter(photo, in_strips=True)
+
+
 def test_what_masks_leave_is_the_photograph():
     photo, paintings = np.zeros((1, 4, 3), np.float32), [np.full((1, 4, 3), value, np.float32) for value in (8, 80)]
     masks = [np.float32([[1, 1, 0.5, 0]]), np.float32([[0, 1, 0, 0]])]

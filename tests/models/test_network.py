@@ -186,3 +186,15 @@ class TestContentWeight:
     def test_layers_that_there_are_not(self, layer, sentence):
         with pytest.raises(UserError, match=sentence):
             random_vgg19(3, width=4).content_weight(1, 12, {layer: 1.0})
+
+
+def test_features_that_are_known_are_not_computed(random):
+    network, x = random_vgg19(4, width=4), np.float32(random.uniform(0, 255, (1, 16, 16, 3)))
+    known = network.features(x, ["pool1"])
+    expected = network.features(x, ["conv2_1"])["conv2_1"]
+    np.testing.assert_array_equal(network.features(x, ["conv2_1"], known)["conv2_1"], expected)
+    nothing = {"pool1": 0 * known["pool1"]}
+    others = network.features(x, ["conv2_1", "pool1"], nothing)
+    assert np.abs(others["conv2_1"] - expected).max() > 1e-3
+    assert not others["pool1"].any()
+    assert [layer.name for layer in network.needed(["conv2_1"], known)] == ["conv2_1"]
