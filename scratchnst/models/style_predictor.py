@@ -34,8 +34,8 @@ import numpy as np
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
 from scratchnst.models import transform_net
+from scratchnst.models.adain_net import ADAIN
 from scratchnst.models.network import Network
-from scratchnst.models.transform_net import ADAIN
 
 HIDDEN, CODE = NAMES = "style_hidden", "style_code"
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv3_4")  # of the encoder; the last one's moments are those of (c)
@@ -87,8 +87,12 @@ def is_there(network: Network) -> bool:
 
 
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
-    """Return layer -> which of its parameters are learnt, the predictor's among them."""
-    return {**transform_net.learnt(network), **({name: (True, True) for name in NAMES} if is_there(network) else {})}
+    """Return layer -> which of its parameters are learnt: behind an encoder neither this nor AdaIN's rows."""
+    found = transform_net.learnt(network)
+    if not is_there(network):
+        return found
+    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | {ADAIN}
+    return {**found, **{name: (False, False) for name in fixed}, **{name: (True, True) for name in NAMES}}
 
 
 def check(network: Network) -> None:

@@ -44,7 +44,6 @@ STRIDE = 4  # the sides of what it paints are multiples of it
 SMALLEST_SIDE = 8  # of a picture, in pixels: a quarter of it can still be reflected
 FIRST_OUTPUT = 0.5  # the output's first kernel, as part of what keeps a spread of 1
 NORMS = ("norm", "norm_relu")
-ADAIN = "adain"  # a norm whose rows are not learnt, see `scratchnst.models.adain_net`
 PAINTING = (*NORMS, "reflected", "strided", "upsampled")
 
 
@@ -121,11 +120,10 @@ def norms(network: Network) -> list[str]:
 
 
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
-    """Return layer -> which of its parameters are learnt: all but the biases in front of norms, and an encoder."""
-    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | {ADAIN}
+    """Return layer -> which of its parameters are learnt: all but the biases in front of norms."""
     readers = {source: layer.kind for layer in network.layers for source in network.sources()[layer.name]}
     return {
-        name: (name not in fixed, name not in fixed and (readers.get(name) not in NORMS or name in norms(network)))
+        name: (True, readers.get(name) not in NORMS) if name not in norms(network) else (True, True)
         for name in network.parameters
     }
 
