@@ -174,7 +174,8 @@ def _positive_matrices(random, shape):
 def _of_content_and_style(random, shape):
     """The style has another number of pixels, another mean and another covariance."""
     x, style = (random.standard_normal((2, *each, 3)) for each in (shape, (shape[0] + 2, shape[1])))
-    return [x @ random.standard_normal((3, 3)), style @ random.standard_normal((3, 3)) + (1, -2, 3)], ()
+    mixed, of_style = (np.eye(3) + 0.4 * random.standard_normal((3, 3)) for _ in range(2))
+    return [x @ mixed, style @ of_style + (1, -2, 3)], ()
 
 
 def _features(random, shape):
