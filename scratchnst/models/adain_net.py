@@ -30,7 +30,7 @@ from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network
 from scratchnst.models.transform_net import OUTPUT, number_of_styles
 
-ADAIN = "adain"  # the norm behind it
+ADAIN = "adain"  # the norm behind the encoder
 ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
 WIDTHS = (24, 48, 96)
 SIDE = 3  # pixels of a kernel
