@@ -16,6 +16,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
+from scratchnst.images.grain import grain
 from scratchnst.models import adain_net, style_predictor, transform_net
 from scratchnst.models.adain_net import ADAIN, ENCODED
 from scratchnst.models.network import Network
@@ -85,7 +86,7 @@ class ArbitraryStyle:
         m, _ = style_predictor.forward(network, z)
         painter, names = style_predictor.painter(network, m, z), tuple(Style(name) for name in paintings)
         if transform == "adain":
-            return FastStyle(painter, names, self.training)
+            return GrainedStyle(painter, names, self.training)
         features = tuple(network.features(each, [ENCODED])[ENCODED] for each in pixels)
         return ColouredStyle(painter, names, self.training, features)
 
@@ -133,6 +134,15 @@ class ArbitraryStyle:
 
 
 @dataclass(frozen=True)
+class GrainedStyle(FastStyle):
+    """A network for some styles that is given a photograph with grain, see `scratchnst.images.grain`."""
+
+    def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:
+        """Return what the network paints of a photograph, in a mixture (S,) of the styles."""
+        return super().painted(photo + grain(*photo.shape[:2]), mixture, in_strips)
+
+
+@dataclass(frozen=True)
 class ColouredStyle(FastStyle):
     """A network for some styles in which whitening and colouring takes the place of AdaIN (Li et al., 2017).
 
@@ -151,7 +161,8 @@ class ColouredStyle(FastStyle):
                 "choose a smaller --size, or --transform adain."
             )
         engine = self.network.engine
-        painter, x = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis])), padded(photo, engine)
+        painter = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis]))
+        x = padded(photo + grain(*photo.shape[:2]), engine)
         content = painter.features(x, [ENCODED])[ENCODED]
         coloured = sum(
             content.dtype.type(weight) * engine.whitening.forward(content, style)[0]

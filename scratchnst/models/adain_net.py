@@ -9,11 +9,12 @@
     conv4, norm4                   reflected, norm_relu   1/2     24
     conv5, norm5                   upsampled, norm_relu   1       24
     conv6, norm6                   reflected, norm_relu   1       24
-    output                         reflected              1        3      no ReLU
+    conv7                          reflected              1        3      no ReLU
+    output                         norm                   1        3      its rows are moments of the style's pixels
 
 X. Huang, S. Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance Normalization", ICCV 2017, whose
 decoder mirrors the encoder and has no norms.  Here each of its layers is normalised, with a scale and a shift that
-`scratchnst.models.style_predictor` chooses by the style.
+`scratchnst.models.style_predictor` chooses by the style; of the last one, which gives the colours, they are computed.
 
 Rows of norms, mixtures of them, and pixel values of the output are as in `scratchnst.models.transform_net`.
 """
@@ -34,7 +35,6 @@ ADAIN = "adain"  # the norm behind the encoder
 ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
 WIDTHS = (24, 48, 96)
 SIDE = 3  # pixels of a kernel
-FIRST_OUTPUT = 0.2  # the output's first kernel, as part of what keeps a spread of 1
 
 
 def build(random: np.random.Generator, encoder: Network, styles: int, widths: Sequence[int] = WIDTHS) -> Network:
@@ -75,9 +75,9 @@ def build(random: np.random.Generator, encoder: Network, styles: int, widths: Se
         convolution(f"conv{number}", kind, channels)
         layers.append(Layer(f"norm{number}", "norm_relu"))
         parameters[f"norm{number}"] = np.ones((styles, channels), np.float32), np.zeros((styles, channels), np.float32)
-    convolution(OUTPUT, "reflected", 3)
-    w, b = parameters[OUTPUT]
-    parameters[OUTPUT] = FIRST_OUTPUT * w, b
+    convolution("conv7", "reflected", 3)
+    layers.append(Layer(OUTPUT, "norm"))
+    parameters[OUTPUT] = np.ones((styles, 3), np.float32), np.zeros((styles, 3), np.float32)
     defaults = Defaults({}, {}, 0.0)
     return Network(
         "adain_net", tuple(layers), parameters, encoder.preprocessing, defaults, {}, encoder.pooling, normalized=True

@@ -2,12 +2,12 @@ r"""The style predictor: from what a picture looks like to the style in which a 
 
 `scratchnst.models.adain_net` holds K styles, a row a style in each of its norms, and paints in any mixture of them.
 With a predictor the rows are no styles of their own but what all styles are mixed of, and the mixture of a picture that
-was never seen before is computed.  Let z (N, D) be the statistics of N pictures: of each channel of some layers of the
-network's encoder, the mean and the logarithm of the deviation, see `statistics`.  Then ::
+was never seen before is computed.  Let z (N, D) be the statistics of N pictures: of red, green and blue, and of each
+channel of some layers of the network's encoder, the mean and the logarithm of the deviation, see `statistics`.  Then ::
 
     h = max(0, z U + a),   m = h V + b                  the mixtures                                   (a)
     scale = m S,   shift = m T                          at each norm, S and T (K, C) its rows          (b)
-    scale = exp(log deviation),   shift = mean          at the norm ADAIN, those of the layer before   (c)
+    scale = exp(log deviation),   shift = mean          at ADAIN, of the layer before; at OUTPUT, of the pixels   (c)
 
 (c) is adaptive instance normalisation: the photograph's features get the moments of the style's (X. Huang, S. Belongie,
 ICCV 2017).  (b) decides how they become a picture (G. Ghiasi, H. Lee, M. Kudlur, V. Dumoulin, J. Shlens, BMVC 2017;
@@ -36,27 +36,33 @@ from scratchnst.errors import UserError
 from scratchnst.models import transform_net
 from scratchnst.models.adain_net import ADAIN
 from scratchnst.models.network import Network
+from scratchnst.models.transform_net import OUTPUT
 
 HIDDEN, CODE = NAMES = "style_hidden", "style_code"
+COMPUTED = (ADAIN, OUTPUT)  # norms whose rows are moments of the style
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv3_4")  # of the encoder; the last one's moments are those of (c)
 UNITS = 128  # of the hidden layer
 STYLES = 64  # K
 FIRST_SPREAD = 0.05  # of the rows before training
+COLOURS = 3  # red, green and blue
 LARGEST = 3.0  # statistic in (a): those of pictures that are grey or black are far from all others
 
 
 def statistics(network: Network, pictures: Array) -> Array:
-    """Return z (N, D): mean - 1 and the logarithm of the deviation of each channel at LAYERS of the encoder.
+    """Return z (N, D): mean and logarithm of the deviation of each channel of the pixels and of LAYERS of the encoder.
+
+    The pixels are as the network's output has them, see `transform_net.to_picture`; features have a mean less 1.
 
     Parameters
     ----------
     network : with an encoder that is normalised, so that a channel's mean is about 1 in usual pictures
     pictures : (N, H, W, 3) array of its engine, RGB 0-255
     """
-    features = network.features(pictures, LAYERS)
-    found = [network.engine.moments.forward(features[name])[0] for name in LAYERS]  # (N, 2, C) each
-    xp = array_module(found[0])
-    return xp.concatenate([each for y in found for each in (y[:, 0] - 1, xp.log(y[:, 1]))], axis=1)
+    features, xp = network.features(pictures, LAYERS), array_module(pictures)
+    usual = {"": 0, **dict.fromkeys(LAYERS, 1)}  # what is subtracted from a mean
+    values = {"": transform_net.of_picture(pictures), **features}
+    found = {name: network.engine.moments.forward(values[name])[0] for name in usual}  # (N, 2, C) each
+    return xp.concatenate([z for name, y in found.items() for z in (y[:, 0] - usual[name], xp.log(y[:, 1]))], axis=1)
 
 
 def with_predictor(network: Network, random: np.random.Generator, units: int = UNITS) -> Network:
@@ -76,7 +82,7 @@ def with_predictor(network: Network, random: np.random.Generator, units: int = U
         of_any, spread = np.eye(count, 1), FIRST_SPREAD * (np.arange(count) > 0)[:, np.newaxis]
         shape = network.parameters[name][0].shape
         scale, shift = (spread * random.standard_normal(shape) for _ in range(2))
-        arrays[name] = (0 * scale, 0 * shift) if name == ADAIN else (of_any + scale, shift)
+        arrays[name] = (0 * scale, 0 * shift) if name in COMPUTED else (of_any + scale, shift)
     found = {name: tuple(array.astype(np.float32) for array in each) for name, each in arrays.items()}
     return replace(network, parameters={**network.parameters, **found})
 
@@ -87,11 +93,11 @@ def is_there(network: Network) -> bool:
 
 
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
-    """Return layer -> which of its parameters are learnt: behind an encoder neither this nor AdaIN's rows."""
+    """Return layer -> which of its parameters are learnt: behind an encoder neither this nor rows that are computed."""
     found = transform_net.learnt(network)
     if not is_there(network):
         return found
-    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | {ADAIN}
+    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | set(COMPUTED)
     return {**found, **{name: (False, False) for name in fixed}, **{name: (True, True) for name in NAMES}}
 
 
@@ -103,7 +109,7 @@ def check(network: Network) -> None:
 
 
 def _inputs(network):
-    return 2 * sum(len(network.parameters[name][1]) for name in LAYERS)
+    return 2 * (COLOURS + sum(len(network.parameters[name][1]) for name in LAYERS))
 
 
 def forward(network: Network, z: Array) -> tuple[Array, Any]:
@@ -126,6 +132,7 @@ def painter(network: Network, m: Array, z: Array) -> Network:
     """Return the network that paints in N styles, a row a style: equations (b) and (c)."""
     painting = transform_net.with_styles(network, m)
     kept = {name: arrays for name, arrays in painting.parameters.items() if name not in NAMES}
-    channels = kept[ADAIN][0].shape[1]
-    mean, log_deviation = z[:, -2 * channels : -channels] + 1, z[:, -channels:]
-    return replace(painting, parameters={**kept, ADAIN: (array_module(z).exp(log_deviation), mean)})
+    xp, channels = array_module(z), kept[ADAIN][0].shape[1]
+    kept[ADAIN] = xp.exp(z[:, -channels:]), z[:, -2 * channels : -channels] + 1
+    kept[OUTPUT] = xp.exp(z[:, COLOURS : 2 * COLOURS]), z[:, :COLOURS]
+    return replace(painting, parameters=kept)

@@ -171,6 +171,11 @@ def to_picture(output: Array) -> Array:
     return output * output.dtype.type(SPREAD) + output.dtype.type(MEAN)
 
 
+def of_picture(picture: Array) -> Array:
+    """Return the output for which `to_picture` returns these pixel values."""
+    return (picture - picture.dtype.type(MEAN)) / picture.dtype.type(SPREAD)
+
+
 def to_output(grad_picture: Array) -> Array:
     """Return dL/doutput from dL/dpicture: the adjoint of `to_picture`."""
     return grad_picture * grad_picture.dtype.type(SPREAD)

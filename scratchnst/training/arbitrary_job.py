@@ -16,7 +16,7 @@ from scratchnst.models.network import Network
 from scratchnst.training import photographs
 from scratchnst.training.perceptual_loss import Weights
 from scratchnst.training.style_job import ENOUGH, HELD_OUT, check_side, done, losses_of, origin_of, to_train_on
-from scratchnst.training.style_pool import StylePool
+from scratchnst.training.style_pool import Pieces, StylePool
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
@@ -86,10 +86,10 @@ def prepare(settings: ArbitrarySettings, engine: Engine, tell: Callable[[str], N
     paintings = styles.hold_out(HELD_OUT) if len(styles) >= ENOUGH else ()
     found, held_out = to_train_on(settings, tell)
     network = _network(settings).on(engine)
-    pool = StylePool(styles, network, np.random.default_rng([settings.plan.seed, 2]))
-    tell(f"{len(pool.pictures)} styles, pieces of {len(styles)} pictures")
-    losses = losses_of(settings, found, pool.pictures, settings.weights, engine, tell)
-    training = Training(network, losses, found, settings.plan, pool=pool)
+    tell(f"the styles are pieces of {len(styles)} pictures, and of the photographs")
+    pieces = Pieces(styles, found, settings.plan.seed)
+    losses = losses_of(settings, found, pieces, settings.weights, engine, tell)
+    training = Training(network, losses, found, settings.plan, pool=StylePool(pieces, network))
     return ArbitraryJob(training, origin_of(settings, styles.names, losses, found), held_out, paintings)
 
 

@@ -36,6 +36,7 @@ class Batch:
     styles : the number of each one's style
     later, shift : x' and d of `scratchnst.training.steadiness`, another frame of each; None without it
     statistics : of each one's style, for a network with a predictor, see `scratchnst.models.style_predictor`
+    grain : noise (N, H, W, 3) that is added to the crops before they are painted, see `scratchnst.images.grain`
     of_itself : whether each one's style is the crop itself, so that it is to be painted as it is
     """
 
@@ -44,6 +45,7 @@ class Batch:
     later: Array | None = None
     shift: tuple[int, int] = (0, 0)
     statistics: Array | None = None
+    grain: Array | None = None
     of_itself: bool = False
 
     def parts(self, size: int) -> list[Batch]:
@@ -54,9 +56,8 @@ class Batch:
         def some(images):
             return None if images is None else images[cut]
 
-        return replace(
-            self, x=self.x[cut], styles=self.styles[cut], later=some(self.later), statistics=some(self.statistics)
-        )
+        images = {name: some(getattr(self, name)) for name in ("x", "later", "statistics", "grain")}
+        return replace(self, styles=self.styles[cut], **images)
 
 
 class Outcome(NamedTuple):
@@ -76,6 +77,8 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
         If the loss is not finite.
     """
     engine, images, styles = network.engine, batch.x, list(batch.styles)
+    if batch.grain is not None:
+        images = images + batch.grain
     if batch.later is not None:
         images, styles = array_module(images).concatenate([images, batch.later]), styles * 2
     count = len(batch.x)

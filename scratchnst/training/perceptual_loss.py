@@ -37,6 +37,7 @@ from scratchnst.models.network import Network
 from scratchnst.models.transform_net import SPREAD
 
 ITSELF = 10.0  # weight of a photograph in its own style
+TARGETS = 512  # styles whose Gram matrices are kept, where there are more
 
 
 @dataclass(frozen=True)
@@ -98,7 +99,7 @@ class PerceptualLoss:
         self.network, self.weights = network, weights
         self.content_layers, self.style_layers = tuple(content_layers), tuple(style_layers)
         self.styles, self._targets = styles, dict[int, dict[str, Array]]()
-        self.style_weights = np.broadcast_to(np.array(weights.style, float), len(styles))
+        self.style_weights = np.array(weights.style, float)
         self.energies = {
             name: float(np.mean([self._squares(F) / math.prod(F.shape[1:3]) for F in parts]))
             for name, parts in self._each(photographs).items()
@@ -133,8 +134,10 @@ class PerceptualLoss:
         return Losses(total, content, style, roughness, outside), grad
 
     def target(self, number: int) -> dict[str, Array]:
-        """Return style layer -> the Gram matrix G_l(a) (C, C) of a style's picture, computed once."""
+        """Return style layer -> the Gram matrix G_l(a) (C, C) of a style's picture, computed once while it is kept."""
         if number not in self._targets:
+            if len(self._targets) >= TARGETS:
+                del self._targets[next(iter(self._targets))]  # the oldest
             self._targets[number] = self._grams(self.styles[number])
         return self._targets[number]
 
@@ -154,7 +157,8 @@ class PerceptualLoss:
         targets = array_module(F).stack([self.target(number)[name] for number in numbers])
         difference = S / S.dtype.type(positions) - targets
         sizes, scale = self._squares(targets), len(F) * len(self.style_layers)
-        beta, squares = self.style_weights[numbers], self._squares(difference) / sizes
+        beta = self.style_weights[numbers] if self.style_weights.ndim else self.style_weights
+        squares = self._squares(difference) / sizes
         factors = 2 * beta / (scale * sizes * positions)  # equation (g)
         errors = squares
         if not self.weights.squared:

@@ -28,6 +28,7 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.files import open_input, write_atomically
+from scratchnst.images.grain import SIDE, grain
 from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.optimize.adam import Moments
@@ -208,13 +209,14 @@ class Training:
         if self.pool:
             of_itself = random.random() < OF_ITSELF
             z = self.pool.of(batch.x) if of_itself else self.pool.statistics(batch.styles)
-            batch = replace(batch, statistics=engine.asarray(z), of_itself=of_itself)
+            noise = np.stack([grain(*crop.shape[:2], *random.integers(SIDE, size=2)) for crop in batch.x])
+            batch = replace(batch, statistics=engine.asarray(z), grain=engine.asarray(noise), of_itself=of_itself)
         return replace(batch, x=engine.asarray(batch.x))
 
     def _styles_of_batch(self, random):
         """The number of each image's style: all styles in turn, or any of a pool."""
         if self.pool:
-            return random.integers(len(self.pool.pictures), size=self.plan.batch).tolist()
+            return self.pool.numbers(random, self.plan.batch, self.state.iteration)
         styles = self.plan.trained or range(self.count)
         first = self.state.iteration * self.plan.batch
         return [styles[(first + number) % len(styles)] for number in range(self.plan.batch)]

@@ -21,7 +21,6 @@ TINY = ["--iterations", "3", "--batch", "2", "--size", "32", "--width", "3", "--
 def studio(folder, random, monkeypatch):
     """Photographs and paintings; the pieces of these are few and small."""
     monkeypatch.setattr(photographs, "SAMPLES", 1)
-    monkeypatch.setattr(style_pool, "PIECES", 2)
     monkeypatch.setattr(style_pool, "SIDE", 40)
     for name, count in (("photos", 3), ("styles", 9)):
         (folder / name).mkdir()
@@ -41,7 +40,7 @@ def test_a_model(studio, capsys):
     assert train("-o", "model.h5", *options) == 0
     said = capsys.readouterr().err
     assert "3 photographs" in said
-    assert "14 styles, pieces of 7 pictures" in said, "two are held out"
+    assert "pieces of 7 pictures, and of the photographs" in said, "two are held out"
     model = ArbitraryStyle.load("model.h5")
     assert len(model.training["settings"]["paintings"]) == 7
     assert model.training["photographs"] == ["0.png", "1.png", "2.png"]

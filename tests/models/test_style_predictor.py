@@ -29,20 +29,22 @@ def test_statistics(network, pictures):
     z = style_predictor.statistics(network, pictures)
     features = network.features(pictures, style_predictor.LAYERS)
     channels = [features[name].shape[3] for name in style_predictor.LAYERS]
-    assert z.shape == (2, 2 * sum(channels))
-    np.testing.assert_allclose(z[:, : channels[0]], features["conv1_1"].mean((1, 2)) - 1, atol=1e-5)
+    assert z.shape == (2, 6 + 2 * sum(channels))
+    np.testing.assert_allclose(z[:, :3], pictures.mean((1, 2)) / 63.75 - 1.8, atol=1e-5)
+    np.testing.assert_allclose(np.exp(z[:, 3:6]), pictures.std((1, 2)) / 63.75, rtol=1e-3)
+    np.testing.assert_allclose(z[:, 6 : 6 + channels[0]], features["conv1_1"].mean((1, 2)) - 1, atol=1e-5)
     np.testing.assert_allclose(np.exp(z[:, -channels[-1] :]) ** 2, features["conv3_4"].var((1, 2)) + 1e-5, rtol=1e-3)
 
 
 def test_equation_a_by_hand(network, random):
-    z = np.float32(random.uniform(-5, 5, (2, 528)))
+    z = np.float32(random.uniform(-5, 5, (2, 534)))
     m, _ = style_predictor.forward(network, z)
     (U, a), (V, b) = network.parameters[HIDDEN], network.parameters[CODE]
     np.testing.assert_allclose(m, np.maximum(z.clip(-3, 3) @ U[0, 0] + a, 0) @ V[0, 0] + b, rtol=1e-4, atol=1e-5)
 
 
 def test_backward_by_differences(network, random):
-    network, z, g = network.astype("float64"), random.standard_normal((3, 528)), random.standard_normal((3, 8))
+    network, z, g = network.astype("float64"), random.standard_normal((3, 534)), random.standard_normal((3, 8))
     _, cache = style_predictor.forward(network, z)
     found = style_predictor.backward(network, g, cache)
     for name in (HIDDEN, CODE):
@@ -58,7 +60,7 @@ def test_backward_by_differences(network, random):
 
 
 def test_the_painter_has_the_moments_of_the_style(network, pictures):
-    """Behind AdaIN the photograph's features have the mean and the deviation of the style's."""
+    """Behind AdaIN the photograph's features have the mean and the deviation of the style's, and so has what is painted."""
     network = network.on(cpu)
     z = style_predictor.statistics(network, pictures[:1])
     m, _ = style_predictor.forward(network, z)
@@ -71,13 +73,17 @@ def test_the_painter_has_the_moments_of_the_style(network, pictures):
     alive = own > 0.1  # a channel that is the same everywhere stays so
     np.testing.assert_allclose(of_photo.std((1, 2))[alive], of_style.std((1, 2))[alive], rtol=1e-2, atol=4e-3)
     assert alive.mean() > 0.5
+    painted = painter.features(pictures[1:], [transform_net.OUTPUT])[transform_net.OUTPUT]
+    picture = transform_net.to_picture(painted)
+    np.testing.assert_allclose(picture.mean((1, 2)), pictures[:1].mean((1, 2)), rtol=1e-3)
+    np.testing.assert_allclose(picture.std((1, 2)), pictures[:1].std((1, 2)), rtol=1e-2)
 
 
 def test_what_is_learnt(network):
     learnt = style_predictor.learnt(network)
-    assert learnt[HIDDEN] == learnt[CODE] == learnt["norm1"] == learnt["output"] == (True, True)
+    assert learnt[HIDDEN] == learnt[CODE] == learnt["norm1"] == (True, True)
     assert learnt["conv1"] == (True, False), "a norm follows"
-    assert learnt["conv3_4"] == learnt[adain_net.ADAIN] == (False, False)
+    assert learnt["conv3_4"] == learnt[adain_net.ADAIN] == learnt[transform_net.OUTPUT] == (False, False)
     assert HIDDEN not in style_predictor.learnt(transform_net.build(np.random.default_rng(0)))
 
 
@@ -93,7 +99,7 @@ def test_an_encoder_that_does_not_fit(network):
     style_predictor.check(network)
     U, a = network.parameters[HIDDEN]
     wrong = replace(network, parameters={**network.parameters, HIDDEN: (U[:, :, 1:], a)})
-    with pytest.raises(UserError, match="says 528 numbers of a style, but the predictor takes 527"):
+    with pytest.raises(UserError, match="says 534 numbers of a style, but the predictor takes 533"):
         style_predictor.check(wrong)
     random = np.random.default_rng(0)
     with pytest.raises(UserError, match="no layer conv3_4"):

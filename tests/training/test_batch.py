@@ -46,7 +46,7 @@ def test_gradients_of_the_parameters(network, batch, random, steady):
 @pytest.mark.parametrize("of_itself", [True, False])
 def test_gradients_of_a_predictor(batch, random, of_itself):
     network = arbitrary_style(widths=(3, 4, 5)).network.astype("float64")
-    z = random.standard_normal((3, 528))
+    z = random.standard_normal((3, 534))
     batch = replace(batch, statistics=z, of_itself=of_itself, later=None if of_itself else batch.later)
     loss = loss_of(random, batch, replace(WEIGHTS, squared=False))
     check_gradients(network, loss, batch, random, 1e-8)  # of many parameters
