@@ -23,7 +23,7 @@ CONTRAST, BRIGHTNESS = (0.6, 1.4), 20.0  # of a recoloured piece: a factor's ran
 
 
 class Pieces(Sequence[np.ndarray]):
-    """Pictures (SIDE, SIDE, 3), RGB 0-255, 8 bits, without an end: each is made when it is asked for, and always the same.
+    """Pictures (SIDE, SIDE, 3), RGB 0-255, 8 bits, without an end: each is made when asked for, always the same.
 
     Parameters
     ----------
