@@ -179,7 +179,7 @@ class PeerTrainer(OnTorch):
         weights, numbers = ours.weights, y.numel() * SPREAD**2
         return (
             weights.content * content / (count * len(ours.content_layers))
-            + float(weights.style) * style / (count * len(ours.style_layers))
+            + float(ours.style_weights) * style / (count * len(ours.style_layers))
             + (weights.roughness * roughness + weights.outside * outside) / numbers
         )
 

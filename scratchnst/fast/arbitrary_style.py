@@ -18,7 +18,7 @@ from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
 from scratchnst.images.grain import grain
 from scratchnst.models import adain_net, style_predictor, transform_net
-from scratchnst.models.adain_net import ADAIN, ENCODED
+from scratchnst.models.adain_net import ADAIN, ENCODED, MARGIN, with_margin, without_margin
 from scratchnst.models.network import Network
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_any
@@ -135,11 +135,11 @@ class ArbitraryStyle:
 
 @dataclass(frozen=True)
 class GrainedStyle(FastStyle):
-    """A network for some styles that is given a photograph with grain, see `scratchnst.images.grain`."""
+    """A network for some styles that is given a photograph with grain and a margin."""
 
     def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:
         """Return what the network paints of a photograph, in a mixture (S,) of the styles."""
-        return super().painted(photo + grain(*photo.shape[:2]), mixture, in_strips)
+        return without_margin(super().painted(prepared(photo), mixture, in_strips)[np.newaxis])[0]
 
 
 @dataclass(frozen=True)
@@ -162,7 +162,7 @@ class ColouredStyle(FastStyle):
             )
         engine = self.network.engine
         painter = transform_net.with_styles(self.network, engine.asarray(mixture[np.newaxis]))
-        x = padded(photo + grain(*photo.shape[:2]), engine)
+        x = padded(prepared(photo), engine)
         content = painter.features(x, [ENCODED])[ENCODED]
         coloured = sum(
             content.dtype.type(weight) * engine.whitening.forward(content, style)[0]
@@ -170,7 +170,13 @@ class ColouredStyle(FastStyle):
             if weight
         )
         output = painter.features(x, [transform_net.OUTPUT], {ADAIN: coloured})[transform_net.OUTPUT]
-        return picture_of(output, engine, *photo.shape[:2])
+        height, width, _ = photo.shape
+        return without_margin(picture_of(output, engine, height + 2 * MARGIN, width + 2 * MARGIN)[np.newaxis])[0]
+
+
+def prepared(photo: np.ndarray) -> np.ndarray:
+    """Return a photograph (H, W, 3) as the network was trained to see it, with grain and a margin."""
+    return with_margin((photo + grain(*photo.shape[:2]))[np.newaxis])[0]
 
 
 def _checked(name: str, painting: Array) -> np.ndarray:

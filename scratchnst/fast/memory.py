@@ -18,7 +18,7 @@ from scratchnst.engine import meta
 from scratchnst.engine.cpu import threads
 from scratchnst.fast import strips
 from scratchnst.images import fitted_shape
-from scratchnst.models import transform_net
+from scratchnst.models import adain_net, transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
 from scratchnst.system.capacity import capacity, resident
@@ -71,14 +71,14 @@ def whole(network: Network, height: int, width: int, layers: Sequence[str] = (tr
     engine: Any = meta.of(network.engine.name)
     for layer in network.layers:
         engine.describe(layer.rule.operation(network.pooling), layer.rule.inputs, layer.rule.shape)
-    x: Any = meta.MetaArray(engine.ledger, (1, *_padded(height, width), 3), _dtype(network))
+    x: Any = meta.MetaArray(engine.ledger, (1, *_padded(network, height, width), 3), _dtype(network))
     replace(network, engine=engine).features(x, layers)
     return engine.ledger.peak + _workspace(network)
 
 
 def strips_of(network: Network, height: int, width: int) -> int:
     """Return the bytes that `strips.Painter` takes at most for a picture of this size, and its painting."""
-    shapes, layers = network.shapes(*_padded(height, width)), strips.kept_layers(network)
+    shapes, layers = network.shapes(*_padded(network, height, width)), strips.kept_layers(network)
     numbers, kept = [], 0
     for name, needed in layers.items():
         numbers.append(kept + math.prod(shapes[name]))
@@ -112,8 +112,9 @@ def _workspace(network):
     return WORKSPACE + OF_A_THREAD * (1 if network.engine.has_own_memory else threads.count())
 
 
-def _padded(height, width):
-    return tuple(side + -side % transform_net.STRIDE for side in (height, width))
+def _padded(network, height, width):
+    margin = 2 * adain_net.MARGIN if adain_net.ADAIN in network.parameters else 0
+    return tuple(side + -side % transform_net.STRIDE + margin for side in (height, width))
 
 
 def _dtype(network):

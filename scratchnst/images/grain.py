@@ -12,7 +12,7 @@ import numpy as np
 from scipy import ndimage
 
 SIDE = 512  # pixels of the tile
-SPREAD = 10.0  # standard deviation, in pixel values
+SPREAD = 7.0  # standard deviation, in pixel values
 COARSE = 2.0  # pixels: the deviation of the bell curve that smooths the coarse half
 
 

@@ -25,7 +25,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network
@@ -35,6 +35,7 @@ ADAIN = "adain"  # the norm behind the encoder
 ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
 WIDTHS = (24, 48, 96)
 SIDE = 3  # pixels of a kernel
+MARGIN = 16  # pixels around a picture, see `with_margin`
 
 
 def build(random: np.random.Generator, encoder: Network, styles: int, widths: Sequence[int] = WIDTHS) -> Network:
@@ -82,6 +83,26 @@ def build(random: np.random.Generator, encoder: Network, styles: int, widths: Se
     return Network(
         "adain_net", tuple(layers), parameters, encoder.preprocessing, defaults, {}, encoder.pooling, normalized=True
     )
+
+
+def with_margin(images: Array) -> Array:
+    """Return images (N, H, W, C) continued by reflection, MARGIN pixels to each side.
+
+    The encoder pads with zeros, as VGG19 does, and sees a frame where a picture ends.  It is in what is cut off again.
+    """
+    around = (MARGIN, MARGIN)
+    return array_module(images).pad(images, ((0, 0), around, around, (0, 0)), mode="reflect")
+
+
+def without_margin(images: Array) -> Array:
+    """Return images without the margin."""
+    return images[:, MARGIN:-MARGIN, MARGIN:-MARGIN]
+
+
+def margin_of_zeros(grad_images: Array) -> Array:
+    """Return the gradient by images with a margin from that by images without: the adjoint of `without_margin`."""
+    around = (MARGIN, MARGIN)
+    return array_module(grad_images).pad(grad_images, ((0, 0), around, around, (0, 0)))
 
 
 def check_encoder(encoder: Network) -> None:

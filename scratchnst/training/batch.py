@@ -18,7 +18,7 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
-from scratchnst.models import style_predictor, transform_net
+from scratchnst.models import adain_net, style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.training import steadiness
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss
@@ -84,17 +84,29 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
     count = len(batch.x)
     with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
         painter, mixture, of_mixture = _painter(network, batch, styles)
-        outputs, cache = painter.forward(images, [transform_net.OUTPUT])
-        painted = transform_net.to_picture(outputs[transform_net.OUTPUT])
+        painted, way_back = _painted(painter, images)
         y = painted[:count]
         losses, grad = loss.of_itself(y, batch.x) if batch.of_itself else loss(y, batch.x, styles[:count])
         if batch.later is not None:
             losses, grad = _steadied(losses, grad, painted, batch, loss.weights.steady)
         if not math.isfinite(losses.total):
             raise UserError(DIVERGED)
-        grads = painter.backward_parameters({transform_net.OUTPUT: transform_net.to_output(grad)}, cache)
+        grads = way_back(grad)
         found = transform_net.of_styles(network, grads, mixture) | of_mixture(grads)
     return Outcome(losses, y, found)
+
+
+def _painted(painter, images):
+    """What is painted of images, and what leads from its gradient to those of the parameters."""
+    has_margin = adain_net.ADAIN in painter.parameters
+    outputs, cache = painter.forward(adain_net.with_margin(images) if has_margin else images, [transform_net.OUTPUT])
+    output = outputs[transform_net.OUTPUT]
+
+    def way_back(grad):
+        grad_output = transform_net.to_output(adain_net.margin_of_zeros(grad) if has_margin else grad)
+        return painter.backward_parameters({transform_net.OUTPUT: grad_output}, cache)
+
+    return transform_net.to_picture(adain_net.without_margin(output) if has_margin else output), way_back
 
 
 def _painter(network, batch, styles):
