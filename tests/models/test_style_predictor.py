@@ -60,7 +60,7 @@ def test_backward_by_differences(network, random):
 
 
 def test_the_painter_has_the_moments_of_the_style(network, pictures):
-    """The features behind AdaIN have the mean and the deviation of the style's, and what is painted those of its pixels."""
+    """Behind AdaIN features have the moments of those of the style, and what is painted has those of its pixels."""
     network = network.on(cpu)
     z = style_predictor.statistics(network, pictures[:1])
     m, _ = style_predictor.forward(network, z)
