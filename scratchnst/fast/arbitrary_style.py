@@ -16,7 +16,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
-from scratchnst.images.grain import grain
+from scratchnst.images.grain import SIDE, grain
 from scratchnst.models import adain_net, style_predictor, transform_net
 from scratchnst.models.adain_net import ADAIN, ENCODED, MARGIN, with_margin, without_margin
 from scratchnst.models.network import Network
@@ -175,8 +175,12 @@ class ColouredStyle(FastStyle):
 
 
 def prepared(photo: np.ndarray) -> np.ndarray:
-    """Return a photograph (H, W, 3) as the network was trained to see it, with grain and a margin."""
-    return with_margin((photo + grain(*photo.shape[:2]))[np.newaxis])[0]
+    """Return a photograph (H, W, 3) as the network was trained to see it, with a margin and grain."""
+    wider = with_margin(photo[np.newaxis])[0]
+    for top in range(0, len(wider), SIDE):  # piece by piece, which takes less memory
+        piece = wider[top : top + SIDE]
+        piece += grain(*piece.shape[:2], top)
+    return wider
 
 
 def _checked(name: str, painting: Array) -> np.ndarray:

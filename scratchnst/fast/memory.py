@@ -105,7 +105,8 @@ def _beside(network):
     """Return the bytes a pixel that the process has beside what the network takes."""
     if network.engine.has_own_memory:
         return 0
-    return PHOTO + (HOLES if startup.keeps_memory() else 0)
+    prepared = PHOTO if adain_net.ADAIN in network.parameters else 0  # with a margin, beside the photograph itself
+    return PHOTO + prepared + (HOLES if startup.keeps_memory() else 0)
 
 
 def _workspace(network):

@@ -10,9 +10,10 @@ from networks import arbitrary_style
 
 from scratchnst import images
 from scratchnst.errors import UserError
-from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended
+from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended, prepared
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.images import samples
+from scratchnst.images.grain import grain
 from scratchnst.models.style_predictor import CODE
 
 
@@ -38,6 +39,12 @@ def test_a_painting(model, photo, paintings):
     assert 0 <= painting.min() <= painting.max() <= 255
     assert np.abs(painting - model(photo, paintings[1])).max() > 1
     np.testing.assert_array_equal(model(photo, paintings[0], strength=0.0), photo)
+
+
+def test_what_is_seen_of_a_photograph():
+    """Grain, which belongs to the places of the picture, and a margin."""
+    seen = prepared(np.full((600, 20, 3), 9, np.float32))
+    np.testing.assert_allclose(seen, 9 + grain(632, 52), rtol=1e-5, atol=1e-5)
 
 
 def test_a_blend(model, photo, paintings):
