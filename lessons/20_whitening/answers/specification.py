@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 
-from scratchnst.classroom.grader import Drawn, Exercise, Function, Mistake, Property, Worked
+from scratchnst.classroom.grader import Derivative, Drawn, Exercise, Function, Mistake, Property, Verified, Worked
 from scratchnst.ops import matrix_square_root, whitening
 
 EPSILON = 1e-5
@@ -55,8 +55,21 @@ def divided(grad_S, K, *, divisor=np.add.outer, symmetric=True, kept=None, back=
     r = np.sqrt(eigenvalues)
     g = (grad_S + grad_S.T) / 2 if symmetric else grad_S
     g = V.T @ g @ V if into is None else into(V, g)
-    D = g / divisor(r, r)
-    return back(V, D if kept is None else D * kept(D))
+    with np.errstate(all="ignore"):
+        D = g / divisor(r, r)
+    with np.errstate(all="ignore"):
+        return back(V, D if kept is None else D * kept(D))
+
+
+def differences(a, b):
+    """Differences of two roots; the sum on the diagonal, where they are zero."""
+    return np.where(np.eye(len(a)) == 1, np.add.outer(a, b), np.subtract.outer(a, b))
+
+
+def diagonal(x, style):
+    """AdaIN, with e added to the variances."""
+    variances, of_style = (np.diag(added(otherwise(each))) for each in (x, style))
+    return (x - x.mean(0)) * np.sqrt(of_style / variances) + style.mean(0)
 
 
 def together(x, style, *, mean=True, shift=True, power=-0.5, colour=0.5, e=None, rotated=False, order=1):
@@ -68,6 +81,11 @@ def together(x, style, *, mean=True, shift=True, power=-0.5, colour=0.5, e=None,
         W, R = V * eigenvalues**power, V_s * eigenvalues_s**colour @ V_s.T
     W = W if rotated else W @ V.T
     return (x - mean * x.mean(axis=0)) @ (W @ R if order == 1 else R @ W) + shift * style.mean(axis=0)
+
+
+def root_with_e(x):
+    """The root of the covariance with e."""
+    return square_root(added(otherwise(x)))
 
 
 def added(K):
@@ -222,12 +240,14 @@ BACKWARD = Function(
     reference=square_root_backward,
     returns="grad_K",
     draw=draw_backward,
+    derivative=Derivative(square_root),  # which takes the symmetric part, so that elements can be moved one by one
     tests=(
         Worked("the lesson's matrix", ([[1.0, 0.0], [0.0, 0.0]], K), GRADIENT),
         Worked("a number: 1 / (2 root)", ([[1.0]], [[9.0]]), [[1 / 6]]),
         Drawn("three channels", (3,)),
         Drawn("six channels", (6,)),
         Property("equal eigenvalues", equal_eigenvalues),
+        Verified("the gradient, checked numerically", (4,)),
     ),
     mistakes={
         "not-symmetrised": Mistake(
@@ -240,6 +260,19 @@ BACKWARD = Function(
         "sum-of-eigenvalues": Mistake(
             "You divide by the sum of two eigenvalues. What stands in (d)?",
             partial(divided, divisor=lambda a, b: np.add.outer(a**2, b**2)),
+        ),
+        "differences-of-roots": Mistake(
+            "You divide by the difference of two roots, which is 0 on the diagonal. Which sign has the product rule?",
+            partial(divided, divisor=np.subtract.outer),
+        ),
+        "differences-off-diagonal": Mistake(
+            "The diagonal of your D is right. Beside it you divide by the difference of two roots. Which sign has the "
+            "product rule?",
+            partial(divided, divisor=differences),
+        ),
+        "one-triangle": Mistake(
+            "One triangle of the gradient is 0. What is the transpose of dL/dK?",
+            lambda grad_S, K: np.tril(square_root_backward(grad_S, K)),
         ),
         "halves": Mistake(
             "You multiply by the sum of the roots. Which equation has to be solved for dS?",
@@ -298,6 +331,19 @@ WHITEN = Function(
     mistakes={
         "mean-kept": Mistake(
             "The mean of x is still in y. What is whitened, x or X?", lambda x, style: together(x, style, mean=False)
+        ),
+        "mean-of-content": Mistake(
+            "y has the mean of x. Whose mean has a coloured picture?",
+            lambda x, style: together(x, style, shift=False) + x.mean(0),
+        ),
+        "exchanged": Mistake(
+            "x and style are exchanged in the two roots. Whose covariance is to be taken out, and whose is to come in?",
+            lambda x, style: (x - x.mean(0)) @ np.linalg.inv(root_with_e(style)) @ root_with_e(x) + style.mean(0),
+        ),
+        "diagonal-only": Mistake(
+            "Each channel has the style's deviation, by itself: that is AdaIN. What of the covariances beside the "
+            "diagonal?",
+            diagonal,
         ),
         "style-mean-missing": Mistake("y lacks the style's mean.", lambda x, style: together(x, style, shift=False)),
         "divided-by-eigenvalues": Mistake(
