@@ -13,10 +13,12 @@ After this lesson you can
 * compute a covariance, and whiten and colour by it, by hand for two channels;
 * say what the root of a matrix is and what it is not, and why there is only one that is symmetric and positive;
 * derive its gradient from an equation that it satisfies, without a derivative of the eigenvectors;
+* recognise wrong gradients of the root, and say what each of them has left out;
 * say why equal eigenvalues do no harm, and why those of zero do;
+* go back through whitening and colouring, path by path;
 * whiten and colour a picture's colours and a network's features, and say what is left to the decoder.
 
-It needs lessons 10 (Gram matrices), 16 (instance normalisation) and 19 (AdaIN).
+It needs lessons 3 (adjoints), 10 (Gram matrices), 16 (instance normalisation) and 19 (AdaIN).
 
 ========================= ==========================================================================================
 symbol                    meaning
@@ -33,6 +35,8 @@ symbol                    meaning
 :math:`g`                 the upstream gradient; :math:`g' = V^T g V` is it in the eigenbasis
 ========================= ==========================================================================================
 """
+
+from dataclasses import replace
 
 import matplotlib.pyplot as plt
 import numpy as np
@@ -96,10 +100,17 @@ assert np.isclose(correlation(together[0]), correlation(style), atol=1e-3)
 #     K = \frac{1}{4} \begin{pmatrix} 10 & 6 \\ 6 & 10 \end{pmatrix}
 #     = \begin{pmatrix} 2.5 & 1.5 \\ 1.5 & 2.5 \end{pmatrix}
 #
-# **Eigenvectors** are the directions that a matrix only stretches. Here they can be guessed:
-# :math:`K (1, 1)^T = (4, 4)^T` and :math:`K (1, -1)^T = (1, -1)^T`. So the eigenvalues are 4 and 1. The points spread
-# most along (1, 1), where their variance is 4, and least along (1, -1), where it is 1. A symmetric matrix has as many
-# such directions as channels, at right angles to each other: with unit vectors as the columns of V,
+# **Eigenvectors** are the directions that a matrix only stretches: :math:`K v = \lambda v`, or
+# :math:`(K - \lambda I) v = 0`. For a v that is not 0 the determinant of :math:`K - \lambda I` must be 0:
+#
+# .. math::
+#
+#     (2.5 - \lambda)^2 - 1.5^2 = 0 \qquad \Longrightarrow \qquad \lambda = 2.5 \pm 1.5 = 4 \text{ and } 1
+#
+# With :math:`\lambda = 4` the first row says :math:`-1.5 v_1 + 1.5 v_2 = 0`, so v is a multiple of (1, 1); with
+# :math:`\lambda = 1` it says :math:`1.5 v_1 + 1.5 v_2 = 0`, so v is a multiple of (1, -1). The points spread most along
+# (1, 1), where their variance is 4, and least along (1, -1), where it is 1. A symmetric matrix has as many such
+# directions as channels, at right angles to each other: with unit vectors as the columns of V,
 #
 # .. math::
 #
@@ -191,16 +202,29 @@ plt.show()
 assert np.allclose(S @ W, np.eye(2))
 
 # %%
-# Other matrices whiten, too: a rotation may follow W, and the points stay white. So why the symmetric root? It moves
-# the points least. Rotated, each white pixel would be something else than before; with the symmetric root a bright red
-# one stays the reddest. Here the colours of the village, whitened by W, and by W with a rotation behind it (into the
-# eigenbasis, as principal components do), then both coloured by the painting. The second has the right covariance, too.
+# Other matrices whiten, too: let a rotation Q follow W, and the points stay white, :math:`Q^T W K W Q = Q^T Q = I`. So
+# why the symmetric root? It moves the points least. The mean squared way of a point is
+#
+# .. math::
+#
+#     \frac{1}{M} \sum_i |X_i W Q - X_i|^2 = \mathrm{trace}(I) + \mathrm{trace}(K) - 2 \, \mathrm{trace}(S Q), \qquad
+#     \mathrm{trace}(S Q) = \sum_i r_i Q'_{ii} \le \sum_i r_i
+#
+# with :math:`Q' = V^T Q V`, a rotation as well, none of whose elements is larger than 1. All are 1 on the diagonal for
+# :math:`Q = I` alone. By hand: 2 + 5 - 2 (2 + 1) = 1; and of our four points two move by :math:`\sqrt 2`, and two stay.
+#
+# Which of these pictures of the village will you be able to recognise? Its colours are whitened by W, and by W with a
+# rotation behind it (into the eigenbasis, as principal components do); then both are coloured by the painting. The
+# second has the right covariance, too.
 
 
-def in_colours_of(picture, other, rotated=False):
-    """Return a picture (H, W, 3) with the mean and the covariance of another one's pixels."""
+assert np.isclose(((white - points) ** 2).sum(axis=1).mean(), 1)
+
+
+def in_colours_of(picture, other, rotated=False, e=0.0):
+    """Return a picture (H, W, 3) with the mean and, but for e, the covariance of another one's pixels."""
     x, s = picture.reshape(-1, 3), other.reshape(-1, 3)
-    eigenvalues, V = np.linalg.eigh(covariance(x))
+    eigenvalues, V = np.linalg.eigh(covariance(x) + e * np.eye(3))
     W = V / np.sqrt(eigenvalues) @ (np.eye(3) if rotated else V.T)
     root = matrix_square_root.forward(covariance(s)[np.newaxis])[0][0]
     return ((x - x.mean(axis=0)) @ W @ root + s.mean(axis=0)).reshape(picture.shape)
@@ -215,6 +239,47 @@ for picture in recoloured.values():
     assert np.allclose(covariance(picture.reshape(-1, 3)), covariance(style.reshape(-1, 3)), rtol=1e-3, atol=0.1)
 assert np.allclose(recoloured["symmetric"], together[0], atol=0.1)
 assert moved["symmetric"] < moved["rotated"]
+
+# %%
+# Colours from picture to picture
+# -------------------------------
+#
+# This is colour transfer, on its own a useful thing: no network, one matrix and one mean for all pixels. Beside it the
+# white village (for the eye 128 + 50 z), and AdaIN on the same pixels. White means that red, green and blue have
+# nothing in common any more: what was grey, the common part, is weakened, and what was colour is strengthened. AdaIN
+# gives red, green and blue the painting's deviations, and what they have in common stays the village's.
+
+W = np.linalg.inv(matrix_square_root.forward(covariance(content.reshape(-1, 3))[np.newaxis])[0][0])
+z = (content - content.mean(axis=(0, 1))) @ W
+show_images(
+    {
+        "content": content,
+        "white": 128 + 50 * z,
+        "AdaIN": separate[0],
+        "whitened and coloured": together[0],
+        "style": style,
+        "white style": 128 + 50 * in_colours_of(style, z),
+        "style, AdaIN by content": adain.forward(style[np.newaxis], content[np.newaxis])[0][0],
+        "style, coloured by content": in_colours_of(style, content),
+    }
+)
+plt.show()
+
+
+def off(picture, other):
+    """How far the covariance of a picture's pixels is from another's, relative to that."""
+    wanted = covariance(other.reshape(-1, 3))
+    return float(np.linalg.norm(covariance(picture.reshape(-1, 3)) - wanted) / np.linalg.norm(wanted))
+
+
+print(f"covariance off by {off(separate[0], style):.3f} with AdaIN, {off(together[0], style):.5f} when coloured")
+assert np.allclose(covariance(z.reshape(-1, 3)), np.eye(3), atol=1e-6)
+assert off(together[0], style) < 1e-3 < 0.1 < off(separate[0], style)
+
+# %%
+# The means and the covariances agree, and the clouds do not: look at the first figure again. Mean and covariance are
+# all first and second moments; the bend in the painting's cloud is in the third and higher ones. What one matrix can do
+# is to move, turn and stretch.
 
 # %%
 # The derivative of the root
@@ -239,6 +304,31 @@ assert moved["symmetric"] < moved["rotated"]
 #
 # For i = j it is the derivative of a number's root, :math:`1 / (2 r)`.
 #
+# By hand, for our K: let its first element rise alone, :math:`dK = \begin{pmatrix} 1 & 0 \\ 0 & 0 \end{pmatrix}`. The
+# eigenvectors are :math:`(1, 1)/\sqrt 2` with r = 2 and :math:`(1, -1)/\sqrt 2` with r = 1, so
+#
+# .. math::
+#
+#     dK' = \frac{1}{2} \begin{pmatrix} 1 & 1 \\ 1 & 1 \end{pmatrix}, \quad
+#     dS' = \frac{1}{2} \begin{pmatrix} 1/4 & 1/3 \\ 1/3 & 1/2 \end{pmatrix}, \quad
+#     dS = V dS' V^T = \frac{1}{48} \begin{pmatrix} 17 & -3 \\ -3 & 1 \end{pmatrix}
+#
+# Multiply it with S from both sides: :math:`48 \, dS \, S = \begin{pmatrix} 24 & 4 \\ -4 & 0 \end{pmatrix}`, and
+# :math:`S \, dS`, times 48, is its transpose. Their sum is 48 dK. Which elements of S move down when the first one of K
+# rises?
+
+
+def root(K):
+    return matrix_square_root.forward(K[np.newaxis], 0)[0][0]
+
+
+dK, h = np.array([[1.0, 0], [0, 0]]), 1e-4
+by_differences = (root(K + h * dK) - root(K - h * dK)) / (2 * h)
+print("48 dS by central differences:\n", (48 * by_differences).round(5))
+assert np.allclose(48 * by_differences, [[17, -3], [-3, 1]], atol=1e-5)
+assert np.allclose(by_differences @ S + S @ by_differences, dK, atol=1e-6)
+
+# %%
 # Backward: :math:`dL = \sum_{ij} g_{ij} \, dS_{ij}`. A rotation does not change such a sum, so it is
 # :math:`\sum_{ij} g'_{ij} \, dS'_{ij} = \sum_{ij} \frac{g'_{ij}}{r_i + r_j} dK'_{ij}`, hence
 #
@@ -248,14 +338,9 @@ assert moved["symmetric"] < moved["rotated"]
 #
 # K is symmetric, and so is every change of it: only the symmetric part of g counts, :math:`(g + g^T)/2`.
 #
-# By hand, for our K, with :math:`g = \begin{pmatrix} 1 & 0 \\ 0 & 0 \end{pmatrix}`. The eigenvectors are
-# :math:`(1, 1)/\sqrt 2` with r = 2 and :math:`(1, -1)/\sqrt 2` with r = 1, so
-#
-# .. math::
-#
-#     g' = \frac{1}{2} \begin{pmatrix} 1 & 1 \\ 1 & 1 \end{pmatrix}, \quad
-#     D = \frac{1}{2} \begin{pmatrix} 1/4 & 1/3 \\ 1/3 & 1/2 \end{pmatrix}, \quad
-#     V D V^T = \frac{1}{48} \begin{pmatrix} 17 & -3 \\ -3 & 1 \end{pmatrix}
+# (d) and (e) are the same map: it is its own adjoint (lesson 3). So for :math:`g = \begin{pmatrix} 1 & 0 \\ 0 & 0
+# \end{pmatrix}` the matrix above is :math:`\partial L / \partial K`, too. ``scratchnst/ops/matrix_square_root.py`` says
+# it in three lines; here for one matrix.
 
 
 def root_backward(g, K):
@@ -276,6 +361,39 @@ print(report)
 assert report.passed
 
 # %%
+# And the wrong ways? Each of these has one thing wrong. Say of each, before you run it, for which K it would be right.
+
+
+def wrong_backward(divisor=np.add.outer, kept=1.0, is_elementwise=False):
+    """Return a way back (grad_y, cache) -> gradient with something else in the place of r_i + r_j, or of all."""
+
+    def backward(grad_y, cache):
+        (V,), (r,) = cache
+        if is_elementwise:
+            return grad_y / (2 * (V * r @ V.T))
+        g = (grad_y[0] + grad_y[0].T) / 2
+        return (V @ (kept * (V.T @ g @ V) / divisor(r, r)) @ V.T)[np.newaxis]
+
+    return backward
+
+
+wrong = {
+    "element by element": wrong_backward(is_elementwise=True),
+    "the product of two roots": wrong_backward(np.multiply.outer),
+    "the sum of two eigenvalues": wrong_backward(lambda a, b: np.add.outer(a**2, b**2)),
+    "eigenvectors held fixed": wrong_backward(kept=np.eye(5)),
+}
+for name, backward in wrong.items():
+    report = check_backward(matrix_square_root.forward, backward, [positive], operation="matrix_square_root")
+    print(f"{name}: {report.inputs[0].diagnosis}\n")
+    assert report.verdict == "fail"
+    assert report.inputs[0].diagnosis
+
+# %%
+# The product of two roots is right where all r are 2, the sum of eigenvalues where all are 1. The other two are wrong
+# in general even for a diagonal K, beside the diagonal: there an element of g asks how the eigenvectors turn, and
+# element by element one divides by the root of 0. Only a diagonal g hides that.
+#
 # Equal eigenvalues
 # -----------------
 #
@@ -333,6 +451,8 @@ assert np.allclose(root_backward(g, np.eye(3)), (g + g.T) / 4)
 #
 # Every eigenvalue becomes larger by e, and all are positive. Where the variance is much larger, e changes nothing that
 # one could see. Where there is none, X is 0 as well, and W does not matter.
+#
+# Before you look: which colours can a grey content get, and which has a content in a grey style?
 
 grey = np.repeat(content.mean(axis=2, keepdims=True), 3, axis=2)
 black = np.zeros_like(content)
@@ -351,6 +471,44 @@ assert np.allclose(odd["black content"], style.mean(axis=(0, 1)))
 assert np.abs(odd["black style"]).max() < 1
 
 # %%
+# A grey content gets colours along one line, from dark to light: its pixels are on a line, and a matrix leaves them on
+# one. The same of features: M pixels, less their mean, have M - 1 directions at most. Here four pixels with eight
+# channels. W is finite, y has the style's mean, and of the style's covariance as much as three directions can have.
+
+few, many = random.standard_normal((1, 2, 2, 8)), random.standard_normal((1, 5, 5, 8))
+y, cache = whitening.forward(few, many)
+gradients = whitening.backward(random.standard_normal(y.shape), cache)
+spread = np.linalg.eigvalsh(covariance(y.reshape(-1, 8)))
+print("eigenvalues of four pixels:", np.linalg.eigvalsh(covariance(few.reshape(-1, 8))).round(3))
+print("coloured:                  ", spread.round(3))
+assert np.sum(spread > 1e-3) == 3
+assert np.allclose(y.mean(axis=(1, 2)), many.mean(axis=(1, 2)))
+assert all(np.isfinite(gradient).all() for gradient in gradients)
+
+# %%
+# The floor has a price and a limit. The price: the slope of the root is finite now, but large, :math:`1 / (2 \sqrt e)`.
+# The limit: e takes care of zeros, not of what is nearly zero. A grey photograph from a camera is not quite grey. Add
+# noise of half a level to each channel, which no one can see. Its variance, 1/4, is more than e, so whitening makes it
+# as large as the light and dark of the village, and colouring paints it in the style's colours. With a hundredth of
+# the mean variance for e it stays small. Li et al. leave small eigenvalues out, with the same intention. What is small
+# has to be decided by someone; the formula does not know noise from colour.
+
+noisy = grey + 0.5 * random.standard_normal(grey.shape)
+variance = np.trace(covariance(noisy.reshape(-1, 3))) / 3
+bottom = whitening.EPSILON * (1 + variance)
+by_e = {
+    "nearly grey": noisy,
+    f"e = {bottom:.2f}": in_colours_of(noisy, style, e=bottom),
+    f"e = {0.01 * variance:.0f}": in_colours_of(noisy, style, e=0.01 * variance),
+}
+show_images(by_e)
+plt.show()
+first, second = (np.abs(picture - odd["grey content"]).mean() for picture in list(by_e.values())[1:])
+print(f"from the grey picture's colours, {first:.0f} on average with the small e, {second:.0f} with the large one")
+print(f"slope of the root: {0.5 / np.sqrt(bottom):.1f} at the floor, {0.5 / np.sqrt(variance):.4f} at the variance")
+assert second < first / 2
+
+# %%
 # The way back through all of it
 # ------------------------------
 #
@@ -365,13 +523,109 @@ assert np.abs(odd["black style"]).max() < 1
 #     \frac{\partial L}{\partial K_s^{1/2}} = W \frac{\partial L}{\partial T} \qquad (g)
 #
 # The root leads from R to K, and the Gram matrix from K to X (lesson 10). X also stands in :math:`X T` itself.
-# Everything that arrives at X loses its mean on the way to x. ``scratchnst/ops/whitening.py`` writes it down line by
-# line; the check is the same as for every operation.
+# Everything that arrives at X loses its mean on the way to x. And the trace of K stands in e, which is one more small
+# path: :math:`\mathrm{trace}(\partial L / \partial K) \, 10^{-5} / C` for each element of the diagonal.
+#
+# So x arrives at y on three paths, as in lesson 16: itself, the mean, the covariance.
+
+
+def with_e(K):
+    return K + whitening.EPSILON * (1 + np.trace(K) / len(K)) * np.eye(len(K))
+
+
+def through_covariance(grad_R, X):
+    """Return what X gets from the root of its covariance."""
+    grad_K = root_backward(grad_R, with_e(covariance(X)))
+    grad_K = grad_K + whitening.EPSILON * np.trace(grad_K) / len(grad_K) * np.eye(len(grad_K))
+    return 2 / len(X) * X @ grad_K
+
+
+def three_paths(g, x, style):
+    """Return what comes back to x (M, C) through itself, the mean and the covariance."""
+    X = x - x.mean(axis=0)
+    W, root_of_style = np.linalg.inv(root(with_e(covariance(x)))), root(with_e(covariance(style)))
+    grad_W = X.T @ g @ root_of_style
+    itself = g @ (W @ root_of_style).T
+    through_mean = np.tile(-itself.mean(axis=0), (len(x), 1))
+    return itself, through_mean, through_covariance(-W @ grad_W @ W, X)
+
+
+def style_backward(g, x, style):
+    """Return dL/dstyle (M', C): through its mean, and through its covariance."""
+    X, centred = x - x.mean(axis=0), style - style.mean(axis=0)
+    W = np.linalg.inv(root(with_e(covariance(x))))
+    return g.sum(axis=0) / len(style) + through_covariance(W @ X.T @ g, centred)
+
+
+x, s, g = (random.standard_normal((rows, 3)) for rows in (20, 18, 20))
+_, cache = whitening.forward(x[np.newaxis, np.newaxis], s[np.newaxis, np.newaxis])
+grad_x, grad_style = whitening.backward(g[np.newaxis, np.newaxis], cache)
+assert np.allclose(sum(three_paths(g, x, s)), grad_x[0, 0])
+assert np.allclose(style_backward(g, x, s), grad_style[0, 0])
+
+# %%
+# ``scratchnst/ops/whitening.py`` does this for all images. The check is the same as for every operation, and it knows
+# what a forgotten path looks like.
+
+
+def forgetting(path):
+    """Return whitening's way back to one image without one of the paths."""
+
+    def backward(grad_y, cache):
+        _, x, s = cache
+        flat = [each[0].reshape(-1, each.shape[3]) for each in (grad_y, x, s)]
+        paths = three_paths(*flat)
+        kept = sum(each for number, each in enumerate(paths) if number != path)
+        return kept.reshape(x.shape), style_backward(*flat).reshape(s.shape)
+
+    return backward
+
+
+inputs = [random.standard_normal((1, 4, 5, 3)), random.standard_normal((1, 3, 6, 3))]
+for name, number in (("the mean", 1), ("the covariance", 2)):
+    report = check_backward(
+        lambda x, s: (whitening.forward(x, s)[0], (None, x, s)), forgetting(number), inputs, operation="whitening"
+    )
+    print(f"without {name}: {report.inputs[0].diagnosis}\n")
+    assert report.verdict == "fail"
+    assert "path" in report.inputs[0].diagnosis
 
 inputs = [random.standard_normal((2, 4, 5, 3)), random.standard_normal((2, 3, 6, 3))]
 report = check_backward(whitening.forward, whitening.backward, inputs, names=["x", "style"])
 print(report)
 assert report.passed
+
+# %%
+# The paths as pictures, for the village in the painting's colours, compared with the painting pixel by pixel. Red is
+# positive, blue negative, of the red channel. The path through the mean is empty: both pictures have the same mean, so
+# that g has none. The village is in the first picture, and nearly gone in the sum.
+#
+# Is more taken out of the gradient than in lesson 16, or less? Stretch the cloud along its own axes, each by a factor
+# of its own: V stays, each :math:`r_i` is stretched, and W undoes it. So y does not change, and the gradient has no
+# part along such a stretch: the diagonal of :math:`V^T X^T \, \partial L / \partial x \, V` is 0, but for e. That is as
+# many numbers as there are channels, as in lesson 16, but along the eigenvectors in place of the channels.
+
+pixels, painted_pixels = content.reshape(-1, 3), style.reshape(-1, 3)
+g = (together[0] - style).reshape(-1, 3)
+drawn = three_paths(g, pixels, painted_pixels)
+total = sum(drawn)
+largest = np.percentile(np.abs(np.array(drawn)[:, :, 0]), 99)
+_, grid = plt.subplots(1, 4, figsize=(11, 3.2), layout="constrained")
+for axes, path, title in zip(
+    grid, (*drawn, total), ("through itself", "through the mean", "through the covariance", "sum: the gradient")
+):
+    shown = axes.imshow(path[:, 0].reshape(side, side), cmap="RdBu_r", vmin=-largest, vmax=largest)
+    axes.set_title(title, fontsize=10)
+    axes.axis("off")
+plt.colorbar(shown, ax=grid, shrink=0.8)
+plt.show()
+
+_, V_content = np.linalg.eigh(covariance(pixels))
+along = np.diag(V_content.T @ (pixels - pixels.mean(axis=0)).T @ total @ V_content)
+before = np.diag(V_content.T @ (pixels - pixels.mean(axis=0)).T @ drawn[0] @ V_content)
+print("along the eigenvectors:", before.round(1), "through itself,", along.round(3), "in all")
+assert np.allclose(total.sum(axis=0), 0, atol=1e-6)
+assert np.abs(along).max() < 1e-2 * np.abs(before).max()
 
 # %%
 # With a diagonal K and a diagonal :math:`K_s` it is AdaIN: then V is the identity, and each channel is divided by its
@@ -406,16 +660,44 @@ print("covariance off by", {name: f"{distance:.3f}" for name, distance in left.i
 assert left["whitened and coloured"] < full_size(0.1, 0.5) * left["AdaIN"]
 
 # %%
-# Then the pictures of the decoder. They are not far from each other: the decoder's own norms do most of what can be
-# seen.
+# Then the pictures of the decoder. It has norms of its own, whose scales and shifts are chosen by the style as well
+# (lesson 19). So there are two ways for a style to come in. To see what each of them does, close one of them: colour
+# the features by the photograph's own covariance, which leaves them as they are; or choose the norms by the photograph.
 
 model = ArbitraryStyle.load()
 photo, painting = (picture.astype("float32") for picture in pictures(full_size(192, 32)))
-painted = {name: model(photo, painting, transform=name) for name in ("adain", "wct")}
-show_images({"content": photo, "style": painting, **painted})
+by_style, by_photo = (model.styles({"it": picture}, "wct") for picture in (painting, photo))
+painted = {
+    "AdaIN": model(photo, painting),
+    "whitened and coloured": by_style(photo, "it"),
+    "features as they are": replace(by_style, features=by_photo.features)(photo, "it"),
+    "norms of the photograph": replace(by_photo, features=by_style.features)(photo, "it"),
+}
+show_images({"content": photo, "style": painting, **painted}, 3)
 plt.show()
+for name, picture in painted.items():
+    print(f"{name}: {np.abs(picture - painted['whitened and coloured']).mean():.0f} from whitened and coloured")
 assert all(np.isfinite(picture).all() for picture in painted.values())
-print(f"the pictures differ by {np.abs(painted['adain'] - painted['wct']).mean():.0f} on average")
+assert np.allclose(model(photo, painting, transform="wct"), painted["whitened and coloured"], atol=1e-2)
+
+
+def colour_apart(name, other):
+    """How far the mean colour of a painted picture is from another one's."""
+    return np.abs((painted[name] - other).mean(axis=(0, 1))).mean()
+
+
+for name, own, foreign in (
+    ("whitened and coloured", painting, photo),
+    ("features as they are", painting, photo),
+    ("norms of the photograph", photo, painting),
+):
+    assert colour_apart(name, own) < colour_apart(name, foreign)
+
+# %%
+# The colours come with the norms: with the painting's norms they are the painting's, whatever is done to the features,
+# and with the photograph's they are the photograph's. So AdaIN and whitening look more alike here than their features
+# are. What the covariance changes is where strokes lie and how strong they are. The decoder was taught with AdaIN, and
+# has never seen coloured features.
 
 # %%
 # What does it cost? The eigenvalues of a matrix of C channels take about :math:`C^3` multiplications, whatever the size
