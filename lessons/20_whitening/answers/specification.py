@@ -379,7 +379,7 @@ WHITEN = Function(
         "Both covariances get e I before the root is taken. np.linalg.inv makes W of the root.",
         "Pixels are rows, so matrices stand on the right: (x - mean) @ W @ root_of_style + mean_of_style.",
     ),
-    read='the section "Whitening and colouring"',
+    read='the sections "Whitening and colouring" and "Eigenvalues of zero"',
 )
 
 EXERCISE = Exercise(
