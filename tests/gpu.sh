@@ -1,12 +1,13 @@
 #!/bin/sh
 # Everything that a machine with a GPU can check and measure, in one call or part by part:
 #
-#     sh tests/gpu.sh [tests] [bench] [training] [sanitizers]
+#     sh tests/gpu.sh [tests] [bench] [training] [arbitrary] [sanitizers]
 #
 # PYTHON is the interpreter that has this package with its extra cuda12 or cuda13, pytest and hypothesis, and, to be
 # compared with, PyTorch.  The bench writes to JSON and goes on for MINUTES.  The training learns PAINTING, or a drawn
-# one, with the arguments in TRAINING, and writes the model, its log, a painting and its speed to MODEL.  DEVICE is
-# another than cuda.  What failed is said in the end.
+# one, with the arguments in TRAINING, and writes the model, its log, a painting and its speed to MODEL.  A network for
+# any style learns the pictures in STYLES, with the arguments in ARBITRARY, where that names a folder.  DEVICE is another
+# than cuda.  What failed is said in the end.
 
 cd "$(dirname "$0")/.." || exit 2
 python=${PYTHON:-python3}
@@ -62,12 +63,28 @@ run_training() {
         || failed="$failed training"
 }
 
-[ $# -gt 0 ] || set -- tests bench training sanitizers
+run_arbitrary() {
+    if [ -z "$STYLES" ]; then
+        echo "STYLES names no folder with pictures of styles, so no network for any style is trained"
+        return
+    fi
+    folder=${MODEL:-gpu-training}
+    # shellcheck disable=SC2086  # ARBITRARY is several words
+    "$python" -m scratchnst samples "$folder" \
+        && "$python" -m scratchnst train arbitrary --styles "$STYLES" -o "$folder/arbitrary.h5" \
+            --device "$device" ${IMAGES:+--images "$IMAGES"} ${ARBITRARY:---minutes 3} \
+            --log "$folder/arbitrary.jsonl" --preview "$folder/arbitrary-preview.png" \
+        && "$python" -m scratchnst arbitrary "$folder/content.png" "$folder/style.png" --model "$folder/arbitrary.h5" \
+            --device "$device" -o "$folder/arbitrary.png" \
+        || failed="$failed arbitrary"
+}
+
+[ $# -gt 0 ] || set -- tests bench training arbitrary sanitizers
 "$python" -m scratchnst doctor
 for part; do
     case $part in
-        tests | bench | training | sanitizers) "run_$part" ;;
-        *) echo "there is no part $part: tests, bench, training, sanitizers"; exit 2 ;;
+        tests | bench | training | arbitrary | sanitizers) "run_$part" ;;
+        *) echo "there is no part $part: tests, bench, training, arbitrary, sanitizers"; exit 2 ;;
     esac
 done
 [ -z "$failed" ] || { echo "failed:$failed"; exit 1; }

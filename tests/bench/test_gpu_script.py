@@ -24,8 +24,8 @@ def call(tmp_path):
         program.write_text(f'#!/bin/sh\necho {name} "$@" >> {log}\ncase "$*" in $FAILS) exit 1; esac\n')
         program.chmod(0o755)
 
-    def run(*parts, fails=""):
-        settings = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "python", "FAILS": fails}
+    def run(*parts, fails="", styles=""):
+        settings = {"STYLES": styles, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHON": "python", "FAILS": fails}
         done = subprocess.run(["sh", SCRIPT, *parts], capture_output=True, text=True, env={**os.environ, **settings})
         return done.returncode, done.stdout, log.read_text().splitlines()
 
@@ -69,6 +69,17 @@ def test_a_training(call):
     assert said.splitlines()[-1] == "failed: training"
     assert not [line for line in calls[6:] if " fast " in line]
     assert calls[-1].endswith("--json gpu.json")
+
+
+def test_a_network_for_any_style(call):
+    status, said, calls = call("arbitrary")
+    assert status == 0
+    assert "STYLES names no folder" in said
+    assert calls == ["python -m scratchnst doctor"]
+    status, _, calls = call("arbitrary", styles="paintings")
+    assert status == 0
+    assert "train arbitrary --styles paintings -o gpu-training/arbitrary.h5 --device cuda --minutes 3" in calls[3]
+    assert calls[-1].startswith("python -m scratchnst arbitrary gpu-training/content.png gpu-training/style.png")
 
 
 def test_the_files_it_names_are_there():
