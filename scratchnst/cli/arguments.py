@@ -57,6 +57,7 @@ threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {
 crf = partial(_number, kind=float, lowest=0, what="a number from 0 to 51", highest=51)
 minutes = partial(_number, kind=float, lowest=0.01, what="a number of 0.01 or more")
 width = partial(_number, kind=int, lowest=1, what="a whole number from 1 to 1024", highest=1024)
+units = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 4096", highest=4096)
 blocks = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 40", highest=40)  # its file can be read
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")

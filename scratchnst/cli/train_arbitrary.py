@@ -10,11 +10,11 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, training
-from scratchnst.cli.arguments import file, folder, non_negative_number
+from scratchnst.cli.arguments import file, folder, non_negative_number, units
 from scratchnst.engine import Engine
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle
 from scratchnst.messages import complain
-from scratchnst.models import adain_net
+from scratchnst.models import adain_net, style_predictor
 from scratchnst.training import arbitrary_job
 from scratchnst.training.arbitrary_job import STYLE_WEIGHT, ArbitraryJob, ArbitrarySettings
 from scratchnst.training.perceptual_loss import Weights
@@ -51,6 +51,13 @@ def add(actions) -> None:
         help="by whose features it paints; they are in the model's file (%(default)s)",
     )
     group.add_argument(
+        "--units",
+        type=units,
+        default=style_predictor.UNITS,
+        metavar="N",
+        help="units of the predictor's hidden layer; 0 for AdaIN alone, without a predictor (%(default)s)",
+    )
+    group.add_argument(
         "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
     )
     training.add_outputs(parser)
@@ -83,6 +90,7 @@ def _settings(arguments: argparse.Namespace) -> ArbitrarySettings:
         finish=finish,
         encoder=arguments.encoder,
         widths=training.widths(arguments),
+        units=arguments.units,
         start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
         licences=arguments.licences,
         plan=plan,

@@ -31,7 +31,7 @@ LARGEST_SIDE = 512  # pixels of the longer side at which a style is looked at, u
 
 @dataclass(frozen=True)
 class ArbitraryStyle:
-    """A network that paints by an encoder's features, with a style predictor.
+    """A network that paints by an encoder's features, with a style predictor or by AdaIN alone.
 
     Attributes
     ----------
@@ -53,7 +53,7 @@ class ArbitraryStyle:
         """
         path = SHIPPED if path is None else path
         network = load_any(path)
-        if not (adain_net.is_adain_net(network) and style_predictor.is_there(network)):
+        if not adain_net.is_adain_net(network):
             raise UserError(
                 f"{path} is not a network that paints in any style: name a file that scratchnst train arbitrary has "
                 "written."
@@ -179,7 +179,7 @@ def prepared(photo: np.ndarray) -> np.ndarray:
     wider = with_margin(photo[np.newaxis])[0]
     for top in range(0, len(wider), SIDE):  # piece by piece, which takes less memory
         piece = wider[top : top + SIDE]
-        piece += grain(*piece.shape[:2], top)
+        piece += grain(len(piece), piece.shape[1], top)
     return wider
 
 

@@ -21,7 +21,8 @@ which is `transform_net.of_mixture`, beside `transform_net.of_styles` for dL/dS 
 convolutions of a picture of one pixel with D channels, the first with a ReLU: `scratchnst.ops.conv2d` and
 `scratchnst.ops.relu` lead from dL/dm to dL/dV, dL/db, dL/dU and dL/da.  In (c) nothing is learnt.
 
-The predictor's arrays are parameters of the network, under the names in NAMES, which are no layers.
+The predictor's arrays are parameters of the network, under the names in NAMES, which are no layers.  Without them K = 1
+and m = 1: all styles have the decoder's norms in common, and differ by (c) alone, as with Huang and Belongie.
 """
 
 from __future__ import annotations
@@ -95,14 +96,17 @@ def is_there(network: Network) -> bool:
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
     """Return layer -> which of its parameters are learnt: behind an encoder neither this nor rows that are computed."""
     found = transform_net.learnt(network)
-    if not is_there(network):
+    if ADAIN not in network.parameters:
         return found
     fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | set(COMPUTED)
-    return {**found, **{name: (False, False) for name in fixed}, **{name: (True, True) for name in NAMES}}
+    predicted = NAMES if is_there(network) else ()
+    return {**found, **{name: (False, False) for name in fixed}, **{name: (True, True) for name in predicted}}
 
 
 def check(network: Network) -> None:
-    """Raise a UserError unless the predictor of a network fits its encoder."""
+    """Raise a UserError unless the predictor of a network fits its encoder, if there is one."""
+    if not is_there(network):
+        return
     given, taken = _inputs(network), network.parameters[HIDDEN][0].shape[2]
     if given != taken:
         raise UserError(f"the encoder says {given} numbers of a style, but the predictor takes {taken}: train it anew.")
@@ -114,6 +118,8 @@ def _inputs(network):
 
 def forward(network: Network, z: Array) -> tuple[Array, Any]:
     """Return the mixtures m (N, K) for statistics z (N, D), equation (a), and the cache of `backward`."""
+    if not is_there(network):
+        return array_module(z).ones((len(z), 1), z.dtype), None
     engine, pixel = network.engine, z[:, None, None].clip(-LARGEST, LARGEST)
     h, hidden_cache = engine.conv2d_relu.forward(pixel, *network.parameters[HIDDEN])
     m, code_cache = engine.conv2d.forward(h, *network.parameters[CODE])
@@ -122,6 +128,8 @@ def forward(network: Network, z: Array) -> tuple[Array, Any]:
 
 def backward(network: Network, grad_m: Array, cache: Any) -> dict[str, tuple[Array, Array]]:
     """Return the gradients of what the predictor learns from `grad_m` = dL/dm (N, K)."""
+    if cache is None:
+        return {}
     hidden_cache, code_cache = cache
     grad_h, *grad_code = network.engine.conv2d.backward(grad_m[:, None, None], code_cache)
     grad_hidden = network.engine.conv2d_relu.backward_parameters(grad_h, hidden_cache)

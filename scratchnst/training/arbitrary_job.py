@@ -33,7 +33,8 @@ class ArbitrarySettings:
     folder : of photographs; None takes those at hand
     encoder : a name or a file of the network by whose features it paints
     widths : of the decoder
-    units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes
+    units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes; without units
+        there is no predictor, and AdaIN alone depends on the style
     start : a model whose parameters the training begins with, in place of the encoder and the sizes
     weights, network, finish, licences, plan : see `scratchnst.training.style_job.StyleSettings`
     """
@@ -99,5 +100,5 @@ def _network(settings: ArbitrarySettings) -> Network:
         return ArbitraryStyle.load(settings.start).network
     random = np.random.default_rng(settings.plan.seed)
     encoder = load_network(settings.encoder).astype("float32")
-    network = adain_net.build(random, encoder, settings.styles, settings.widths)
-    return style_predictor.with_predictor(network, random, settings.units)
+    network = adain_net.build(random, encoder, settings.styles if settings.units else 1, settings.widths)
+    return style_predictor.with_predictor(network, random, settings.units) if settings.units else network

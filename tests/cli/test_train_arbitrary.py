@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnst import ArbitraryStyle, images
+from scratchnst import ArbitraryStyle, images, load_network
 from scratchnst.cli import main
 from scratchnst.models import style_predictor
 from scratchnst.training import photographs, style_pool
@@ -50,6 +50,19 @@ def test_a_model(studio, capsys):
     assert [json.loads(line)["iteration"] for line in (studio / "log.jsonl").read_text().splitlines()] == [1, 2, 3]
     assert images.load("preview.png").shape[1] > 4 * 256
     assert not (studio / "model.h5.training").exists()
+
+
+def test_adain_alone(studio, random):
+    """Without a predictor all styles have the decoder's norms in common."""
+    assert train("-o", "model.h5", "--units", "0") == 0
+    network = ArbitraryStyle.load("model.h5").network
+    assert not style_predictor.is_there(network)
+    assert network.parameters["norm1"][0].shape[0] == 1
+    encoder = load_network("distilled").parameters["conv3_4"][0]
+    np.testing.assert_array_equal(network.parameters["conv3_4"][0], encoder.astype("float16"))
+    photo, dark, light = (np.float32(random.uniform(low, low + 80, (40, 40, 3))) for low in (80, 10, 160))
+    painted = [ArbitraryStyle.load("model.h5")(photo, style).mean() for style in (dark, light)]
+    assert painted[0] < 80 < 130 < painted[1]
 
 
 def test_a_training_goes_on_from_a_model(studio):

@@ -79,6 +79,20 @@ def test_the_painter_has_the_moments_of_the_style(network, pictures):
     np.testing.assert_allclose(picture.std((1, 2)), pictures[:1].std((1, 2)), rtol=1e-2)
 
 
+def test_without_a_predictor(random):
+    """Only the norms whose rows are computed depend on the style."""
+    network = adain_net.build(random, load_network("distilled").astype("float32"), 1, (3, 4, 5))
+    m, cache = style_predictor.forward(network, np.zeros((2, 534), np.float32))
+    np.testing.assert_array_equal(m, np.ones((2, 1)))
+    assert style_predictor.backward(network, np.ones((2, 1), np.float32), cache) == {}
+    learnt = style_predictor.learnt(network)
+    assert learnt["norm1"] == (True, True)
+    assert learnt["conv3_4"] == learnt[transform_net.OUTPUT] == (False, False)
+    assert HIDDEN not in learnt
+    assert adain_net.is_adain_net(network)
+    assert not adain_net.is_adain_net(adain_net.build(random, load_network("distilled"), 2, (3, 4, 5)))
+
+
 def test_what_is_learnt(network):
     learnt = style_predictor.learnt(network)
     assert learnt[HIDDEN] == learnt[CODE] == learnt["norm1"] == (True, True)
