@@ -47,7 +47,8 @@ def test_gradients_of_the_parameters(network, batch, random, steady):
 def test_gradients_of_a_predictor(batch, random, of_itself):
     network = arbitrary_style(widths=(3, 4, 5)).network.astype("float64")
     z = random.standard_normal((3, 534))
-    batch = replace(batch, statistics=z, of_itself=of_itself, later=None if of_itself else batch.later)
+    noise = 5 * random.standard_normal(batch.x.shape)
+    batch = replace(batch, statistics=z, grain=noise, of_itself=of_itself, later=None if of_itself else batch.later)
     loss = loss_of(random, batch, replace(WEIGHTS, squared=False))
     check_gradients(network, loss, batch, random, 1e-8)  # of many parameters
 
@@ -98,6 +99,17 @@ def test_parts(batch):
     np.testing.assert_array_equal(last.later, batch.later[2:])
     assert last.shift == batch.shift
     assert replace(batch, later=None).parts(2)[1].later is None
+
+
+def test_grain_is_seen_by_the_painter_alone(network, batch, random):
+    """What is painted is compared with the crops as they were."""
+    batch = replace(batch, later=None)
+    loss, noise = loss_of(random, batch), 5 * random.standard_normal(batch.x.shape)
+    grained = gradients(network, loss, replace(batch, grain=noise))
+    np.testing.assert_allclose(grained.painted, gradients(network, loss, replace(batch, x=batch.x + noise)).painted)
+    expected, _ = loss(grained.painted, batch.x, batch.styles)
+    assert grained.losses.total == pytest.approx(expected.total)
+    assert replace(batch, grain=noise).parts(2)[1].grain.shape == (1, *noise.shape[1:])
 
 
 def test_what_is_not_finite_is_told(network, batch, random):

@@ -10,6 +10,7 @@ from networks import random_vgg19
 from numerical import central_differences, relative_error
 
 from scratchnst.models.transform_net import SPREAD
+from scratchnst.training import perceptual_loss
 from scratchnst.training.perceptual_loss import Losses, PerceptualLoss, Weights
 
 CONTENT, STYLE = ["conv2_1"], ["conv1_1", "conv2_1"]
@@ -30,6 +31,17 @@ def styles(random):
 def loss_of(photographs, styles, weights=WEIGHTS):
     network = random_vgg19(4, width=5).astype("float64")
     return PerceptualLoss(network, [style.astype(np.float32) for style in styles], photographs, weights, CONTENT, STYLE)
+
+
+def test_targets_of_many_styles_are_not_all_kept(photographs, styles, monkeypatch):
+    monkeypatch.setattr(perceptual_loss, "TARGETS", 1)
+    loss = loss_of(photographs, styles)
+    first = loss.target(0)
+    assert loss.target(0) is first
+    loss.target(1)
+    again = loss.target(0)
+    assert again is not first
+    np.testing.assert_array_equal(again["conv2_1"], first["conv2_1"])
 
 
 def test_the_photograph_itself_has_its_content(photographs, styles):
