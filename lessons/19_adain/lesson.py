@@ -419,8 +419,8 @@ assert far["taught"] < 0.8 * far["content"]
 # through two layers of weights, and out comes a mixture of rows. ``scratchnst/models/style_predictor.py`` derives its
 # gradient.
 #
-# At the very end stands AdaIN again, on red, green and blue: the painted picture has the painting's mean and deviation
-# in each.
+# At the very end stands AdaIN again, on red, green and blue: what is painted has the painting's mean and deviation in
+# each. Numbers below 0 and above 255 are cut off then, and the deviations get a little smaller.
 
 numbers = style_predictor.statistics(model.network, np.stack([photo, painting]))
 mixtures, _ = style_predictor.forward(model.network, numbers)
@@ -428,7 +428,9 @@ of_painted, _ = moments.forward(np.stack([taught, painting]).astype(float))
 print(f"{numbers.shape[1]} numbers of a picture -> a mixture of {mixtures.shape[1]} rows -> norms of the decoder")
 for name, (mean, deviation) in zip(("painted", "painting"), of_painted):
     print(f"{name:<9} means {mean.round(0)}  deviations {deviation.round(0)}")
-assert np.abs(of_painted[0] - of_painted[1]).max() < 12
+assert np.abs(of_painted[0, 0] - of_painted[1, 0]).max() < 20
+assert np.all(of_painted[0, 1] < 1.05 * of_painted[1, 1])
+assert np.all(of_painted[0, 1] > 0.6 * of_painted[1, 1])
 
 # %%
 # Styles between two
