@@ -1,4 +1,4 @@
-"""Exercise 19: moments and adaptive instance normalisation, forward and backward.
+"""Exercise 19: the moments of a channel and adaptive instance normalisation, forward and backward.
 
 Write the four functions below, each in place of its `raise` line, without loops over pixels; a function may call those
 above it.  You need nothing but NumPy.  Check them with
@@ -16,7 +16,7 @@ EPSILON = 1e-5
 
 
 def moments(x):
-    """Return mean and deviation of each channel of each image, equation (a).
+    """Return the mean and the deviation of each channel of each image.
 
     Parameters
     ----------
@@ -24,18 +24,17 @@ def moments(x):
 
     Returns
     -------
-    m : (N, C) array of x's dtype
-    s : (N, C) array of x's dtype, the root of variance + EPSILON
+    y : (N, 2, C) array of x's dtype: y[:, 0] has the means, y[:, 1] the deviations, the roots of variance + EPSILON
     """
     raise NotImplementedError("write this")
 
 
-def moments_backward(grad_m, grad_s, x):
-    """Return dL/dx, equation (c).
+def moments_backward(grad_y, x):
+    """Return dL/dx of `moments`.
 
     Parameters
     ----------
-    grad_m, grad_s : (N, C) arrays, dL/dm and dL/ds
+    grad_y : (N, 2, C) array, dL/dy: the means' first
     x : (N, H, W, C) array, what `moments` was given
 
     Returns
@@ -46,7 +45,7 @@ def moments_backward(grad_m, grad_s, x):
 
 
 def adain(content, style):
-    """Give each channel of each image of the content the moments of the style's, equation (d).
+    """Give each channel of each image of the content the mean and the deviation of its style's.
 
     Parameters
     ----------
@@ -61,7 +60,7 @@ def adain(content, style):
 
 
 def adain_backward(grad_y, content, style):
-    """Return dL/dcontent and dL/dstyle, equations (e), (f) and (g).
+    """Return dL/dcontent and dL/dstyle of `adain`.
 
     Parameters
     ----------

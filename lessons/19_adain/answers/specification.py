@@ -1,8 +1,7 @@
-"""The exercise: moments and adaptive instance normalisation, forward and backward."""
+"""The exercise: the moments of a channel and adaptive instance normalisation, forward and backward."""
 
 from __future__ import annotations
 
-import math
 from functools import partial
 
 import numpy as np
@@ -18,150 +17,136 @@ from scratchnst.classroom.grader import (
     Worked,
     with_result,
 )
-from scratchnst.ops import adain as package
-from scratchnst.ops import moments as package_moments
+from scratchnst.ops import adain as operation
+from scratchnst.ops import moments as operation_of_moments
+from scratchnst.ops.instance_norm import EPSILON
 
-EPSILON = 1e-5
-IMAGE, BATCH, ALL_CHANNELS, CHANNELS_FIRST = (1, 2), (0, 1, 2), (1, 2, 3), (2, 3)  # axes
+IMAGE, BATCH, ALL_CHANNELS = (1, 2), (0, 1, 2), (1, 2, 3)  # axes
 
 
-def moments(x):
+def both_moments(x):
     """Equation (a), one pixel at a time."""
-    y = package_moments.forward_loops(x)
-    return y[:, 0], y[:, 1]
+    return operation_of_moments.forward_loops(x)
 
 
-def moments_backward(grad_m, grad_s, x):
-    """Equation (c), one pixel at a time."""
-    return package_moments.backward_loops(np.stack([grad_m, grad_s], axis=1), x)
+def both_moments_backward(grad_y, x):
+    """Every path from the moments to the pixels, one pixel at a time."""
+    return operation_of_moments.backward_loops(grad_y, x)
 
 
-def adain(content, style):
+def adapted(content, style):
     """Equation (d), one pixel at a time."""
-    return package.forward_loops(content, style)
+    return operation.forward_loops(content, style)
 
 
-def adain_backward(grad_y, content, style):
-    """Equations (e), (f) and (g), one pixel at a time."""
-    return package.backward_loops(grad_y, content, style)
+def adapted_backward(grad_y, content, style):
+    """Equations (e) and (f), then (c), one pixel at a time."""
+    return operation.backward_loops(grad_y, content, style)
 
 
-def stacked_moments(x):
-    """Mean and deviation in one array (N, 2, C), as the gradient check needs one result."""
-    return package_moments.forward_loops(x)
+def otherwise(x, *, axes=IMAGE, spared=0, root=lambda variance: np.sqrt(variance + EPSILON)):
+    """The moments in one line; the keyword-only arguments make mistakes of it."""
+    mean, deviation = x.mean(axes, keepdims=True), root(x.var(axes, ddof=spared, keepdims=True))
+    return np.stack([np.broadcast_to(each, (len(x), 1, 1, x.shape[3]))[:, 0, 0] for each in (mean, deviation)], axis=1)
 
 
-def otherwise(x, *, axes=IMAGE, spared=0, deviation=lambda variance: np.sqrt(variance + EPSILON)):
-    """Mean and deviation in a few lines; the keyword-only arguments make mistakes of them."""
-    shape = x.shape[::3]
-    mean, s = x.mean(axes, keepdims=True), deviation(x.var(axes, ddof=spared, keepdims=True))
-    return tuple(np.broadcast_to(each, (len(x), 1, 1, x.shape[3])).reshape(shape) for each in (mean, s))
+def about(x, centre, square=np.square, mean=None):
+    """The moments with the deviation from another centre, and perhaps another mean."""
+    squares = square(x - centre)
+    return np.stack([x.mean(IMAGE) if mean is None else mean, np.sqrt(squares.mean(IMAGE) + EPSILON)], axis=1)
 
 
-def through(grad_m, grad_s, x, *, mean=1.0, slope=lambda z, s, x: z, pixels=None):
-    """Equation (c), with so much of the mean's path and another slope of the deviation; mistakes are made of it."""
-    m, s = (_spread(row) for row in moments(x))
-    M = x[0, :, :, 0].size if pixels is None else pixels(x)
-    return (mean * _spread(grad_m) + _spread(grad_s) * slope((x - m) / s, s, x)) / M
+def statistics(x):
+    """z and s, (N, H, W, C) and (N, 1, 1, C)."""
+    s = np.sqrt(x.var(IMAGE, keepdims=True) + EPSILON)
+    return (x - x.mean(IMAGE, keepdims=True)) / s, s
 
 
-def normalised(content):
-    """z of the content."""
-    m, s = (_spread(row) for row in moments(content))
-    return (content - m) / s
+def of_moments(grad_y, x, *, mean=1.0, deviation=1.0, slope=lambda z, s, x: z, pixels=lambda x: x[0, :, :, 0].size):
+    """Equation (c), with so much of each path; other arguments make mistakes of it, too."""
+    z, s = statistics(x)
+    parts = mean * grad_y[:, 0, None, None] + deviation * slope(z, s, x) * grad_y[:, 1, None, None]
+    return parts / pixels(x)
 
 
-def coloured(content, style, *, scale=lambda s, s_style: s_style, shift=lambda m, m_style: m_style, z=normalised):
-    """Equation (d) with another scale and shift, each of (content's, style's); mistakes are made of it."""
-    (m, s), (m_style, s_style) = (tuple(_spread(row) for row in moments(each)) for each in (content, style))
-    return scale(s, s_style) * z(content) + shift(m, m_style)
+def of_content(grad_y, content, style, *, mean=1.0, deviation=1.0, scale=None, z_in_front=True, power=1):
+    """Equation (e), with so much of the paths through mean and deviation; other arguments make mistakes of it, too."""
+    (z, s), a = statistics(content), statistics(style)[1] if scale is None else scale(content, style)
+    h = a * grad_y
+    means = mean * h.mean(IMAGE, keepdims=True)
+    means = means + deviation * (z if z_in_front else 1) * (h * z).mean(IMAGE, keepdims=True)
+    return (h - means) / s**power
 
 
-def by_content(grad_y, content, style, *, mean=1.0, variance=1.0, factor=lambda s, s_style: s_style / s):
-    """Equation (e), with so much of the paths through mean and variance, and another factor in front."""
-    z, s, s_style = normalised(content), _spread(moments(content)[1]), _spread(moments(style)[1])
-    means = mean * grad_y.mean(IMAGE, keepdims=True) + variance * z * (grad_y * z).mean(IMAGE, keepdims=True)
-    return factor(s, s_style) * (grad_y - means)
+def of_style(grad_y, content, style, *, mean=1.0, deviation=1.0, times=lambda z, s, content, style: z, upstream=None):
+    """Equations (f) and (c), with so much of each path; other arguments make mistakes of it, too."""
+    array = times(*statistics(content), content, style)
+    gradients = np.stack([mean * grad_y.sum(IMAGE), deviation * (grad_y * array).sum(IMAGE)], axis=1)
+    return of_moments(gradients if upstream is None else upstream(gradients), style)
 
 
-def by_style(grad_y, content, style, *, z=normalised, gradients=None, **changes):
-    """Equations (f) and (g), with something else in the place of the content's z, or other changes."""
-    g_m, g_s = grad_y.sum(IMAGE), (grad_y * z(content)).sum(IMAGE)
-    if gradients:
-        g_m, g_s = gradients(g_m, g_s)
-    return through(g_m, g_s, style, **changes)
-
-
-def content_mistake(**changes):
+def in_content(**changes):
     """A mistake in dL/dcontent alone."""
-    return with_result(adain_backward, 0, lambda _, *arguments: by_content(*arguments, **changes))
+    return with_result(adapted_backward, 0, lambda _, *arguments: of_content(*arguments, **changes))
 
 
-def style_mistake(**changes):
+def in_style(**changes):
     """A mistake in dL/dstyle alone."""
-    return with_result(adain_backward, 1, lambda _, *arguments: by_style(*arguments, **changes))
+    return with_result(adapted_backward, 1, lambda _, *arguments: of_style(*arguments, **changes))
 
 
-def _spread(row):
-    return row[:, np.newaxis, np.newaxis]
+def _pixels(x):
+    return x[0, :, :, 0].size
+
+
+def _moments_of(style):
+    """Mean and deviation, (N, 1, 1, C) each."""
+    return both_moments(style).swapaxes(0, 1)[:, :, None, None]
 
 
 def draw(random, *shape):
-    """Images, each channel with a mean and a contrast of its own."""
-    means, contrasts = random.standard_normal((shape[0], 1, 1, shape[3])), random.uniform(0.3, 2, (shape[0], 1, 1, 1))
-    return 3 * means + contrasts * random.standard_normal(shape)
-
-
-def draw_moments(random, *shape):
-    return (draw(random, *shape),)
-
-
-def draw_moments_backward(random, *shape):
-    """Upstream gradients for each channel of each image, and images."""
-    return random.standard_normal(shape[::3]) + 0.5, random.standard_normal(shape[::3]), draw(random, *shape)
-
-
-def draw_pair(random, *shape):
-    """A content, and a style of other sides."""
-    return draw(random, *shape), draw(random, shape[0], shape[1] + 1, shape[2] + 2, shape[3])
-
-
-def draw_same(random, *shape):
-    """A content, and a style of the same shape."""
-    return draw(random, *shape), draw(random, *shape)
+    """Images, each channel with a mean and a deviation of its own."""
+    means, deviations = random.standard_normal((shape[0], 1, 1, shape[3])), random.uniform(0.3, 2, (shape[0], 1, 1, 1))
+    return (3 * means + deviations * random.standard_normal(shape),)
 
 
 def draw_backward(random, *shape):
+    """Gradients of the moments, and images."""
+    return random.standard_normal((shape[0], 2, shape[3])) + 0.5, *draw(random, *shape)
+
+
+def draw_pair(random, images, height, width, style_height, style_width, channels):
+    """Contents and styles."""
+    (content,), (style,) = (
+        draw(random, images, height, width, channels),
+        draw(random, images, style_height, style_width, channels),
+    )
+    return content, style
+
+
+def draw_pair_backward(random, *size):
     """An upstream gradient besides."""
-    return random.standard_normal(shape) + 0.5, *draw_pair(random, *shape)
+    content, style = draw_pair(random, *size)
+    return random.standard_normal(content.shape) + 0.5, content, style
 
 
 def large_mean(function, random):
     """A variance that is a difference of two large numbers loses its digits."""
     x = random.standard_normal((1, 4, 5, 2))
-    apart = np.abs(function(x + 1e6)[1] - moments(x)[1]).max()
+    apart = np.abs(function(x + 1e6) - both_moments(x))[:, 1].max()
     if apart < 1e-6:
         return None
     return (
-        f"A million is added to all pixels and s changes by {apart:.1g}, though it should stay. The mean of x^2 minus "
-        "the square of the mean is a difference of two large numbers (lesson 2): when is the mean to be subtracted?"
+        f"A million is added to all pixels and the deviation changes by {apart:.1g}, though it should stay. The mean "
+        "of x^2 minus the square of the mean is a difference of two large numbers (lesson 2): when is the mean to be "
+        "subtracted?"
     )
 
 
-def own_moments(function, random):
-    """AdaIN with a picture's own moments leaves it as it is."""
-    x = draw(random, 2, 3, 4, 2)
-    apart = np.abs(function(x, x) - x).max()
-    return None if apart < 1e-6 else f"A content in its own style should stay as it is; it changes by {apart:.1g}."
-
-
-X, STYLE = (
-    [[[[14.0], [8.0]], [[0.0], [6.0]]]],
-    [[[[1.0], [3.0]]]],
-)  # the lesson's: mean 7, variance 25; mean 2, variance 1
-S, S_STYLE = math.sqrt(25 + EPSILON), math.sqrt(1 + EPSILON)
-Z, Z_STYLE = [7 / S, 1 / S, -7 / S, -1 / S], [-1 / S_STYLE, 1 / S_STYLE]
-FIRST = [[[[1.0], [0.0]], [[0.0], [0.0]]]]  # g of the lesson
+FOUR, TWO = [[[[14.0], [8.0]], [[0.0], [6.0]]]], [[[[10.0], [30.0]]]]  # the lesson's: means 7, 20; variances 25, 100
+S, S_STYLE = np.sqrt(25 + EPSILON), np.sqrt(100 + EPSILON)
+Z, Z_STYLE = np.array([7, 1, -7, -1]) / S, np.array([-10, 10]) / S_STYLE
+FLAT = np.full((1, 2, 2, 1), 3.0)
 
 
 def _square(numbers):
@@ -174,315 +159,443 @@ TESTS = (
     Drawn("several images", (3, 5, 4, 2)),
     Drawn("float32 stays float32", (2, 4, 5, 3), dtype="float32"),
 )
-OWN = "Mean and deviation belong to the pixels of one channel of one image: over which axes is to be averaged?"
+PAIRS = (
+    Drawn("as many pixels in content and style", (1, 4, 5, 4, 5, 1)),
+    Drawn("a style of another size, and channels", (1, 4, 5, 3, 2, 3)),
+    Drawn("several images, each with its own style", (3, 5, 4, 2, 4, 2)),
+    Drawn("float32 stays float32", (2, 4, 5, 3, 3, 3), dtype="float32"),
+)
+AXES = "Each channel of each image has its own: over which axes is to be averaged?"
 
 MOMENTS = Function(
     name="moments",
-    reference=moments,
-    returns=("m", "s"),
-    draw=draw_moments,
+    reference=both_moments,
+    returns="y",
+    draw=draw,
     tests=(
-        Worked("the lesson's four pixels", (X,), ([[7.0]], [[S]])),
-        Worked("a channel of one number", (np.full((1, 2, 2, 1), 3.0),), ([[3.0]], [[EPSILON**0.5]])),
+        Worked("the lesson's four pixels", (FOUR,), [[[7.0], [S]]]),
+        Worked("a channel of one number", (FLAT,), [[[3.0], [EPSILON**0.5]]]),
         *TESTS,
-        Property("a large mean beside a small contrast", large_mean),
+        Property("a large mean beside a small deviation", large_mean),
     ),
     mistakes={
-        "moments-of-batch": Mistake(
-            f"Yours are the moments of all images of the batch together. {OWN}", partial(otherwise, axes=BATCH)
+        "statistics-of-batch": Mistake(
+            f"Mean and deviation are taken over all images of the batch. {AXES}", partial(otherwise, axes=BATCH)
         ),
-        "moments-of-all-channels": Mistake(
-            f"Yours are the moments of all channels of an image together. {OWN}", partial(otherwise, axes=ALL_CHANNELS)
+        "statistics-of-all-channels": Mistake(
+            f"Mean and deviation are taken over all channels of an image together. {AXES}",
+            partial(otherwise, axes=ALL_CHANNELS),
+        ),
+        "statistics-of-a-pixel": Mistake(
+            "Mean and deviation are taken over the channels of each pixel. They belong to the pixels of a channel: "
+            "over which axes is to be averaged?",
+            lambda x: np.stack([x.mean(3), np.sqrt(x.var(3) + EPSILON)], axis=1),
         ),
         "unbiased-variance": Mistake(
-            "m is right. In s you divide the sum of squares by M - 1. What does equation (a) divide by?",
+            "You divide the sum of squares by M - 1. What does the lesson's variance divide by?",
             partial(otherwise, spared=1),
         ),
         "epsilon-missing": Mistake(
-            "m is right. There is no EPSILON in your s. What is its derivative for a channel of one number?",
-            partial(otherwise, deviation=np.sqrt),
+            "There is no EPSILON in your deviation. What is its slope for a channel of one number throughout?",
+            partial(otherwise, root=np.sqrt),
         ),
         "epsilon-outside-root": Mistake(
-            "m is right. Your s is the root of the variance, plus EPSILON. Where does EPSILON stand in equation (a)?",
-            partial(otherwise, deviation=lambda variance: np.sqrt(variance) + EPSILON),
+            "Your deviation is the root of the variance, plus EPSILON. Where does EPSILON stand in equation (a)?",
+            partial(otherwise, root=lambda variance: np.sqrt(variance) + EPSILON),
         ),
         "root-missing": Mistake(
-            "m is right. Your s is the variance: what makes a deviation of it?",
-            partial(otherwise, deviation=lambda variance: variance + EPSILON),
+            "In place of the deviation you return the variance. Which of the two is measured in the units of x?",
+            partial(otherwise, root=lambda variance: variance + EPSILON),
         ),
-        "mean-kept": Mistake(
-            "m is right. Your s is the root of the mean of the squares of x: what is to be subtracted before squaring?",
-            with_result(moments, 1, lambda s, x: np.sqrt((x**2).mean(IMAGE) + EPSILON)),
+        "variance-without-epsilon": Mistake(
+            "In place of the deviation you return the variance, and without EPSILON. Which of the two is measured in "
+            "the units of x?",
+            partial(otherwise, root=lambda variance: variance),
         ),
-        "order": Mistake("m and s come in the wrong order.", lambda x: moments(x)[::-1]),
+        "not-centred": Mistake(
+            "The means are right. The deviation is measured from 0: what is to be subtracted before you square?",
+            lambda x: about(x, 0),
+        ),
+        "mean-distance": Mistake(
+            "The means are right. In place of the deviation you return the mean of the absolute differences. Equation "
+            "(a) has squares and a root.",
+            lambda x: np.stack([x.mean(IMAGE), np.abs(x - x.mean(IMAGE, keepdims=True)).mean(IMAGE)], axis=1),
+        ),
+        "mean-not-averaged": Mistake(
+            "The deviations are right. In place of the means you return sums over the pixels.",
+            lambda x: about(x, x.mean(IMAGE, keepdims=True), mean=x.sum(IMAGE)),
+        ),
+        "sum-throughout": Mistake(
+            "In place of the mean you have a sum over the pixels, in the result and in the deviation.",
+            lambda x: about(x, x.sum(IMAGE, keepdims=True), mean=x.sum(IMAGE)),
+        ),
+        "squares-not-averaged": Mistake(
+            "The means are right. In the variance you have the sum of the squares, not their mean.",
+            lambda x: about(x, x.mean(IMAGE, keepdims=True), lambda d: _pixels(d) * d**2),
+        ),
+        "order": Mistake(
+            "Means and deviations come in the wrong order: the means are first.", lambda x: both_moments(x)[:, ::-1]
+        ),
     },
     hints=(
         "Take one channel of one image: which numbers belong to its mean? Those are the axes over which to average.",
-        "NumPy's mean takes several axes at once, axis=(1, 2), and returns an array (N, C). To subtract it from x it "
-        "needs two axes of length 1 between N and C: m[:, np.newaxis, np.newaxis].",
-        "Subtract the mean first. The variance is the mean of the squares of what is left, over the same axes; then "
-        "comes EPSILON, then the root.",
+        "NumPy's mean takes several axes at once, axis=(1, 2). What comes out has the shape (N, C); to subtract it "
+        "from x it needs two axes of length 1, as in mean[:, None, None].",
+        "Subtract, square, average over the same axes, add EPSILON, take the root. np.stack puts two arrays (N, C) "
+        "into one; along which axis do they become (N, 2, C)?",
     ),
     read='the section "Two numbers of a channel"',
 )
 
 MOMENTS_BACKWARD = Function(
     name="moments_backward",
-    reference=moments_backward,
+    reference=both_moments_backward,
     returns="grad_x",
-    draw=draw_moments_backward,
+    draw=draw_backward,
+    derivative=Derivative(both_moments, operation="moments"),
     tests=(
-        Worked("the lesson's four pixels", ([[4.0]], [[10.0]], X), _square([(4 + 10 * number) / 4 for number in Z])),
-        Worked("a channel of one number", ([[4.0]], [[10.0]], np.full((1, 2, 2, 1), 3.0)), np.ones((1, 2, 2, 1))),
+        Worked("the lesson's four pixels, the deviation alone", ([[[0.0], [1.0]]], FOUR), _square(Z / 4)),
+        Worked("the mean alone", ([[[1.0], [0.0]]], FOUR), _square([0.25] * 4)),
+        Worked("a channel of one number", ([[[4.0], [1.0]]], FLAT), _square([1.0] * 4)),
         *TESTS,
+        Verified("the gradient, checked numerically", (2, 3, 4, 2)),
     ),
     mistakes={
         "mean-path-missing": Mistake(
-            "The path through the mean is missing. By how much does m rise when all pixels do?",
-            partial(through, mean=0),
+            "The path through the mean is missing: grad_y has a gradient for it, too.", partial(of_moments, mean=0)
         ),
         "deviation-path-missing": Mistake(
-            "The path through the deviation is missing: grad_s has no part in your gradient.",
-            partial(through, slope=lambda z, s, x: 0 * z),
+            "The path through the deviation is missing: grad_y has a gradient for it, too.",
+            partial(of_moments, deviation=0),
         ),
-        "exchanged": Mistake(
-            "The two gradients are exchanged: which of them belongs to the mean?",
-            lambda grad_m, grad_s, x: through(grad_s, grad_m, x),
+        "mean-path-sign": Mistake(
+            "The path through the mean has the wrong sign: does the mean rise or fall when a pixel rises?",
+            partial(of_moments, mean=-1),
+        ),
+        "deviation-path-sign": Mistake(
+            "The path through the deviation has the wrong sign: does the deviation rise or fall when a pixel above the "
+            "mean rises?",
+            partial(of_moments, deviation=-1),
+        ),
+        "mean-path-not-averaged": Mistake(
+            "In the path through the mean the division by M is missing: what is the derivative of a mean by one of its "
+            "M numbers?",
+            lambda grad_y, x: of_moments(grad_y, x, mean=_pixels(x)),
+        ),
+        "deviation-path-not-averaged": Mistake(
+            "In the path through the deviation the division by M is missing: the variance is a mean of M squares.",
+            lambda grad_y, x: of_moments(grad_y, x, deviation=_pixels(x)),
+        ),
+        "sums-not-averaged": Mistake(
+            "Your gradient is M times what it should be: what is the derivative of a mean by one of its M numbers?",
+            partial(of_moments, pixels=lambda x: 1),
+        ),
+        "rows-for-pixels": Mistake(
+            "You divide by the number of rows. M counts all pixels of a channel.",
+            partial(of_moments, pixels=lambda x: x.shape[1]),
+        ),
+        "channels-counted": Mistake(
+            "You divide by all numbers of an image. M counts the pixels of one channel.",
+            partial(of_moments, pixels=lambda x: x[0].size),
+        ),
+        "images-counted": Mistake(
+            "You divide by the pixels of all images. M counts those of one.",
+            partial(of_moments, pixels=lambda x: x[..., 0].size),
+        ),
+        "moments-exchanged": Mistake(
+            "The gradients of mean and deviation are exchanged: which comes first in grad_y?",
+            lambda grad_y, x: of_moments(grad_y[:, ::-1], x),
         ),
         "gradient-of-variance": Mistake(
-            "You have the derivative of the variance, 2/M (x - m). What does the root bring?",
-            partial(through, slope=lambda z, s, x: 2 * s * z),
+            "This is the gradient of mean and variance. From the variance to the deviation there is one more step, the "
+            "root's.",
+            partial(of_moments, slope=lambda z, s, x: 2 * z * s),
         ),
         "s-missing": Mistake(
-            "The path through the deviation has x - m in it. By what is that to be divided in equation (b)?",
-            partial(through, slope=lambda z, s, x: s * z),
+            "In the path through the deviation stands x - mean where z should. What is the derivative of a root?",
+            partial(of_moments, slope=lambda z, s, x: z * s),
         ),
         "s-twice": Mistake(
             "In the path through the deviation you divide by s once too often.",
-            partial(through, slope=lambda z, s, x: z / s),
+            partial(of_moments, slope=lambda z, s, x: z / s),
         ),
         "square-factor-missing": Mistake(
             "The path through the deviation is half of what it should be. The root brings a factor 1/2; what does the "
             "square bring?",
-            partial(through, slope=lambda z, s, x: z / 2),
+            partial(of_moments, deviation=1 / 2),
         ),
         "root-factor-missing": Mistake(
             "The path through the deviation is twice what it should be. The square brings a factor 2; what does the "
             "root bring?",
-            partial(through, slope=lambda z, s, x: 2 * z),
+            partial(of_moments, deviation=2),
         ),
         "not-centred": Mistake(
-            "In the path through the deviation stands x / s: the mean is to be subtracted.",
-            partial(through, slope=lambda z, s, x: x / s),
+            "In the path through the deviation stands x / s where z should: the mean is not subtracted.",
+            partial(of_moments, slope=lambda z, s, x: x / s),
+        ),
+        "not-normalised": Mistake(
+            "In the path through the deviation stands x where z should.", partial(of_moments, slope=lambda z, s, x: x)
         ),
         "own-square-only": Mistake(
-            "The path through the deviation has a factor 1 - 1/M too much. The mean is in all the squares, not in one: "
-            "what do its parts add up to?",
-            partial(through, slope=lambda z, s, x: z * (1 - 1 / x[0, :, :, 0].size)),
+            "The path through the deviation has a factor 1 - 1/M too much. A pixel moves the mean; in which of the "
+            "squares is the mean?",
+            lambda grad_y, x: of_moments(grad_y, x, deviation=1 - 1 / _pixels(x)),
         ),
         "unbiased-variance": Mistake(
-            "The path through the deviation is divided by M - 1. The variance here is divided by M.",
-            partial(through, slope=lambda z, s, x: z / (1 - 1 / x[0, :, :, 0].size)),
+            "Your z has M - 1 in its deviation. What does the lesson's variance divide by?",
+            partial(of_moments, slope=lambda z, s, x: z * s / np.sqrt(x.var(IMAGE, ddof=1, keepdims=True) + EPSILON)),
         ),
-        "not-averaged": Mistake(
-            "Your gradient is M times what it should be. What is the derivative of a mean by one of its M numbers?",
-            partial(through, pixels=lambda x: 1),
+        "epsilon-missing": Mistake(
+            "There is no EPSILON in your deviation: a channel of one number throughout gets 0/0.",
+            partial(of_moments, slope=lambda z, s, x: z * s / x.std(IMAGE, keepdims=True)),
         ),
-        "deviation-not-averaged": Mistake(
-            "The path through the mean is right. The one through the deviation is M times what it should be.",
-            partial(through, slope=lambda z, s, x: z * x[0, :, :, 0].size),
-        ),
-        "mean-not-averaged": Mistake(
-            "The path through the deviation is right. The one through the mean is M times what it should be.",
-            lambda grad_m, grad_s, x: through(grad_m * x[0, :, :, 0].size, grad_s, x),
-        ),
-        "deviation-sign": Mistake(
-            "The path through the deviation has the wrong sign: does s rise or fall when a pixel above the mean rises?",
-            partial(through, slope=lambda z, s, x: -z),
+        "upstream-ignored": Mistake(
+            "This would be right if grad_y were 1 everywhere: which of the arguments have you not used?",
+            lambda grad_y, x: of_moments(np.ones_like(grad_y), x),
         ),
     },
     hints=(
-        "Two paths lead from a pixel: by how much does the mean rise when the pixel does, and by how much s?",
-        "By 1/M, and by z/M, where z is the pixel less the mean, divided by s. Each is multiplied by what comes from "
-        "above.",
-        "grad_m and grad_s are (N, C): two axes of length 1 let them meet the pixels. The sum of the two paths is "
-        "divided by M, rows times columns.",
+        "A pixel reaches the loss on two ways, through the mean and through the deviation. Each has its gradient in "
+        "grad_y, and paths add.",
+        "All pixels have the same part in the mean. In the deviation a pixel has the more part the farther it is from "
+        "the mean; the 2 of the square and the 1/2 of the root cancel.",
+        "Equation (c): a constant plus a multiple of z, and a division by the number of pixels. The two gradients need "
+        "the shape (N, 1, 1, C).",
     ),
-    read='the section "The derivative of a deviation"',
+    read='the section "The slope of a deviation"',
 )
 
 ADAIN = Function(
     name="adain",
-    reference=adain,
+    reference=adapted,
     returns="y",
     draw=draw_pair,
     tests=(
-        Worked("the lesson's content and style", (X, STYLE), _square([2 + S_STYLE * number for number in Z])),
-        *TESTS,
-        Drawn("content and style of one size", (2, 3, 4, 2), draw=draw_same),
-        Property("a content in its own style", own_moments),
+        Worked("the lesson's four pixels and two", (FOUR, TWO), _square(20 + S_STYLE * Z)),
+        Worked("a content of one number", (FLAT, TWO), _square([20.0] * 4)),
+        *PAIRS,
     ),
     mistakes={
-        "exchanged": Mistake(
-            "You give the style the moments of the content. Whose places does y have?",
-            lambda content, style: coloured(style, content),
-        ),
-        "content-kept": Mistake(
-            "Your y has the moments of the content. Whose are to be put in their place?",
-            partial(coloured, scale=lambda s, s_style: s, shift=lambda m, m_style: m),
-        ),
         "normalisation-missing": Mistake(
-            "The moments of the style are added and multiplied, but those of the content are still there.",
-            partial(coloured, z=lambda content: content),
+            "You scale and shift the content as it came in. What is to be done with it first?",
+            lambda content, style: _moments_of(style)[1] * content + _moments_of(style)[0],
         ),
-        "not-divided": Mistake(
-            "The content's mean is taken away, its deviation is not.",
-            partial(coloured, z=lambda content: content - content.mean(IMAGE, keepdims=True)),
+        "mean-kept": Mistake(
+            "The content's mean is still in your z: y should have the style's mean.",
+            lambda content, style: _moments_of(style)[1] * content / statistics(content)[1] + _moments_of(style)[0],
         ),
-        "scale-missing": Mistake(
-            "y has the style's mean, but not its deviation.", partial(coloured, scale=lambda s, s_style: 1)
+        "deviation-kept": Mistake(
+            "The content's deviation is still in your z: y should have the style's deviation.",
+            lambda content, style: (
+                adapted(content, style) * statistics(content)[1] + _moments_of(style)[0] * (1 - statistics(content)[1])
+            ),
+        ),
+        "moments-exchanged": Mistake(
+            "The style's mean scales and its deviation shifts. Which is which in equation (d)?",
+            lambda content, style: _moments_of(style)[0] * statistics(content)[0] + _moments_of(style)[1],
         ),
         "shift-missing": Mistake(
-            "y has the style's deviation, but not its mean.", partial(coloured, shift=lambda m, m_style: 0)
+            "Your y is right but for the shift: its mean is 0.",
+            lambda content, style: adapted(content, style) - _moments_of(style)[0],
         ),
-        "scale-and-shift-exchanged": Mistake(
-            "You multiply by the style's mean and add its deviation.",
-            lambda content, style: _spread(moments(style)[0]) * normalised(content) + _spread(moments(style)[1]),
+        "scale-missing": Mistake(
+            "Your y is right but for the scale: its deviation is 1.",
+            lambda content, style: statistics(content)[0] + _moments_of(style)[0],
         ),
-        "mean-of-content": Mistake(
-            "y has the style's deviation, and the content's own mean.", partial(coloured, shift=lambda m, m_style: m)
+        "shift-scaled": Mistake(
+            "The style's mean is multiplied by its deviation. Which of the two comes first in equation (d)?",
+            lambda content, style: _moments_of(style)[1] * (statistics(content)[0] + _moments_of(style)[0]),
         ),
         "variance-for-deviation": Mistake(
-            "You multiply by the style's variance. What makes a deviation of it?",
-            partial(coloured, scale=lambda s, s_style: s_style**2),
+            "You scale by the style's variance. What is the deviation of y then?",
+            lambda content, style: _moments_of(style)[1] ** 2 * statistics(content)[0] + _moments_of(style)[0],
+        ),
+        "deviations-exchanged": Mistake(
+            "You multiply by the content's deviation and divide by the style's. Which of them is y to have?",
+            lambda content, style: (
+                statistics(content)[1] ** 2 / _moments_of(style)[1] * statistics(content)[0] + _moments_of(style)[0]
+            ),
+        ),
+        "content-unchanged": Mistake(
+            "The content comes back as it was: you have given it its own moments.",
+            lambda content, style: adapted(content, content),
+        ),
+        "content-and-style-exchanged": Mistake(
+            "You give the style the content's moments. Which of the two is to be changed?",
+            lambda content, style: adapted(style, content),
+        ),
+        "content-mean-as-shift": Mistake(
+            "The deviation of y is the style's, but its mean is the content's.",
+            lambda content, style: _moments_of(style)[1] * statistics(content)[0] + content.mean(IMAGE, keepdims=True),
         ),
         "first-style-for-all": Mistake(
-            "Every image gets the moments of the first style. Each has a style of its own.",
-            lambda content, style: coloured(content, np.repeat(style[:1], len(style), axis=0)),
+            "Every image gets the first style's moments. Each has a style of its own.",
+            lambda content, style: _moments_of(style)[1][:1] * statistics(content)[0] + _moments_of(style)[0][:1],
         ),
     },
     hints=(
-        "Two pairs of moments, each from the function above. Which pair is taken away, which is put in?",
-        "Subtract the content's mean and divide by its deviation: that is z. Multiply by the style's deviation and "
-        "add its mean.",
-        "The moments are (N, C), and each meets an array (N, H, W, C): two axes of length 1 between N and C.",
+        "Two steps: take the content's moments out, put the style's in. The first one is what lesson 16 called z.",
+        "z is the content less its mean, divided by its deviation. Both come from your own `moments`, in the shape "
+        "(N, 2, C); they need (N, 1, 1, C).",
+        "What multiplies z becomes the deviation of y, what is added to it becomes its mean.",
     ),
-    read='the section "Adaptive instance normalisation"',
+    read='the section "AdaIN"',
 )
 
 ADAIN_BACKWARD = Function(
     name="adain_backward",
-    reference=adain_backward,
+    reference=adapted_backward,
     returns=("grad_content", "grad_style"),
-    draw=draw_backward,
-    derivative=Derivative(
-        adain,
-        operation="adain",
-        of=(0, 1),
-        inputs=lambda content, style: (content, style),
-        arguments=lambda content, style: (content, style),
-    ),
+    draw=draw_pair_backward,
+    derivative=Derivative(adapted, operation="adain", of=(0, 1)),
     tests=(
         Worked(
-            "the lesson's content and style",
-            (FIRST, X, STYLE),
+            "the lesson's four pixels and two",
+            ([[[[1.0], [0.0]], [[0.0], [0.0]]]], FOUR, TWO),
             (
-                _square([S_STYLE / S * (first - 1 / 4 - number * Z[0] / 4) for first, number in zip((1, 0, 0, 0), Z)]),
-                np.reshape([(1 + Z[0] * number) / 2 for number in Z_STYLE], (1, 1, 2, 1)),
+                _square(S_STYLE / S * (np.array([1, 0, 0, 0]) - 1 / 4 - Z * Z[0] / 4)),
+                np.reshape((1 + Z[0] * Z_STYLE) / 2, (1, 1, 2, 1)),
             ),
         ),
-        *TESTS,
-        Verified("the gradients, checked numerically", (2, 3, 4, 2)),
+        *PAIRS,
+        Verified("the gradients, checked numerically", (2, 3, 4, 2, 3, 2)),
     ),
     mistakes={
-        "content-moments-held-fixed": Mistake(
-            "grad_style is right. In grad_content you hold the content's mean and deviation fixed. They are made of "
-            "the content, too (lesson 16).",
-            content_mistake(mean=0, variance=0),
+        "statistics-held-fixed": Mistake(
+            "grad_style is right. In grad_content you have one of three paths: the content's mean and deviation are "
+            "made of the content, too.",
+            in_content(mean=0, deviation=0),
         ),
         "mean-path-missing": Mistake(
-            "grad_style is right. In grad_content the path through the content's mean is missing.",
-            content_mistake(mean=0),
+            "grad_style is right. In grad_content the path through the content's mean is missing. Add it up over the "
+            "pixels of a channel: what should the sum be?",
+            in_content(mean=0),
         ),
-        "variance-path-missing": Mistake(
-            "grad_style is right. In grad_content the path through the content's deviation is missing.",
-            content_mistake(variance=0),
+        "deviation-path-missing": Mistake(
+            "grad_style is right. In grad_content the path through the content's deviation is missing. Multiply it "
+            "with z and add it up: what should the sum be?",
+            in_content(deviation=0),
         ),
-        "scale-missing": Mistake(
-            "grad_style is right. grad_content lacks a factor: by what is z multiplied in equation (d)?",
-            content_mistake(factor=lambda s, s_style: 1 / s),
+        "mean-path-sign": Mistake(
+            "In grad_content the path through the mean has the wrong sign: does z rise or fall when the mean rises?",
+            in_content(mean=-1),
         ),
-        "s-missing": Mistake(
-            "grad_style is right. grad_content lacks a division: how far does z move when the content moves by h?",
-            content_mistake(factor=lambda s, s_style: s_style),
+        "deviation-path-sign": Mistake(
+            "In grad_content the path through the deviation has the wrong sign: does |z| rise or fall when the "
+            "deviation rises?",
+            in_content(deviation=-1),
         ),
-        "factor-upside-down": Mistake(
-            "grad_style is right. In grad_content the two deviations are exchanged.",
-            content_mistake(factor=lambda s, s_style: s / s_style),
-        ),
-        "style-missing": Mistake(
-            "grad_content is right. grad_style is zero: through which two numbers does the style reach y?",
-            with_result(adain_backward, 1, lambda _, grad_y, content, style: 0 * style),
-        ),
-        "style-mean-path-missing": Mistake(
-            "grad_content is right. In grad_style the path through the style's mean is missing.",
-            style_mistake(mean=0),
-        ),
-        "style-deviation-path-missing": Mistake(
-            "grad_content is right. In grad_style the path through the style's deviation is missing.",
-            style_mistake(slope=lambda z, s, x: 0 * z),
-        ),
-        "means-for-sums": Mistake(
-            "grad_content is right. In grad_style you take means over the content's pixels where (f) has sums: all "
-            "pixels of y have the same scale and shift.",
+        "sums-not-averaged": Mistake(
+            "In grad_content you have sums over the pixels where equation (e) has means.",
             with_result(
-                adain_backward,
-                1,
-                lambda _, grad_y, content, style: by_style(grad_y, content, style) / content[0, :, :, 0].size,
-            ),
-        ),
-        "content-pixels": Mistake(
-            "grad_content is right. In grad_style you divide by the number of the content's pixels. Whose pixels is "
-            "the style's mean a mean of?",
-            with_result(
-                adain_backward,
-                1,
-                lambda _, grad_y, content, style: (
-                    by_style(grad_y, content, style) * style[0, :, :, 0].size / content[0, :, :, 0].size
+                adapted_backward,
+                0,
+                lambda _, g, content, style: of_content(
+                    g, content, style, mean=_pixels(content), deviation=_pixels(content)
                 ),
             ),
         ),
-        "not-averaged": Mistake(
-            "grad_content is right. grad_style is not divided by M', the number of the style's pixels.",
-            style_mistake(pixels=lambda x: 1),
+        "z-missing": Mistake(
+            "In grad_content's path through the deviation you subtract the same number from all pixels. By how much "
+            "the deviation moves depends on the pixel: on what of it?",
+            in_content(z_in_front=False),
         ),
-        "not-normalised": Mistake(
-            "grad_content is right. In the sum for the style's deviation stands the content as it came in. By what is "
-            "s(p) multiplied in (d)?",
-            style_mistake(z=lambda content: content),
+        "scale-missing": Mistake(
+            "grad_style is right. In grad_content there is no scale. Between y and z there is one more step of the "
+            "chain rule.",
+            in_content(scale=lambda content, style: 1),
         ),
-        "moments-exchanged": Mistake(
-            "grad_content is right. In grad_style the gradients of mean and deviation are exchanged.",
-            style_mistake(gradients=lambda g_m, g_s: (g_s, g_m)),
+        "mean-for-deviation": Mistake(
+            "grad_style is right. In grad_content the style's mean is the scale. By what is z multiplied?",
+            in_content(scale=lambda content, style: _moments_of(style)[0]),
+        ),
+        "deviations-cancelled": Mistake(
+            "grad_style is right. In grad_content one deviation is both scale and divisor: one is the style's and one "
+            "the content's.",
+            in_content(scale=lambda content, style: statistics(content)[1]),
+        ),
+        "s-missing": Mistake(
+            "grad_style is right. grad_content is right but for the division by the content's deviation.",
+            in_content(power=0),
+        ),
+        "s-twice": Mistake(
+            "grad_style is right. In grad_content you divide by the content's deviation once too often.",
+            in_content(power=2),
+        ),
+        "style-missing": Mistake(
+            "grad_content is right. The style is an input, too: it reaches y through its mean and its deviation.",
+            in_style(mean=0, deviation=0),
+        ),
+        "style-sums-averaged": Mistake(
+            "grad_content is right. For the style's moments you take means over the content's pixels. All of these "
+            "share the moments: what does the chain rule do with several paths?",
+            with_result(adapted_backward, 1, lambda right, g, content, style: right / _pixels(content)),
+        ),
+        "style-not-normalised": Mistake(
+            "grad_content is right. For the style's deviation you multiply grad_y with the content as it came in. By "
+            "what is the deviation multiplied in equation (d)?",
+            in_style(times=lambda z, s, content, style: content),
+        ),
+        "style-not-divided-by-s": Mistake(
+            "grad_content is right. For the style's deviation you multiply grad_y with the content less its mean. By "
+            "what is the deviation multiplied in equation (d)?",
+            in_style(times=lambda z, s, content, style: z * s),
+        ),
+        "output-for-normalised": Mistake(
+            "grad_content is right. For the style's deviation you multiply grad_y with y. By what is the deviation "
+            "multiplied in equation (d)?",
+            in_style(times=lambda z, s, content, style: adapted(content, style)),
+        ),
+        "style-for-content": Mistake(
+            "grad_content is right. For the style's deviation you multiply grad_y with the style's z. Whose z is "
+            "multiplied by the deviation in equation (d)?",
+            in_style(times=lambda z, s, content, style: statistics(style)[0]),
+        ),
+        "style-moments-exchanged": Mistake(
+            "grad_content is right. The gradients of the style's two moments are exchanged: the mean's comes first.",
+            in_style(upstream=lambda gradients: gradients[:, ::-1]),
+        ),
+        "scale-in-sums": Mistake(
+            "grad_content is right. The gradients of the style's moments have the style's deviation as a factor. It "
+            "belongs to the way from y to z, and they do not go that way.",
+            with_result(adapted_backward, 1, lambda right, g, content, style: right * _moments_of(style)[1]),
+        ),
+        "style-mean-missing": Mistake(
+            "grad_content is right. In grad_style the path through the style's mean is missing.", in_style(mean=0)
+        ),
+        "style-deviation-missing": Mistake(
+            "grad_content is right. In grad_style the path through the style's deviation is missing.",
+            in_style(deviation=0),
+        ),
+        "content-pixels": Mistake(
+            "grad_content is right. grad_style is divided by the number of the content's pixels: whose mean is it?",
+            with_result(
+                adapted_backward, 1, lambda right, g, content, style: right * _pixels(style) / _pixels(content)
+            ),
+        ),
+        "summed-over-images": Mistake(
+            "grad_content is right. You sum the gradients of the style's moments over the images. Each has a style of "
+            "its own.",
+            in_style(upstream=lambda gradients: np.broadcast_to(gradients.sum(0, keepdims=True), gradients.shape)),
         ),
         "order": Mistake(
-            "The two gradients come in the wrong order.",
-            lambda grad_y, content, style: adain_backward(grad_y, content, style)[::-1],
+            "grad_content and grad_style come in the wrong order.",
+            lambda grad_y, content, style: adapted_backward(grad_y, content, style)[::-1],
         ),
     },
     hints=(
-        "By the content it is the gradient of lesson 16 with the style's deviation as scale. By the style there are "
-        "two steps: to its two moments, then to its pixels.",
-        "y = s(p) z + m(p), and all pixels have the same s(p) and m(p): what arrives on several paths is added up. The "
-        "second step is the function `moments_backward`.",
-        "grad_content: s(p)/s(c) times grad_y less its mean less z times the mean of grad_y z. grad_style: "
-        "moments_backward of the sum of grad_y and the sum of grad_y z.",
+        "For the content the style's moments are two constants, a scale and a shift: then it is the backward of lesson "
+        "16. For the style the content's z is a constant.",
+        "Equation (e) has a mean of h and a mean of h z over the content's pixels, with h the scale times grad_y. "
+        "Equation (f) has sums of grad_y and of grad_y z over the same pixels.",
+        "The two sums are gradients of moments, and you have written the function that takes these to pixels. It wants "
+        "them in one array (N, 2, C).",
     ),
-    read='the section "Adaptive instance normalisation"',
+    read='the section "The gradient of AdaIN"',
 )
 
 EXERCISE = Exercise(
-    "moments and adaptive instance normalisation, forward and backward",
+    "moments and AdaIN, forward and backward",
     (MOMENTS, MOMENTS_BACKWARD, ADAIN, ADAIN_BACKWARD),
     answers=("scratchnst.ops.moments", "scratchnst.ops.adain"),
 )
