@@ -787,11 +787,11 @@ print(f"the decoder {of_decoder:.2f} s; optimising pixels, {walk} steps, {of_pix
 assert full_size(off(painted, moments_of) < 0.8 * off(content, moments_of), True)
 
 # %%
-# The four pictures are paintings, with strokes, and none has the grain of the optimised pixels. (Along the border, where
-# the encoder sees zeros, they have a frame; ``ArbitraryStyle`` gives a photograph a margin and cuts it off.) But which
-# of the two inputs makes the style? Features that are plain, with the style's rows, give nearly the picture that AdaIN's do. Can
-# you say why, with lesson 16? What does ``norm1``, behind the first convolution, do with the means that AdaIN has put
-# in?
+# The four pictures are paintings, with strokes, and none has the grain of the optimised pixels. (Along the border,
+# where the encoder sees zeros, they have a frame; ``ArbitraryStyle`` gives a photograph a margin and cuts it off.) But
+# which of the two inputs makes the style? Features that are plain, with the style's rows, give nearly the picture that
+# AdaIN's do. Can you say why, with lesson 16? What does ``norm1``, behind the first convolution, do with the means that
+# AdaIN has put in?
 
 # %%
 # It removes them. A constant added to a channel of the features comes out of a convolution with reflected borders as a
