@@ -33,7 +33,7 @@ from scratchnst.models.transform_net import OUTPUT, number_of_styles
 
 ADAIN = "adain"  # the norm behind the encoder
 ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
-PREDICTOR = {"style_hidden", "style_code"}  # parameters that are no layers, see `scratchnst.models.style_predictor`
+PREDICTOR = ("style_hidden", "style_code")  # parameters that are no layers, see `scratchnst.models.style_predictor`
 WIDTHS = (24, 48, 96)
 SIDE = 3  # pixels of a kernel
 MARGIN = 16  # pixels around a picture, see `with_margin`
@@ -120,7 +120,7 @@ def is_adain_net(network: Network) -> bool:
     """Return whether a network is one that `build` makes, whatever its parameters."""
     if not {ENCODED, ADAIN, "conv1", "conv2", "conv6", "norm1"} <= network.parameters.keys() or not network.normalized:
         return False
-    if number_of_styles(network) > 1 and not network.parameters.keys() >= PREDICTOR:
+    if number_of_styles(network) > 1 and not network.parameters.keys() >= set(PREDICTOR):
         return False
     widths = [network.parameters[f"conv{n}"][0].shape[-1] for n in (6, 2, 1)]
     rows = {layer.name: layer for layer in network.needed([ENCODED])}

@@ -35,11 +35,11 @@ import numpy as np
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
 from scratchnst.models import transform_net
-from scratchnst.models.adain_net import ADAIN
+from scratchnst.models.adain_net import ADAIN, PREDICTOR
 from scratchnst.models.network import Network
 from scratchnst.models.transform_net import OUTPUT
 
-HIDDEN, CODE = NAMES = "style_hidden", "style_code"
+HIDDEN, CODE = NAMES = PREDICTOR
 COMPUTED = (ADAIN, OUTPUT)  # norms whose rows are moments of the style
 LAYERS = ("conv1_1", "conv2_1", "conv3_1", "conv3_4")  # of the encoder; the last one's moments are those of (c)
 UNITS = 128  # of the hidden layer
