@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from scratchnst import ArbitraryStyle, load_network
-from scratchnst.models import adain_net, style_predictor, vgg
+from scratchnst.models import adain_net, prediction_net, style_predictor, vgg
 from scratchnst.models.network import Network
 
 
@@ -31,8 +31,11 @@ def random_vgg(name, convolutions=None, seed=0, width=None):
     return Network(name, layers, parameters, vgg.OXFORD_PREPROCESSING, vgg.defaults(layers), {"made": "random"})
 
 
-def arbitrary_style(seed=0, widths=(4, 6, 8)):
+def arbitrary_style(seed=0, widths=(4, 6, 8), transform="adain"):
     """Return an untrained network that paints in any style, each a little otherwise."""
     random, encoder = np.random.default_rng(seed), load_network("distilled").astype("float32")
-    network = adain_net.build(random, encoder, 8, widths)
+    if transform == "adain":
+        network = adain_net.build(random, encoder, 8, widths)
+    else:
+        network = prediction_net.build(random, encoder, 8, widths, blocks=1)
     return ArbitraryStyle(style_predictor.with_predictor(network, random), {})

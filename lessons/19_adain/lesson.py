@@ -351,7 +351,7 @@ assert np.allclose(sums.var(axis=(1, 2)) / patterns[:, :, :, 0].var(axis=(1, 2))
 # From there (c) leads to the features, and the walk back of lesson 8 to the pixels. The layers are those of the
 # encoder of ``ArbitraryStyle``, the network that we shall look at below: the first layers of the distilled network.
 
-model = ArbitraryStyle.load()
+model = ArbitraryStyle.load(transform="adain")
 net = model.network
 LAYERS = style_predictor.LAYERS
 

@@ -664,7 +664,7 @@ assert left["whitened and coloured"] < full_size(0.1, 1) * left["AdaIN"]
 # (lesson 19). So there are two ways for a style to come in. To see what each of them does, close one of them: colour
 # the features by the photograph's own covariance, which leaves them as they are; or choose the norms by the photograph.
 
-model = ArbitraryStyle.load()
+model = ArbitraryStyle.load(transform="adain")
 photo, painting = (picture.astype("float32") for picture in pictures(full_size(192, 32)))
 by_style, by_photo = (model.styles({"it": picture}, "wct") for picture in (painting, photo))
 painted = {

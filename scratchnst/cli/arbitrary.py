@@ -18,6 +18,7 @@ from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.arbitrary_style import (
+    DEFAULT,
     SHIPPED,
     TRANSFORMS,
     ArbitraryStyle,
@@ -80,9 +81,9 @@ def add(commands) -> None:
     parser.add_argument(
         "--transform",
         choices=TRANSFORMS,
-        default=TRANSFORMS[0],
-        help="what is done with the photograph's features: adain gives them the style's mean and deviation, wct its "
-        "covariance, too, which takes the whole picture at once (%(default)s)",
+        help="how the style is taken on: prediction chooses the norms of a network by the style; adain gives the "
+        "photograph's features the style's mean and deviation, too, wct its covariance, which takes the whole picture "
+        f"at once ({TRANSFORMS[0]}, or what MODEL.h5 was trained for)",
     )
     painting.add_options(parser)
     parser.set_defaults(run=run)
@@ -119,7 +120,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint every photograph in every look."""
     one = not any(path.is_dir() for path in (arguments.photo, *arguments.styles))
     looks = _looks(arguments, engine)
-    model = ArbitraryStyle.load(arguments.model, engine)
+    model = ArbitraryStyle.load(arguments.model, engine, arguments.transform or DEFAULT)
     with painting.readable(arguments.photo) as readable:
         photos = pictures_in(readable) if readable.is_dir() else [readable]
         if arguments.dry_run:
@@ -171,7 +172,7 @@ def _masks(files: Sequence[Path], engine: Engine, memory_limit: int | None) -> l
 
 def _inputs(looks: Sequence[Look], photos: Sequence[Path], arguments: argparse.Namespace) -> list[Path]:
     styles = [style for look in looks for style in look.styles]
-    return [*photos, *styles, *(arguments.masks or []), arguments.model or SHIPPED]
+    return [*photos, *styles, *(arguments.masks or []), arguments.model or SHIPPED[arguments.transform or DEFAULT]]
 
 
 def styles_of(
@@ -179,7 +180,7 @@ def styles_of(
     files: Sequence[Path],
     side: int,
     memory_limit: int | None = None,
-    transform: str = TRANSFORMS[0],
+    transform: str | None = None,
 ) -> FastStyle:
     """Return the network that paints in the styles of pictures, named by their files.
 

@@ -10,11 +10,11 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, training
-from scratchnst.cli.arguments import file, folder, non_negative_number, units
+from scratchnst.cli.arguments import blocks, file, folder, non_negative_number, units
 from scratchnst.engine import Engine
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle
 from scratchnst.messages import complain
-from scratchnst.models import adain_net, style_predictor
+from scratchnst.models import prediction_net, style_predictor, transform_net
 from scratchnst.training import arbitrary_job
 from scratchnst.training.arbitrary_job import STYLE_WEIGHT, ArbitraryJob, ArbitrarySettings
 from scratchnst.training.perceptual_loss import Weights
@@ -43,7 +43,17 @@ def add(actions) -> None:
             metavar="W",
             help=f"weight of the {name} loss (%(default)s)",
         )
-    group = training.add_network(parser, adain_net.WIDTHS)
+    group = training.add_network(parser, prediction_net.WIDTHS)
+    group.add_argument(
+        "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual blocks (%(default)s)"
+    )
+    group.add_argument(
+        "--transform",
+        choices=arbitrary_job.TRANSFORMS,
+        default=arbitrary_job.TRANSFORMS[0],
+        help="how it takes on a style: prediction chooses the norms of a transform network by the style, adain gives "
+        "the photograph's features the style's mean and deviation, too (%(default)s)",
+    )
     group.add_argument(
         "--encoder",
         default=ArbitrarySettings.encoder,
@@ -55,7 +65,7 @@ def add(actions) -> None:
         type=units,
         default=style_predictor.UNITS,
         metavar="N",
-        help="units of the predictor's hidden layer; 0 for AdaIN alone, without a predictor (%(default)s)",
+        help="units of the predictor's hidden layer; 0 with --transform adain is AdaIN alone (%(default)s)",
     )
     group.add_argument(
         "--start", type=file, metavar="shipped|MODEL.h5", help="begin with the parameters of a trained model"
@@ -89,9 +99,11 @@ def _settings(arguments: argparse.Namespace) -> ArbitrarySettings:
         network=network,
         finish=finish,
         encoder=arguments.encoder,
+        blocks=arguments.blocks,
+        transform=arguments.transform,
         widths=training.widths(arguments),
         units=arguments.units,
-        start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
+        start=SHIPPED[arguments.transform] if arguments.start == Path("shipped") else arguments.start,
         licences=arguments.licences,
         plan=plan,
     )

@@ -90,7 +90,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         engine = _engine_of_workers(arguments)
     check_suffix(arguments.output, library.FORMATS)
     painting = arguments.style_picture
-    model_file = arguments.model or (SHIPPED if painting is None else arbitrary_style.SHIPPED)
+    model_file = arguments.model or (SHIPPED if painting is None else arbitrary_style.SHIPPED[arbitrary_style.DEFAULT])
     check_outputs([arguments.output], [arguments.video, model_file, painting])
     video = library.examine(arguments.video)
     library.check_sound(video, arguments.output)

@@ -17,25 +17,31 @@ from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
 from scratchnst.images.grain import SIDE, grain
-from scratchnst.models import adain_net, style_predictor, transform_net
-from scratchnst.models.adain_net import ADAIN, ENCODED, MARGIN, with_margin, without_margin
+from scratchnst.models import adain_net, prediction_net, style_predictor, transform_net
+from scratchnst.models.adain_net import ADAIN, MARGIN, with_margin, without_margin
 from scratchnst.models.network import Network
+from scratchnst.models.style_encoder import ENCODED
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import load_any
 
-SHIPPED = Path(weights.__file__).with_name("arbitrary.h5")
+# How a style is taken on -> the model that ships for it.
+SHIPPED = {
+    name: Path(weights.__file__).with_name(file)
+    for name, file in (("prediction", "arbitrary.h5"), ("adain", "adain.h5"), ("wct", "adain.h5"))
+}
+DEFAULT, *_ = TRANSFORMS = tuple(SHIPPED)
 SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
-TRANSFORMS = ("adain", "wct")
 LARGEST_SIDE = 512  # pixels of the longer side at which a style is looked at, unless more are asked for
 
 
 @dataclass(frozen=True)
 class ArbitraryStyle:
-    """A network that paints by an encoder's features, with a style predictor or by AdaIN alone.
+    """A network that paints in any style: by prediction, AdaIN, or whitening and colouring.
 
     Attributes
     ----------
-    network : see `scratchnst.models.adain_net` and `scratchnst.models.style_predictor`
+    network : see `scratchnst.models.prediction_net`, `scratchnst.models.adain_net` and
+        `scratchnst.models.style_predictor`
     training : what the file says of how it was trained
     """
 
@@ -43,17 +49,19 @@ class ArbitraryStyle:
     training: Mapping[str, Any]
 
     @classmethod
-    def load(cls, path: str | os.PathLike | None = None, engine: Engine = cpu) -> ArbitraryStyle:
-        """Read a model, by default the one that ships with the program.
+    def load(
+        cls, path: str | os.PathLike | None = None, engine: Engine = cpu, transform: str = DEFAULT
+    ) -> ArbitraryStyle:
+        """Read a model, by default the one that ships with the program for a transform, see `styles`.
 
         Raises
         ------
         UserError
             If there is no such file, it is none of such a network, or its predictor does not fit its encoder.
         """
-        path = SHIPPED if path is None else path
+        path = SHIPPED[transform] if path is None else path
         network = load_any(path)
-        if not adain_net.is_adain_net(network):
+        if not (adain_net.is_adain_net(network) or prediction_net.is_prediction_net(network)):
             raise UserError(
                 f"{path} is not a network that paints in any style: name a file that scratchnst train arbitrary has "
                 "written."
@@ -66,26 +74,38 @@ class ArbitraryStyle:
         """Write the model, whole or not at all, its parameters as float16 or float32."""
         native.write(replace(self.network.on(cpu), provenance=dict(self.training)), path, dtype)
 
-    def styles(self, paintings: Mapping[str, Array], transform: str = "adain") -> FastStyle:
+    @property
+    def transforms(self) -> tuple[str, ...]:
+        """How the network can take on a style, see `styles`; the first is the one that it was trained for."""
+        return ("adain", "wct") if ADAIN in self.network.parameters else ("prediction",)
+
+    def styles(self, paintings: Mapping[str, Array], transform: str | None = None) -> FastStyle:
         """Return a network that paints in the styles of some pictures, each (H, W, 3), RGB 0-255, of any size.
 
         Parameters
         ----------
         paintings : name -> picture
-        transform : what is done with the photograph's features, one of TRANSFORMS: "adain" gives them the mean and the
-            deviation of the style's, "wct" their covariance as well, see `scratchnst.ops.whitening`
+        transform : one of `transforms`, by default the first: "prediction" chooses the norms of a transform network by
+            the style's statistics; "adain" gives the photograph's features the mean and the deviation of the style's
+            as well, "wct" their covariance, see `scratchnst.ops.whitening`
 
         Raises
         ------
         UserError
-            If a picture is too small.
+            If a picture is too small, or the network does not know the transform.
         """
+        transform = transform or self.transforms[0]
+        if transform not in self.transforms:
+            raise UserError(
+                f"the model paints by {' or '.join(self.transforms)}, not by {transform}: take another model, or leave "
+                "out --transform."
+            )
         network, engine = self.network, self.network.engine
         pixels = [engine.asarray(_checked(name, painting)[np.newaxis]) for name, painting in paintings.items()]
         z = array_module(pixels[0]).concatenate([style_predictor.statistics(network, each) for each in pixels])
         m, _ = style_predictor.forward(network, z)
         painter, names = style_predictor.painter(network, m, z), tuple(Style(name) for name in paintings)
-        if transform == "adain":
+        if transform != "wct":
             return GrainedStyle(painter, names, self.training)
         features = tuple(network.features(each, [ENCODED])[ENCODED] for each in pixels)
         return ColouredStyle(painter, names, self.training, features)
@@ -98,7 +118,7 @@ class ArbitraryStyle:
         masks: Sequence[Array] | None = None,
         strength: float = 1.0,
         in_strips: bool | None = None,
-        transform: str = "adain",
+        transform: str | None = None,
     ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
@@ -139,6 +159,8 @@ class GrainedStyle(FastStyle):
 
     def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:
         """Return what the network paints of a photograph, in a mixture (S,) of the styles."""
+        if not adain_net.has_margin(self.network):
+            return super().painted(grained(np.array(photo)), mixture, in_strips)
         return without_margin(super().painted(prepared(photo), mixture, in_strips)[np.newaxis])[0]
 
 
@@ -176,11 +198,15 @@ class ColouredStyle(FastStyle):
 
 def prepared(photo: np.ndarray) -> np.ndarray:
     """Return a photograph (H, W, 3) as the network was trained to see it, with a margin and grain."""
-    wider = with_margin(photo[np.newaxis])[0]
-    for top in range(0, len(wider), SIDE):  # piece by piece, which takes less memory
-        piece = wider[top : top + SIDE]
+    return grained(with_margin(photo[np.newaxis])[0])
+
+
+def grained(photo: np.ndarray) -> np.ndarray:
+    """Add grain to a photograph (H, W, 3), and return it."""
+    for top in range(0, len(photo), SIDE):  # piece by piece, which takes less memory
+        piece = photo[top : top + SIDE]
         piece += grain(len(piece), piece.shape[1], top)
-    return wider
+    return photo
 
 
 def _checked(name: str, painting: Array) -> np.ndarray:

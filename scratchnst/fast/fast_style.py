@@ -21,7 +21,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
 from scratchnst.files import open_input
-from scratchnst.models import adain_net, transform_net
+from scratchnst.models import style_encoder, transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
 from scratchnst.weights.formats import native
@@ -78,7 +78,7 @@ class FastStyle:
         """
         path = SHIPPED if path is None else path
         network = load_any(path)
-        if adain_net.ADAIN in network.parameters:
+        if style_encoder.is_in(network):
             raise UserError(f"{path} paints in any style, and has none of its own: use scratchnst arbitrary.")
         if not transform_net.is_transform_net(network):
             raise UserError(

@@ -105,7 +105,7 @@ def _beside(network):
     """Return the bytes a pixel that the process has beside what the network takes."""
     if network.engine.has_own_memory:
         return 0
-    prepared = PHOTO if adain_net.ADAIN in network.parameters else 0  # with a margin, beside the photograph itself
+    prepared = PHOTO if adain_net.has_margin(network) else 0  # with a margin, beside the photograph itself
     return PHOTO + prepared + (HOLES if startup.keeps_memory() else 0)
 
 
@@ -114,7 +114,7 @@ def _workspace(network):
 
 
 def _padded(network, height, width):
-    margin = 2 * adain_net.MARGIN if adain_net.ADAIN in network.parameters else 0
+    margin = 2 * adain_net.MARGIN if adain_net.has_margin(network) else 0
     return tuple(side + -side % transform_net.STRIDE + margin for side in (height, width))
 
 

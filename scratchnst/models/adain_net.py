@@ -26,14 +26,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnst.arrays import Array, array_module
-from scratchnst.errors import UserError
+from scratchnst.models import style_encoder
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network
+from scratchnst.models.style_encoder import ENCODED, PREDICTOR
 from scratchnst.models.transform_net import OUTPUT, number_of_styles
 
 ADAIN = "adain"  # the norm behind the encoder
-ENCODED = "conv3_4"  # the layer of the encoder that is painted by, and the last one that is needed
-PREDICTOR = ("style_hidden", "style_code")  # parameters that are no layers, see `scratchnst.models.style_predictor`
 WIDTHS = (24, 48, 96)
 SIDE = 3  # pixels of a kernel
 MARGIN = 16  # pixels around a picture, see `with_margin`
@@ -54,12 +53,7 @@ def build(random: np.random.Generator, encoder: Network, styles: int, widths: Se
     UserError
         If the encoder has no such layers, or is not normalised.
     """
-    check_encoder(encoder)
-    rows, sources = encoder.needed([ENCODED]), encoder.sources()
-    layers = [Layer(row.name, row.kind, sources[row.name]) for row in rows]
-    parameters: dict[str, tuple[Array, ...]] = {
-        row.name: encoder.parameters[row.name] for row in rows if row.name in encoder.parameters
-    }
+    layers, parameters = style_encoder.rows(encoder)
     depth = len(encoder.parameters[ENCODED][1])
     layers.append(Layer(ADAIN, "norm", (ENCODED,)))
     parameters[ADAIN] = np.zeros((styles, depth), np.float32), np.zeros((styles, depth), np.float32)
@@ -106,16 +100,6 @@ def margin_of_zeros(grad_images: Array) -> Array:
     return array_module(grad_images).pad(grad_images, ((0, 0), around, around, (0, 0)))
 
 
-def check_encoder(encoder: Network) -> None:
-    """Raise a UserError unless a network can be an encoder."""
-    if ENCODED not in encoder.parameters or ADAIN in encoder.parameters:
-        raise UserError(f"{encoder.name} has no layer {ENCODED} to paint by: give an encoder like VGG19.")
-    if not encoder.normalized:
-        raise UserError(
-            f"the encoder {encoder.name} is not normalised: scratchnst weights normalize writes one that is."
-        )
-
-
 def is_adain_net(network: Network) -> bool:
     """Return whether a network is one that `build` makes, whatever its parameters."""
     if not {ENCODED, ADAIN, "conv1", "conv2", "conv6", "norm1"} <= network.parameters.keys() or not network.normalized:
@@ -123,17 +107,10 @@ def is_adain_net(network: Network) -> bool:
     if number_of_styles(network) > 1 and not network.parameters.keys() >= set(PREDICTOR):
         return False
     widths = [network.parameters[f"conv{n}"][0].shape[-1] for n in (6, 2, 1)]
-    rows = {layer.name: layer for layer in network.needed([ENCODED])}
-    encoder = Network(
-        "encoder",
-        tuple(rows.values()),
-        {name: arrays for name, arrays in network.parameters.items() if name in rows},
-        network.preprocessing,
-        network.defaults,
-        normalized=True,
-    )
-    like = build(np.random.default_rng(0), encoder, number_of_styles(network), widths)
-    return network.layers == like.layers and all(
-        [array.shape for array in arrays] == [array.shape for array in network.parameters[name]]
-        for name, arrays in like.parameters.items()
-    )
+    like = build(np.random.default_rng(0), style_encoder.of(network), number_of_styles(network), widths)
+    return style_encoder.is_like(network, like)
+
+
+def has_margin(network: Network) -> bool:
+    """Return whether a network paints by what its encoder sees of the photograph, so that it needs a margin."""
+    return ADAIN in network.parameters

@@ -34,9 +34,10 @@ import numpy as np
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
-from scratchnst.models import transform_net
-from scratchnst.models.adain_net import ADAIN, PREDICTOR
+from scratchnst.models import style_encoder, transform_net
+from scratchnst.models.adain_net import ADAIN
 from scratchnst.models.network import Network
+from scratchnst.models.style_encoder import PREDICTOR
 from scratchnst.models.transform_net import OUTPUT
 
 HIDDEN, CODE = NAMES = PREDICTOR
@@ -96,9 +97,9 @@ def is_there(network: Network) -> bool:
 def learnt(network: Network) -> dict[str, tuple[bool, ...]]:
     """Return layer -> which of its parameters are learnt: behind an encoder neither this nor rows that are computed."""
     found = transform_net.learnt(network)
-    if ADAIN not in network.parameters:
+    if not style_encoder.is_in(network):
         return found
-    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | set(COMPUTED)
+    fixed = {layer.name for layer in network.layers if layer.kind == "conv"} | (set(COMPUTED) & found.keys())
     predicted = NAMES if is_there(network) else ()
     return {**found, **{name: (False, False) for name in fixed}, **{name: (True, True) for name in predicted}}
 
@@ -140,7 +141,12 @@ def painter(network: Network, m: Array, z: Array) -> Network:
     """Return the network that paints in N styles, a row a style: equations (b) and (c)."""
     painting = transform_net.with_styles(network, m)
     kept = {name: arrays for name, arrays in painting.parameters.items() if name not in NAMES}
-    xp, channels = array_module(z), kept[ADAIN][0].shape[1]
-    kept[ADAIN] = xp.exp(z[:, -channels:]), z[:, -2 * channels : -channels] + 1
+    xp = array_module(z)
+    if ADAIN in kept:
+        channels = kept[ADAIN][0].shape[1]
+        kept[ADAIN] = xp.exp(z[:, -channels:]), z[:, -2 * channels : -channels] + 1
     kept[OUTPUT] = xp.exp(z[:, COLOURS : 2 * COLOURS]), z[:, :COLOURS]
-    return replace(painting, parameters=kept)
+    layers = tuple(painting.needed([OUTPUT]))
+    return replace(
+        painting, layers=layers, parameters={layer.name: kept[layer.name] for layer in layers if layer.name in kept}
+    )

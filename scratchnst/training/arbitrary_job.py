@@ -10,8 +10,9 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine import Engine
+from scratchnst.errors import UserError
 from scratchnst.fast.arbitrary_style import ArbitraryStyle
-from scratchnst.models import adain_net, style_predictor
+from scratchnst.models import adain_net, prediction_net, style_predictor, transform_net
 from scratchnst.models.network import Network
 from scratchnst.training import photographs
 from scratchnst.training.perceptual_loss import Weights
@@ -20,6 +21,7 @@ from scratchnst.training.style_pool import Pieces, StylePool
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
+TRANSFORMS = ("prediction", "adain")  # for which a network can be trained
 STYLE_WEIGHT = 4.0  # of the distance itself, not of its square
 
 
@@ -32,7 +34,8 @@ class ArbitrarySettings:
     paintings : a folder with pictures of styles
     folder : of photographs; None takes those at hand
     encoder : a name or a file of the network by whose features it paints
-    widths : of the decoder
+    transform : one of TRANSFORMS, see `ArbitraryStyle.styles`
+    widths, blocks : of `prediction_net`, or widths of the decoder of `adain_net`
     units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes; without units
         there is no predictor, and AdaIN alone depends on the style
     start : a model whose parameters the training begins with, in place of the encoder and the sizes
@@ -45,7 +48,9 @@ class ArbitrarySettings:
     network: str = "distilled"
     finish: str | None = None
     encoder: str = "distilled"
-    widths: tuple[int, ...] = adain_net.WIDTHS
+    widths: tuple[int, ...] | None = None
+    blocks: int = transform_net.BLOCKS
+    transform: str = TRANSFORMS[0]
     units: int = style_predictor.UNITS
     styles: int = style_predictor.STYLES
     start: Path | None = None
@@ -100,5 +105,12 @@ def _network(settings: ArbitrarySettings) -> Network:
         return ArbitraryStyle.load(settings.start).network
     random = np.random.default_rng(settings.plan.seed)
     encoder = load_network(settings.encoder).astype("float32")
-    network = adain_net.build(random, encoder, settings.styles if settings.units else 1, settings.widths)
+    styles = settings.styles if settings.units else 1
+    if settings.transform == "prediction":
+        if not settings.units:
+            raise UserError("prediction needs a predictor: give --units more than 0, or --transform adain.")
+        widths = settings.widths or prediction_net.WIDTHS
+        network = prediction_net.build(random, encoder, styles, widths, settings.blocks)
+    else:
+        network = adain_net.build(random, encoder, styles, settings.widths or adain_net.WIDTHS)
     return style_predictor.with_predictor(network, random, settings.units) if settings.units else network

@@ -98,7 +98,7 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
 
 def _painted(painter, images):
     """What is painted of images, and what leads from its gradient to those of the parameters."""
-    has_margin = adain_net.ADAIN in painter.parameters
+    has_margin = adain_net.has_margin(painter)
     outputs, cache = painter.forward(adain_net.with_margin(images) if has_margin else images, [transform_net.OUTPUT])
     output = outputs[transform_net.OUTPUT]
 

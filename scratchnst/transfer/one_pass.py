@@ -11,7 +11,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
-from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, style_shape, style_side
+from scratchnst.fast.arbitrary_style import DEFAULT, SHIPPED, ArbitraryStyle, style_shape, style_side
 from scratchnst.transfer import computation
 from scratchnst.transfer.settings import Settings
 
@@ -27,7 +27,7 @@ class Painted:
 
 def model_file(settings: Settings) -> Path:
     """Return the file of the network."""
-    return settings.fast_model or SHIPPED
+    return settings.fast_model or SHIPPED[DEFAULT]
 
 
 def check(settings: Settings, shape: tuple[int, int]) -> None:

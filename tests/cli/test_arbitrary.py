@@ -13,6 +13,7 @@ from PIL import Image
 
 from scratchnst import ArbitraryStyle, images
 from scratchnst.cli import main
+from scratchnst.fast.arbitrary_style import TRANSFORMS
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
 from scratchnst.system.capacity import resident
@@ -64,6 +65,20 @@ def test_whitening_and_colouring(studio):
     assert paint("photos/one.png", "wave.png", "-o", "out.png", "--transform", "wct") == 0
     model, photo = ArbitraryStyle.load("model.h5"), images.load("photos/one.png")
     check("out.png", model(photo, style("wave.png", (60, 45)), transform="wct"))
+
+
+def test_a_transform_that_the_model_does_not_know(studio, capsys):
+    arbitrary_style(transform="prediction").save(studio / "model.h5")
+    assert paint("photos/one.png", "wave.png", "-o", "out.png") == 0
+    assert paint("photos/one.png", "wave.png", "-o", "out.png", "--transform", "wct") == 2
+    assert "paints by prediction, not by wct" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("transform", TRANSFORMS)
+def test_each_transform_has_a_model(studio, transform):
+    assert main(["arbitrary", "photos/one.png", "wave.png", "-o", "out.png", "--transform", transform]) == 0
+    model = ArbitraryStyle.load(transform=transform)
+    check("out.png", model(images.load("photos/one.png"), style("wave.png", (60, 45)), transform=transform))
 
 
 def test_a_style_that_is_named_twice_counts_twice(studio):

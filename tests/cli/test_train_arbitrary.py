@@ -34,14 +34,16 @@ def train(*arguments):
     return main(["train", "arbitrary", *arguments, *TINY])
 
 
-def test_a_model(studio, capsys):
+@pytest.mark.parametrize("transform", ["prediction", "adain"])
+def test_a_model(studio, capsys, transform):
     (studio / "rights.txt").write_text("all are mine\n")
     options = ["--log", "log.jsonl", "--preview", "preview.png", "--licences", "rights.txt"]
-    assert train("-o", "model.h5", *options) == 0
+    assert train("-o", "model.h5", "--transform", transform, *options) == 0
     said = capsys.readouterr().err
     assert "3 photographs" in said
     assert "pieces of 7 pictures, and of the photographs" in said, "two are held out"
     model = ArbitraryStyle.load("model.h5")
+    assert model.transforms[0] == model.training["settings"]["transform"] == transform
     assert len(model.training["settings"]["paintings"]) == 7
     assert model.training["photographs"] == ["0.png", "1.png", "2.png"]
     assert model.training["licences"] == "all are mine\n"
@@ -54,7 +56,7 @@ def test_a_model(studio, capsys):
 
 def test_adain_alone(studio, random):
     """Without a predictor all styles have the decoder's norms in common."""
-    assert train("-o", "model.h5", "--units", "0") == 0
+    assert train("-o", "model.h5", "--transform", "adain", "--units", "0") == 0
     network = ArbitraryStyle.load("model.h5").network
     assert not style_predictor.is_there(network)
     assert network.parameters["norm1"][0].shape[0] == 1
@@ -96,6 +98,7 @@ def test_resumed_it_is_the_same(studio, monkeypatch):
     ("arguments", "message"),
     [
         (["-o", "model.h5", "--encoder", "pyramid"], "no layer conv3_4"),
+        (["-o", "model.h5", "--units", "0"], "give --units more than 0"),
         (["-o", "model.h5", "--start", "none.h5"], "does not exist"),
         (["-o", "model.h5", "--start", "distilled.h5"], "not a network that paints in any style"),
         (["-o", "model.h5", "--minutes", "1"], "exclude each other"),

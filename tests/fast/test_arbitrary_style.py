@@ -17,8 +17,13 @@ from scratchnst.images.grain import grain
 from scratchnst.models.style_predictor import CODE
 
 
+@pytest.fixture(scope="module", params=["prediction", "adain"])
+def model(request):
+    return arbitrary_style(transform=request.param)
+
+
 @pytest.fixture(scope="module")
-def model():
+def adain():
     return arbitrary_style()
 
 
@@ -63,8 +68,9 @@ def test_masks(model, photo, paintings):
     np.testing.assert_allclose(painted[:, 20:], other[:, 20:], rtol=1e-6)
 
 
-def test_whitening_and_colouring(model, photo, paintings):
+def test_whitening_and_colouring(adain, photo, paintings):
     """Where AdaIN's features go into the decoder there are some with the style's covariance."""
+    model = adain
     painter = model.styles({"first": paintings[0]}, "wct")
     painting = model(photo, paintings[0], transform="wct")
     np.testing.assert_array_equal(painting, painter(photo))
@@ -77,6 +83,14 @@ def test_whitening_and_colouring(model, photo, paintings):
     assert np.isfinite(model(np.full((20, 30, 3), 9.0), np.zeros((40, 40, 3)), transform="wct")).all()
     with pytest.raises(UserError, match="--transform adain"):
         painter(photo, in_strips=True)
+
+
+def test_transforms(model, photo, paintings):
+    own, *_ = model.transforms
+    np.testing.assert_array_equal(model(photo, paintings[0]), model(photo, paintings[0], transform=own))
+    other = "adain" if own == "prediction" else "prediction"
+    with pytest.raises(UserError, match=f"paints by {own}.*not by {other}"):
+        model(photo, paintings[0], transform=other)
 
 
 def test_what_masks_leave_is_the_photograph():
@@ -132,14 +146,16 @@ def test_what_cannot_be(model, photo, paintings, given, message):
 
 
 class TestShipped:
-    """The model that ships with the program."""
+    """The models that ship with the program."""
 
-    @pytest.fixture
-    def shipped(self):
-        return ArbitraryStyle.load()
+    @pytest.fixture(params=["prediction", "adain"])
+    def shipped(self, request):
+        return ArbitraryStyle.load(transform=request.param)
 
     def test_what_it_holds(self, shipped):
-        assert SHIPPED.stat().st_size < 4e6
+        transform, *_ = shipped.transforms
+        assert SHIPPED[transform].stat().st_size < 4e6
+        assert ArbitraryStyle.load(transform=transform).transforms == shipped.transforms
         training = shipped.training
         assert len(training["settings"]["paintings"]) > 100
         assert all(name in training["licences"] for name in training["photographs"])

@@ -10,7 +10,7 @@ from networks import random_vgg
 
 from scratchnst.engine import cpu
 from scratchnst.fast.strips import Painter, kept_layers
-from scratchnst.models import adain_net, transform_net
+from scratchnst.models import adain_net, prediction_net, transform_net
 
 HEIGHTS = [1, 4, 12, 1000]  # rows of the picture in a strip, at most
 
@@ -69,6 +69,14 @@ def test_a_network_behind_an_encoder(random, rows):
     style = replace(style, parameters={**style.parameters, "adain": (ones, ones)})
     photo = random.uniform(0, 255, (33, 18, 3))
     np.testing.assert_allclose(in_strips(style, photo, rows)[0], whole(style, photo), atol=1e-9)
+
+
+def test_a_network_beside_an_encoder(random):
+    encoder = replace(random_vgg("vgg19", 8, width=4), normalized=True)
+    network = prediction_net.build(random, encoder, 1, (3, 4, 5), 1).astype("float64")
+    style = replace(network, layers=tuple(network.needed([transform_net.OUTPUT])))
+    photo = random.uniform(0, 255, (33, 18, 3))
+    np.testing.assert_allclose(in_strips(style, photo, 8)[0], whole(style, photo), atol=1e-9)
 
 
 def test_no_seam(random):

@@ -11,6 +11,7 @@ from networks import arbitrary_style
 from scratchnst.engine import cpu
 from scratchnst.errors import UserError
 from scratchnst.models import adain_net, style_predictor, transform_net
+from scratchnst.models.style_encoder import ENCODED
 from scratchnst.models.style_predictor import CODE, HIDDEN
 from scratchnst.weights.load import load_network
 
@@ -67,9 +68,9 @@ def test_the_painter_has_the_moments_of_the_style(network, pictures):
     painter = style_predictor.painter(network, m, z)
     assert not style_predictor.is_there(painter)
     of_photo = painter.features(pictures[1:], [adain_net.ADAIN])[adain_net.ADAIN]
-    of_style = network.features(pictures[:1], [adain_net.ENCODED])[adain_net.ENCODED]
+    of_style = network.features(pictures[:1], [ENCODED])[ENCODED]
     np.testing.assert_allclose(of_photo.mean((1, 2)), of_style.mean((1, 2)), rtol=1e-3, atol=1e-3)
-    own = network.features(pictures[1:], [adain_net.ENCODED])[adain_net.ENCODED].std((1, 2))
+    own = network.features(pictures[1:], [ENCODED])[ENCODED].std((1, 2))
     alive = own > 0.1  # a channel that is the same everywhere stays so
     np.testing.assert_allclose(of_photo.std((1, 2))[alive], of_style.std((1, 2))[alive], rtol=1e-2, atol=4e-3)
     assert alive.mean() > 0.5
@@ -99,6 +100,11 @@ def test_what_is_learnt(network):
     assert learnt["conv1"] == (True, False), "a norm follows"
     assert learnt["conv3_4"] == learnt[adain_net.ADAIN] == learnt[transform_net.OUTPUT] == (False, False)
     assert HIDDEN not in style_predictor.learnt(transform_net.build(np.random.default_rng(0)))
+    of_prediction = style_predictor.learnt(arbitrary_style(transform="prediction").network)
+    assert of_prediction[HIDDEN] == of_prediction["norm1"] == of_prediction["block1_norm2"] == (True, True)
+    assert of_prediction["conv3_4"] == of_prediction[transform_net.OUTPUT] == (False, False)
+    assert of_prediction["conv1"] == of_prediction["conv6"] == (True, False), "norms follow"
+    assert adain_net.ADAIN not in of_prediction
 
 
 def test_it_is_told_apart(network):

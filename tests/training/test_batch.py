@@ -43,9 +43,10 @@ def test_gradients_of_the_parameters(network, batch, random, steady):
     check_gradients(network, loss, batch, random, 1e-7)
 
 
+@pytest.mark.parametrize("transform", ["prediction", "adain"])
 @pytest.mark.parametrize("of_itself", [True, False])
-def test_gradients_of_a_predictor(batch, random, of_itself):
-    network = arbitrary_style(widths=(3, 4, 5)).network.astype("float64")
+def test_gradients_of_a_predictor(batch, random, of_itself, transform):
+    network = arbitrary_style(widths=(3, 4, 5), transform=transform).network.astype("float64")
     z = random.standard_normal((3, 534))
     noise = 5 * random.standard_normal(batch.x.shape)
     batch = replace(batch, statistics=z, grain=noise, of_itself=of_itself, later=None if of_itself else batch.later)
@@ -60,7 +61,7 @@ def check_gradients(network, loss, batch, random, step):
     direction = {
         name: tuple(random.standard_normal(array.shape) * learns for array, learns in zip(arrays, learnt[name]))
         for name, arrays in network.parameters.items()
-        if name in learnt
+        if any(learnt.get(name, ()))
     }
 
     def total(length):
