@@ -24,7 +24,6 @@ from scratchnst.training.perceptual_loss import Losses, Weights
 from scratchnst.training.style_job import StyleJob, StyleSettings
 
 MINUTES = 6.0
-STEADY = 5.0  # weight of steadiness, if it is asked for
 PREVIEW_STYLES = 6
 TRIAL_SIZE, TRIAL_MINUTES = 256, 1.0
 
@@ -89,15 +88,7 @@ def _add_loss(parser: argparse.ArgumentParser) -> None:
         metavar="W[,W...]",
         help="weight of the style loss (%(default)s), one for all paintings or one for each",
     )
-    group.add_argument(
-        "--steady",
-        type=non_negative_number,
-        nargs="?",
-        const=STEADY,
-        default=0.0,
-        metavar="W",
-        help="let two frames of a scene be painted alike, for films: weight of their difference (%(const)s)",
-    )
+    training.add_steady(group)
 
 
 def _one_or_more(kind: Callable[[str], T]) -> Callable[[str], T | tuple[T, ...]]:

@@ -43,6 +43,7 @@ def add(actions) -> None:
             metavar="W",
             help=f"weight of the {name} loss (%(default)s)",
         )
+    training.add_steady(group)
     group = training.add_network(parser, prediction_net.WIDTHS)
     group.add_argument(
         "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual blocks (%(default)s)"
@@ -95,7 +96,12 @@ def _settings(arguments: argparse.Namespace) -> ArbitrarySettings:
     return ArbitrarySettings(
         paintings=arguments.styles,
         folder=arguments.images,
-        weights=Weights(content=arguments.content_weight, style=arguments.style_weight, squared=False),
+        weights=Weights(
+            content=arguments.content_weight,
+            style=arguments.style_weight,
+            steady=arguments.steady,
+            squared=False,
+        ),
         network=network,
         finish=finish,
         encoder=arguments.encoder,

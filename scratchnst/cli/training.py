@@ -40,6 +40,7 @@ from scratchnst.training.style_training import Plan, Training
 from scratchnst.transfer.side_outputs import SideOutput
 from scratchnst.weights.load import choose_source
 
+STEADY = 5.0  # weight of steadiness, if it is asked for
 LOSS_NETWORK = "distilled"
 KEEP_EVERY = 30.0  # seconds between checkpoints, and between previews
 PREVIEW_SIZE = 256
@@ -109,6 +110,19 @@ def add_loss_networks(parser: argparse.ArgumentParser) -> argparse._ArgumentGrou
         "--network)",
     )
     return group
+
+
+def add_steady(group: argparse._ArgumentGroup) -> None:
+    """Add the weight of the difference between two frames to the loss."""
+    group.add_argument(
+        "--steady",
+        type=non_negative_number,
+        nargs="?",
+        const=STEADY,
+        default=0.0,
+        metavar="W",
+        help="let two frames of a scene be painted alike, for films: weight of their difference (%(const)s)",
+    )
 
 
 def add_outputs(parser: argparse.ArgumentParser) -> None:

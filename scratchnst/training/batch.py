@@ -36,7 +36,7 @@ class Batch:
     styles : the number of each one's style
     later, shift : x' and d of `scratchnst.training.steadiness`, another frame of each; None without it
     statistics : of each one's style, for a network with a predictor, see `scratchnst.models.style_predictor`
-    grain : noise (N, H, W, 3) that is added to the crops before they are painted, see `scratchnst.images.grain`
+    grain : noise (N, H, W, 3) that is added to each frame before it is painted, see `scratchnst.images.grain`
     of_itself : whether each one's style is the crop itself, so that it is to be painted as it is
     """
 
@@ -76,12 +76,12 @@ def gradients(network: Network, loss: PerceptualLoss, batch: Batch) -> Outcome:
     UserError
         If the loss is not finite.
     """
-    engine, images, styles = network.engine, batch.x, list(batch.styles)
-    if batch.grain is not None:
-        images = images + batch.grain
+    engine, count, frames, styles = network.engine, len(batch.x), [batch.x], list(batch.styles)
     if batch.later is not None:
-        images, styles = array_module(images).concatenate([images, batch.later]), styles * 2
-    count = len(batch.x)
+        frames, styles = [batch.x, batch.later], styles * 2
+    if batch.grain is not None:
+        frames = [frame + batch.grain for frame in frames]
+    images = array_module(batch.x).concatenate(frames)
     with np.errstate(over="ignore", invalid="ignore"), engine.session():  # what is not finite is told below
         painter, mixture, of_mixture = _painter(network, batch, styles)
         painted, way_back = _painted(painter, images)

@@ -17,7 +17,7 @@ from networks import random_vgg19
 from PIL import Image
 
 from scratchnst import images
-from scratchnst.cli import main, train, training
+from scratchnst.cli import main, training
 from scratchnst.engine.cpu import threads
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
@@ -121,7 +121,7 @@ def test_a_steady_one(studio):
     assert first["total"] == pytest.approx(terms + 7 * first["unsteadiness"])
     assert first["unsteadiness"] > 0
     assert train_style("dots.png", "-o", "other.h5", "--steady") == 0
-    assert FastStyle.load("other.h5").training["settings"]["weights"]["steady"] == train.STEADY
+    assert FastStyle.load("other.h5").training["settings"]["weights"]["steady"] == training.STEADY
 
 
 @pytest.fixture

@@ -67,6 +67,14 @@ def test_adain_alone(studio, random):
     assert painted[0] < 80 < 130 < painted[1]
 
 
+def test_steady(studio, capsys):
+    assert train("-o", "model.h5", "--steady", "2", "--log", "log.jsonl") == 0
+    assert all(
+        json.loads(line)["losses"]["unsteadiness"] > 0 for line in (studio / "log.jsonl").read_text().splitlines()
+    )
+    assert ArbitraryStyle.load("model.h5").training["settings"]["weights"]["steady"] == 2
+
+
 def test_a_training_goes_on_from_a_model(studio):
     assert train("-o", "model.h5") == 0
     assert train("-o", "other.h5", "--start", "model.h5", "--rate", "0") == 0

@@ -113,6 +113,13 @@ def test_grain_is_seen_by_the_painter_alone(network, batch, random):
     assert replace(batch, grain=noise).parts(2)[1].grain.shape == (1, *noise.shape[1:])
 
 
+def test_both_frames_have_grain(network, batch, random):
+    loss, noise = loss_of(random, batch), 5 * random.standard_normal(batch.x.shape)
+    found = gradients(network, loss, replace(batch, grain=noise))
+    seen = gradients(network, loss, replace(batch, x=batch.x + noise, later=batch.later + noise))
+    assert found.losses.unsteadiness == pytest.approx(seen.losses.unsteadiness)
+
+
 def test_what_is_not_finite_is_told(network, batch, random):
     with pytest.raises(UserError, match="--style-weight"):
         gradients(network, loss_of(random, batch), replace(batch, x=np.nan * batch.x))
