@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.bench import accuracy, device_ladder, ladder, limit, problem, trainer
-from scratchnst.bench.names import COPY, EMULATED, OURS, PAINTING, PEERS, PRODUCT, SGEMM, TRAINING, doing, is_tf32, tf32
+from scratchnst.bench.names import COPY, EMULATED, OURS, PEERS, PRODUCT, SGEMM, TRAINING, doing, is_tf32, tf32
 from scratchnst.bench.process import Lost, Process
 from scratchnst.engine.cpu import conv2d as conv2d_on_cpu
 from scratchnst.engine.cuda import conv2d as conv2d_on_gpu
@@ -242,9 +242,12 @@ def training(task: str, repeats: int, conditions: Conditions) -> list[ContenderR
     return _with_rates(all_of_them, conditions)
 
 
-def painting(size: int, repeats: int, conditions: Conditions) -> list[ContenderResult]:
-    """Measure time and peak memory of painting a photograph in one pass, by us and by the peers."""
-    with contestants([OURS, *conditions.peers], size, conditions, PAINTING) as solvers:
+def painting(task: str, size: int, repeats: int, conditions: Conditions) -> list[ContenderResult]:
+    """Measure time and peak memory of painting a photograph in one pass, by us and by the peers.
+
+    `task` is one of `names.PAINTING`.
+    """
+    with contestants([OURS, *conditions.peers], size, conditions, task) as solvers:
         _check_agreement(solvers, ("mean", "painting"))
         take_turns(solvers, repeats, conditions)
         for solver in solvers:

@@ -4,7 +4,7 @@ OURS, SGEMM = "scratchnst", "sgemm"
 PEERS = {"torch contiguous": "contiguous_format", "torch channels_last": "channels_last"}  # PyTorch's names of them
 PRODUCT, COPY = "large product", "large copy"  # what a GPU does at best
 TRAINING = "training with the distilled network", "training with VGG19"  # what looks at what is painted
-PAINTING = "painting"
+PAINTING = ONE_STYLE, ANY_STYLE = "painting", "painting in any style"
 EMULATED = "emulated"  # a GPU on the CPU: sizes are small, and times have no meaning
 _TF32 = " tf32"
 

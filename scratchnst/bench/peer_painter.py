@@ -14,12 +14,13 @@ from typing import Any
 import numpy as np
 
 from scratchnst.bench import trainer
-from scratchnst.bench.painter import photograph
+from scratchnst.bench.painter import painting, photograph
 from scratchnst.bench.peer import OnTorch, Tensor
 from scratchnst.bench.trainer import ADAM, DISTILLED, LOSS
 from scratchnst.engine import cpu
+from scratchnst.fast.arbitrary_style import ArbitraryStyle, grained
 from scratchnst.fast.fast_style import FastStyle
-from scratchnst.models import transform_net
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import Network
 from scratchnst.models.transform_net import MEAN, OUTPUT, SPREAD
@@ -203,6 +204,40 @@ class PeerPainter(OnTorch):
         """Return the painting's mean, and the painting."""
         painting = self.evaluate()
         return painting.mean().item(), painting
+
+
+class PeerAnyStylePainter(PeerPainter):
+    """A contender: what `scratchnst.bench.painter.AnyStylePainter` does."""
+
+    def _load(self, size):
+        network = ArbitraryStyle.load().network.astype("float32")
+        self.painter = TorchNetwork(network, self)
+        self.rows = {
+            name: [self.tensor(rows) for rows in network.parameters[name]] for name in transform_net.norms(network)
+        }
+        self.predictor = [[self.tensor(array) for array in network.parameters[name]] for name in style_predictor.NAMES]
+        self.photo, self.style = grained(photograph(size)), painting(size)
+
+    def evaluate(self) -> Tensor:
+        with self.torch.no_grad():
+            pixels = self.tensor(_images(self.style[np.newaxis]))
+            features = self.painter.features(pixels, style_predictor.LAYERS)
+            moments = [_moments((pixels - MEAN) / SPREAD), *(_moments(F) for F in features.values())]
+            means = [moments[0][0], *(mean - 1 for mean, _ in moments[1:])]
+            z = self.torch.cat([each for mean, (_, d) in zip(means, moments) for each in (mean, d.log())], dim=1)
+            z = z.clamp(-style_predictor.LARGEST, style_predictor.LARGEST)
+            (U, a), (V, b) = self.predictor
+            m = (z @ U[0, 0] + a).clamp_(min=0) @ V[0, 0] + b
+            for name, rows in self.rows.items():
+                self.painter.parameters[name] = [(m @ array)[0] for array in rows]
+            mean, deviation = moments[0]
+            self.painter.parameters[OUTPUT] = [deviation[0], mean[0]]
+        return super().evaluate()
+
+
+def _moments(F: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean and deviation (N, C) of features (N, C, H, W)."""
+    return F.mean((2, 3)), (F.var((2, 3), correction=0) + EPSILON).sqrt()
 
 
 def _images(array: np.ndarray) -> np.ndarray:

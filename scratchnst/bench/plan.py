@@ -11,12 +11,12 @@ from typing import Any
 
 from scratchnst.bench import measure, painter, peer, problem
 from scratchnst.bench.measure import Conditions, ContenderResult
-from scratchnst.bench.names import EMULATED, PEERS, TRAINING
+from scratchnst.bench.names import ANY_STYLE, EMULATED, ONE_STYLE, PEERS, TRAINING
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import AUTO, parse
 from scratchnst.errors import UserError
 
-PARTS = ("speed", "run", "ladder", "accuracy", "training", "fast")
+PARTS = ("speed", "run", "ladder", "accuracy", "training", "fast", "arbitrary")
 ON_CPU = {"sizes": [256, 512, 1024], "run_size": 256, "run_iterations": 100, "repeats": 7}
 # Of a GPU's sizes the first is the one that matters most.
 ON_GPU = {"sizes": [512, 256, 1024, 2048, 4096], "run_size": 512, "run_iterations": 500, "repeats": 7}
@@ -48,7 +48,7 @@ class Plan:
         """Raise a UserError if one of the parts cannot be measured here."""
         for side in [*(self.sizes if "speed" in parts else []), self.run_size]:
             problem.check(side, self.device)
-        for side in self.sizes if "fast" in parts else []:
+        for side in self.sizes if {"fast", "arbitrary"} & set(parts) else []:
             painter.check(side)
         if self.peer:
             peer.check_available()
@@ -72,9 +72,10 @@ class Plan:
         elif part == "training":
             for task in TRAINING:
                 yield task, partial(measure.training, task, self.repeats, conditions)
-        elif part == "fast":
+        elif part in ("fast", "arbitrary"):
+            task = ONE_STYLE if part == "fast" else ANY_STYLE
             for side in dict.fromkeys(self.sizes):
-                yield f"fast at {side}x{side}", partial(measure.painting, side, self.repeats, conditions)
+                yield f"{part} at {side}x{side}", partial(measure.painting, task, side, self.repeats, conditions)
         else:
             yield part, partial(measure.exactness, conditions)
 

@@ -41,7 +41,7 @@ def part(name: str, results: Sequence[ContenderResult], where: str) -> list[str]
     if name == "ladder" and where != "cpu":
         return climb_on_device(results, where)
     tables = {"speed": speed, "run": whole_run, "ladder": climb, "accuracy": exactness}
-    return {**tables, "training": training, "fast": painting}[name](results)
+    return {**tables, "training": training, "fast": painting, "arbitrary": painting}[name](results)
 
 
 def speed(results: Sequence[ContenderResult]) -> list[str]:

@@ -18,11 +18,11 @@ from scratchnst.bench import device_ladder, ladder
 from scratchnst.bench.accuracy import Accuracy
 from scratchnst.bench.limit import Copy, Product, Sgemm
 from scratchnst.bench.machine import DeviceFacts
-from scratchnst.bench.names import COPY, OURS, PAINTING, PEERS, PRODUCT, SGEMM, TRAINING, doing, tf32
+from scratchnst.bench.names import ANY_STYLE, COPY, ONE_STYLE, OURS, PEERS, PRODUCT, SGEMM, TRAINING, doing, tf32
 from scratchnst.bench.ours import Ours
-from scratchnst.bench.painter import Painter
+from scratchnst.bench.painter import AnyStylePainter, Painter
 from scratchnst.bench.peer import Peer
-from scratchnst.bench.peer_painter import PeerPainter, PeerTrainer
+from scratchnst.bench.peer_painter import PeerAnyStylePainter, PeerPainter, PeerTrainer
 from scratchnst.bench.trainer import Trainer
 from scratchnst.engine.cpu.threads import set_count
 from scratchnst.errors import UserError
@@ -44,8 +44,13 @@ CONTENDERS: dict[str, Callable[..., Any]] = {  # each takes the size and the dev
         for task in TRAINING
         for name, form in PEERS.items()
     },
-    doing(OURS, PAINTING): Painter,
-    **{doing(name, PAINTING): partial(PeerPainter, memory_format=form) for name, form in PEERS.items()},
+    doing(OURS, ONE_STYLE): Painter,
+    doing(OURS, ANY_STYLE): AnyStylePainter,
+    **{
+        doing(name, task): partial(kind, memory_format=form)
+        for task, kind in ((ONE_STYLE, PeerPainter), (ANY_STYLE, PeerAnyStylePainter))
+        for name, form in PEERS.items()
+    },
 }
 CPU_RUNGS = {name: partial(ladder.Rung, way=name) for name in ladder.RUNGS}
 DEVICE_RUNGS = {name: partial(device_ladder.DeviceRung, name=name) for name in device_ladder.RUNGS}

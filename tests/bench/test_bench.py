@@ -76,13 +76,14 @@ def test_ladder_and_accuracy(capsys, tmp_path, quick, monkeypatch):
     assert "gradient in float32 at 16x16, relative error against float64: median " in said
 
 
-def test_a_painting(capsys, tmp_path, quick):
+@pytest.mark.parametrize("part", ["fast", "arbitrary"])
+def test_a_painting(capsys, tmp_path, quick, part):
     record = tmp_path / "bench.json"
-    assert main([*SMALL, "--parts", "fast", "--json", str(record)]) == 0
-    (ours,) = json.loads(record.read_text())["fast"]
+    assert main([*SMALL, "--parts", part, "--json", str(record)]) == 0
+    (ours,) = json.loads(record.read_text())[part]
     assert (ours["contender"], ours["size"], ours["failure"]) == ("scratchnst", 32, None)
     assert "a photograph painted in one pass, seconds, median of 1" in capsys.readouterr().out
-    assert main([*SMALL[:2], "30", "--parts", "fast"]) == 2
+    assert main([*SMALL[:2], "30", "--parts", part]) == 2
     assert "multiples of 4" in capsys.readouterr().err
 
 

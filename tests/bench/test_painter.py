@@ -7,16 +7,17 @@ import pytest
 
 from scratchnst.bench import painter
 from scratchnst.bench.names import PEERS
-from scratchnst.bench.painter import Painter
-from scratchnst.bench.peer_painter import PeerPainter
+from scratchnst.bench.painter import AnyStylePainter, Painter
+from scratchnst.bench.peer_painter import PeerAnyStylePainter, PeerPainter
 from scratchnst.errors import UserError
 
 
 @pytest.mark.parametrize("memory_format", PEERS.values())
-def test_pytorch_paints_the_same(memory_format):
+@pytest.mark.parametrize(("ours", "theirs"), [(Painter, PeerPainter), (AnyStylePainter, PeerAnyStylePainter)])
+def test_pytorch_paints_the_same(memory_format, ours, theirs):
     pytest.importorskip("torch", reason="PyTorch, the peer, is not installed: pip install torch")
-    mean, painting = Painter(40).compared()
-    peer = PeerPainter(40, memory_format=memory_format)
+    mean, painting = ours(40).compared()
+    peer = theirs(40, memory_format=memory_format)
     peers_mean, theirs = peer.compared()
     assert painting.shape == (40, 40, 3)
     assert painting.std() > 10
