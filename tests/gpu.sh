@@ -59,7 +59,7 @@ run_training() {
             --log "$folder/log.jsonl" --preview "$folder/preview.png" \
         && "$python" -m scratchnst fast "$folder/content.png" --model "$folder/model.h5" --device "$device" \
             -o "$folder/painting.png" \
-        && measure --parts training fast --json "$folder/bench.json" \
+        && measure --parts training fast arbitrary --json "$folder/bench.json" \
         || failed="$failed training"
 }
 

@@ -49,7 +49,8 @@ from scratchnst import ArbitraryStyle
 from scratchnst.classroom import full_size, pictures, show_images
 from scratchnst.losses import content_loss, gram
 from scratchnst.models import style_predictor, transform_net
-from scratchnst.models.adain_net import ADAIN, ENCODED
+from scratchnst.models.adain_net import ADAIN
+from scratchnst.models.style_encoder import ENCODED
 from scratchnst.ops import adain, instance_norm, moments
 from scratchnst.optimize.scipy_lbfgs import scipy_lbfgs
 from scratchnst.verify import check_backward, check_gradient
@@ -910,8 +911,11 @@ assert apart_of(both_negative, only_rows) > apart_of(both_negative, only_feature
 
 # %%
 # After the rows. So in this network, the style is in statistics twice: as moments of the features, and as what the rows
-# are predicted from; and the second one does most of the work. In the package: ``scratchnst arbitrary PHOTO PAINTING -o
-# OUT.png`` paints in any style, and ``scratchnst train arbitrary`` trains such a network.
+# are predicted from; and the second one does most of the work. Then the moments of the features may be left out, and
+# the encoder need not see the photograph: ``scratchnst/models/prediction_net.py`` is the network of lesson 18 with
+# rows that are predicted as here (Ghiasi and others, 2017). In the package: ``scratchnst arbitrary PHOTO PAINTING -o
+# OUT.png`` paints by it in any style, with ``--transform adain`` by the network of this lesson. ``scratchnst train
+# arbitrary`` trains both.
 
 # %%
 # Exercises

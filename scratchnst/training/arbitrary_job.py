@@ -9,14 +9,25 @@ from typing import Any
 
 import numpy as np
 
-from scratchnst.engine import Engine
+from scratchnst.engine import Engine, cpu, textbook
 from scratchnst.errors import UserError
 from scratchnst.fast.arbitrary_style import ArbitraryStyle
-from scratchnst.models import adain_net, prediction_net, style_predictor, transform_net
+from scratchnst.models import adain_net, prediction_net, style_encoder, style_predictor, transform_net
 from scratchnst.models.network import Network
+from scratchnst.models.normalize import normalize
 from scratchnst.training import photographs
 from scratchnst.training.perceptual_loss import Weights
-from scratchnst.training.style_job import ENOUGH, HELD_OUT, check_side, done, losses_of, origin_of, to_train_on
+from scratchnst.training.photographs import Photographs
+from scratchnst.training.style_job import (
+    ENOUGH,
+    HELD_OUT,
+    MEASURED,
+    check_side,
+    done,
+    losses_of,
+    origin_of,
+    to_train_on,
+)
 from scratchnst.training.style_pool import Pieces, StylePool
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
@@ -91,7 +102,7 @@ def prepare(settings: ArbitrarySettings, engine: Engine, tell: Callable[[str], N
     styles = photographs.from_folder(settings.paintings, settings.plan.side, tell)
     paintings = styles.hold_out(HELD_OUT) if len(styles) >= ENOUGH else ()
     found, held_out = to_train_on(settings, tell)
-    network = _network(settings).on(engine)
+    network = _network(settings, found, tell).on(engine)
     tell(f"the styles are pieces of {len(styles)} pictures, and of the photographs")
     pieces = Pieces(styles, found, settings.plan.seed)
     losses = losses_of(settings, found, pieces, settings.weights, engine, tell)
@@ -99,12 +110,16 @@ def prepare(settings: ArbitrarySettings, engine: Engine, tell: Callable[[str], N
     return ArbitraryJob(training, origin_of(settings, styles.names, losses, found), held_out, paintings)
 
 
-def _network(settings: ArbitrarySettings) -> Network:
+def _network(settings: ArbitrarySettings, found: Photographs, tell: Callable[[str], None]) -> Network:
     """The network to begin with."""
     if settings.start:
         return ArbitraryStyle.load(settings.start).network
     random = np.random.default_rng(settings.plan.seed)
     encoder = load_network(settings.encoder).astype("float32")
+    if not encoder.normalized and style_encoder.ENCODED in encoder.parameters:
+        tell(f"the encoder {encoder.name} is normalised by {MEASURED} crops of photographs")
+        crops = found.crops(np.random.default_rng([settings.plan.seed, 2]), MEASURED, settings.plan.side)
+        encoder = normalize(encoder.on(cpu), list(crops), [style_encoder.ENCODED]).on(textbook)
     styles = settings.styles if settings.units else 1
     if settings.transform == "prediction":
         if not settings.units:

@@ -6,6 +6,7 @@ import json
 
 import numpy as np
 import pytest
+from networks import random_vgg19
 from PIL import Image
 
 from scratchnst import ArbitraryStyle, images, load_network
@@ -13,6 +14,7 @@ from scratchnst.cli import main
 from scratchnst.models import style_predictor
 from scratchnst.training import photographs, style_pool
 from scratchnst.training.style_training import Training
+from scratchnst.weights.formats import native
 
 TINY = ["--iterations", "3", "--batch", "2", "--size", "32", "--width", "3", "--images", "photos", "--styles", "styles"]
 
@@ -100,6 +102,17 @@ def test_resumed_it_is_the_same(studio, monkeypatch):
     for name, arrays in whole.parameters.items():
         for array, other in zip(arrays, part.parameters[name]):
             np.testing.assert_array_equal(array, other)
+
+
+def test_an_encoder_of_ones_own(studio, capsys):
+    """It is normalised, so that its statistics are of the size that a predictor takes."""
+    native.write(random_vgg19(8, width=4), studio / "encoder.h5", "float32")
+    assert train("-o", "model.h5", "--encoder", "encoder.h5") == 0
+    assert "normalised by 16 crops" in capsys.readouterr().err
+    network = ArbitraryStyle.load("model.h5").network
+    means = network.features(images.load("photos/0.png")[np.newaxis], ["conv2_1"])["conv2_1"].mean((0, 1, 2))
+    assert means.max() < 3
+    assert np.median(means) == pytest.approx(1, abs=0.5)
 
 
 @pytest.mark.parametrize(
