@@ -25,7 +25,7 @@ from scratchnst.models.network import Network
 from scratchnst.models.transform_net import BLOCKS, OUTPUT
 
 WIDTHS = (20, 40, 80)
-FIRST, LAST = "conv1", "conv6"
+LAST = "conv6"  # the convolution in front of the output's norm
 
 
 def build(

@@ -1,17 +1,19 @@
 r"""The style predictor: from what a picture looks like to the style in which a network paints like it.
 
-`scratchnst.models.adain_net` holds K styles, a row a style in each of its norms, and paints in any mixture of them.
-With a predictor the rows are no styles of their own but what all styles are mixed of, and the mixture of a picture that
-was never seen before is computed.  Let z (N, D) be the statistics of N pictures: of red, green and blue, and of each
-channel of some layers of the network's encoder, the mean and the logarithm of the deviation, see `statistics`.  Then ::
+`scratchnst.models.prediction_net` and `adain_net` hold K styles, a row a style in each of their norms, and paint in any
+mixture of them.  With a predictor the rows are no styles of their own but what all styles are mixed of, and the mixture
+of a picture that was never seen before is computed.  Let z (N, D) be the statistics of N pictures: of red, green and
+blue, and of each channel of some layers of the network's encoder, the mean and the logarithm of the deviation, see
+`statistics`.  Then ::
 
     h = max(0, z U + a),   m = h V + b                  the mixtures                                   (a)
     scale = m S,   shift = m T                          at each norm, S and T (K, C) its rows          (b)
     scale = exp(log deviation),   shift = mean          at ADAIN, of the layer before; at OUTPUT, of the pixels   (c)
 
-(c) is adaptive instance normalisation: the photograph's features get the moments of the style's (X. Huang, S. Belongie,
-ICCV 2017).  (b) decides how they become a picture (G. Ghiasi, H. Lee, M. Kudlur, V. Dumoulin, J. Shlens, BMVC 2017;
-there a network predicts the rows from a picture's features in Inception v3).
+(b) is of G. Ghiasi, H. Lee, M. Kudlur, V. Dumoulin, J. Shlens, BMVC 2017; there a network predicts the rows from a
+picture's features in Inception v3.  (c) is adaptive instance normalisation: what is painted gets the moments of the
+style's pixels and, where there is a norm ADAIN, the photograph's features those of the style's (X. Huang, S. Belongie,
+ICCV 2017).
 
 Derivation of ``backward``.  (b) is linear in m, and m has a part in every norm::
 
@@ -72,7 +74,7 @@ def with_predictor(network: Network, random: np.random.Generator, units: int = U
 
     Parameters
     ----------
-    network : see `scratchnst.models.adain_net`, with K styles
+    network : see `scratchnst.models.prediction_net` and `adain_net`, with K styles
     random : of the weights
     units : of the hidden layer
     """

@@ -63,10 +63,7 @@ def test_a_training(call):
     assert calls[1] == "python -m scratchnst samples gpu-training"
     assert "train style gpu-training/style.png -o gpu-training/model.h5 --device cuda --minutes 3 --log" in calls[2]
     assert "fast gpu-training/content.png --model gpu-training/model.h5 --device cuda" in calls[3]
-    assert (
-        calls[-1]
-        == "python -m scratchnst bench --device cuda --parts training fast arbitrary --json gpu-training/bench.json"
-    )
+    assert "bench --device cuda --parts training fast arbitrary --json gpu-training/bench.json" in calls[-1]
     status, said, calls = call("training", "bench", fails="*train*style*")
     assert status == 1
     assert said.splitlines()[-1] == "failed: training"
