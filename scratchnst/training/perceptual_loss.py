@@ -36,7 +36,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.models.network import Network
 from scratchnst.models.transform_net import SPREAD
 
-ITSELF = 10.0  # weight of a photograph in its own style
+ITSELF = 10.0, 5.0  # weights of pixels and content of a photograph in its own style
 TARGETS = 512  # styles whose Gram matrices are kept, where there are more
 
 
@@ -113,15 +113,9 @@ class PerceptualLoss:
         painted, photographs : (N, H, W, 3) arrays, RGB 0-255, y and x
         styles : the number of each image's style
         """
-        count = len(painted)
-        content, style, weighted_style, gradients = 0.0, 0.0, 0.0, {}
-        P, _ = self.network.forward(photographs, self.content_layers, training=False)
+        style, weighted_style = 0.0, 0.0
         features, cache = self.network.forward(painted, {*self.content_layers, *self.style_layers}, training=False)
-        for name in self.content_layers:
-            difference, positions = features[name] - P[name], math.prod(P[name].shape[1:3])
-            scale = count * len(self.content_layers) * positions * self.energies[name]
-            content += float(self._squares(difference).sum()) / scale
-            gradients[name] = difference * difference.dtype.type(2 * self.weights.content / scale)  # equation (f)
+        content, gradients = self._content(features, photographs, self.weights.content)
         for name in self.style_layers:
             value, weighted, gradient = self._style(name, features[name], styles)
             style, weighted_style = style + value, weighted_style + weighted
@@ -144,11 +138,27 @@ class PerceptualLoss:
     def of_itself(self, painted: Array, photographs: Array) -> tuple[Losses, Array]:
         """Return how far photographs are from themselves painted in their own style, and dL/dpainted.
 
-        That is ITSELF times the mean of (y - x)^2 / SPREAD^2.
+        That is, weighted by ITSELF, the mean of (y - x)^2 / SPREAD^2, and equation (a).
         """
+        of_pixels, of_content = ITSELF
+        features, cache = self.network.forward(painted, self.content_layers, training=False)
+        content, gradients = self._content(features, photographs, of_content)
+        grad = self.network.backward(gradients, cache)
         difference, scale = painted - photographs, painted.size * SPREAD**2
-        total = ITSELF * float(self._squares(difference).sum()) / scale
-        return Losses(total, 0.0, 0.0, 0.0, 0.0), difference * difference.dtype.type(2 * ITSELF / scale)
+        grad += difference * difference.dtype.type(2 * of_pixels / scale)
+        total = of_pixels * float(self._squares(difference).sum()) / scale + of_content * content
+        return Losses(total, content, 0.0, 0.0, 0.0), grad
+
+    def _content(self, features, photographs, alpha):
+        """Equation (a), its mean over the batch, and layer -> equation (f)."""
+        P, _ = self.network.forward(photographs, self.content_layers, training=False)
+        content, gradients = 0.0, {}
+        for name in self.content_layers:
+            difference, positions = features[name] - P[name], math.prod(P[name].shape[1:3])
+            scale = len(P[name]) * len(self.content_layers) * positions * self.energies[name]
+            content += float(self._squares(difference).sum()) / scale
+            gradients[name] = difference * difference.dtype.type(2 * alpha / scale)
+        return content, gradients
 
     def _style(self, name, F, styles):
         """Equation (b) at a layer, its mean over the batch over the number of layers; the same weighted; and dL/dF."""
