@@ -76,7 +76,7 @@ def add(commands) -> None:
         type=size,
         metavar="N",
         help="longer side in pixels at which styles are looked at; more makes strokes larger "
-        "(that of the painting, at most 512)",
+        "(that of the painting, at most 384)",
     )
     parser.add_argument(
         "--transform",

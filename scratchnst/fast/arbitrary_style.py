@@ -31,7 +31,9 @@ SHIPPED = {
 }
 DEFAULT, *_ = TRANSFORMS = tuple(SHIPPED)
 SMALLEST_STYLE = 32  # pixels of a side: the encoder's deepest layer has 8x8 positions of it
-LARGEST_SIDE = 512  # pixels of the longer side at which a style is looked at, unless more are asked for
+# Pixels of the longer side at which a style is looked at, unless others are asked for.  In 512 pixels it takes twice as
+# long, and paintings of 512 pixels came less near to it, see docs/arbitrary.md.
+LARGEST_SIDE = 384
 
 
 @dataclass(frozen=True)
@@ -237,7 +239,7 @@ def blended(photo: np.ndarray, paintings: Sequence[np.ndarray], masks: Sequence[
 
 
 def style_side(painting: tuple[int, int]) -> int:
-    """Return the longer side at which styles are looked at for a painting of some (height, width): its own, or 512."""
+    """Return the longer side at which styles are looked at for a painting of some (height, width): its own, or 384."""
     return min(max(painting), LARGEST_SIDE)
 
 
