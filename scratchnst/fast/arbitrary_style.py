@@ -59,8 +59,10 @@ class ArbitraryStyle:
         Raises
         ------
         UserError
-            If there is no such file, it is none of such a network, or its predictor does not fit its encoder.
+            If there is no such transform or file, it is none of such a network, or its predictor does not fit its encoder.
         """
+        if transform not in SHIPPED:
+            raise UserError(f"there is no transform {transform!r}: choose one of {', '.join(SHIPPED)}.")
         path = SHIPPED[transform] if path is None else path
         network = load_any(path)
         if not (adain_net.is_adain_net(network) or prediction_net.is_prediction_net(network)):

@@ -33,7 +33,7 @@ from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
 TRANSFORMS = ("prediction", "adain")  # for which a network can be trained
-STYLE_WEIGHT = 4.0  # of the distance itself, not of its square
+STYLE_WEIGHT = 6.0  # of the distance itself, not of its square
 
 
 @dataclass(frozen=True)

@@ -117,6 +117,8 @@ def test_from_a_file(model, photo, paintings, tmp_path):
 
 
 def test_files_of_another_kind(model, tmp_path):
+    with pytest.raises(UserError, match="no transform 'grey': choose one of prediction, adain, wct"):
+        ArbitraryStyle.load(transform="grey")
     with pytest.raises(UserError, match="not a network that paints in any style"):
         ArbitraryStyle.load("distilled")
     (V, b), parameters = model.network.parameters[CODE], model.network.parameters
