@@ -59,7 +59,8 @@ class ArbitraryStyle:
         Raises
         ------
         UserError
-            If there is no such transform or file, it is none of such a network, or its predictor does not fit its encoder.
+            If there is no such transform or file, it is none of such a network, or its predictor does not fit its
+            encoder.
         """
         if transform not in SHIPPED:
             raise UserError(f"there is no transform {transform!r}: choose one of {', '.join(SHIPPED)}.")
