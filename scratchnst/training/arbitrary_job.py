@@ -113,7 +113,13 @@ def prepare(settings: ArbitrarySettings, engine: Engine, tell: Callable[[str], N
 def _network(settings: ArbitrarySettings, found: Photographs, tell: Callable[[str], None]) -> Network:
     """The network to begin with."""
     if settings.start:
-        return ArbitraryStyle.load(settings.start).network
+        model = ArbitraryStyle.load(settings.start)
+        transform, *_ = model.transforms
+        if transform != settings.transform:
+            raise UserError(
+                f"{settings.start} paints by {transform}: give --transform {transform}, or another --start."
+            )
+        return model.network
     random = np.random.default_rng(settings.plan.seed)
     encoder = load_network(settings.encoder).astype("float32")
     if not encoder.normalized and style_encoder.ENCODED in encoder.parameters:

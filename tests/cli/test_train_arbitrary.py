@@ -85,6 +85,13 @@ def test_a_training_goes_on_from_a_model(studio):
         np.testing.assert_array_equal(first.parameters[name][0], other.parameters[name][0])
 
 
+def test_a_model_by_another_transform(studio, capsys):
+    assert train("-o", "model.h5", "--transform", "adain") == 0
+    assert train("-o", "other.h5", "--start", "model.h5") == 2
+    assert "model.h5 paints by adain: give --transform adain" in capsys.readouterr().err
+    assert train("-o", "other.h5", "--start", "model.h5", "--transform", "adain") == 0
+
+
 def test_resumed_it_is_the_same(studio, monkeypatch):
     assert train("-o", "whole.h5") == 0
     step = Training.step
