@@ -142,9 +142,10 @@ def test_training_by_us_alone(processes):
     assert report.training(measure.training(TRAINING[0], 1, Conditions(1)))[-1] == "scratchnst at 128x128: killed"
 
 
-def test_paintings(processes):
-    processes.plays[doing(CONTIGUOUS, PAINTING), "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 2)}
-    results = measure.painting(64, 3, Conditions(2, list(PEERS)))
+@pytest.mark.parametrize("task", PAINTING)
+def test_paintings(processes, task):
+    processes.plays[doing(CONTIGUOUS, task), "gradient"] = lambda: {"loss": 4.0, "gradient": np.full((2, 2, 3), 2)}
+    results = measure.painting(task, 64, 3, Conditions(2, list(PEERS)))
     assert results[0].facts == {"mean": 4.0, "peak_bytes": 5_000_000}
     assert results[1].failure == "computes another function: its painting is 1e+00 from ours"
     assert results[2].facts["painting_distance"] == 0
