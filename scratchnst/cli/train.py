@@ -102,7 +102,7 @@ def _one_or_more(kind: Callable[[str], T]) -> Callable[[str], T | tuple[T, ...]]
 
 
 def _add_network(parser: argparse.ArgumentParser) -> None:
-    group = training.add_network(parser, transform_net.WIDTHS)
+    group = training.add_network(parser, f"{transform_net.WIDTHS[0]}")
     group.add_argument(
         "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual ones (%(default)s)"
     )
@@ -156,7 +156,7 @@ def _settings(arguments: argparse.Namespace) -> StyleSettings:
         weights=Weights(content=arguments.content_weight, style=arguments.style_weight, steady=arguments.steady),
         network=network,
         finish=finish,
-        widths=training.widths(arguments),
+        widths=training.widths(arguments, transform_net.WIDTHS),
         blocks=arguments.blocks,
         start=SHIPPED if arguments.start == Path("shipped") else arguments.start,
         add_to=arguments.add_to,

@@ -14,7 +14,7 @@ from scratchnst.cli.arguments import blocks, file, folder, non_negative_number, 
 from scratchnst.engine import Engine
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle
 from scratchnst.messages import complain
-from scratchnst.models import prediction_net, style_predictor, transform_net
+from scratchnst.models import style_predictor, transform_net
 from scratchnst.training import arbitrary_job
 from scratchnst.training.arbitrary_job import STYLE_WEIGHT, ArbitraryJob, ArbitrarySettings
 from scratchnst.training.perceptual_loss import Weights
@@ -44,14 +44,20 @@ def add(actions) -> None:
             help=f"weight of the {name} loss (%(default)s)",
         )
     training.add_steady(group)
-    group = training.add_network(parser, prediction_net.WIDTHS)
+    group = training.add_network(
+        parser, ", ".join(f"{name}: {widths[0]}" for name, widths in arbitrary_job.WIDTHS.items())
+    )
     group.add_argument(
-        "--blocks", type=blocks, default=transform_net.BLOCKS, metavar="N", help="residual blocks (%(default)s)"
+        "--blocks",
+        type=blocks,
+        default=transform_net.BLOCKS,
+        metavar="N",
+        help="residual blocks, with prediction (%(default)s)",
     )
     group.add_argument(
         "--transform",
-        choices=arbitrary_job.TRANSFORMS,
-        default=arbitrary_job.TRANSFORMS[0],
+        choices=tuple(arbitrary_job.WIDTHS),
+        default=ArbitrarySettings.transform,
         help="how it takes on a style: prediction chooses the norms of a transform network by the style, adain gives "
         "the photograph's features the style's mean and deviation, too (%(default)s)",
     )
@@ -107,7 +113,7 @@ def _settings(arguments: argparse.Namespace) -> ArbitrarySettings:
         encoder=arguments.encoder,
         blocks=arguments.blocks,
         transform=arguments.transform,
-        widths=training.widths(arguments),
+        widths=training.widths(arguments, arbitrary_job.WIDTHS[arguments.transform]),
         units=arguments.units,
         start=SHIPPED[arguments.transform] if arguments.start == Path("shipped") else arguments.start,
         licences=arguments.licences,

@@ -86,15 +86,14 @@ def add_training(parser: argparse.ArgumentParser, most: float) -> None:
     group.add_argument("--resume", action="store_true", help="go on with the training that was interrupted")
 
 
-def add_network(parser: argparse.ArgumentParser, widths: Sequence[int]) -> argparse._ArgumentGroup:
-    """Add the width of the network to `parser`, and return the group of these arguments."""
+def add_network(parser: argparse.ArgumentParser, usual: str) -> argparse._ArgumentGroup:
+    """Add the width of the network to `parser`, and return the group of these arguments; `usual` is told of it."""
     group = parser.add_argument_group("network to be trained")
     group.add_argument(
         "--width",
         type=width,
-        default=widths[0],
         metavar="C",
-        help="channels at the full size; twice and four times as many at a half and a quarter (%(default)s)",
+        help=f"channels at the full size; twice and four times as many at a half and a quarter ({usual})",
     )
     return group
 
@@ -149,9 +148,9 @@ def loss_networks(arguments: argparse.Namespace) -> tuple[str, str | None]:
     return LOSS_NETWORK, None if best == LOSS_NETWORK else best
 
 
-def widths(arguments: argparse.Namespace) -> tuple[int, ...]:
-    """Return the channels at the full, half and quarter size."""
-    return tuple(factor * arguments.width for factor in (1, 2, 4))
+def widths(arguments: argparse.Namespace, usual: Sequence[int]) -> tuple[int, ...]:
+    """Return the channels at the full, half and quarter size, the usual ones unless others are asked for."""
+    return tuple(factor * arguments.width for factor in (1, 2, 4)) if arguments.width else tuple(usual)
 
 
 # ---------------------------------------------------------------------------------------------- the training

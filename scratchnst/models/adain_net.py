@@ -26,7 +26,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from scratchnst.arrays import Array, array_module
-from scratchnst.models import style_encoder
+from scratchnst.models import style_encoder, transform_net
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network
 from scratchnst.models.style_encoder import ENCODED, PREDICTOR
@@ -108,7 +108,7 @@ def is_adain_net(network: Network) -> bool:
         return False
     widths = [network.parameters[f"conv{n}"][0].shape[-1] for n in (6, 2, 1)]
     like = build(np.random.default_rng(0), style_encoder.of(network), number_of_styles(network), widths)
-    return style_encoder.is_like(network, like)
+    return transform_net.is_like(network, like)
 
 
 def has_margin(network: Network) -> bool:

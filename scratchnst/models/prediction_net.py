@@ -73,4 +73,4 @@ def is_prediction_net(network: Network) -> bool:
     blocks = sum(layer.kind == "add" for layer in network.layers)
     styles = transform_net.number_of_styles(network)
     like = build(np.random.default_rng(0), style_encoder.of(network), styles, widths, blocks)
-    return style_encoder.is_like(network, like)
+    return transform_net.is_like(network, like)

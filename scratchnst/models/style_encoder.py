@@ -51,11 +51,3 @@ def of(network: Network) -> Network:
     names = {layer.name for layer in layers}
     parameters = {name: arrays for name, arrays in network.parameters.items() if name in names}
     return Network("encoder", layers, parameters, network.preprocessing, network.defaults, normalized=True)
-
-
-def is_like(network: Network, like: Network) -> bool:
-    """Return whether a network has the layers of another, and parameters of their shapes."""
-    return network.layers == like.layers and all(
-        [array.shape for array in arrays] == [array.shape for array in network.parameters[name]]
-        for name, arrays in like.parameters.items()
-    )

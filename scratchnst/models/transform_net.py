@@ -107,11 +107,15 @@ def is_transform_net(network: Network) -> bool:
     styles, widths = number_of_styles(network), [network.parameters[f"conv{n}"][0].shape[-1] for n in (1, 2, 3)]
     blocks = sum(layer.kind == "add" for layer in network.layers)
     like = build(np.random.default_rng(0), styles, widths, blocks)
-    return (network.layers, network.preprocessing, _shapes(network)) == (like.layers, like.preprocessing, _shapes(like))
+    return network.preprocessing == like.preprocessing and is_like(network, like)
 
 
-def _shapes(network):
-    return {name: [array.shape for array in arrays] for name, arrays in network.parameters.items()}
+def is_like(network: Network, like: Network) -> bool:
+    """Return whether a network has the layers of another, and parameters of their shapes."""
+    return network.layers == like.layers and all(
+        [array.shape for array in arrays] == [array.shape for array in network.parameters.get(name, ())]
+        for name, arrays in like.parameters.items()
+    )
 
 
 def norms(network: Network) -> list[str]:

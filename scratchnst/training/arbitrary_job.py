@@ -32,7 +32,8 @@ from scratchnst.training.style_pool import Pieces, StylePool
 from scratchnst.training.style_training import Plan, Training
 from scratchnst.weights.load import load_network
 
-TRANSFORMS = ("prediction", "adain")  # for which a network can be trained
+# How a network can be trained to take on a style -> its usual widths.
+WIDTHS = {"prediction": prediction_net.WIDTHS, "adain": adain_net.WIDTHS}
 STYLE_WEIGHT = 6.0  # of the distance itself, not of its square
 
 
@@ -45,7 +46,7 @@ class ArbitrarySettings:
     paintings : a folder with pictures of styles
     folder : of photographs; None takes those at hand
     encoder : a name or a file of the network by whose features it paints
-    transform : one of TRANSFORMS, see `ArbitraryStyle.styles`
+    transform : one of those of WIDTHS, see `ArbitraryStyle.styles`
     widths, blocks : of `prediction_net`, or widths of the decoder of `adain_net`
     units, styles : of the predictor: units of its hidden layer, and rows of the norms that it mixes; without units
         there is no predictor, and AdaIN alone depends on the style
@@ -59,9 +60,9 @@ class ArbitrarySettings:
     network: str = "distilled"
     finish: str | None = None
     encoder: str = "distilled"
-    widths: tuple[int, ...] | None = None
+    widths: tuple[int, ...] = prediction_net.WIDTHS
     blocks: int = transform_net.BLOCKS
-    transform: str = TRANSFORMS[0]
+    transform: str = "prediction"
     units: int = style_predictor.UNITS
     styles: int = style_predictor.STYLES
     start: Path | None = None
@@ -120,18 +121,22 @@ def _network(settings: ArbitrarySettings, found: Photographs, tell: Callable[[st
                 f"{settings.start} paints by {transform}: give --transform {transform}, or another --start."
             )
         return model.network
-    random = np.random.default_rng(settings.plan.seed)
-    encoder = load_network(settings.encoder).astype("float32")
-    if not encoder.normalized and style_encoder.ENCODED in encoder.parameters:
-        tell(f"the encoder {encoder.name} is normalised by {MEASURED} crops of photographs")
-        crops = found.crops(np.random.default_rng([settings.plan.seed, 2]), MEASURED, settings.plan.side)
-        encoder = normalize(encoder.on(cpu), list(crops), [style_encoder.ENCODED]).on(textbook)
+    if settings.transform == "prediction" and not settings.units:
+        raise UserError("prediction needs a predictor: give --units more than 0, or --transform adain.")
+    random, encoder = np.random.default_rng(settings.plan.seed), _encoder(settings, found, tell)
     styles = settings.styles if settings.units else 1
     if settings.transform == "prediction":
-        if not settings.units:
-            raise UserError("prediction needs a predictor: give --units more than 0, or --transform adain.")
-        widths = settings.widths or prediction_net.WIDTHS
-        network = prediction_net.build(random, encoder, styles, widths, settings.blocks)
+        network = prediction_net.build(random, encoder, styles, settings.widths, settings.blocks)
     else:
-        network = adain_net.build(random, encoder, styles, settings.widths or adain_net.WIDTHS)
+        network = adain_net.build(random, encoder, styles, settings.widths)
     return style_predictor.with_predictor(network, random, settings.units) if settings.units else network
+
+
+def _encoder(settings, found, tell):
+    """The encoder, normalised by crops of the photographs if it is not."""
+    encoder = load_network(settings.encoder).astype("float32")
+    if encoder.normalized or style_encoder.ENCODED not in encoder.parameters:
+        return encoder
+    tell(f"the encoder {encoder.name} is normalised by {MEASURED} crops of photographs")
+    crops = found.crops(np.random.default_rng([settings.plan.seed, 2]), MEASURED, settings.plan.side)
+    return normalize(encoder.on(cpu), list(crops), [style_encoder.ENCODED]).on(textbook)

@@ -558,10 +558,11 @@ with open({str(tmp_path / "id")!r}, "w") as file:
     if not os.fork():
         os.setsid()
         if not os.fork():
-            open({str(tmp_path / "id")!r}, "w").write(str(os.getpid()))
+            open({str(tmp_path / "new")!r}, "w").write(str(os.getpid()))
+            os.replace({str(tmp_path / "new")!r}, {str(tmp_path / "id")!r})  # never empty: it may be ended at any time
             time.sleep(600)
         os._exit(0)
-    while not os.path.exists({str(tmp_path / "id")!r}) or not open({str(tmp_path / "id")!r}).read():
+    while not os.path.exists({str(tmp_path / "id")!r}):
         time.sleep(0.01)
     {"os.kill(os.getppid(), 9)" if ends_its_parent else "pass"}
     return np.maximum(x, 0)"""

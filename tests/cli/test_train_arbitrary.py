@@ -56,6 +56,15 @@ def test_a_model(studio, capsys, transform):
     assert not (studio / "model.h5.training").exists()
 
 
+@pytest.mark.parametrize(("transform", "widths"), [("prediction", [20, 40, 80]), ("adain", [24, 48, 96])])
+def test_usual_widths(studio, transform, widths):
+    few = ["--iterations", "1", "--batch", "1", "--size", "32", "--images", "photos", "--styles", "styles"]
+    assert main(["train", "arbitrary", "-o", "model.h5", "--transform", transform, *few]) == 0
+    model = ArbitraryStyle.load("model.h5")
+    assert model.training["settings"]["widths"] == widths
+    assert model.network.parameters["conv6" if transform == "adain" else "conv1"][0].shape[3] == widths[0]
+
+
 def test_adain_alone(studio, random):
     """Without a predictor all styles have the decoder's norms in common."""
     assert train("-o", "model.h5", "--transform", "adain", "--units", "0") == 0

@@ -129,3 +129,17 @@ def test_a_batch_has_the_mean_of_its_images(photographs, styles, random):
 def test_losses_are_added_and_multiplied():
     assert Losses(1, 2, 3, 4, 5).plus(Losses(2, 2, 5, 4, 9, 6)) == Losses(3, 4, 8, 8, 14, 6)
     assert Losses(1, 2, 3, 4, 5, 6).times(2) == Losses(2, 4, 6, 8, 10, 12)
+
+
+def test_a_photograph_in_its_own_style(photographs, styles, random):
+    loss = loss_of(photographs, styles)
+    same, grad = loss.of_itself(photographs, photographs)
+    assert same.total == 0
+    assert not grad.any()
+    painted = photographs + random.standard_normal(photographs.shape)
+    found, grad = loss.of_itself(painted, photographs)
+    content = loss(painted, photographs, [0, 1])[0].content
+    assert found.content == pytest.approx(content)
+    assert found.total == pytest.approx(10 * np.mean((painted - photographs) ** 2) / SPREAD**2 + 5 * content)
+    expected = central_differences(lambda y: loss.of_itself(y, photographs)[0].total, painted, 1e-4)
+    assert relative_error(grad, expected) < 1e-6
