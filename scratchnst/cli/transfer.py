@@ -4,17 +4,31 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_equation_7, add_run, file, parse_layers, positive_integer, scales
+from scratchnst.cli.arguments import (
+    add_equation_7,
+    add_run,
+    file,
+    growth,
+    one_or_each,
+    parse_layers,
+    positive_integer,
+    positive_number,
+    scales,
+    size,
+    weights,
+)
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
+from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.transfer.record import read_settings
 from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, PRESETS, Settings
 
 OF_ONE_PASS = {
-    *("method", "content", "styles", "output", "size", "fast_model"),
+    *("method", "content", "styles", "output", "size", "fast_model", "style_size", "style_weights", "masks"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ
@@ -58,6 +72,8 @@ def add(commands) -> None:
         metavar="NAME|NAME:W,NAME:W",
         help="of --init fast: a style of that network (the one that was learnt from STYLE)",
     )
+    _add_strokes(parser)
+    _add_space(parser)
     parser.add_argument(
         "--scales",
         type=scales,
@@ -78,6 +94,53 @@ def add(commands) -> None:
     add_run(parser)
     computation.add(parser)
     parser.set_defaults(run=run)
+
+
+def _add_strokes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("styles", "one number for all styles, or one for each")
+    group.add_argument(
+        "--style-size",
+        type=partial(one_or_each, size),
+        metavar="N[,N]",
+        help="pixels of a style's longer side: more makes strokes larger (as many pixels in all as the picture)",
+    )
+    group.add_argument(
+        "--style-scale",
+        type=partial(one_or_each, positive_number),
+        metavar="F[,F]",
+        help="by how much a style is enlarged beyond the size that it would have (1)",
+    )
+    group.add_argument(
+        "--style-weights", type=weights, metavar="W,W,...", help="of a blend, a number for each style (all alike)"
+    )
+
+
+def _add_space(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "space",
+        "a mask is a picture of any size, white where something counts, black elsewhere, grey between; "
+        "LABELS.png#RRGGBB is white where that picture has that colour",
+    )
+    group.add_argument(
+        "--mask", dest="masks", nargs="+", metavar="MASK", help="for each style, where it counts (everywhere)"
+    )
+    group.add_argument(
+        "--style-mask",
+        dest="style_masks",
+        nargs="+",
+        metavar="MASK",
+        help="for each style, which part of it is looked at (all)",
+    )
+    group.add_argument("--keep-mask", metavar="MASK", help="where the content stays as it is (nowhere)")
+    group.add_argument(
+        "--guides",
+        choices=list(WAYS),
+        help="what counts on a layer: the mask made smaller, or what a unit sees that touches the region, or lies "
+        f"inside of it ({SIMPLE})",
+    )
+    group.add_argument(
+        "--grow-masks", type=growth, metavar="N", help="by how many pixels to grow masks, or, below 0, to shrink them"
+    )
 
 
 class _InsteadOfAll(argparse.Action):
