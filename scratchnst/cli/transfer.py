@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Mapping
 from functools import partial
 from typing import Any
@@ -24,8 +25,9 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
 from scratchnst.models.guides import SIMPLE, WAYS
+from scratchnst.transfer import presets
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, PRESETS, Settings
+from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, Settings
 
 OF_ONE_PASS = {
     *("method", "content", "styles", "output", "size", "fast_model", "style_size", "style_weights", "masks"),
@@ -82,14 +84,16 @@ def add(commands) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=list(PRESETS),
-        help="as in the paper: from noise, at one size, 500 iterations",
+        choices=presets.NAMES,
+        help="settings that go together, which are printed: paper is from noise, at one size, 500 iterations; soft and "
+        "strong change the weight of the style; texture is the style alone",
     )
     parser.add_argument(
         "--settings",
         action=_InsteadOfAll,
         metavar="OUT.json",
-        help="run again what this record tells of; pictures, -o and options given go before it",
+        help="run again what this record tells of, or with settings of your own; pictures, -o and options given go "
+        "before them",
     )
     add_run(parser)
     computation.add(parser)
@@ -159,13 +163,24 @@ def run(arguments: argparse.Namespace) -> int:
         if name in given:
             given[name] = parse_layers(given[name])
     record = getattr(arguments, "settings", None)
-    preset = PRESETS.get(getattr(arguments, "preset", ""), {})
+    preset = _preset(arguments)
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given}, arguments.dry_run)
         return job.paint(settings, arguments.quiet)
     _check_start(settings.init, given)
     return job.run(settings, arguments.quiet, arguments.dry_run)
+
+
+def _preset(arguments: argparse.Namespace) -> dict[str, Any]:
+    """Return the settings of --preset, and tell of them."""
+    if not hasattr(arguments, "preset"):
+        return {}
+    found = presets.read(arguments.preset)
+    if not arguments.quiet:
+        settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in found.items())
+        print(f"preset {arguments.preset}: {settings}", flush=True)
+    return found
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:

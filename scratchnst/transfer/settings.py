@@ -32,8 +32,6 @@ FAST = "fast"  # another start: what a trained network paints in one pass
 ARBITRARY = "arbitrary"  # another: what one paints in any style; as a method, that in place of the optimisation
 ONE_PASS = (FAST, ARBITRARY)
 METHODS = ("optimise", ARBITRARY)
-# As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
-PRESETS = {"paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0}}
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
