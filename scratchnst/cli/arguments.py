@@ -20,7 +20,14 @@ from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
-from scratchnst.transfer.settings import LARGEST_GROWTH, LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
+from scratchnst.transfer.settings import (
+    LARGEST_GROWTH,
+    LARGEST_MARGIN,
+    LARGEST_SCALES,
+    LARGEST_SIZE,
+    MOST_THREADS,
+    SMALLEST_TILE,
+)
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
@@ -53,6 +60,7 @@ def folder(text: str) -> Path:
 
 size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
+tile = partial(_number, kind=int, lowest=SMALLEST_TILE, what=f"a whole number of {SMALLEST_TILE} or more")
 threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
 crf = partial(_number, kind=float, lowest=0, what="a number from 0 to 51", highest=51)
 minutes = partial(_number, kind=float, lowest=0.01, what="a number of 0.01 or more")

@@ -26,6 +26,8 @@ from scratchnst.errors import UserError
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
+Place = tuple[slice, ...]  # where in a layer (N, H, W, C) a part of it is
+
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
 
@@ -138,7 +140,7 @@ def statistics(
 
     def see(layer, rows, features):
         if layer in wanted:
-            features, statistic = _guided(network.engine, features, guides.get(layer), rows), wanted[layer]
+            features, statistic = _guided(network.engine, features, guides.get(layer), place(rows)), wanted[layer]
             if statistic is None:
                 parts[layer].append(features)
             else:
@@ -163,13 +165,17 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(network.engine, terms)
+    losses = Losses(network.engine, terms)
+
+    def add_up(layer, rows, features):
+        losses.add_up(layer, place(rows), features)
+
     sources = [image]
     for section in sections[:-1]:
-        sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
+        sources.append(_down(network, section, sources[-1], add_up, last=False))
     once = len(sections[-1].strips) == 1  # a whole section need not be computed twice
     if not once:
-        _down(network, sections[-1], sources[-1], losses.add_up, last=True)
+        _down(network, sections[-1], sources[-1], add_up, last=True)
     grad: Any = None
     for section in reversed(sections):
         grad = _back(network, section, sources.pop(), grad, losses, once)
@@ -177,8 +183,13 @@ def loss_and_gradient(
     return losses.values, grad
 
 
-class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared.
+def place(rows: Rows) -> Place:
+    """Return where in a layer (N, H, W, C) some rows are."""
+    return slice(None), slice(*rows)
+
+
+class Losses:
+    """The terms of equation 7, for features that come in parts: first all statistics are added up, then compared.
 
     Terms of a layer with the same statistic and guide see the same sum.
     """
@@ -192,28 +203,31 @@ class _Losses:
         self.sums: dict[str, dict[Any, Array]] = {}  # layer -> what terms see, `_seen` -> its sum over strips
         self.grad_sums: dict[str, dict[Any, Array]] = {}
 
-    def add_up(self, layer, rows, features):
-        """Add what a strip has of the layer's statistics."""
+    def add_up(self, layer: str, place: Place, features: Array) -> None:
+        """Add what a part of a layer, its features at a place, has of the layer's statistics."""
         for seen, term in self._sums_wanted(layer).items():
             sums = self.sums.setdefault(layer, {})
-            part, _ = term.loss.statistic.forward(_guided(self.engine, features, term.guide, rows))
+            part, _ = term.loss.statistic.forward(_guided(self.engine, features, term.guide, place))
             sums[seen] = _plus(sums.get(seen), part)
 
-    def backward(self, layer, rows, features, pixels):
-        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
-        total = None
+    def backward(self, layer: str, place: Place, features: Array, pixels: int, target: Array | None = None) -> Array:
+        """Return dL/dF of a part of a layer, which has `pixels` in all, when the sums are complete.
+
+        `target` is that of the terms on the features themselves, where these have none.
+        """
+        total: Any = None
         if layer in self.sums:
             sums = self.sums.pop(layer)
             self.grad_sums[layer] = {seen: self._compare(layer, seen, sums.pop(seen), pixels) for seen in [*sums]}
         for seen, term in self._sums_wanted(layer).items():
-            guided = _guided(self.engine, features, term.guide, rows)
+            guided = _guided(self.engine, features, term.guide, place)
             grad = term.loss.statistic.backward(self.grad_sums[layer][seen], guided)
             if term.guide is not None:
-                grad = self.engine.guide.backward(grad, term.guide[:, slice(*rows)])
+                grad = self.engine.guide.backward(grad, term.guide[place])
             total = _plus(total, grad)
         for term in self.terms[layer]:
             if term.loss.statistic is None:
-                value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
+                value, cache = term.loss.forward(features, term.target[place] if target is None else target)
                 self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
@@ -237,9 +251,9 @@ def _seen(term):
     return term.loss.statistic, id(term.guide)
 
 
-def _guided(engine, features, guide, rows):
-    """The features of some rows of a layer, times the guide of these, if there is one."""
-    return features if guide is None else engine.guide.forward(features, guide[:, slice(*rows)])[0]
+def _guided(engine, features, guide, place):
+    """The features at a place of a layer, times the guide there, if there is one."""
+    return features if guide is None else engine.guide.forward(features, guide[place])[0]
 
 
 def _down(network, section, source, see, last):
@@ -266,7 +280,7 @@ def _back(network, section, source, grad_end, losses, once):
             if layer in losses.terms:
                 features[layer] = own
                 if once:
-                    losses.add_up(layer, strip.own[layer], own)
+                    losses.add_up(layer, place(strip.own[layer]), own)
 
         caches = _forward(network, section, strip, source, keep)
         if strip is section.strips[-1]:
@@ -323,7 +337,7 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
         if name in features:
             own, feature = strip.own[name], features.pop(name)
             pixels = section.strips[-1].own[name][1] * feature.shape[2]
-            grad_y = losses.backward(name, own, feature, pixels)
+            grad_y = losses.backward(name, place(own), feature, pixels)
             del feature
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
             del grad_y

@@ -7,7 +7,7 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
@@ -19,8 +19,8 @@ from scratchnst.files import room_for, write_atomically
 from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
 from scratchnst.transfer import computation, memory, one_pass
-from scratchnst.transfer.forecast import check_finest_scale
-from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
+from scratchnst.transfer.forecast import choose_tiles
+from scratchnst.transfer.preparation import Prepared, Scales, Shape, check_outputs, ignore, prepare
 from scratchnst.transfer.record import record, record_of_one_pass, resolved
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
@@ -68,11 +68,11 @@ def run(
         raise ValueError("what is painted in one pass is not optimised: call `paint`")
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
-        check_finest_scale(prepared)
+        tiles = choose_tiles(prepared)
         prepared.read()
         with one_interrupt() as arm:  # a second signal does not take the result that the first one leaves
             with room_for(settings.output, prepared.largest_output):
-                result, used = _optimise(prepared, on_progress, on_scale, tell, warn, arm)
+                result, used = _optimise(prepared, tiles, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
                 text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
                 _save_or_keep(settings, result.image, text + "\n")
@@ -128,6 +128,7 @@ def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
 
 def _optimise(
     prepared: Prepared,
+    tiles: Mapping[Shape, int],
     on_progress: Callable[[Iterate], None],
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
@@ -141,9 +142,9 @@ def _optimise(
 
     def begin_scale(height, width):
         on_scale(len(used), scales)
-        objective = prepared.objective_at(height, width)
+        objective = prepared.objective_at(height, width, tiles.get((height, width)))
         estimates.append(computation.fit(objective, settings))
-        if objective.largest_strip < math.inf:
+        if objective.largest_strip < math.inf or objective.tile is not None:
             tell(f"memory: {estimates[-1].in_words()}")
         if objective.left_out:
             tell(f"masks: nothing of their regions is left on {', '.join(objective.left_out)}, which count for nothing")

@@ -32,7 +32,7 @@ from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.images import masks as masks_of
-from scratchnst.models import checkpointing
+from scratchnst.models import checkpointing, tiling
 from scratchnst.models.guides import SIMPLE, WAYS, carry
 from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
@@ -53,7 +53,7 @@ class Term:
     layer: str
     weight: float
     loss: ModuleType
-    target: Array
+    target: Array | None  # None if it is computed when it is needed
     guide: Array | None = None  # (1, H_l, W_l, 1), by which the features are multiplied before
 
     @property
@@ -87,6 +87,8 @@ class Objective:
     dtype : "float32" or "float64", in which network and losses are computed
     largest_strip : bytes of a layer's activations from which on the layer is computed in strips, and twice; see
         `scratchnst.models.checkpointing`, and `scratchnst.transfer.memory` for the one that suits a limit
+    tile : side in pixels of tiles in which all is computed, see `scratchnst.models.tiling`; no features are kept for
+        it, and its gradient has the dtype of the image; None is no tiles
 
     Where layers or weights are None the network's defaults serve.  These weights, which include a little total
     variation, suit a normalised network: give normalized=True with them.
@@ -127,13 +129,14 @@ class Objective:
         normalized: bool = False,
         dtype: str = "float32",
         largest_strip: float = math.inf,
+        tile: int | None = None,
     ):
         if dtype not in ("float32", "float64"):
             raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
         if guides not in WAYS:
             raise UserError(f"masks cannot be carried down by {guides!r}; choose one of {', '.join(WAYS)}.")
         defaults = network.defaults
-        self.dtype, self.largest_strip = dtype, largest_strip
+        self.dtype, self.largest_strip, self.tile = dtype, largest_strip, tile
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
         self.content = None if content is None else as_image("content", content, dtype)
@@ -172,7 +175,7 @@ class Objective:
         Returns
         -------
         loss : float
-        grad : float64 array of x's shape, dloss/dx; it lies where x does
+        grad : float64 array of x's shape, dloss/dx, or, in tiles, of the objective's dtype; it lies where x does
         """
         loss, grad, self.terms = self.evaluate(x)
         return loss, grad
@@ -185,7 +188,7 @@ class Objective:
             replace(
                 term,
                 loss=getattr(engine, term.loss_name),
-                target=engine.asarray(term.target),
+                target=None if term.target is None else engine.asarray(term.target),
                 guide=None if term.guide is None else engine.asarray(term.guide),
             )
             for term in self.summands
@@ -199,7 +202,7 @@ class Objective:
         other.summands = [
             replace(
                 term,
-                target=term.target.astype(dtype),
+                target=None if term.target is None else term.target.astype(dtype),
                 guide=None if term.guide is None else term.guide.astype(dtype),
             )
             for term in self.summands
@@ -218,7 +221,9 @@ class Objective:
         layers = {term.layer for term in self.summands}
         with self.session():
             image = engine.asarray(self.picture(x), self.dtype).reshape(1, *self.shape)
-            if self.largest_strip == math.inf:
+            if self.tile is not None:
+                values, grad = tiling.loss_and_gradient(self.network, self.summands, image, self.content, self.tile)
+            elif self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
                 sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
@@ -236,7 +241,9 @@ class Objective:
             loss += self.tv_weight * values["tv"]
         if array_module(x) is np:
             grad = engine.asnumpy(grad)
-        return loss, grad.astype("float64").reshape(x.shape), values
+        if self.tile is None:
+            grad = grad.astype("float64")
+        return loss, grad.reshape(x.shape), values
 
     def picture(self, x: Array) -> Array:
         """Return the picture that an image `x`, (H, W, 3) or flat, stands for, of its shape: x, but for what is kept.
@@ -351,6 +358,8 @@ class Objective:
         if not weights:
             return []
         loss = getattr(engine, loss_name)
+        if self.tile is not None and loss.statistic is None:
+            return [Term(f"{name}/{layer}", layer, of_layer, loss, None) for layer, of_layer in weights.items()]
         sections = checkpointing.cut(self.network, weights, shape, checkpointing.LARGEST)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)

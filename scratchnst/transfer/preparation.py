@@ -159,11 +159,13 @@ class Prepared:
         computation.check_room_to_read(path, wanted, self.network.engine, self.settings.memory_limit)
         return images.load(path, wanted)
 
-    def objective_at(self, height: int, width: int) -> Objective:
-        """Return the Objective of a scale."""
-        return self.objective(*self.pictures[height, width], self.masks.at(height, width, self.settings.margin))
+    def objective_at(self, height: int, width: int, tile: int | None = None) -> Objective:
+        """Return the Objective of a scale, in tiles of that side if it is given."""
+        return self.objective(*self.pictures[height, width], self.masks.at(height, width, self.settings.margin), tile)
 
-    def objective(self, content: np.ndarray | None, styles: list[np.ndarray], masks: Masks | None = None) -> Objective:
+    def objective(
+        self, content: np.ndarray | None, styles: list[np.ndarray], masks: Masks | None = None, tile: int | None = None
+    ) -> Objective:
         """Return the Objective of images of any scale, with their masks."""
         masks = masks or Masks()
         settings = self.settings
@@ -188,6 +190,7 @@ class Prepared:
             normalized=settings.normalize,
             style_fit=None,  # they are fitted
             dtype=settings.dtype,
+            tile=tile,
         )
 
 

@@ -23,6 +23,7 @@ from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
 LARGEST_MARGIN = 256
+SMALLEST_TILE = 64  # pixels; the layers see more around it
 LARGEST_GROWTH = 256  # pixels by which masks are grown or shrunk
 MOST_THREADS = 4096
 LARGEST_SCALES = 15  # each doubles the size
@@ -182,6 +183,7 @@ class Settings:
     tf32 : whether a GPU may round the factors of products to 10 bits
     threads : how many the CPU computes on
     dtype : "float32" or "float64"
+    tile : side in pixels of the tiles in which larger scales are computed; by default, if they take too much memory
     memory_limit : bytes, of the GPU's memory on a GPU
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
@@ -231,6 +233,7 @@ class Settings:
     tf32: Annotated[bool, _FLAG] = False
     threads: Annotated[int | None, partial(_whole, 1, MOST_THREADS)] = None
     dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
+    tile: Annotated[int | None, partial(_whole, SMALLEST_TILE, None)] = None
     memory_limit: Annotated[int | None, _COUNT] = None
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None

@@ -52,6 +52,7 @@ OTHERS = {
     "tf32": True,
     "threads": 1,
     "dtype": "float64",
+    "tile": 512,
     "memory_limit": 10**9,
     "save_every": 5,
     "log": "log.jsonl",

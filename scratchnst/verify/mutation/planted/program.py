@@ -63,8 +63,8 @@ OBJECTIVE = (
     ),
     (
         "gradient rounded to float32",
-        'astype("float64").reshape',
-        'astype("float32").astype("float64").reshape',
+        'grad.astype("float64")',
+        'grad.astype("float32").astype("float64")',
         "float32-round-off",
     ),
 )
