@@ -74,7 +74,7 @@ def run(arguments: argparse.Namespace) -> int:
     material = Material(arguments.content, tuple(arguments.style), network, settings, output)
     figure = FIGURES[number](material)
     check(figure, output)
-    _check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
+    check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
     if arguments.dry_run:
         return _tell_outlook(figure, output)
     _make_folder(material.folder)
@@ -131,7 +131,7 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
         images.load(path, (1, 1))  # it is read to its end, but takes little memory
 
 
-def _check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:
+def check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:
     """Raise a UserError if a picture or record among the panels would replace a file that no such panel is."""
     for _, settings in figure.runs:
         outputs += [settings.output, settings.record]

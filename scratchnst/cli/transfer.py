@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_equation_7, add_run, file, parse_layers, positive_integer, scales
+from scratchnst.cli import computation, job, many, painting
+from scratchnst.cli.arguments import add_run, add_terms, file, parse_layers, place, positive_integer, scales
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
 from scratchnst.transfer.record import read_settings
@@ -25,10 +27,31 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "transfer",
         help="paint one picture in the style of another",
-        description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016).",
+        description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016). "
+        "A directory of pictures is painted in the style, a picture in each style of a directory, or all in all: into "
+        "the directory OUT, as CONTENT-STYLE.png; what is finished there, with the same settings, is kept.",
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
-    add_equation_7(parser)
+    parser.add_argument(
+        "content", type=painting.picture_or_folder, metavar="CONTENT|DIR", help="the picture whose objects stay"
+    )
+    parser.add_argument(
+        "styles",
+        type=painting.picture_or_folder,
+        nargs="+",
+        metavar="STYLE|DIR",
+        help="the picture that gives the strokes, several that are blended, or a directory of some, each by itself",
+    )
+    add_options(parser)
+    add_run(parser, place)
+    computation.add(parser)
+    many.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add how one picture is painted, without defaults, but for its network and how it is optimised."""
+    add_terms(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -75,9 +98,6 @@ def add(commands) -> None:
         metavar="OUT.json",
         help="run again what this record tells of; pictures, -o and options given go before it",
     )
-    add_run(parser)
-    computation.add(parser)
-    parser.set_defaults(run=run)
 
 
 class _InsteadOfAll(argparse.Action):
@@ -91,6 +111,48 @@ class _InsteadOfAll(argparse.Action):
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
+    if any(os.path.isdir(path) for path in _pictures(arguments)):
+        return _run_all(arguments)
+    many.check_alone(arguments)
+    settings = settings_of(arguments)
+    if settings.method == ARBITRARY:
+        return job.paint(settings, arguments.quiet)
+    return job.run(settings, arguments.quiet, arguments.dry_run)
+
+
+def _pictures(arguments: argparse.Namespace) -> list[Path]:
+    """Return content and styles that are named."""
+    return [*([arguments.content] if hasattr(arguments, "content") else []), *getattr(arguments, "styles", [])]
+
+
+def _run_all(arguments: argparse.Namespace) -> int:
+    """Paint each picture of a folder in the blend that is named, or in each style of a folder."""
+    if hasattr(arguments, "log"):
+        raise UserError("--log is of one picture, and a directory holds several: leave it out.")
+    if not hasattr(arguments, "styles"):
+        raise UserError("a directory holds several pictures, and no style is named for them: name one, or a directory.")
+    content = arguments.content
+    photos = painting.pictures_in(content) if content.is_dir() else [content]
+    blends = painting.blends(arguments.styles)
+    pairs = [(photo, styles) for styles in blends for photo in photos]
+    inputs = [*photos, *(style for styles in blends for style in styles)]
+    names = [painting.name_of(photo, styles) for photo, styles in pairs]
+    with painting.places(names, str(arguments.output), inputs) as places:
+        settings = [
+            settings_of(argparse.Namespace(**{**vars(arguments), "content": photo, "styles": styles, "output": place}))
+            for (photo, styles), place in zip(pairs, places)
+        ]
+        return many.Pictures(settings, arguments).make()
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that arguments stand for.
+
+    Raises
+    ------
+    UserError
+        If they do not go together, or a value is refused.
+    """
     given = {**job.given(arguments), **_refinement(arguments)}
     for name in ("content_layers", "style_layers"):
         if name in given:
@@ -100,9 +162,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given}, arguments.dry_run)
-        return job.paint(settings, arguments.quiet)
-    _check_start(settings.init, given)
-    return job.run(settings, arguments.quiet, arguments.dry_run)
+    else:
+        _check_start(settings.init, given)
+    return settings
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:

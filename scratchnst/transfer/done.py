@@ -54,8 +54,11 @@ def is_done(settings: Settings, inputs: dict[str, str]) -> bool:
 
 
 def note_inputs(settings: Settings, inputs: dict[str, str]) -> None:
-    """Add to the record of a run, just done, what it has read: from now on `is_done` is true."""
-    write_record(settings.record, {**read_record(settings.record), INPUTS: inputs})
+    """Add to the record of a run, just done, what it has read: from now on `is_done` is true.
+
+    The run may have been given other threads or less memory than `settings` say.
+    """
+    write_record(settings.record, {**read_record(settings.record), GIVEN: settings.to_json(), INPUTS: inputs})
 
 
 def read_record(path: Path) -> dict[str, Any]:

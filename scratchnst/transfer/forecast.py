@@ -33,6 +33,7 @@ class Forecast:
     limit : bytes that it may take
     seconds : None on an emulated GPU, where it is not measured
     where : the device, or how many threads
+    on_gpu : whether on a GPU
     """
 
     scales: Scales
@@ -40,6 +41,7 @@ class Forecast:
     limit: int
     seconds: float | None
     where: str
+    on_gpu: bool
 
 
 def forecast(
@@ -59,7 +61,8 @@ def forecast(
         estimate, finest = _finest_scale(prepared, trial)
         trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
         limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
-        return Forecast(prepared.scales, estimate, limit, *_time(trial, prepared.scales, settings))
+        time = _time(trial, prepared.scales, settings)
+        return Forecast(prepared.scales, estimate, limit, *time, engine.has_own_memory)
 
 
 def check_finest_scale(prepared: Prepared) -> None:
