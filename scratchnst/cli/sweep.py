@@ -28,7 +28,7 @@ from scratchnst.figures.panels import alpha_at
 from scratchnst.figures.sweep import Axis, Combination
 from scratchnst.messages import one_line
 from scratchnst.transfer.record import check_replaceable
-from scratchnst.transfer.settings import Settings
+from scratchnst.transfer.settings import ARBITRARY, Settings
 from scratchnst.weights.load import choose_source, load_network, remembering
 
 RATIO = "alpha/beta"  # on the paper's scale
@@ -191,7 +191,10 @@ def _settings(arguments: argparse.Namespace, combination: Combination, folder: P
     varied = dict(combination.arguments)
     ratio = varied.pop(RATIO, None)
     output = folder / f"{combination.name}.png"
-    settings = transfer.settings_of(argparse.Namespace(**{**vars(arguments), **varied, "output": output}))
+    given = vars(arguments)
+    if {**given, **varied}.get("method") == ARBITRARY:  # beside which the others are optimised
+        given = {name: value for name, value in given.items() if name in transfer.OF_ONE_PASS}
+    settings = transfer.settings_of(argparse.Namespace(**{**given, **varied, "output": output}))
     if ratio is None:
         return settings
     if settings.content_weight is not None:

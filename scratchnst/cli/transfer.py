@@ -116,6 +116,8 @@ def run(arguments: argparse.Namespace) -> int:
     many.check_alone(arguments)
     settings = settings_of(arguments)
     if settings.method == ARBITRARY:
+        if arguments.dry_run:
+            raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
         return job.paint(settings, arguments.quiet)
     return job.run(settings, arguments.quiet, arguments.dry_run)
 
@@ -161,7 +163,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     preset = PRESETS.get(getattr(arguments, "preset", ""), {})
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
-        _check_one_pass({**preset, **given}, arguments.dry_run)
+        _check_one_pass({**preset, **given})
     else:
         _check_start(settings.init, given)
     return settings
@@ -178,7 +180,7 @@ def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _check_one_pass(given: Mapping[str, Any], dry_run: bool) -> None:
+def _check_one_pass(given: Mapping[str, Any]) -> None:
     """Raise a UserError for an option of the optimisation where there is none."""
     strange = next((name for name in given if name not in OF_ONE_PASS), None)
     if strange:
@@ -186,8 +188,6 @@ def _check_one_pass(given: Mapping[str, Any], dry_run: bool) -> None:
             f"--{NAMES.get(strange, strange).replace('_', '-')} belongs to the optimisation, which --method arbitrary "
             "does without: leave it out."
         )
-    if dry_run:
-        raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
 
 
 def _check_start(init: str, given: Mapping[str, Any]) -> None:

@@ -45,12 +45,12 @@ class Combination:
     def label(self) -> str:
         """What is written above the picture."""
         values = {name: Path(value).stem if _is_path(value) else value for name, value in self.values.items()}
-        return ", ".join(f"{name} {value}" for name, value in values.items())
+        return ", ".join(f"{name} {value.replace('+', ' + ')}" for name, value in values.items())
 
     @property
     def name(self) -> str:
         """What the picture's file is called: by the values, so that more of them leave it as it is."""
-        text = "-".join(f"{name}={value}" for name, value in self.values.items())
+        text = "-".join(f"{name.replace('/', '_')}={value}" for name, value in self.values.items())
         plain = re.sub(r"[^\w.=+-]+", "_", text, flags=re.ASCII)
         if plain == text and len(plain) <= LONGEST_NAME:
             return plain

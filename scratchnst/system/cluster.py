@@ -10,10 +10,11 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pydoc import locate
+from queue import Empty, SimpleQueue
 from typing import Any
 
 import dask
-from distributed import CancelledError, Client, KilledWorker, TimeoutError, wait
+from distributed import CancelledError, Client, KilledWorker, TimeoutError
 from distributed.comm import get_address_host_port, normalize_address
 
 from scratchnst import __version__
@@ -69,35 +70,31 @@ class Cluster:
 
         `what` the jobs have to do with is told if workers die of one.
         """
-        begun: dict[Any, int] = {}
+        begun: dict[int, Any] = {}
+        ended: SimpleQueue[int] = SimpleQueue()
         for number, (function, arguments) in enumerate(jobs):
-            begun[self.begin(function, *arguments)] = number
+            begun[number] = task = self.begin(function, *arguments)
+            task.add_done_callback(lambda _, number=number: ended.put(number))
             while len(begun) >= TASKS_OF_A_THREAD * self.threads:
-                yield from self._first(begun, what)
+                yield self._reply(begun, ended, what)
         while begun:
-            yield from self._first(begun, what)
+            yield self._reply(begun, ended, what)
 
-    def _first(self, begun: dict[Any, int], what: str) -> Iterator[tuple[int, Any]]:
-        """Wait for one of some tasks at least, take those that are done out, and yield number and reply of each."""
-        with self.errors_told(what):
-            done = self._done(list(begun))
-        for task in done:
-            number = begun.pop(task)
-            try:
-                with self.errors_told(what):
-                    reply = self.result(task)
-            except Lost:
-                raise
-            except UserError as error:
-                reply = error
-            yield number, reply
-
-    def _done(self, tasks: list[Any]) -> set[Any]:
+    def _reply(self, begun: dict[int, Any], ended: SimpleQueue[int], what: str) -> tuple[int, Any]:
+        """Wait for the next of some tasks, and return its number and reply."""
         while True:
             try:
-                return wait(tasks, timeout=PATIENCE, return_when="FIRST_COMPLETED").done
-            except TimeoutError:
+                number = ended.get(timeout=PATIENCE)
+                break
+            except Empty:
                 self._check_workers()
+        try:
+            with self.errors_told(what):
+                return number, self.result(begun.pop(number))
+        except Lost:
+            raise
+        except UserError as error:
+            return number, error
 
     def _check_workers(self) -> None:
         if not self.threads:
