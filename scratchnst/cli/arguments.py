@@ -102,7 +102,7 @@ def add_run(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]
 
 def place(text: str) -> Path | str:
     """Parse the path of a file, or of a folder, which may end in a slash."""
-    return file(text) if names_a_file(text) else text
+    return text if text and not names_a_file(text) else file(text)
 
 
 def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]) -> None:

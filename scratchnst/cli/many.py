@@ -15,7 +15,7 @@ from typing import Any
 
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.cli.job import FAILED, INTERRUPTED, in_words
-from scratchnst.errors import UserError
+from scratchnst.errors import FileError, UserError
 from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import in_words as memory_in_words
 from scratchnst.transfer import done
@@ -115,17 +115,19 @@ class Pictures:
 
     def _sort(self, settings: Settings) -> None:
         """Note whether a picture is finished or missing."""
+        check_replaceable(settings.record, settings.output)
         run = Run(settings, {}, sys.argv)
         try:
             run = replace(run, inputs=done.fingerprints(settings))
-            check_replaceable(settings.record, settings.output)
         except UserError as error:
             self._refuse(run, error)
         else:
             (self.kept if done.is_done(settings, run.inputs) else self.missing).append(run)
 
     def _refuse(self, run: Run, error: UserError) -> None:
-        """Leave a run out."""
+        """Leave a run out, or raise the error where no other would fare better."""
+        if isinstance(error, FileError):
+            raise error
         self.failed[run.settings.output] = str(error)
         self.status = FAILED
 

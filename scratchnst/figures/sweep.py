@@ -118,4 +118,4 @@ def _caption(runs: Sequence[Settings]) -> str:
 
 
 def _is_path(value: str) -> bool:
-    return "/" in value or Path(value).suffix[1:].isalpha()
+    return "/" in value or Path(value).suffix[1:2].isalpha()
