@@ -73,7 +73,7 @@ class Pictures:
         self.total = len(settings)
         self.failed: dict[Path, str] = {}  # the output of each run that was left out, and why
         self.status = 0
-        self._told: set[str] = set()
+        self._named: set[str] = set()  # reasons that were told
         self._check()
         self.missing: list[Run] = []
         self.kept: list[Run] = []
@@ -134,9 +134,9 @@ class Pictures:
     def _complain(self) -> None:
         """Tell why pictures were left out; one that is damaged may be the reason for many."""
         for reason in dict.fromkeys(self.failed.values()):
-            if reason not in self._told:
+            if reason not in self._named:
                 complain(f"left out: {reason}")
-                self._told.add(reason)
+                self._named.add(reason)
 
     @contextmanager
     def _workers(self) -> Iterator[tuple[int | None, Callable]]:
@@ -196,7 +196,9 @@ class Pictures:
         finished = f", {len(self.kept)} of them finished" if self.kept else ""
         duration = f", at most about {in_words(seconds)}" if seconds else ""
         memory = f", {memory_in_words(found.peak)} of memory each" if found.peak else ""
-        sentence = f"{self.total} pictures{finished}; {at_a_time} at a time{memory}{duration}"
+        networks = {str(run.settings.network) for run in (*found.runs, *self.kept)}
+        by = f", network {networks.pop()}" if len(networks) == 1 else ""
+        sentence = f"{self.total} pictures{finished}{by}; {at_a_time} at a time{memory}{duration}"
         if self.dry_run:
             print(one_line(sentence))
         elif not self.quiet:

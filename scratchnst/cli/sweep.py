@@ -173,7 +173,7 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.dry_run or status == INTERRUPTED:
         return status
     shown = sweep.without(figure, pictures.failed)
-    image = sheet.draw(shown, settings[0].size, sweep.largest_side(figure))
+    image = sheet.draw(shown, settings[0].size, sweep.side(shown))
     images.save(output, image)
     varied = {each.name: list(each.values) for each in arguments.vary}
     progress.write_record(output, {"vary": varied}, shown, sys.argv)

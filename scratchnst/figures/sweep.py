@@ -11,6 +11,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.figures.panels import Figure, Panel
 from scratchnst.transfer.settings import Settings
@@ -100,9 +101,11 @@ def without(figure: Figure, failed: Mapping[Path, str]) -> Figure:
     return replace(figure, rows=tuple(tuple(map(shown, row)) for row in figure.rows))
 
 
-def largest_side(figure: Figure) -> int:
-    """Return how many pixels of the longer side a picture on the sheet has at most."""
-    return LONGEST_SIDE // max(len(figure.rows), *(len(row) for row in figure.rows))
+def side(figure: Figure) -> int:
+    """Return how many pixels of the longer side all pictures have on the sheet: as the largest, if there is room."""
+    panels = [panel.picture for row in figure.rows for panel in row if panel.picture is not None]
+    room = LONGEST_SIDE // max(len(figure.rows), *(len(row) for row in figure.rows))
+    return min([room, max([max(images.size(picture)) for picture in panels], default=room)])
 
 
 def _caption(runs: Sequence[Settings]) -> str:

@@ -88,14 +88,23 @@ def test_where_a_picture_is_missing_its_place_is_empty(tmp_path, monkeypatch):
     assert [panel.label for row in figure.rows for panel in row] == ["seed 1", "seed 2: left out"]
     image = sheet.draw(figure, 512)
     assert (image == (255, 0, 0)).all(axis=2).sum() == 60 * 80
-    image = sheet.draw(figure, 512, largest=40)
+    assert sweep.side(figure) == 80
+    image = sheet.draw(figure, 512, side=40)
     assert (image == (255, 0, 0)).all(axis=2).sum() == 30 * 40
 
 
-def test_the_sheet_stays_small():
-    axes = [axis("seed", *range(40))]
+def test_pictures_have_one_size_on_the_sheet_which_stays_small(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    axes = [axis("size", 20, 40)]
     combinations = sweep.combinations(axes)
-    assert sweep.largest_side(sweep.figure(axes, combinations, runs(combinations))) == 4096 // 7
+    settings = runs(combinations)
+    for each, side in zip(settings, (20, 40)):
+        images.save(each.output, np.full((side // 2, side, 3), (255.0, 0, 0)))
+    figure = sweep.figure(axes, combinations, settings)
+    assert sweep.side(figure) == 40
+    assert (sheet.draw(figure, 512, side=40) == (255, 0, 0)).all(axis=2).sum() == 2 * 20 * 40
+    monkeypatch.setattr(sweep, "LONGEST_SIDE", 60)
+    assert sweep.side(figure) == 30
 
 
 def test_alpha_at_a_thousandth_is_the_default(folder):
