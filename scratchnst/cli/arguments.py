@@ -101,7 +101,7 @@ def add_run(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]
 
 
 def place(text: str) -> Path | str:
-    """Parse the path of a file, or of a folder, which may end in a slash."""
+    """Parse the path of a file or of a folder; one that ends in no name, as that of a folder may, stays text."""
     return text if text and not names_a_file(text) else file(text)
 
 

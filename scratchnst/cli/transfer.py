@@ -114,6 +114,11 @@ def run(arguments: argparse.Namespace) -> int:
     if any(os.path.isdir(path) for path in _pictures(arguments)):
         return _run_all(arguments)
     many.check_alone(arguments)
+    if isinstance(getattr(arguments, "output", None), str):
+        raise UserError(
+            f"-o must end in the name of a file, which {arguments.output!r} does not: name one, or a directory of "
+            "pictures to be painted into it."
+        )
     settings = settings_of(arguments)
     if settings.method == ARBITRARY:
         if arguments.dry_run:

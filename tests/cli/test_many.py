@@ -190,7 +190,7 @@ def test_a_loss_that_does_not_stay_finite(studio, made, monkeypatch, capsys):
         (["photos", "styles", "-o", "painted", "--scheduler", "nonsense"], "no scheduler answers at nonsense"),
         (["content.png", "style.jpg", "-o", "out.png", "--processes", "2"], "--processes is for many pictures"),
         (["content.png", "style.jpg", "-o", "out.png", "--scheduler", "x"], "--scheduler is for many pictures"),
-        (["content.png", "style.jpg", "-o", "out/"], "the setting output must be the name of a file"),
+        (["content.png", "style.jpg", "-o", "out/"], "-o must end in the name of a file"),
         (["--settings", "s.json", "photos", "-o", "painted"], "no style is named"),
     ],
     ids=" ".join,
