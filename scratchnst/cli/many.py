@@ -150,7 +150,7 @@ class Pictures:
         except ImportError:
             raise UserError("--scheduler needs Dask: install it with pip install 'scratchnst[cluster]'.") from None
         with cluster.connected(self.scheduler, elsewhere.__name__) as found:
-            yield found.threads, partial(elsewhere.there, found)
+            yield found.workers, partial(elsewhere.there, found)
 
     def _make(self, found: Plan, paint: Callable, at_a_time: int) -> None:
         left, started = set(range(len(found.runs))), time.perf_counter()

@@ -41,8 +41,16 @@ class Cluster:
     @property
     def threads(self) -> int:
         """The threads of all workers that are there now."""
+        return sum(self._threads().values())
+
+    @property
+    def workers(self) -> int:
+        """The workers that are there now."""
+        return len(self._threads())
+
+    def _threads(self) -> dict[str, int]:
         try:
-            return sum(self.client.nthreads().values())
+            return self.client.nthreads()
         except OSError:
             raise self._gone() from None
 
