@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 
 import pytest
 
@@ -43,3 +44,12 @@ def made(monkeypatch):
     monkeypatch.setattr("scratchnst.transfer.many.forecast", forecast)
     with remembering():
         yield found
+
+
+@pytest.fixture
+def no_dask(monkeypatch):
+    """As on a machine without Dask."""
+    monkeypatch.setitem(sys.modules, "distributed", None)
+    for module in ("fast.cluster", "system.cluster", "transfer.elsewhere"):
+        monkeypatch.delitem(sys.modules, f"scratchnst.{module}", raising=False)
+        monkeypatch.delattr(f"scratchnst.{module}", raising=False)

@@ -10,8 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from scratchnst import images, system
-from scratchnst import transfer as transfer_package
+from scratchnst import images
 from scratchnst.cli import main, many
 from scratchnst.errors import FileError
 
@@ -223,11 +222,7 @@ def test_a_scheduler_that_is_not_there(studio, capsys, monkeypatch):
     assert f"no scheduler answers at {address}" in capsys.readouterr().err
 
 
-def test_without_dask(studio, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    for package, module in ((system, "cluster"), (transfer_package, "elsewhere")):
-        monkeypatch.delitem(sys.modules, f"{package.__name__}.{module}", raising=False)
-        monkeypatch.delattr(package, module, raising=False)
+def test_without_dask(studio, capsys, no_dask):
     assert transfer("photos", "styles", "-o", "painted", "--scheduler", "tcp://127.0.0.1:1") == 2
     assert "pip install 'scratchnst[cluster]'" in capsys.readouterr().err
 
