@@ -12,7 +12,7 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import file, non_negative_number, size
+from scratchnst.cli.arguments import file, size, weights
 from scratchnst.cli.painting import PIPE, Job, pictures_in
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
@@ -87,17 +87,6 @@ def add(commands) -> None:
     )
     painting.add_options(parser)
     parser.set_defaults(run=run)
-
-
-def weights(text: str) -> list[float]:
-    """Parse weights like 2,1, of which one at least is not 0."""
-    try:
-        found = [non_negative_number(weight.strip()) for weight in text.split(",")]
-    except argparse.ArgumentTypeError:
-        found = []
-    if not any(found):
-        raise argparse.ArgumentTypeError(f"must be numbers of 0 or more like 2,1, whose sum is not 0, not {text!r}")
-    return found
 
 
 @dataclass(frozen=True)

@@ -20,7 +20,7 @@ from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
-from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
+from scratchnst.transfer.settings import LARGEST_GROWTH, LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
@@ -61,7 +61,31 @@ units = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 4096
 blocks = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 40", highest=40)  # its file can be read
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
+positive_number = partial(_number, kind=float, lowest=math.ulp(0), what="a number above 0")
+growth = partial(
+    _number,
+    kind=int,
+    lowest=-LARGEST_GROWTH,
+    what=f"a whole number from -{LARGEST_GROWTH} to {LARGEST_GROWTH}",
+    highest=LARGEST_GROWTH,
+)
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
+
+
+def weights(text: str) -> list[float]:
+    """Parse weights like 2,1, of which one at least is not 0."""
+    try:
+        found = [non_negative_number(weight.strip()) for weight in text.split(",")]
+    except argparse.ArgumentTypeError:
+        found = []
+    if not any(found):
+        raise argparse.ArgumentTypeError(f"must be numbers of 0 or more like 2,1, whose sum is not 0, not {text!r}")
+    return found
+
+
+def one_or_each(kind: Callable[[str], Any], text: str) -> list[Any]:
+    """Parse one value for all styles, or one for each, like 512,300."""
+    return [kind(value.strip()) for value in text.split(",")]
 
 
 def _at_home(value):

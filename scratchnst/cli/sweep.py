@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -134,7 +134,7 @@ def _option(name: str, word: str) -> dict[str, Any]:
         raise argparse.ArgumentTypeError(f"there is no setting {name!r}; those that can be varied: {names}")
     action = actions[name]
     if name == "preset" and word == NO_PRESET:
-        return {"preset": ""}
+        return {"preset": None}
     if action.nargs == 0:
         return {action.dest: _is_true(name, word) if name == action.dest else _is_true(name, word) == action.const}
     option = action.option_strings[0]
@@ -165,6 +165,8 @@ def run(arguments: argparse.Namespace) -> int:
     record = output.with_suffix(".json")
     check_side_picture(output, inputs, [record])
     check_replaceable(record, output)
+    if not arguments.json:
+        _tell_presets(arguments, combinations)
     with painting.made(folder):
         check_panels(figure, [output, record], inputs)
         told = {each.output: {"varied": dict(one.values)} for each, one in zip(settings, combinations)}
@@ -186,6 +188,13 @@ def run(arguments: argparse.Namespace) -> int:
     return status
 
 
+def _tell_presets(arguments: argparse.Namespace, combinations: Sequence[Combination]) -> None:
+    given = getattr(arguments, "preset", None)
+    for name in dict.fromkeys(each.arguments.get("preset", given) for each in combinations):
+        if name is not None:
+            transfer.tell_preset(argparse.Namespace(preset=name, quiet=arguments.quiet))
+
+
 def _settings(arguments: argparse.Namespace, combination: Combination, folder: Path) -> Settings:
     """Return the settings of a combination."""
     varied = dict(combination.arguments)
@@ -194,7 +203,8 @@ def _settings(arguments: argparse.Namespace, combination: Combination, folder: P
     given = vars(arguments)
     if {**given, **varied}.get("method") == ARBITRARY:  # beside which the others are optimised
         given = {name: value for name, value in given.items() if name in transfer.OF_ONE_PASS}
-    settings = transfer.settings_of(argparse.Namespace(**{**given, **varied, "output": output}))
+    merged = {name: value for name, value in {**given, **varied}.items() if value is not None}
+    settings = transfer.settings_of(argparse.Namespace(**{**merged, "output": output}))
     if ratio is None:
         return settings
     if settings.content_weight is not None:

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from scratchnst.cli import computation, job, many, painting
-from scratchnst.cli.arguments import add_run, add_terms, file, parse_layers, place, positive_integer, scales
+from scratchnst.cli.arguments import (
+    add_run,
+    add_terms,
+    file,
+    growth,
+    one_or_each,
+    parse_layers,
+    place,
+    positive_integer,
+    positive_number,
+    scales,
+    size,
+    weights,
+)
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
+from scratchnst.models.guides import SIMPLE, WAYS
+from scratchnst.transfer import presets
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, PRESETS, Settings
+from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, Settings
 
 OF_ONE_PASS = {
-    *("method", "content", "styles", "output", "size", "fast_model"),
+    *("method", "content", "styles", "output", "size", "fast_model", "style_size", "style_weights", "masks"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ
@@ -81,6 +98,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         metavar="NAME|NAME:W,NAME:W",
         help="of --init fast: a style of that network (the one that was learnt from STYLE)",
     )
+    _add_strokes(parser)
+    _add_space(parser)
     parser.add_argument(
         "--scales",
         type=scales,
@@ -89,14 +108,63 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     )
     parser.add_argument(
         "--preset",
-        choices=list(PRESETS),
-        help="as in the paper: from noise, at one size, 500 iterations",
+        choices=presets.NAMES,
+        help="settings that go together, which are printed: paper is from noise, at one size, 500 iterations; soft and "
+        "strong change the weight of the style; texture is the style alone",
     )
     parser.add_argument(
         "--settings",
         action=_InsteadOfAll,
         metavar="OUT.json",
-        help="run again what this record tells of; pictures, -o and options given go before it",
+        help="run again what this record tells of, or with settings of your own; pictures, -o and options given go "
+        "before them",
+    )
+
+
+def _add_strokes(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("styles", "one number for all styles, or one for each")
+    group.add_argument(
+        "--style-size",
+        type=partial(one_or_each, size),
+        metavar="N[,N]",
+        help="pixels of a style's longer side: more makes strokes larger (as many pixels in all as the picture)",
+    )
+    group.add_argument(
+        "--style-scale",
+        type=partial(one_or_each, positive_number),
+        metavar="F[,F]",
+        help="by how much a style is enlarged beyond the size that it would have (1)",
+    )
+    group.add_argument(
+        "--style-weights", type=weights, metavar="W,W,...", help="of a blend, a number for each style (all alike)"
+    )
+
+
+def _add_space(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "space",
+        "a mask is a picture of any size, white where something counts, black elsewhere, grey between; "
+        "LABELS.png#RRGGBB is white where that picture has that colour",
+    )
+    group.add_argument(
+        "--mask", dest="masks", nargs="+", metavar="MASK", help="for each style, where it counts (everywhere)"
+    )
+    group.add_argument(
+        "--style-mask",
+        dest="style_masks",
+        nargs="+",
+        metavar="MASK",
+        help="for each style, which part of it is looked at (all)",
+    )
+    group.add_argument("--keep-mask", metavar="MASK", help="where the content stays as it is (nowhere)")
+    group.add_argument(
+        "--guides",
+        choices=list(WAYS),
+        help="what counts on a layer: the mask made smaller, or what a unit sees that touches the region, or lies "
+        f"inside of it ({SIMPLE})",
+    )
+    group.add_argument(
+        "--grow-masks", type=growth, metavar="N", help="by how many pixels to grow masks, or, below 0, to shrink them"
     )
 
 
@@ -120,6 +188,7 @@ def run(arguments: argparse.Namespace) -> int:
             "pictures to be painted into it."
         )
     settings = settings_of(arguments)
+    tell_preset(arguments)
     if settings.method == ARBITRARY:
         if arguments.dry_run:
             raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
@@ -149,6 +218,7 @@ def _run_all(arguments: argparse.Namespace) -> int:
             settings_of(argparse.Namespace(**{**vars(arguments), "content": photo, "styles": styles, "output": place}))
             for (photo, styles), place in zip(pairs, places)
         ]
+        tell_preset(arguments)
         return many.Pictures(settings, arguments).make()
 
 
@@ -165,13 +235,21 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
         if name in given:
             given[name] = parse_layers(given[name])
     record = getattr(arguments, "settings", None)
-    preset = PRESETS.get(getattr(arguments, "preset", ""), {})
+    preset = presets.read(arguments.preset) if hasattr(arguments, "preset") else {}
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given})
     else:
         _check_start(settings.init, given)
     return settings
+
+
+def tell_preset(arguments: argparse.Namespace) -> None:
+    """Tell of the settings of --preset."""
+    if hasattr(arguments, "preset") and not arguments.quiet:
+        found = presets.read(arguments.preset)
+        settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in found.items())
+        print(f"preset {arguments.preset}: {settings}", flush=True)
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:

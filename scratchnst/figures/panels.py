@@ -24,9 +24,9 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.models.student import likeness
-from scratchnst.transfer import computation
+from scratchnst.transfer import computation, presets
 from scratchnst.transfer.preparation import ignore, prepare
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer.settings import Settings
 
 BLOCKS = range(1, 6)  # of VGG19, that end in a pool each
 NOISES = 4
@@ -92,7 +92,7 @@ class Material:
 
     def run(self, **others: Any) -> Settings:
         """Return the settings of a run as in the paper, of content and first style unless `others` say otherwise."""
-        common = {"content": self.content, "styles": self.styles[:1], **PRESETS["paper"], **self.settings}
+        common = {"content": self.content, "styles": self.styles[:1], **presets.read("paper"), **self.settings}
         return Settings(**{**common, "output": self.output, **others})
 
     def panel(self, name: str, label: str, inset: bool = False, **others: Any) -> Panel:

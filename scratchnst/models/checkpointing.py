@@ -18,7 +18,7 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from scratchnst.arrays import Array
@@ -120,20 +120,25 @@ def visit(network: Network, sections: Sequence[Section], image: Array, see: Call
 
 
 def statistics(
-    network: Network, sections: Sequence[Section], image: Array, wanted: Mapping[str, ModuleType | None]
+    network: Network,
+    sections: Sequence[Section],
+    image: Array,
+    wanted: Mapping[str, ModuleType | None],
+    guides: Mapping[str, Array | None] = MappingProxyType({}),
 ) -> dict[str, Array]:
     """Return layer -> what a loss sees of its features, and so compares with.
 
     Parameters
     ----------
     wanted : layer -> the loss's statistic, see `scratchnst.losses`: None is the features (1, H_l, W_l, C_l) themselves
+    guides : layer -> what its features are multiplied by, see `scratchnst.ops.guide`
     """
     parts: dict[str, list[Array]] = defaultdict(list)
     sums: dict[str, Array] = {}
 
-    def see(layer, _, features):
+    def see(layer, rows, features):
         if layer in wanted:
-            statistic = wanted[layer]
+            features, statistic = _guided(network.engine, features, guides.get(layer), rows), wanted[layer]
             if statistic is None:
                 parts[layer].append(features)
             else:
@@ -150,7 +155,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    terms : the objective's, each with name, layer, weight, loss and target
+    terms : the objective's, each with name, layer, weight, loss, target and guide
     image : (1, H, W, 3) array, RGB 0-255
 
     Returns
@@ -158,7 +163,7 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(terms)
+    losses = _Losses(network.engine, terms)
     sources = [image]
     for section in sections[:-1]:
         sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
@@ -173,32 +178,39 @@ def loss_and_gradient(
 
 
 class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
+    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared.
 
-    def __init__(self, terms):
+    Terms of a layer with the same statistic and guide see the same sum.
+    """
+
+    def __init__(self, engine, terms):
+        self.engine = engine
         self.terms: dict[str, list[Any]] = defaultdict(list)
         for term in terms:
             self.terms[term.layer].append(term)
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
-        self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
+        self.sums: dict[str, dict[Any, Array]] = {}  # layer -> what terms see, `_seen` -> its sum over strips
+        self.grad_sums: dict[str, dict[Any, Array]] = {}
 
-    def add_up(self, layer, _, features):
+    def add_up(self, layer, rows, features):
         """Add what a strip has of the layer's statistics."""
-        for statistic in self._statistics(layer):
+        for seen, term in self._sums_wanted(layer).items():
             sums = self.sums.setdefault(layer, {})
-            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
+            part, _ = term.loss.statistic.forward(_guided(self.engine, features, term.guide, rows))
+            sums[seen] = _plus(sums.get(seen), part)
 
     def backward(self, layer, rows, features, pixels):
         """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
         total = None
         if layer in self.sums:
             sums = self.sums.pop(layer)
-            self.grad_sums[layer] = {
-                statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
-            }
-        for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
-            total = _plus(total, statistic.backward(grad_sum, features))
+            self.grad_sums[layer] = {seen: self._compare(layer, seen, sums.pop(seen), pixels) for seen in [*sums]}
+        for seen, term in self._sums_wanted(layer).items():
+            guided = _guided(self.engine, features, term.guide, rows)
+            grad = term.loss.statistic.backward(self.grad_sums[layer][seen], guided)
+            if term.guide is not None:
+                grad = self.engine.guide.backward(grad, term.guide[:, slice(*rows)])
+            total = _plus(total, grad)
         for term in self.terms[layer]:
             if term.loss.statistic is None:
                 value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
@@ -206,19 +218,28 @@ class _Losses:
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _compare(self, layer, statistic, S, pixels):
+    def _compare(self, layer, seen, S, pixels):
         """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
         total = None
         for term in self.terms[layer]:
-            if term.loss.statistic is statistic:
+            if _seen(term) == seen:
                 self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
                 total = _plus(total, term.loss.distance_backward(term.weight, cache))
         return total
 
-    def _statistics(self, layer):
-        """The statistics, other than the features themselves, that the layer's terms see: each once."""
-        found = (term.loss.statistic for term in self.terms.get(layer, ()))
-        return dict.fromkeys(statistic for statistic in found if statistic is not None)
+    def _sums_wanted(self, layer):
+        """What terms see of the layer, other than the features themselves, each with one of the terms that see it."""
+        return {_seen(term): term for term in self.terms.get(layer, ()) if term.loss.statistic is not None}
+
+
+def _seen(term):
+    """What a term sees of its layer: a statistic of the features times a guide."""
+    return term.loss.statistic, id(term.guide)
+
+
+def _guided(engine, features, guide, rows):
+    """The features of some rows of a layer, times the guide of these, if there is one."""
+    return features if guide is None else engine.guide.forward(features, guide[:, slice(*rows)])[0]
 
 
 def _down(network, section, source, see, last):

@@ -9,6 +9,7 @@ from typing import Any
 
 from scratchnst.errors import UserError
 from scratchnst.files import open_input, write_atomically
+from scratchnst.images import masks
 from scratchnst.transfer.record import GIVEN
 from scratchnst.transfer.settings import ONE_PASS, STARTS, Settings
 from scratchnst.weights.load import source_file
@@ -25,7 +26,9 @@ def input_files(settings: Settings) -> list[Path]:
     files = [file for value in named.values() for file in (value if isinstance(value, tuple) else [value])]
     start = [] if settings.init in (*STARTS, *ONE_PASS) else [Path(settings.init)]
     weights = source_file(settings.network) if settings.network else None
-    return [*(file for file in files if isinstance(file, Path)), *start, *([] if weights is None else [weights])]
+    masked = map(masks.file_of, settings.all_masks)
+    pictures = [*(file for file in files if isinstance(file, Path)), *masked, *start]
+    return [*pictures, *([] if weights is None else [weights])]
 
 
 def fingerprints(settings: Settings) -> dict[str, str]:

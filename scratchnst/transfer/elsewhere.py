@@ -108,7 +108,10 @@ def _moved(value: Any, places: Mapping[str, str]) -> Any:
     """Return a value for JSON with the files in it at other places."""
     if isinstance(value, list):
         return [_moved(item, places) for item in value]
-    return places.get(value, value) if isinstance(value, str) else value
+    if not isinstance(value, str) or value in places:
+        return places.get(value, value)
+    file, mark, colour = value.rpartition("#")  # a mask, see `scratchnst.images.masks`
+    return f"{places[file]}#{colour}" if mark and file in places else value
 
 
 def _kept(sha256: str, name: str, content: bytes) -> Path:

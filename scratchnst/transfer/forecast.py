@@ -14,7 +14,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import EMULATED
 from scratchnst.transfer import computation, memory
 from scratchnst.transfer.objective import Objective
-from scratchnst.transfer.preparation import Prepared, Scales, ignore, prepare
+from scratchnst.transfer.preparation import Masks, Prepared, Scales, ignore, prepare
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import stylize
 
@@ -82,7 +82,14 @@ def _trial(prepared: Prepared, longest: int) -> Objective:
     )
     if prepared.settings.content is None:
         return prepared.objective(None, [first, *styles])
-    return prepared.objective(first, styles)
+    settings = prepared.settings
+    grey = [np.full(picture.shape[:2], 0.5, np.float32) for picture in (first, *styles)]
+    masks = Masks(
+        [grey[0]] * len(settings.masks),
+        grey[1:] if settings.style_masks else [],
+        grey[0] if settings.keep_mask else None,
+    )
+    return prepared.objective(first, styles, masks)
 
 
 def _finest_scale(prepared: Prepared, trial: Objective) -> tuple[memory.MemoryEstimate, Objective]:

@@ -16,6 +16,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
+from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
 from scratchnst.transfer import computation, memory, one_pass
 from scratchnst.transfer.forecast import check_finest_scale
@@ -83,7 +84,9 @@ def paint(
 ) -> one_pass.Painted:
     """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
     with computation.computing_as(settings, notice) as engine:
-        check_outputs(settings, [*settings.pictures, one_pass.model_file(settings)])
+        check_outputs(
+            settings, [*settings.pictures, *map(masks.file_of, settings.all_masks), one_pass.model_file(settings)]
+        )
         shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
         images.check_format(settings.output, *shape)
         painted = one_pass.paint(settings, engine, shape)
@@ -143,6 +146,8 @@ def _optimise(
         estimates.append(computation.fit(objective, settings))
         if objective.largest_strip < math.inf:
             tell(f"memory: {estimates[-1].in_words()}")
+        if objective.left_out:
+            tell(f"masks: nothing of their regions is left on {', '.join(objective.left_out)}, which count for nothing")
         used.append(resolved(objective))
         return objective
 

@@ -36,7 +36,7 @@ from scratchnst.weights.load import remembering
 
 # Settings on which the time of an evaluation does not depend, but for the number of pixels.
 WITHOUT_SPEED = {
-    *("content", "styles", "output", "content_weight", "style_weight", "tv_weight", "seed"),
+    *("content", "styles", "output", "content_weight", "style_weight", "tv_weight", "style_weights", "seed"),
     *("size", "scales", "iterations", "least_gain", "init", "fast_model", "fast_style", "save_every", "log"),
 }
 

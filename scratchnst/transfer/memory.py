@@ -23,6 +23,7 @@ from scratchnst.system.capacity import available, capacity, in_words, resident
 from scratchnst.transfer.objective import Objective
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
+KEEP_BYTES_PER_UNKNOWN = 24  # of the picture in which the content is kept, and on the way to it
 RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
 # Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes: as
 # much as six to eight images in float64, with Adam and L-BFGS, VGG19 and the distilled network, at 256 to 1024 pixels.
@@ -63,8 +64,10 @@ def evaluation(objective: Objective, largest_strip: float = math.inf) -> int:
     dry.largest_strip = largest_strip
     x = engine.asarray(meta.MetaArray(engine.ledger, objective.shape, "float64"))
     before = engine.ledger.now
+    dry.keep = None
     dry.evaluate(x)
-    return engine.ledger.peak - before
+    for_what_is_kept = 0 if objective.keep is None else KEEP_BYTES_PER_UNKNOWN * math.prod(objective.shape)
+    return engine.ledger.peak - before + for_what_is_kept
 
 
 def estimate(
@@ -90,6 +93,9 @@ def at_size(objective: Objective, height: int, width: int) -> tuple[Objective, i
     shapes = objective.network.shapes(height, width)
     kept, other.summands = 0, []
     for term in objective.summands:
+        if term.guide is not None:
+            guide = np.broadcast_to(np.zeros((), objective.dtype), (1, *shapes[term.layer][:2], 1))
+            term, kept = replace(term, guide=guide), kept + guide.nbytes
         if term.loss.statistic is None:  # the target is the features
             target = np.broadcast_to(np.zeros((), objective.dtype), (1, *shapes[term.layer]))
             term, kept = replace(term, target=target), kept + target.nbytes

@@ -11,7 +11,8 @@ import numpy as np
 from scratchnst import images
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
-from scratchnst.fast.arbitrary_style import DEFAULT, SHIPPED, ArbitraryStyle, style_shape, style_side
+from scratchnst.fast.arbitrary_style import DEFAULT, SHIPPED, ArbitraryStyle, blended, style_shape, style_side
+from scratchnst.images import masks
 from scratchnst.transfer import computation
 from scratchnst.transfer.settings import Settings
 
@@ -52,7 +53,18 @@ def paint(settings: Settings, engine: Engine, shape: tuple[int, int]) -> Painted
         computation.check_room_to_read(path, wanted, engine, settings.memory_limit)
         return images.resize(images.load(path, wanted), *wanted)
 
-    painter = model.styles({str(path): load(path, style_shape(path, style_side(shape))) for path in settings.styles})
+    sides = settings.style_size or (style_side(shape),)
+    sides *= len(settings.styles) // len(sides)
+    wanted = {str(path): style_shape(path, side) for path, side in zip(settings.styles, sides)}
+    painter = model.styles({path: load(path, style) for path, style in wanted.items()})
     in_strips = memory.needs_strips(painter.network, *shape, settings.memory_limit)
-    image = painter(load(settings.content, shape), dict.fromkeys(painter.names, 1.0), in_strips=in_strips)
+    photo, names = load(settings.content, shape), list(map(str, settings.styles))
+    if settings.masks:
+        paintings = [painter(photo, name, in_strips=in_strips) for name in names]
+        image = blended(photo, paintings, [masks.read(mask) for mask in settings.masks])
+    else:
+        mixture = dict.fromkeys(names, 0.0)
+        for name, weight in zip(names, settings.style_weights or [1.0] * len(names)):
+            mixture[name] += weight  # a style may be named twice
+        image = painter(photo, mixture, in_strips=in_strips)
     return Painted(image, time.perf_counter() - started, model)

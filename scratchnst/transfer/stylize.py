@@ -188,7 +188,8 @@ class _Run:
         self.objective, self.grey, self.margin, self.least_gain = objective, grey, margin, least_gain
         self.losses: list[float] = []  # after each step
         self.on_step, self.on_evaluation = on_step, on_evaluation
-        self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
+        self.image = objective.picture(start)  # in the optimiser's memory
+        self.loss, self.terms = float("nan"), {}
         self.iterations = self.evaluations = 0
         self.started = time.perf_counter()
 
@@ -212,7 +213,8 @@ class _Run:
 
     def accept(self, x, loss):
         """Keep the image that the optimiser has moved to; the objective was called there last."""
-        self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
+        self.image = self.objective.picture(x.reshape(self.objective.shape)).copy()
+        self.loss, self.terms = loss, self.objective.terms
         self.iterations += 1
         if self.on_step:
             self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))

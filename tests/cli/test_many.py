@@ -104,13 +104,13 @@ def test_dry_run_with_some_finished(studio, made, capsys):
     assert transfer("photos", "styles/wave.png", "-o", "painted", "--quiet") == 0
     assert transfer("photos", "styles", "-o", "painted", "--dry-run") == 0
     captured = capsys.readouterr()
-    assert captured.out.startswith("4 pictures, 2 of them finished; ")
+    assert captured.out.startswith("4 pictures, 2 of them finished, network distilled; ")
     assert not captured.err
 
 
 def test_dry_run_makes_nothing(studio, made, capsys):
     assert transfer("photos", "styles", "-o", "painted", "--dry-run") == 0
-    assert "4 pictures; " in capsys.readouterr().out
+    assert "4 pictures, network distilled; " in capsys.readouterr().out
     assert not made
     assert not (studio / "painted").exists()
 

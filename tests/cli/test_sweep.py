@@ -80,6 +80,13 @@ def test_alpha_and_beta(folder, made):
     assert used["1e-3", 1]["content_weight"] == pytest.approx(default, rel=1e-3)
 
 
+def test_presets_are_told_once(folder, made, capsys):
+    assert sweep("--vary", "preset=none,soft,strong", "--vary", "seed=0,1", "--dry-run") == 0
+    told = [line.partition(":")[0] for line in capsys.readouterr().out.splitlines()]
+    assert told[:2] == ["preset soft", "preset strong"]
+    assert len(told) == 3
+
+
 def test_what_fails_is_left_out_and_told(folder, made, capsys):
     assert sweep("--vary", "network=distilled,missing.h5", "--json") == 1
     captured = capsys.readouterr()
@@ -120,7 +127,7 @@ def test_ctrl_c_makes_no_sheet(folder, made, monkeypatch):
         ("normalize=true,false", {"true": {"normalize": True}, "false": {"normalize": False}}),
         ("no_normalize=true,false", {"true": {"normalize": False}, "false": {"normalize": True}}),
         ("style_layers=a:1+b:2", {"a:1+b:2": {"style_layers": ["a:1", "b:2"]}}),
-        ("preset=none,paper", {"none": {"preset": ""}, "paper": {"preset": "paper"}}),
+        ("preset=none,paper", {"none": {"preset": None}, "paper": {"preset": "paper"}}),
         ("alpha/beta=1e-3", {"1e-3": {"alpha/beta": 0.001}}),
     ],
 )

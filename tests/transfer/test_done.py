@@ -80,3 +80,8 @@ def test_the_picture_to_start_from_is_an_input(done):
 
 def test_the_log_is_no_input(done):
     assert Path("run.jsonl") not in runs.input_files(replace(done, log=Path("run.jsonl")))
+
+
+def test_masks_are_inputs(done):
+    masked = replace(done, masks=("style.jpg#00ff00",), keep_mask="content.png")
+    assert list(map(str, runs.input_files(masked)))[:4] == ["content.png", "style.jpg", "style.jpg", "content.png"]

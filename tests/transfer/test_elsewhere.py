@@ -22,8 +22,6 @@ from scratchnst.transfer.many import Plan, Run
 from scratchnst.transfer.settings import Settings
 from scratchnst.weights import load
 
-pytestmark = pytest.mark.slow
-
 
 @pytest.fixture(scope="module")
 def workers():
@@ -47,6 +45,7 @@ def paint(workers, plan):
         yield from elsewhere.there(found, plan)
 
 
+@pytest.mark.slow
 def test_it_is_as_computed_here_though_a_worker_is_killed(workers, plan):
     ended = paint(workers, plan)
     first = next(ended)
@@ -64,6 +63,19 @@ def test_it_is_as_computed_here_though_a_worker_is_killed(workers, plan):
         assert record["network"]["sha256"] == done.read_record(alone.record)["network"]["sha256"]
 
 
+def test_files_are_named_anew_wherever_they_are():
+    places = {"a.png": "/there/a.png", "b#c.png": "/there/b"}
+    assert elsewhere._moved(["a.png", "a.png#ff0000", "b#c.png", "b#c.png#00ff00", "c.png", 3], places) == [
+        "/there/a.png",
+        "/there/a.png#ff0000",
+        "/there/b",
+        "/there/b#00ff00",
+        "c.png",
+        3,
+    ]
+
+
+@pytest.mark.slow
 def test_what_is_wrong_there_is_told_by_the_names_of_here(workers, plan):
     Path("broken.png").write_bytes(images.encoded(np.zeros((30, 40, 3)))[:60])
     broken = replace(plan.runs[0].settings, content=Path("broken.png"))
@@ -73,6 +85,7 @@ def test_what_is_wrong_there_is_told_by_the_names_of_here(workers, plan):
     assert str(found[0]).startswith("broken.png cannot be read")
 
 
+@pytest.mark.slow
 def test_a_full_disk_here(workers, plan, monkeypatch):
     def full(*_):
         raise FileError("a.png cannot be written (No space left on device): mend this or name another place.")
