@@ -98,11 +98,6 @@ class Look:
     masks: list[np.ndarray]
     told: Mapping[str, float | str]
 
-    @property
-    def name(self) -> str:
-        """What the files of paintings are called by."""
-        return "-".join(style.stem for style in self.styles)
-
 
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
@@ -115,7 +110,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         if arguments.dry_run:
             return _dry_run(model, looks, photos, arguments)
         pairs = [(look, photo) for look in looks for photo in photos]
-        names = None if one else [f"{photo.stem}-{look.name}" for look, photo in pairs]
+        names = None if one else [painting.name_of(photo, look.styles) for look, photo in pairs]
         with painting.places(names, arguments.output, _inputs(looks, photos, arguments)) as places:
             paint = partial(_paint, lru_cache(1)(partial(styles_of, model)), arguments)
             jobs = [Job(place, look.told, partial(paint, look, photo)) for (look, photo), place in zip(pairs, places)]
@@ -124,13 +119,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 
 def _looks(arguments: argparse.Namespace, engine: Engine) -> list[Look]:
     """Return the styles of a directory, each by itself, or the blend of those that are named."""
-    given: list[Path] = arguments.styles
-    if any(style.is_dir() for style in given):
-        if len(given) > 1:
-            raise UserError("a directory of styles stands alone: name one, or pictures that are blended.")
-        blends: list[tuple[Path, ...]] = [(style,) for style in pictures_in(given[0])]
-    else:
-        blends = [tuple(given)]
+    blends = painting.blends(arguments.styles)
     for what, values in (("weights", arguments.style_weights), ("masks", arguments.masks)):
         if values is not None and len(values) != len(blends[0]):
             raise UserError(

@@ -122,17 +122,25 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help.\n")
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add what all commands that optimise an image share, without defaults: network, optimisation and output."""
+def add_run(parser: argparse.ArgumentParser, output: Callable[[str], Path | str] = file) -> None:
+    """Add what all commands that optimise an image share, without defaults: network, optimisation and output.
+
+    `output` parses the path of the picture.
+    """
     add_network(parser)
-    _add_optimisation(parser)
-    _add_output(parser)
+    add_optimisation(parser)
+    _add_output(parser, output)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
+def place(text: str) -> Path | str:
+    """Parse the path of a file or of a folder; one that ends in no name, as that of a folder may, stays text."""
+    return text if text and not names_a_file(text) else file(text)
+
+
+def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=file, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
+        "-o", "--output", type=output, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
     )
     group.add_argument(
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
@@ -141,7 +149,8 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
 
 
-def _add_optimisation(parser: argparse.ArgumentParser) -> None:
+def add_optimisation(parser: argparse.ArgumentParser) -> None:
+    """Add how an image is optimised, without defaults."""
     group = parser.add_argument_group("optimisation")
     group.add_argument("--size", type=size, metavar="N", help="longer side in pixels (512)")
     group.add_argument(
@@ -192,6 +201,11 @@ def add_equation_7(parser: argparse.ArgumentParser) -> None:
     """Add the pictures of equation 7, and the weights of its terms."""
     parser.add_argument("content", type=file, metavar="CONTENT", help="the picture whose objects stay")
     parser.add_argument("styles", type=file, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    add_terms(parser)
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """Add the terms of equation 7: how styles are scaled, layers and weights."""
     add_style_fit(parser)
     group = parser.add_argument_group("equation 7", "defaults belong to the network")
     group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")

@@ -77,6 +77,26 @@ def picture_or_folder(text: str) -> Path:
     return Path(text) if os.path.isdir(text) else file(text)
 
 
+def blends(styles: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Return the pictures of a folder, each by itself, or the blend of those that are named.
+
+    Raises
+    ------
+    UserError
+        If a folder does not stand alone, or holds no pictures.
+    """
+    if not any(style.is_dir() for style in styles):
+        return [tuple(styles)]
+    if len(styles) > 1:
+        raise UserError("a directory of styles stands alone: name one, or pictures that are blended.")
+    return [(style,) for style in pictures_in(styles[0])]
+
+
+def name_of(photo: Path, styles: Sequence[Path]) -> str:
+    """Return what the file of a painting is called by, where there are several."""
+    return "-".join(path.stem for path in (photo, *styles))
+
+
 def strength(text: str) -> float:
     """Parse a number from 0 to 1."""
     try:
@@ -231,7 +251,7 @@ def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> I
         raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
     else:
         found = [output / f"{name}.png" for name in names]
-        with _made(output):
+        with made(output):
             check_outputs(found, inputs)
             for place in found:
                 check_replaceable(place)
@@ -239,7 +259,7 @@ def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> I
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
+def made(folder: Path) -> Iterator[None]:
     """Make a folder, if there is none, which stays if there is something in it after the block."""
     is_there = folder.exists()
     try:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Mapping
 from functools import partial
+from pathlib import Path
 from typing import Any
 
-from scratchnst.cli import computation, job
+from scratchnst.cli import computation, job, many, painting
 from scratchnst.cli.arguments import (
-    add_equation_7,
     add_run,
+    add_terms,
     file,
     growth,
     one_or_each,
     parse_layers,
+    place,
     positive_integer,
     positive_number,
     scales,
@@ -41,10 +44,31 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "transfer",
         help="paint one picture in the style of another",
-        description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016).",
+        description="Paint the content picture in the style of the style picture (equation 7 of Gatys et al., 2016). "
+        "A directory of pictures is painted in the style, a picture in each style of a directory, or all in all: into "
+        "the directory OUT, as CONTENT-STYLE.png; what is finished there, with the same settings, is kept.",
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
-    add_equation_7(parser)
+    parser.add_argument(
+        "content", type=painting.picture_or_folder, metavar="CONTENT|DIR", help="the picture whose objects stay"
+    )
+    parser.add_argument(
+        "styles",
+        type=painting.picture_or_folder,
+        nargs="+",
+        metavar="STYLE|DIR",
+        help="the picture that gives the strokes, several that are blended, or a directory of some, each by itself",
+    )
+    add_options(parser)
+    add_run(parser, place)
+    computation.add(parser)
+    many.add_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_options(parser: argparse.ArgumentParser) -> None:
+    """Add how one picture is painted, without defaults, but for its network and how it is optimised."""
+    add_terms(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -95,9 +119,6 @@ def add(commands) -> None:
         help="run again what this record tells of, or with settings of your own; pictures, -o and options given go "
         "before them",
     )
-    add_run(parser)
-    computation.add(parser)
-    parser.set_defaults(run=run)
 
 
 def _add_strokes(parser: argparse.ArgumentParser) -> None:
@@ -158,29 +179,77 @@ class _InsteadOfAll(argparse.Action):
 
 def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
+    if any(os.path.isdir(path) for path in _pictures(arguments)):
+        return _run_all(arguments)
+    many.check_alone(arguments)
+    if isinstance(getattr(arguments, "output", None), str):
+        raise UserError(
+            f"-o must end in the name of a file, which {arguments.output!r} does not: name one, or a directory of "
+            "pictures to be painted into it."
+        )
+    settings = settings_of(arguments)
+    tell_preset(arguments)
+    if settings.method == ARBITRARY:
+        if arguments.dry_run:
+            raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
+        return job.paint(settings, arguments.quiet)
+    return job.run(settings, arguments.quiet, arguments.dry_run)
+
+
+def _pictures(arguments: argparse.Namespace) -> list[Path]:
+    """Return content and styles that are named."""
+    return [*([arguments.content] if hasattr(arguments, "content") else []), *getattr(arguments, "styles", [])]
+
+
+def _run_all(arguments: argparse.Namespace) -> int:
+    """Paint each picture of a folder in the blend that is named, or in each style of a folder."""
+    if hasattr(arguments, "log"):
+        raise UserError("--log is of one picture, and a directory holds several: leave it out.")
+    if not hasattr(arguments, "styles"):
+        raise UserError("a directory holds several pictures, and no style is named for them: name one, or a directory.")
+    content = arguments.content
+    photos = painting.pictures_in(content) if content.is_dir() else [content]
+    blends = painting.blends(arguments.styles)
+    pairs = [(photo, styles) for styles in blends for photo in photos]
+    inputs = [*photos, *(style for styles in blends for style in styles)]
+    names = [painting.name_of(photo, styles) for photo, styles in pairs]
+    with painting.places(names, str(arguments.output), inputs) as places:
+        settings = [
+            settings_of(argparse.Namespace(**{**vars(arguments), "content": photo, "styles": styles, "output": place}))
+            for (photo, styles), place in zip(pairs, places)
+        ]
+        tell_preset(arguments)
+        return many.Pictures(settings, arguments).make()
+
+
+def settings_of(arguments: argparse.Namespace) -> Settings:
+    """Return the settings that arguments stand for.
+
+    Raises
+    ------
+    UserError
+        If they do not go together, or a value is refused.
+    """
     given = {**job.given(arguments), **_refinement(arguments)}
     for name in ("content_layers", "style_layers"):
         if name in given:
             given[name] = parse_layers(given[name])
     record = getattr(arguments, "settings", None)
-    preset = _preset(arguments)
+    preset = presets.read(arguments.preset) if hasattr(arguments, "preset") else {}
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
-        _check_one_pass({**preset, **given}, arguments.dry_run)
-        return job.paint(settings, arguments.quiet)
-    _check_start(settings.init, given)
-    return job.run(settings, arguments.quiet, arguments.dry_run)
+        _check_one_pass({**preset, **given})
+    else:
+        _check_start(settings.init, given)
+    return settings
 
 
-def _preset(arguments: argparse.Namespace) -> dict[str, Any]:
-    """Return the settings of --preset, and tell of them."""
-    if not hasattr(arguments, "preset"):
-        return {}
-    found = presets.read(arguments.preset)
-    if not arguments.quiet:
+def tell_preset(arguments: argparse.Namespace) -> None:
+    """Tell of the settings of --preset."""
+    if hasattr(arguments, "preset") and not arguments.quiet:
+        found = presets.read(arguments.preset)
         settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in found.items())
         print(f"preset {arguments.preset}: {settings}", flush=True)
-    return found
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -194,7 +263,7 @@ def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:
     return found
 
 
-def _check_one_pass(given: Mapping[str, Any], dry_run: bool) -> None:
+def _check_one_pass(given: Mapping[str, Any]) -> None:
     """Raise a UserError for an option of the optimisation where there is none."""
     strange = next((name for name in given if name not in OF_ONE_PASS), None)
     if strange:
@@ -202,8 +271,6 @@ def _check_one_pass(given: Mapping[str, Any], dry_run: bool) -> None:
             f"--{NAMES.get(strange, strange).replace('_', '-')} belongs to the optimisation, which --method arbitrary "
             "does without: leave it out."
         )
-    if dry_run:
-        raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
 
 
 def _check_start(init: str, given: Mapping[str, Any]) -> None:

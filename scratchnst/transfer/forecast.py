@@ -37,6 +37,7 @@ class Forecast:
     limit : bytes that it may take
     seconds : None on an emulated GPU, where it is not measured
     where : the device, or how many threads
+    on_gpu : whether on a GPU
     """
 
     scales: Scales
@@ -44,6 +45,7 @@ class Forecast:
     limit: int
     seconds: float | None
     where: str
+    on_gpu: bool
 
 
 def forecast(
@@ -64,7 +66,8 @@ def forecast(
         trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
         limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
         tiles = choose_tiles(prepared) if estimate.tile else {}
-        return Forecast(prepared.scales, estimate, limit, *_time(trial, prepared.scales, settings, tiles))
+        time = _time(trial, prepared.scales, settings, tiles)
+        return Forecast(prepared.scales, estimate, limit, *time, engine.has_own_memory)
 
 
 def choose_tiles(prepared: Prepared) -> dict[Shape, int]:

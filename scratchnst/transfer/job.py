@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from scratchnst import images
-from scratchnst.errors import UserError
+from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
 from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
@@ -104,7 +104,8 @@ def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:
         kept = _keep_elsewhere(settings, image, text)
         if kept is None:
             raise
-        raise UserError(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
+        kind = FileError if isinstance(error, (OSError, FileError)) else UserError
+        raise kind(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
 
 
 def _keep_elsewhere(settings: Settings, image: np.ndarray, text: str) -> Path | None:

@@ -264,10 +264,7 @@ def test_a_cluster_that_cannot_be(studio, capsys, options, message):
 
 
 @needs_av
-def test_without_dask(studio, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "scratchnst.fast.cluster", raising=False)
-    monkeypatch.delattr("scratchnst.fast.cluster", raising=False)
+def test_without_dask(studio, capsys, no_dask):
     video_files.write("in.mp4", video_files.pictures(2))
     assert paint("in.mp4", "-o", "out.mp4") == 0
     assert main(["video", "in.mp4", "-o", "out.mp4", "--scheduler", "127.0.0.1:8786"]) == 2
