@@ -7,14 +7,23 @@ from collections.abc import Mapping
 from typing import Any
 
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_equation_7, add_run, file, parse_layers, positive_integer, scales
+from scratchnst.cli.arguments import (
+    add_colors,
+    add_equation_7,
+    add_run,
+    check_colors,
+    file,
+    parse_layers,
+    positive_integer,
+    scales,
+)
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
 from scratchnst.transfer.record import read_settings
 from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, PRESETS, Settings
 
 OF_ONE_PASS = {
-    *("method", "content", "styles", "output", "size", "fast_model"),
+    *("method", "content", "styles", "output", "size", "fast_model", "colors", "color_matching"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ
@@ -29,6 +38,7 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
+    add_colors(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -98,6 +108,7 @@ def run(arguments: argparse.Namespace) -> int:
     record = getattr(arguments, "settings", None)
     preset = PRESETS.get(getattr(arguments, "preset", ""), {})
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
+    check_colors(settings.colors, given.get("color_matching"))
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given}, arguments.dry_run)
         return job.paint(settings, arguments.quiet)

@@ -16,6 +16,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
+from scratchnst.images import colour_control
 from scratchnst.images.grain import SIDE, grain
 from scratchnst.models import adain_net, prediction_net, style_predictor, transform_net
 from scratchnst.models.adain_net import ADAIN, MARGIN, with_margin, without_margin
@@ -124,6 +125,8 @@ class ArbitraryStyle:
         strength: float = 1.0,
         in_strips: bool | None = None,
         transform: str | None = None,
+        colors: str = colour_control.STYLE,
+        color_matching: str = colour_control.MATCHING,
     ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
@@ -135,6 +138,8 @@ class ArbitraryStyle:
         masks : in place of weights, one for each style, (H, W), 0 to 1, of any size: where it counts, see `blended`
         strength, in_strips : see `FastStyle`
         transform : see `styles`
+        colors, color_matching : whose colours the painting has; "match" gives the styles those of the photograph before
+            they are looked at, see `scratchnst.images.colour_control`
 
         Raises
         ------
@@ -144,6 +149,11 @@ class ArbitraryStyle:
         pictures: list[Any] = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         if not pictures:
             raise UserError("there is no style to paint in: give one.")
+        colour_control.check(colors, color_matching)
+        if colors == colour_control.MATCH:
+            photo = np.asarray(photo, np.float32)
+            pictures = [colour_control.matched(np.asarray(each), photo, color_matching) for each in pictures]
+            colors = colour_control.STYLE
         model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)}, transform)
         for name, given in (("weights", weights), ("masks", masks)):
             if given is not None and len(given) != len(pictures):
@@ -152,9 +162,9 @@ class ArbitraryStyle:
             raise UserError("weights and masks exclude each other: leave out the ones or the others.")
         if masks is None:
             mixture = dict(zip(model.names, [1.0] * len(pictures) if weights is None else weights))
-            return model(photo, mixture, strength, in_strips)
+            return model(photo, mixture, strength, in_strips, colors)
         photo = np.asarray(photo, np.float32)
-        paintings = [model(photo, name, strength, in_strips) for name in model.names]
+        paintings = [model(photo, name, strength, in_strips, colors) for name in model.names]
         return blended(photo, paintings, masks)
 
 

@@ -12,6 +12,7 @@ from scratchnst import images
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
 from scratchnst.fast.arbitrary_style import DEFAULT, SHIPPED, ArbitraryStyle, style_shape, style_side
+from scratchnst.images import colour_control
 from scratchnst.transfer import computation
 from scratchnst.transfer.settings import Settings
 
@@ -38,7 +39,7 @@ def check(settings: Settings, shape: tuple[int, int]) -> None:
 
 
 def paint(settings: Settings, engine: Engine, shape: tuple[int, int]) -> Painted:
-    """Return the content in the styles, all alike, in a (height, width).
+    """Return the content in the styles, all alike, in a (height, width), and in the colours that the settings say.
 
     Raises
     ------
@@ -52,7 +53,12 @@ def paint(settings: Settings, engine: Engine, shape: tuple[int, int]) -> Painted
         computation.check_room_to_read(path, wanted, engine, settings.memory_limit)
         return images.resize(images.load(path, wanted), *wanted)
 
-    painter = model.styles({str(path): load(path, style_shape(path, style_side(shape))) for path in settings.styles})
+    photo, colors = load(settings.content, shape), settings.colors
+    styles = {str(path): load(path, style_shape(path, style_side(shape))) for path in settings.styles}
+    if colors == colour_control.MATCH:
+        matching, colors = settings.color_matching, colour_control.STYLE
+        styles = {name: colour_control.matched(style, photo, matching) for name, style in styles.items()}
+    painter = model.styles(styles)
     in_strips = memory.needs_strips(painter.network, *shape, settings.memory_limit)
-    image = painter(load(settings.content, shape), dict.fromkeys(painter.names, 1.0), in_strips=in_strips)
+    image = painter(photo, dict.fromkeys(painter.names, 1.0), in_strips=in_strips, colors=colors)
     return Painted(image, time.perf_counter() - started, model)

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
+from scratchnst.images.colour_control import COLORS, MATCHING, MATCHINGS, STYLE
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
@@ -128,6 +129,7 @@ class Settings:
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
+    colors, color_matching : whose colours the picture has, see `scratchnst.images.colour_control`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
     method : "optimise", or "arbitrary", what a network paints in one pass in any style, see `job.paint`
     init : "noise", "content", "style", "fast", what a network paints in one pass, "arbitrary", what one for any style
@@ -164,6 +166,8 @@ class Settings:
     tv_weight: Annotated[float | None, _number] = None
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
+    colors: Annotated[str, partial(_choice, COLORS)] = STYLE
+    color_matching: Annotated[str, partial(_choice, MATCHINGS)] = MATCHING
     scales: Annotated[int | str, _scales] = AUTO
     method: Annotated[str, partial(_choice, METHODS)] = METHODS[0]
     init: Annotated[str, _TEXT] = AUTO
@@ -200,6 +204,8 @@ class Settings:
             raise UserError("there is nothing to imitate: name a content picture, a style picture or both.")
         if self.init == AUTO:
             object.__setattr__(self, "init", "content" if self.content and self.styles else "noise")
+        if self.colors != STYLE and not (self.content and self.styles):
+            raise UserError(f"the colours of {self.colors!r} need a content and a style picture: name both.")
         self._check_start()
 
     def _check_start(self) -> None:
