@@ -195,8 +195,8 @@ def styles_of(
     side : pixels of the longer side at which they are looked at
     memory_limit : bytes that it may take to look at them
     transform : see `ArbitraryStyle.styles`
-    photo : of a photograph whose colours they are given before, if any
-    color_matching : see `scratchnst.images.colour_control.matched`
+    photo : a file with a photograph whose colours they are given first, if any
+    color_matching : see `ArbitraryStyle.styles`
 
     Raises
     ------
@@ -209,14 +209,11 @@ def styles_of(
         check_room_to_read(path, shape, model.network.engine, memory_limit)
         _check_room(model, path, shape, memory_limit)
         paintings[str(path)] = images.resize(images.load(path, shape), *shape)
-    if photo is not None:
-        shape = images.fitted_shape(images.size(photo), side)
-        check_room_to_read(photo, shape, model.network.engine, memory_limit)
-        colours = images.resize(images.load(photo, shape), *shape)
-        paintings = {
-            name: colour_control.matched(painting, colours, color_matching) for name, painting in paintings.items()
-        }
-    return model.styles(paintings, transform)
+    if photo is None:
+        return model.styles(paintings, transform)
+    shape = images.fitted_shape(images.size(photo), side)
+    check_room_to_read(photo, shape, model.network.engine, memory_limit)
+    return model.styles(paintings, transform, images.resize(images.load(photo, shape), *shape), color_matching)
 
 
 def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory_limit: int | None) -> None:
@@ -243,8 +240,7 @@ def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments
 def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:
     model = _model_of(make, look, photo, arguments)
     picture, in_strips = painting.load(model, photo, arguments, _beside(look))
-    matched = arguments.colors == colour_control.MATCH  # as the styles are
-    colors = colour_control.STYLE if matched else arguments.colors
+    colors = colour_control.STYLE if arguments.colors == colour_control.MATCH else arguments.colors  # they are matched
     paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips, colors=colors)
     if look.masks:
         return blended(picture, [paint(str(style)) for style in look.styles], look.masks)

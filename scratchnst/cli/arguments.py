@@ -182,13 +182,13 @@ def add_colors(parser) -> None:
     parser.add_argument(
         "--colors",
         choices=colour_control.COLORS,
-        help=f"whose: the style's; the content's, only luminance is painted; or the style's, matched to the content's "
-        f"by a linear map before ({colour_control.STYLE})",
+        help="whose colours the painting has: the style's; the content's, and luminance alone is painted; or the "
+        f"style's, matched to the content's in mean and covariance ({colour_control.STYLE})",
     )
     parser.add_argument(
         "--color-matching",
         choices=list(colour_control.MATCHINGS),
-        help=f"of --colors match: which linear map; symmetric changes the colours least ({colour_control.MATCHING})",
+        help=f"of --colors match: by which linear map; symmetric changes colours least ({colour_control.MATCHING})",
     )
 
 

@@ -85,7 +85,13 @@ class ArbitraryStyle:
         """How the network can take on a style, see `styles`; the first is the one that it was trained for."""
         return ("adain", "wct") if ADAIN in self.network.parameters else ("prediction",)
 
-    def styles(self, paintings: Mapping[str, Array], transform: str | None = None) -> FastStyle:
+    def styles(
+        self,
+        paintings: Mapping[str, Array],
+        transform: str | None = None,
+        photo: Array | None = None,
+        color_matching: str = colour_control.MATCHING,
+    ) -> FastStyle:
         """Return a network that paints in the styles of some pictures, each (H, W, 3), RGB 0-255, of any size.
 
         Parameters
@@ -94,6 +100,8 @@ class ArbitraryStyle:
         transform : one of `transforms`, by default the first: "prediction" chooses the norms of a transform network by
             the style's statistics; "adain" gives the photograph's features the mean and the deviation of the style's
             as well, "wct" their covariance, see `scratchnst.ops.whitening`
+        photo : a picture (H, W, 3) whose colours they are given first, if any
+        color_matching : how, see `scratchnst.images.colour_control.matched`
 
         Raises
         ------
@@ -107,7 +115,10 @@ class ArbitraryStyle:
                 "out --transform."
             )
         network, engine = self.network, self.network.engine
-        pixels = [engine.asarray(_checked(name, painting)[np.newaxis]) for name, painting in paintings.items()]
+        pictures = [_checked(name, painting) for name, painting in paintings.items()]
+        if photo is not None:
+            pictures = [colour_control.matched(picture, np.asarray(photo), color_matching) for picture in pictures]
+        pixels = [engine.asarray(picture[np.newaxis]) for picture in pictures]
         z = array_module(pixels[0]).concatenate([style_predictor.statistics(network, each) for each in pixels])
         m, _ = style_predictor.forward(network, z)
         painter, names = style_predictor.painter(network, m, z), tuple(Style(name) for name in paintings)
@@ -150,11 +161,10 @@ class ArbitraryStyle:
         if not pictures:
             raise UserError("there is no style to paint in: give one.")
         colour_control.check(colors, color_matching)
-        if colors == colour_control.MATCH:
-            photo = np.asarray(photo, np.float32)
-            pictures = [colour_control.matched(np.asarray(each), photo, color_matching) for each in pictures]
-            colors = colour_control.STYLE
-        model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)}, transform)
+        numbered = {str(number): picture for number, picture in enumerate(pictures, start=1)}
+        first = colors == colour_control.MATCH  # before they are looked at
+        model = self.styles(numbered, transform, photo if first else None, color_matching)
+        colors = colour_control.STYLE if first else colors
         for name, given in (("weights", weights), ("masks", masks)):
             if given is not None and len(given) != len(pictures):
                 raise UserError(f"{len(given)} {name} for {len(pictures)} styles: give one for each style.")

@@ -53,12 +53,11 @@ def paint(settings: Settings, engine: Engine, shape: tuple[int, int]) -> Painted
         computation.check_room_to_read(path, wanted, engine, settings.memory_limit)
         return images.resize(images.load(path, wanted), *wanted)
 
-    photo, colors = load(settings.content, shape), settings.colors
+    photo = load(settings.content, shape)
     styles = {str(path): load(path, style_shape(path, style_side(shape))) for path in settings.styles}
-    if colors == colour_control.MATCH:
-        matching, colors = settings.color_matching, colour_control.STYLE
-        styles = {name: colour_control.matched(style, photo, matching) for name, style in styles.items()}
-    painter = model.styles(styles)
+    first = settings.colors == colour_control.MATCH  # before they are looked at
+    painter = model.styles(styles, photo=photo if first else None, color_matching=settings.color_matching)
+    colors = colour_control.STYLE if first else settings.colors
     in_strips = memory.needs_strips(painter.network, *shape, settings.memory_limit)
     image = painter(photo, dict.fromkeys(painter.names, 1.0), in_strips=in_strips, colors=colors)
     return Painted(image, time.perf_counter() - started, model)

@@ -205,7 +205,9 @@ class Settings:
         if self.init == AUTO:
             object.__setattr__(self, "init", "content" if self.content and self.styles else "noise")
         if self.colors != STYLE and not (self.content and self.styles):
-            raise UserError(f"the colours of {self.colors!r} need a content and a style picture: name both.")
+            raise UserError(
+                f"the setting colors {self.colors!r} needs a content and a style picture: name both, or leave it out."
+            )
         self._check_start()
 
     def _check_start(self) -> None:

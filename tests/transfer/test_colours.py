@@ -134,8 +134,8 @@ def test_memory_of_both_kinds_of_pictures(folder):
     [
         ({"colors": "mine"}, "colors must be one of style, content, match"),
         ({"colors": "match", "color_matching": "qr"}, "color_matching must be one of symmetric, pca, cholesky"),
-        ({"colors": "content", "styles": []}, "the colours of 'content' need a content and a style picture"),
-        ({"colors": "match", "content": None}, "the colours of 'match' need a content and a style picture"),
+        ({"colors": "content", "styles": []}, "colors 'content' needs a content and a style picture"),
+        ({"colors": "match", "content": None}, "colors 'match' needs a content and a style picture"),
     ],
     ids=str,
 )

@@ -26,6 +26,8 @@ OTHERS = {
     "tv_weight": 1e-300,
     "size": 24,
     "style_fit": "squeeze",
+    "colors": "match",
+    "color_matching": "cholesky",
     "scales": 2,
     "method": "arbitrary",
     "init": "fast",
