@@ -12,7 +12,7 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import file, size, weights
+from scratchnst.cli.arguments import check_colors, file, size, weights
 from scratchnst.cli.painting import PIPE, Job, pictures_in
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
@@ -27,6 +27,7 @@ from scratchnst.fast.arbitrary_style import (
     style_side,
 )
 from scratchnst.fast.fast_style import FastStyle
+from scratchnst.images import colour_control
 from scratchnst.models import style_predictor
 from scratchnst.system.capacity import available, in_words, resident
 from scratchnst.transfer.computation import check_room_to_read
@@ -102,6 +103,7 @@ class Look:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint every photograph in every look."""
+    check_colors(arguments.colors, arguments.color_matching)
     one = not any(path.is_dir() for path in (arguments.photo, *arguments.styles))
     looks = _looks(arguments, engine)
     model = ArbitraryStyle.load(arguments.model, engine, arguments.transform or DEFAULT)
@@ -159,6 +161,8 @@ def styles_of(
     side: int,
     memory_limit: int | None = None,
     transform: str | None = None,
+    photo: Path | None = None,
+    color_matching: str = colour_control.MATCHING,
 ) -> FastStyle:
     """Return the network that paints in the styles of pictures, named by their files.
 
@@ -169,6 +173,8 @@ def styles_of(
     side : pixels of the longer side at which they are looked at
     memory_limit : bytes that it may take to look at them
     transform : see `ArbitraryStyle.styles`
+    photo : a file with a photograph whose colours they are given first, if any
+    color_matching : see `ArbitraryStyle.styles`
 
     Raises
     ------
@@ -181,7 +187,11 @@ def styles_of(
         check_room_to_read(path, shape, model.network.engine, memory_limit)
         _check_room(model, path, shape, memory_limit)
         paintings[str(path)] = images.resize(images.load(path, shape), *shape)
-    return model.styles(paintings, transform)
+    if photo is None:
+        return model.styles(paintings, transform)
+    shape = images.fitted_shape(images.size(photo), side)
+    check_room_to_read(photo, shape, model.network.engine, memory_limit)
+    return model.styles(paintings, transform, images.resize(images.load(photo, shape), *shape), color_matching)
 
 
 def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory_limit: int | None) -> None:
@@ -199,18 +209,20 @@ def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory
 def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments: argparse.Namespace) -> FastStyle:
     """Return what paints a photograph in a look."""
     side = arguments.style_size or style_side(painting.painted_shape(photo, arguments))
-    return make(look.styles, side, arguments.memory_limit, arguments.transform)
+    if arguments.colors != colour_control.MATCH:
+        return make(look.styles, side, arguments.memory_limit, arguments.transform)
+    matching = arguments.color_matching or colour_control.MATCHING
+    return make(look.styles, side, arguments.memory_limit, arguments.transform, photo, matching)
 
 
 def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:
     model = _model_of(make, look, photo, arguments)
     picture, in_strips = painting.load(model, photo, arguments, _beside(look))
-    paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips)
+    colors = colour_control.STYLE if arguments.colors == colour_control.MATCH else arguments.colors  # they are matched
+    paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips, colors=colors)
     if look.masks:
-        painted = blended(picture, [paint(str(style)) for style in look.styles], look.masks)
-    else:
-        painted = paint(look.mixture)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+        return blended(picture, [paint(str(style)) for style in look.styles], look.masks)
+    return paint(look.mixture)
 
 
 def _beside(look: Look) -> int:

@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
-from scratchnst.images import PICTURE_SUFFIXES
+from scratchnst.images import PICTURE_SUFFIXES, colour_control
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
@@ -221,6 +221,27 @@ def add_style_fit(parser) -> None:
         choices=list(STYLE_FITS),
         help=f"how a style is scaled to the content's size: keep its proportions, or squeeze it into theirs ({KEEP})",
     )
+
+
+def add_colors(parser) -> None:
+    """Add whose colours a painting has, without defaults."""
+    parser.add_argument(
+        "--colors",
+        choices=colour_control.COLORS,
+        help="whose colours the painting has: the style's; the content's, and luminance alone is painted; or the "
+        f"style's, matched to the content's in mean and covariance ({colour_control.STYLE})",
+    )
+    parser.add_argument(
+        "--color-matching",
+        choices=list(colour_control.MATCHINGS),
+        help=f"of --colors match: by which linear map; symmetric changes colours least ({colour_control.MATCHING})",
+    )
+
+
+def check_colors(colors: str, color_matching: str | None) -> None:
+    """Raise a UserError if a way to match colours is given, but they are not matched."""
+    if color_matching is not None and colors != colour_control.MATCH:
+        raise UserError("--color-matching says how --colors match does it: give that too, or leave it out.")
 
 
 def add_preprocessing(parser) -> None:

@@ -11,12 +11,12 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import check_side_picture, file, size
+from scratchnst.cli.arguments import check_colors, check_side_picture, file, size
 from scratchnst.cli.painting import Job, pictures_in
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
-from scratchnst.images import sheet
+from scratchnst.images import colour_control, sheet
 
 
 def add(commands) -> None:
@@ -97,6 +97,7 @@ def mixture(text: str) -> dict[str, float]:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint one photograph after the other."""
+    check_colors(arguments.colors, arguments.color_matching)
     model = FastStyle.load(arguments.model, engine)
     style = arguments.style or {model.names[0]: 1.0}
     model.mixture(style)  # a mistake in it is told before anything is painted
@@ -115,8 +116,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
     with painting.readable(photo) as file:
         picture, in_strips = painting.load(model, file, arguments)
-    painted = model(picture, style, arguments.strength, in_strips)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+    matching = arguments.color_matching or colour_control.MATCHING
+    return model(picture, style, arguments.strength, in_strips, arguments.colors, matching)
 
 
 def _outlook(

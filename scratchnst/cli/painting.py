@@ -18,11 +18,12 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import file, size
+from scratchnst.cli.arguments import add_colors, file, size
 from scratchnst.errors import OutputError, UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix, names_a_file
+from scratchnst.images import colour_control
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import available, in_words
@@ -59,7 +60,8 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how photographs are painted, and what is told of it."""
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the photograph, to 1 (1)")
     parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels (the photograph's)")
-    parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
+    add_colors(parser)
+    parser.set_defaults(colors=colour_control.STYLE)
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
     computation.add_device(parser)
     parser.add_argument(

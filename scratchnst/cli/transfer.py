@@ -12,8 +12,10 @@ from typing import Any
 
 from scratchnst.cli import computation, job, many, painting
 from scratchnst.cli.arguments import (
+    add_colors,
     add_run,
     add_terms,
+    check_colors,
     file,
     growth,
     one_or_each,
@@ -34,6 +36,7 @@ from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, Settings
 
 OF_ONE_PASS = {
     *("method", "content", "styles", "output", "size", "fast_model", "style_size", "style_weights", "masks"),
+    *("colors", "color_matching"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ
@@ -69,6 +72,7 @@ def add(commands) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how one picture is painted, without defaults, but for its network and how it is optimised."""
     add_terms(parser)
+    add_colors(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,
@@ -237,6 +241,7 @@ def settings_of(arguments: argparse.Namespace) -> Settings:
     record = getattr(arguments, "settings", None)
     preset = presets.read(arguments.preset) if hasattr(arguments, "preset") else {}
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
+    check_colors(settings.colors, given.get("color_matching"))
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given})
     else:

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -163,6 +164,7 @@ def _optimise(
                 write_log(evaluation)
 
         def on_step(progress):
+            progress = replace(progress, finish=prepared.finish)
             show(progress)
             save_stage(progress)
 
@@ -182,4 +184,4 @@ def _optimise(
             )
         except MemoryError as error:
             raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
-    return result, used[len(result.scales) - 1]
+    return replace(result, image=prepared.finish(result.image)), used[len(result.scales) - 1]

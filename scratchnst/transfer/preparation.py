@@ -18,7 +18,7 @@ from scratchnst.engine.devices import AUTO
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
-from scratchnst.images import masks
+from scratchnst.images import colour_control, masks
 from scratchnst.models.network import Network
 from scratchnst.transfer import computation, one_pass
 from scratchnst.transfer.objective import STYLE_FITS, Objective
@@ -85,6 +85,8 @@ class Prepared:
     def bytes_of_pictures(self) -> int:
         """How much memory the pictures take once they are read."""
         canvases = [self.canvas(shape) for shape in self.shapes]
+        if self.settings.colors != colour_control.STYLE:
+            canvases.append(canvases[-1])  # there are two of each at a time, as they are and as they are painted from
         pixels = sum(math.prod(shape) for canvas in canvases for shape in (canvas, *self.style_shapes(canvas)))
         return pixels * BYTES_PER_PIXEL + self._bytes_of_masks
 
@@ -103,12 +105,18 @@ class Prepared:
     @cached_property
     def init(self) -> str | np.ndarray:
         """Where to start: a name or an image, read from its file or painted in one pass."""
+        start = self._start()
+        is_painted_grey = self.settings.colors == colour_control.CONTENT and not isinstance(start, str)
+        return colour_control.luminance(start) if is_painted_grey else start
+
+    def _start(self):
         if self.settings.init == ARBITRARY:
             return one_pass.paint(self.settings, self.network.engine, self.shapes[-1]).image
         if self.settings.init == FAST:
             model = FastStyle.load(self.settings.fast_model, self.network.engine)
             photo = images.resize(self._load(*self.files[0]), *self.shapes[-1])
-            return model(photo, self.settings.fast_style)
+            colors, matching = self.settings.colors, self.settings.color_matching
+            return model(photo, self.settings.fast_style, colors=colors, color_matching=matching)
         return self.settings.init if self.settings.init in STARTS else self._load(*self.files[-1])
 
     @cached_property
@@ -161,7 +169,18 @@ class Prepared:
 
     def objective_at(self, height: int, width: int, tile: int | None = None) -> Objective:
         """Return the Objective of a scale, in tiles of that side if it is given."""
-        return self.objective(*self.pictures[height, width], self.masks.at(height, width, self.settings.margin), tile)
+        content, styles = self.pictures[height, width]
+        if content is not None:
+            colors, matching = self.settings.colors, self.settings.color_matching
+            content, styles = colour_control.prepared(content, styles, colors, matching)
+        return self.objective(content, styles, self.masks.at(height, width, self.settings.margin), tile)
+
+    def finish(self, image: np.ndarray) -> np.ndarray:
+        """Return an image (H, W, 3) of a scale as the picture that it is: with the chroma that was left out."""
+        content, _ = self.pictures[image.shape[:2]]
+        if content is None or self.settings.colors != colour_control.CONTENT:
+            return image
+        return colour_control.with_chroma_of(image.clip(0, 255), images.crop(content, self.settings.margin))
 
     def objective(
         self, content: np.ndarray | None, styles: list[np.ndarray], masks: Masks | None = None, tile: int | None = None

@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
+from scratchnst.images.colour_control import COLORS, MATCHING, MATCHINGS, STYLE
 from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
@@ -171,6 +172,7 @@ class Settings:
     keep_mask : where the content stays as it is
     guides : how masks are carried to the layers, one of `scratchnst.models.guides.WAYS`
     grow_masks : by how many pixels of the picture, or of a style, its masks are grown, or, below 0, shrunk
+    colors, color_matching : whose colours the picture has, see `scratchnst.images.colour_control`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
     method : "optimise", or "arbitrary", what a network paints in one pass in any style, see `job.paint`
     init : "noise", "content", "style", "fast", what a network paints in one pass, "arbitrary", what one for any style
@@ -216,6 +218,8 @@ class Settings:
     keep_mask: Annotated[str | None, _mask] = None
     guides: Annotated[str, partial(_choice, WAYS)] = SIMPLE
     grow_masks: Annotated[int, partial(_whole, -LARGEST_GROWTH, LARGEST_GROWTH)] = 0
+    colors: Annotated[str, partial(_choice, COLORS)] = STYLE
+    color_matching: Annotated[str, partial(_choice, MATCHINGS)] = MATCHING
     scales: Annotated[int | str, _scales] = AUTO
     method: Annotated[str, partial(_choice, METHODS)] = METHODS[0]
     init: Annotated[str, _TEXT] = AUTO
@@ -253,6 +257,10 @@ class Settings:
             raise UserError("there is nothing to imitate: name a content picture, a style picture or both.")
         if self.init == AUTO:
             object.__setattr__(self, "init", "content" if self.content and self.styles else "noise")
+        if self.colors != STYLE and not (self.content and self.styles):
+            raise UserError(
+                f"the setting colors {self.colors!r} needs a content and a style picture: name both, or leave it out."
+            )
         self._check_start()
         self._check_styles()
 

@@ -33,17 +33,19 @@ class Iterate:
     loss : the total loss, equation 7
     canvas : the image in the engine's memory, which may be a GPU's
     scale : which of several scales, from 1, see `stylize_by_scales`
+    finish : what makes the picture of the image, where that is another
     """
 
     iteration: int
     loss: float
     canvas: Array
     scale: int = 1
+    finish: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     @property
     def image(self) -> np.ndarray:
         """(H, W, 3) float64 array, RGB, not clipped to 0-255; copied from a GPU at each access, and not to be kept."""
-        return asnumpy(self.canvas)
+        return self.finish(asnumpy(self.canvas))
 
 
 @dataclass(frozen=True)

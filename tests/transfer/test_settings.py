@@ -27,6 +27,8 @@ OTHERS = {
     "tv_weight": 1e-300,
     "size": 24,
     "style_fit": "squeeze",
+    "colors": "match",
+    "color_matching": "cholesky",
     "scales": 2,
     "style_size": [300],
     "style_scale": [1.5, 2],
