@@ -106,6 +106,15 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
+    group.add_argument(
+        "--checkpoint-every",
+        type=positive_integer,
+        metavar="N",
+        help="write OUT.png.state, from which a killed run goes on, every N steps (once in a minute)",
+    )
+    group.add_argument(
+        "--resume", action="store_true", default=False, help="go on with the run that was killed or interrupted"
+    )
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
 
 

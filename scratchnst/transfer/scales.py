@@ -30,7 +30,7 @@ from scratchnst import images
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.transfer.objective import Objective, as_image
-from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, Stylized, start_image, stylize
+from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, RunState, Stylized, start_image, stylize
 
 LARGEST_FIRST = 128  # pixels on the longer side of the first of automatic scales
 
@@ -45,6 +45,19 @@ class StylizedByScales(Stylized):
     """
 
     scales: tuple[Stylized, ...]
+
+
+@dataclass(frozen=True)
+class ScalesState:
+    """Where a run over scales stands after a step: the ends of the scales before, and the state of the present one."""
+
+    ends: tuple[Stylized, ...]
+    run: RunState
+
+    @property
+    def iterations(self) -> int:
+        """How many are done, of all scales."""
+        return self.run.iterations + sum(end.iterations for end in self.ends)
 
 
 def automatic_scales(size: int) -> int:
@@ -88,6 +101,8 @@ def stylize_by_scales(
     margin: int = 0,
     on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
+    state: ScalesState | None = None,
+    on_state: Callable[[ScalesState], None] | None = None,
     **settings: Any,
 ) -> StylizedByScales:
     """Optimise an image scale after scale, from the coarsest to the finest; otherwise as `stylize`.
@@ -103,6 +118,7 @@ def stylize_by_scales(
     margin : pixels that are added to every side of each scale and cut off its result
     on_step, on_evaluation : called with numbers counted over all scales, the number of the scale, and images in the
         shape of their scale
+    state, on_state : as for `stylize`; `objective_at` is not called for the scales that are done
     settings : optimizer, seed, bounded and least_gain, as for `stylize`
 
     Returns
@@ -113,14 +129,19 @@ def stylize_by_scales(
     """
     ends: list[Stylized] = []
     change: Any = 0.0  # from the start to the end of a scale
-    for shape, share in share_iterations(iterations, shapes):
+    run = None  # the state of a scale that was interrupted
+    if state is not None:
+        ends, run = list(state.ends), state.run
+    for shape, share in share_iterations(iterations, shapes)[len(ends) :]:
         tell_step, tell_evaluation = _counting_on(ends, on_step, on_evaluation)
         try:
             objective = objective_at(*shape)
             first = _first_image(objective, init, shape, margin)
-            if ends:
+            if run:
+                start: str | Array = "noise"  # the state has another
+            elif ends:
                 enlarged = (first + images.interpolate(change, *shape)).clip(*PIXEL_RANGE)
-                start: str | Array = images.extend(enlarged, margin)
+                start = images.extend(enlarged, margin)
             else:
                 start = init if isinstance(init, str) else images.extend(first, margin)
             end = stylize(
@@ -130,6 +151,8 @@ def stylize_by_scales(
                 margin=margin,
                 on_step=tell_step,
                 on_evaluation=tell_evaluation,
+                state=run,
+                on_state=_with_ends(ends, on_state),
                 **settings,
             )
         except (KeyboardInterrupt, MemoryError, UserError) as error:
@@ -138,6 +161,7 @@ def stylize_by_scales(
             ends[-1] = replace(ends[-1], stop_reason=_reason(error, shape), complete=False)
             break
         del objective  # so that it is freed before the next is made
+        run = None
         change = end.image - first
         ends.append(end)
         if not end.complete:
@@ -166,6 +190,11 @@ def _counting_on(ends, on_step, on_evaluation):
             on_evaluation(replace(evaluation, scale=scale, number=number, seconds=seconds))
 
     return tell_step, tell_evaluation
+
+
+def _with_ends(ends, on_state):
+    """Return the callback for the state of a scale."""
+    return on_state and (lambda run: on_state(ScalesState(tuple(ends), run)))
 
 
 def _sums(ends):

@@ -143,6 +143,8 @@ class Settings:
     memory_limit : bytes, of the GPU's memory on a GPU
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
+    checkpoint_every : after how many steps the state is written, from which a killed run goes on; None is once in a
+        minute
 
     Raises
     ------
@@ -184,6 +186,7 @@ class Settings:
     memory_limit: Annotated[int | None, _COUNT] = None
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None
+    checkpoint_every: Annotated[int | None, _COUNT] = None
 
     def __post_init__(self):
         annotations = get_type_hints(type(self), include_extras=True)

@@ -37,17 +37,24 @@ class SideOutput:
 
 
 class Log:
-    """A file of JSON lines, opened at the first evaluation, when all settings have been checked."""
+    """A file of JSON lines, opened at the first evaluation, when all settings have been checked.
 
-    def __init__(self, path: Path, stack: ExitStack):
-        self.path, self.stack = path, stack
+    Attributes
+    ----------
+    size : bytes of its whole lines; of the file that is there, so many are kept
+    """
+
+    def __init__(self, path: Path, stack: ExitStack, size: int = 0):
+        self.path, self.stack, self.size = path, stack, size
         self.file: FileIO | None = None
 
     def write(self, evaluation: Evaluation) -> None:
         """Write one line."""
         if self.file is None:
-            self.file = self.stack.enter_context(open_log(self.path))
-        self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
+            self.file = self.stack.enter_context(open_log(self.path, self.size))
+        line = (json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode()
+        self.file.write(line)
+        self.size += len(line)
 
 
 def _log_entry(evaluation: Evaluation) -> dict:

@@ -12,7 +12,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.arrays import Array, asnumpy, is_finite
 from scratchnst.errors import UserError
-from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, STATES, State
 from scratchnst.transfer.objective import Objective, as_image
 
 PIXEL_RANGE = (0.0, 255.0)
@@ -81,6 +81,28 @@ class Stylized:
     complete: bool
 
 
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands after a step; what follows depends on nothing else.
+
+    Attributes
+    ----------
+    optimizer : where the optimiser stands; it goes on changing this
+    grey : whether it is among grey images
+    loss, terms, iterations, evaluations, seconds : as in `Stylized`
+    losses : after each of the last steps, as many as tell how far the loss has fallen
+    """
+
+    optimizer: State
+    grey: bool
+    loss: float
+    terms: dict[str, float]
+    iterations: int
+    evaluations: int
+    seconds: float
+    losses: list[float]
+
+
 def stylize(
     objective: Objective,
     init: str | Array = "noise",
@@ -93,6 +115,8 @@ def stylize(
     least_gain: float = 0.0,
     on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
+    state: RunState | None = None,
+    on_state: Callable[[RunState], None] | None = None,
 ) -> Stylized:
     """Optimise an image for `objective`; if the pictures that it imitates and the start are grey, among grey images.
 
@@ -109,6 +133,8 @@ def stylize(
         which are cut off if the objective's images were extended by the margin, see `images.extend`
     least_gain : stop when the loss has fallen by less than this share of it in 50 iterations; 0 is never
     on_step, on_evaluation : called after each step and after each call of the objective
+    state : where the run goes on as if it had not stopped, whatever `init` is, if all other arguments are the same
+    on_state : called with the state after each step at which the run does not end; SciPy's optimiser has none
 
     Returns
     -------
@@ -135,11 +161,16 @@ def stylize(
         start = np.repeat(start[..., :1], 3, axis=2)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
-    run = _Run(objective, start, grey, margin, least_gain, on_step, on_evaluation)
+    run = _Run(objective, start, grey, margin, least_gain, on_step, on_evaluation, on_state)
+    if optimizer in STATES:
+        run.optimizer = STATES[optimizer]()
+    if state is not None:
+        run.go_on(state)
+    memory = {} if run.optimizer is None else {"state": run.optimizer}
     try:
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
-            result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
+            result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept, **memory)
         return run.end(result.stop_reason, complete=True)
     except _LittleGain as reason:
         return run.end(str(reason), complete=True)
@@ -184,13 +215,22 @@ class _LittleGain(Exception):
 class _Run:
     """The state of a run: the last image accepted, counters and time; the optimiser calls the objective through it."""
 
-    def __init__(self, objective, start, grey, margin, least_gain, on_step, on_evaluation):
+    def __init__(self, objective, start, grey, margin, least_gain, on_step, on_evaluation, on_state):
         self.objective, self.grey, self.margin, self.least_gain = objective, grey, margin, least_gain
-        self.losses: list[float] = []  # after each step
-        self.on_step, self.on_evaluation = on_step, on_evaluation
+        self.losses: list[float] = []  # after each of the last steps
+        self.on_step, self.on_evaluation, self.on_state = on_step, on_evaluation, on_state
+        self.optimizer: State | None = None  # where it stands
         self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
         self.iterations = self.evaluations = 0
         self.started = time.perf_counter()
+
+    def go_on(self, state):
+        """Go on from a state."""
+        self.optimizer, self.grey = state.optimizer, state.grey
+        self.image = state.optimizer.x.reshape(self.objective.shape)
+        self.loss, self.terms, self.losses = state.loss, state.terms, state.losses
+        self.iterations, self.evaluations = state.iterations, state.evaluations
+        self.started -= state.seconds
 
     def evaluate(self, x):
         """Return (loss, gradient) of the objective, or raise a FloatingPointError if they are not finite."""
@@ -212,15 +252,18 @@ class _Run:
 
     def accept(self, x, loss):
         """Keep the image that the optimiser has moved to; the objective was called there last."""
-        self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
+        self.image, self.loss, self.terms = x.reshape(self.objective.shape), loss, self.objective.terms
         self.iterations += 1
         if self.on_step:
             self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))
         self._check_gain()
+        if self.on_state and self.optimizer:
+            done = self.iterations, self.evaluations, self._seconds()
+            self.on_state(RunState(self.optimizer, self.grey, self.loss, self.terms, *done, self.losses))
 
     def _check_gain(self):
         """Raise _LittleGain if the last iterations have not lowered the loss by the least gain."""
-        self.losses.append(self.loss)
+        self.losses = [*self.losses[-GAIN_OVER:], self.loss]
         if self.least_gain and self.iterations > GAIN_OVER:
             before = self.losses[-1 - GAIN_OVER]
             if before - self.loss < self.least_gain * before:

@@ -46,6 +46,7 @@ OTHERS = {
     "memory_limit": 10**9,
     "save_every": 5,
     "log": "log.jsonl",
+    "checkpoint_every": 3,
 }
 
 

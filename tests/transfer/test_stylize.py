@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +13,7 @@ from networks import random_vgg19
 from scratchnst import Objective, stylize
 from scratchnst.engine import textbook
 from scratchnst.errors import UserError
-from scratchnst.optimize import OPTIMIZERS
+from scratchnst.optimize import OPTIMIZERS, STATES
 from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD, start_image
 
 
@@ -56,6 +57,29 @@ def test_stops_when_little_is_gained(objective, optimizer):
     stopped = stylize_steps(objective, optimizer, 0.3)
     expected = next(number for number in range(51, 121) if losses[number - 1] > 0.7 * losses[number - 51])
     assert [step.loss for step in stopped] == losses[:expected]
+
+
+@pytest.mark.parametrize("optimizer", STATES)
+@pytest.mark.parametrize("grey", [False, True])
+def test_goes_on_from_a_state_as_if_it_had_not_stopped(optimizer, grey):
+    """To the same end: there, where little is gained, the losses of the steps before count."""
+    pictures = [picture(12, 16, 1), picture(9, 9, 2)]
+    content, style = (one[..., :1].repeat(3, axis=2) for one in pictures) if grey else pictures
+    objective = Objective(random_vgg19(5, width=4), content, [style], normalized=True)
+    given, kept = {"iterations": 120, "optimizer": optimizer, "least_gain": 0.3}, {}
+
+    def keep(state):
+        arrays = {name: np.array(value) for name, value in state.optimizer.arrays().items()}
+        kept[state.iterations] = replace(state, optimizer=STATES[optimizer].of(arrays))
+
+    whole = stylize(objective, on_state=keep, **given)
+    assert "less than 30 %" in whole.stop_reason
+    assert set(kept) == set(range(1, whole.iterations))
+    for state in (kept[1], kept[30], kept[whole.iterations - 1]):
+        again = stylize(objective, "content", state=state, **given)
+        np.testing.assert_array_equal(again.image, whole.image)
+        for name in ("loss", "terms", "iterations", "evaluations", "stop_reason"):
+            assert getattr(again, name) == getattr(whole, name)
 
 
 def stylize_steps(objective, optimizer, least_gain):
