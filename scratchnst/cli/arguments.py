@@ -19,6 +19,7 @@ from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.optimize.average import DECAY
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
@@ -61,6 +62,7 @@ units = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 4096
 blocks = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 40", highest=40)  # its file can be read
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
+decay = partial(_number, kind=float, lowest=0, what="a number from 0 to 0.9999", highest=0.9999)
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
 
 
@@ -143,6 +145,18 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         type=non_negative_number,
         metavar="SHARE",
         help="stop when 50 iterations have lowered the loss by less than this share of it; 0 is never (0.01)",
+    )
+    group.add_argument(
+        "--average",
+        type=decay,
+        nargs="?",
+        const=DECAY,
+        metavar="DECAY",
+        help="paint the mean of the images after each step, the newest counting most, against Adam's speckle "
+        "(%(const)s)",
+    )
+    group.add_argument(
+        "--carry-moments", action="store_true", help="let adam begin each scale with the moments of the one before"
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
 

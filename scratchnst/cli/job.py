@@ -71,6 +71,10 @@ def _tell(result: StylizedByScales, settings: Settings, reporter: Reporter) -> i
         f"{settings.output}: {result.stop_reason}; loss {result.loss:.5g} after {result.iterations} iterations, "
         f"{result.evaluations} evaluations, {result.seconds:.1f} s"
     )
+    if result.kept is None:
+        summary += "; the picture is the mean of all iterations"
+    elif result.kept != result.iterations:
+        summary += f"; the picture is that of iteration {result.kept}, whose loss is the lowest"
     if result.complete:
         reporter.say(summary)
         return 0

@@ -50,6 +50,10 @@ class Moments:
             v = BETA2 * self.v + (1 - BETA2) * g**2
         return Moments(BETA1 * self.m + (1 - BETA1) * g, v, self.t + 1)
 
+    def map(self, convert: Callable[[Array], Array]) -> Moments:
+        """Return them with both arrays converted."""
+        return Moments(convert(self.m), convert(self.v), self.t)
+
     def step(self, rate: float) -> Array:
         """Return what to subtract from the unknowns."""
         xp = array_module(self.m)

@@ -13,7 +13,6 @@ import time
 import zipfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +25,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.files import atomic_file, is_replaceable, open_input
 from scratchnst.optimize import ON_THE_CPU, STATES
+from scratchnst.optimize.average import MovingAverage
 from scratchnst.transfer.scales import ScalesState
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import RunState, Stylized
@@ -35,7 +35,7 @@ ABOUT = "about"  # its JSON
 EVERY = 60.0  # seconds between two states, if the user does not say after how many steps
 SHARE = 0.05  # of the time at most, for writing states
 BESIDE = ("output", "log", "save_every", "checkpoint_every")  # settings that change no pixel
-NUMBERS = ("loss", "terms", "iterations", "evaluations", "seconds")  # of a run, and of the end of one
+NUMBERS = ("loss", "terms", "kept", "iterations", "evaluations", "seconds")  # of a run, and of the end of one
 
 
 def state_file(output: Path) -> Path:
@@ -101,9 +101,15 @@ def write(path: Path, state: ScalesState, told: Mapping[str, Any]) -> None:
     """Write a state, whole or not at all, with what is `told` of it, for JSON."""
     run, ends = state.run, state.ends
     arrays: dict[str, Any] = {f"optimizer/{name}": asnumpy(value) for name, value in run.optimizer.arrays().items()}
+    if run.kept != run.iterations:  # else it is the optimiser's
+        arrays["image"] = asnumpy(run.image)
+    if run.average:
+        arrays["average"] = asnumpy(run.average.total)
     arrays |= {f"end/{number}": end.image for number, end in enumerate(ends)}
     numbers = {
         **{name: getattr(run, name) for name in (*NUMBERS, "grey", "losses")},
+        "shape": run.image.shape,
+        "average": run.average and {"decay": run.average.decay, "count": run.average.count},
         "ends": [{name: getattr(end, name) for name in (*NUMBERS, "stop_reason", "complete")} for end in ends],
     }
     arrays[ABOUT] = np.array(json.dumps({"format": FORMAT, "version": __version__, **told, "run": numbers}))
@@ -184,8 +190,11 @@ def _state(run: Mapping[str, Any], archive: Mapping[str, np.ndarray], optimizer:
     prefix = "optimizer/"
     arrays = {name.removeprefix(prefix): there(archive[name]) for name in archive if name.startswith(prefix)}
     ends = tuple(Stylized(**end, image=archive[f"end/{number}"]) for number, end in enumerate(run["ends"]))
-    numbers = {one.name: run[one.name] for one in fields(RunState) if one.name in run}
-    return ScalesState(ends, RunState(optimizer=STATES[optimizer].of(arrays), **numbers))
+    state = STATES[optimizer].of(arrays)
+    average = run["average"] and MovingAverage(there(archive["average"]), **run["average"])
+    image = there(archive["image"]) if "image" in archive else state.x.reshape(run["shape"])
+    numbers = {name: run[name] for name in (*NUMBERS, "grey", "losses")}
+    return ScalesState(ends, RunState(optimizer=state, image=image, average=average, **numbers))
 
 
 def _sha256(path: Path) -> str:

@@ -127,4 +127,6 @@ def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, memo
 
 def fit(objective: Objective, settings: Settings, extra: int = 0) -> memory.MemoryEstimate:
     """Choose the largest strips of `objective` that memory allows, or raise a UserError; see `memory.fit`."""
+    if settings.average is not None:
+        extra += 8 * math.prod(objective.shape)
     return memory.fit(objective, settings.optimizer, settings.memory_limit, settings.bounded, extra)

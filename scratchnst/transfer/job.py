@@ -241,6 +241,8 @@ def _optimise(
                 bounded=settings.bounded,
                 margin=settings.margin,
                 least_gain=settings.least_gain,
+                average=settings.average,
+                carry_moments=settings.carry_moments,
                 on_step=on_step,
                 on_evaluation=on_evaluation,
                 state=begun.state,

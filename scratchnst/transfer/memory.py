@@ -23,7 +23,7 @@ from scratchnst.system.capacity import available, capacity, in_words, resident
 from scratchnst.transfer.objective import Objective
 
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
-RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
+RUN_BYTES_PER_UNKNOWN = 16  # of the start and the best image, which `stylize` keeps
 # Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes: as
 # much as six to eight images in float64, with Adam and L-BFGS, VGG19 and the distilled network, at 256 to 1024 pixels.
 HOLES_PER_UNKNOWN = 64  # bytes

@@ -57,6 +57,13 @@ def _number(value: Any) -> float:
     return number
 
 
+def _decay(value: Any) -> float:
+    number = _number(value)
+    if number >= 1:
+        raise ValueError("a number of 0 or more, and below 1")
+    return number
+
+
 def _choice(names: Iterable[str], value: Any) -> str:
     if not isinstance(value, str) or value not in names:
         raise ValueError(f"one of {', '.join(names)}")
@@ -134,7 +141,8 @@ class Settings:
         does, a file, or "auto": content where there are content and style, else noise
     fast_model : a file with a network that paints in one pass, or the one that ships
     fast_style : of "fast", its styles and their weights, or those that were learnt from the styles' files
-    iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
+    iterations, optimizer, seed, bounded, margin, least_gain, average : as for `stylize`
+    carry_moments : as for `stylize_by_scales`
     device, engine : as for `scratchnst.engine.devices.computing`
     convolution : the way to convolve, of those that the engine has, or "auto"
     tf32 : whether a GPU may round the factors of products to 10 bits
@@ -177,6 +185,8 @@ class Settings:
     bounded: Annotated[bool, _FLAG] = False
     margin: Annotated[int, partial(_whole, 0, LARGEST_MARGIN)] = MARGIN
     least_gain: Annotated[float, _number] = 0.01
+    average: Annotated[float | None, _decay] = None
+    carry_moments: Annotated[bool, _FLAG] = False
     device: Annotated[str, _device] = AUTO
     engine: Annotated[str | None, partial(_choice, ENGINES)] = None
     convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
@@ -204,6 +214,10 @@ class Settings:
         if self.init == AUTO:
             object.__setattr__(self, "init", "content" if self.content and self.styles else "noise")
         self._check_start()
+        if self.carry_moments and self.optimizer != "adam":
+            raise UserError(
+                "only Adam has moments to be carried over: take --optimizer adam, or leave out --carry-moments."
+            )
 
     def _check_start(self) -> None:
         """Raise a UserError if the start is not there, or is what is looked for."""

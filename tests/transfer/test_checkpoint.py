@@ -47,11 +47,15 @@ def entries(log):
 
 
 @pytest.mark.parametrize("steps", [1, 3, 5])
-@pytest.mark.parametrize("optimizer", ["lbfgs", "adam"])
-def test_goes_on_to_the_same_pixels(folder, optimizer, steps):
+@pytest.mark.parametrize(
+    "others",
+    [{"optimizer": "lbfgs"}, {"optimizer": "adam", "carry_moments": True}, {"optimizer": "adam", "average": 0.9}],
+    ids=str,
+)
+def test_goes_on_to_the_same_pixels(folder, others, steps):
     """From the first scale, from its last step, and from the second; the log has each line once."""
-    whole = job.run(settings("whole.png", optimizer=optimizer, log="whole.jsonl"))
-    given = settings(optimizer=optimizer, log="log.jsonl")
+    whole = job.run(settings("whole.png", log="whole.jsonl", **others))
+    given = settings(log="log.jsonl", **others)
     interrupted_after(steps, given)
     assert STATE.exists()
     told, seen = [], []
@@ -61,7 +65,7 @@ def test_goes_on_to_the_same_pixels(folder, optimizer, steps):
     np.testing.assert_array_equal(again.image, whole.image)
     assert Path("out.png").read_bytes() == Path("whole.png").read_bytes()
     assert entries("log.jsonl") == entries("whole.jsonl")
-    for name in ("loss", "terms", "iterations", "evaluations", "stop_reason"):
+    for name in ("loss", "terms", "kept", "iterations", "evaluations", "stop_reason"):
         assert getattr(again, name) == getattr(whole, name)
     assert [end.iterations for end in again.scales] == [3, 3]
     assert not STATE.exists()

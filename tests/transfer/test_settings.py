@@ -37,6 +37,8 @@ OTHERS = {
     "bounded": True,
     "margin": 0,
     "least_gain": 0.5,
+    "average": 0.9,
+    "carry_moments": True,
     "device": "cpu",
     "engine": "textbook",
     "convolution": "windows",
@@ -148,6 +150,11 @@ def test_what_is_refused(wrong, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
         Settings.from_json({**GOOD, **wrong})
     assert re.fullmatch(r"[^\n]*\.", str(caught.value))
+
+
+def test_only_adam_has_moments():
+    with pytest.raises(UserError, match="take --optimizer adam, or leave out --carry-moments"):
+        Settings(**GOOD, carry_moments=True)
 
 
 def test_an_output_is_needed():
