@@ -109,6 +109,10 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
     )
     group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
     group.add_argument(
+        "--video", type=file, metavar="RUN.mp4|gif|webp", help="a film of the run, with a frame for each step"
+    )
+    group.add_argument("--video-every", type=positive_integer, metavar="N", help="a frame after every N steps (1)")
+    group.add_argument(
         "--checkpoint-every",
         type=positive_integer,
         metavar="N",

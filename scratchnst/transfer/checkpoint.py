@@ -34,7 +34,7 @@ FORMAT = 1  # of the file
 ABOUT = "about"  # its JSON
 EVERY = 60.0  # seconds between two states, if the user does not say after how many steps
 SHARE = 0.05  # of the time at most, for writing states
-BESIDE = ("output", "log", "save_every", "checkpoint_every")  # settings that change no pixel
+BESIDE = ("output", "log", "save_every", "checkpoint_every", "video", "video_every")  # settings that change no pixel
 NUMBERS = ("loss", "terms", "kept", "iterations", "evaluations", "seconds")  # of a run, and of the end of one
 
 

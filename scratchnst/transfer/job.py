@@ -7,26 +7,25 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import room_for, write_atomically
-from scratchnst.optimize import STATES
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import checkpoint, computation, memory, one_pass
+from scratchnst.transfer import checkpoint, computation, memory, one_pass, resumption
 from scratchnst.transfer.forecast import check_finest_scale
 from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
 from scratchnst.transfer.record import record, record_of_one_pass, resolved
-from scratchnst.transfer.scales import ScalesState, StylizedByScales, stylize_by_scales
+from scratchnst.transfer.resumption import Begun
+from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
-from scratchnst.transfer.side_outputs import Log, SideOutput, stages
+from scratchnst.transfer.side_outputs import SideOutput
+from scratchnst.transfer.sides import Sides
 from scratchnst.transfer.stylize import Iterate
 
 REFUGES = ("/var/tmp", "/dev/shm")  # where a picture is kept if there is no room for it anywhere else
@@ -73,17 +72,20 @@ def run(
         raise ValueError("what is painted in one pass is not optimised: call `paint`")
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
-        begun = _begun(prepared, resume, tell)
+        begun = resumption.begin(prepared, resume, tell)
         check_finest_scale(prepared)
         prepared.read()
-        with one_interrupt() as arm:  # a second signal does not take the result that the first one leaves
+        # A second signal does not take the result that the first one leaves.
+        with one_interrupt() as arm, ExitStack() as stack:
+            sides = Sides(settings, begun.kept, prepared.shapes[-1], stack, warn)
             with room_for(settings.output, prepared.largest_output):
-                result, used = _optimise(prepared, begun, on_progress, on_scale, tell, warn, arm)
+                result, used = _optimise(prepared, begun, sides, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
                 text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
                 _save_or_keep(settings, result.image, text + "\n")
                 if result.complete:
                     checkpoint.state_file(settings.output).unlink(missing_ok=True)
+            sides.finish_film(result.image)
         return result
 
 
@@ -132,60 +134,10 @@ def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
     write_atomically(record, text.encode())
 
 
-@dataclass(frozen=True)
-class _Begun:
-    """What a run goes on from.
-
-    Attributes
-    ----------
-    same : the run's identity
-    state : None for a run that begins anew
-    used : settings as resolved at each scale that is done
-    log_size : bytes of the log to be kept
-    """
-
-    same: dict = field(default_factory=dict)
-    state: ScalesState | None = None
-    used: list[dict] = field(default_factory=list)
-    log_size: int = 0
-
-
-def _begun(prepared: Prepared, resume: bool | None, tell: Callable[[str], None]) -> _Begun:
-    """Return what the run goes on from: see `run`."""
-    settings, engine = prepared.settings, prepared.network.engine
-    path = checkpoint.state_file(settings.output)
-    if settings.optimizer not in STATES:
-        if resume or settings.checkpoint_every:
-            raise UserError(
-                "SciPy's L-BFGS does not tell what it remembers, so there is no state to go on from: take "
-                f"--optimizer {' or '.join(STATES)}, or leave out --resume and --checkpoint-every."
-            )
-        return _Begun()
-    same = checkpoint.identity(settings, prepared.inputs, engine)
-    if not resume and not path.exists():
-        return _Begun(same)
-    if not resume and not checkpoint.fits(path, same):
-        tell(f"{path} is of another run that was interrupted, and will be replaced")
-        return _Begun(same)
-    if resume is False:
-        raise UserError(f"{path} is of this very run, which was interrupted: go on by --resume, or delete it.")
-    state, told = checkpoint.read(path, same, settings.optimizer, engine)
-    tell(f"going on after {state.iterations} iterations")
-    return _Begun(same, state, told["used"][: len(state.ends)], _kept_of_log(settings.log, told["log"]))
-
-
-def _kept_of_log(log: Path | None, before: Mapping[str, Any] | None) -> int:
-    """Return the bytes of the log that a run had written `before`, or raise a UserError if they are not there."""
-    if log is None or before is None or before["file"] != str(log) or not before["size"]:
-        return 0
-    if not log.exists() or log.stat().st_size < before["size"]:
-        raise UserError(f"{log} is no longer the log of the run that goes on: name another file for --log.")
-    return before["size"]
-
-
 def _optimise(
     prepared: Prepared,
-    begun: _Begun,
+    begun: Begun,
+    sides: Sides,
     on_progress: Callable[[Iterate], None],
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
@@ -206,48 +158,38 @@ def _optimise(
         used.append(resolved(objective))
         return objective
 
-    with ExitStack() as stack:
-        log = Log(settings.log, stack, begun.log_size) if settings.log else None
-        write_log = SideOutput("the log", log.write, warn) if log else None
-        save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
-        show = SideOutput("progress", on_progress, warn)
+    show = SideOutput("progress", on_progress, warn)
+    path = checkpoint.state_file(settings.output)
+    write_state = checkpoint.Checkpoints(
+        path, lambda: {**begun.same, "used": used, **sides.places()}, settings.checkpoint_every
+    )
 
-        def told():
-            of_log = {"file": str(log.path), "size": log.size} if log else None
-            return {**begun.same, "used": used, "log": of_log}
+    def on_evaluation(evaluation):
+        arm()  # it goes on: a signal before, if there was one, was lost
+        sides.on_evaluation(evaluation)
 
-        path = checkpoint.state_file(settings.output)
-        keep = SideOutput(
-            f"writing {path}", checkpoint.Checkpoints(path, told, settings.checkpoint_every).__call__, warn
+    def on_step(progress):
+        show(progress)
+        sides.on_step(progress)
+
+    try:
+        result = stylize_by_scales(
+            begin_scale,
+            prepared.shapes,
+            prepared.init,
+            iterations=settings.iterations,
+            optimizer=settings.optimizer,
+            seed=settings.seed,
+            bounded=settings.bounded,
+            margin=settings.margin,
+            least_gain=settings.least_gain,
+            average=settings.average,
+            carry_moments=settings.carry_moments,
+            on_step=on_step,
+            on_evaluation=on_evaluation,
+            state=begun.state,
+            on_state=SideOutput(f"writing {path}", write_state, warn),
         )
-
-        def on_evaluation(evaluation):
-            arm()  # it goes on: a signal before, if there was one, was lost
-            if write_log:
-                write_log(evaluation)
-
-        def on_step(progress):
-            show(progress)
-            save_stage(progress)
-
-        try:
-            result = stylize_by_scales(
-                begin_scale,
-                prepared.shapes,
-                prepared.init,
-                iterations=settings.iterations,
-                optimizer=settings.optimizer,
-                seed=settings.seed,
-                bounded=settings.bounded,
-                margin=settings.margin,
-                least_gain=settings.least_gain,
-                average=settings.average,
-                carry_moments=settings.carry_moments,
-                on_step=on_step,
-                on_evaluation=on_evaluation,
-                state=begun.state,
-                on_state=keep,
-            )
-        except MemoryError as error:
-            raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
+    except MemoryError as error:
+        raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
     return result, used[len(result.scales) - 1]

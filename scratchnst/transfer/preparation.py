@@ -19,7 +19,7 @@ from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.models.network import Network
-from scratchnst.transfer import checkpoint, computation, one_pass
+from scratchnst.transfer import checkpoint, computation, film, one_pass
 from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
@@ -163,6 +163,8 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, style_shapes = _fit_pictures(settings, network)
     images.check_format(settings.output, *shapes[-1])
+    if settings.video:
+        film.check_shape(settings.video, *shapes[-1])
     if settings.init == ARBITRARY:
         one_pass.check(settings, shapes[-1])
     tell(f"network: {network.name}, {reason}")
@@ -226,6 +228,9 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
     inputs, outputs = list(inputs), [settings.output, settings.record, checkpoint.state_file(settings.output)]
     if settings.log:
         outputs.append(settings.log)
+    if settings.video:
+        outputs += [settings.video, film.frames_file(settings.video)]
+        film.check(settings.video)
     files.check_outputs(outputs, inputs)
     check_replaceable(settings.record, settings.output)
     checkpoint.check_replaceable(checkpoint.state_file(settings.output))

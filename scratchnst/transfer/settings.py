@@ -151,6 +151,7 @@ class Settings:
     memory_limit : bytes, of the GPU's memory on a GPU
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
+    video, video_every : a file for a film of the run, and after how many steps it has a frame
     checkpoint_every : after how many steps the state is written, from which a killed run goes on; None is once in a
         minute
 
@@ -196,6 +197,8 @@ class Settings:
     memory_limit: Annotated[int | None, _COUNT] = None
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None
+    video: Annotated[Path | None, _path] = None
+    video_every: Annotated[int, _COUNT] = 1
     checkpoint_every: Annotated[int | None, _COUNT] = None
 
     def __post_init__(self):

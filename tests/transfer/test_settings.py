@@ -48,6 +48,8 @@ OTHERS = {
     "memory_limit": 10**9,
     "save_every": 5,
     "log": "log.jsonl",
+    "video": "run.mp4",
+    "video_every": 2,
     "checkpoint_every": 3,
 }
 
