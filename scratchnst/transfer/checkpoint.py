@@ -21,7 +21,6 @@ import numpy as np
 from scratchnst import __version__
 from scratchnst.arrays import Array, asnumpy
 from scratchnst.engine import Engine
-from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.files import atomic_file, is_replaceable, open_input
 from scratchnst.optimize import ON_THE_CPU, STATES
@@ -34,7 +33,8 @@ FORMAT = 1  # of the file
 ABOUT = "about"  # its JSON
 EVERY = 60.0  # seconds between two states, if the user does not say after how many steps
 SHARE = 0.05  # of the time at most, for writing states
-BESIDE = ("output", "log", "save_every", "checkpoint_every", "video", "video_every")  # settings that change no pixel
+# Settings that change no pixel.
+BESIDE = ("output", "log", "save_every", "checkpoint_every", "video", "video_every", "threads")
 NUMBERS = ("loss", "terms", "kept", "iterations", "evaluations", "seconds")  # of a run, and of the end of one
 
 
@@ -68,7 +68,7 @@ def identity(settings: Settings, inputs: Sequence[Path], engine: Engine) -> dict
         if name not in BESIDE and not files.intersection(value if isinstance(value, list) else [str(value)])
     }
     return {
-        "settings": {**given, "threads": threads.count(), "engine": engine.name},
+        "settings": {**given, "engine": engine.name},
         "files": [[path.name, _sha256(path)] for path in inputs],
     }
 
