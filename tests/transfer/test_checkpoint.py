@@ -9,13 +9,17 @@ import time
 from pathlib import Path
 
 import numpy as np
+import platforms
 import pytest
+from networks import random_vgg19
 
 from scratchnst import images
 from scratchnst.cli import main
 from scratchnst.engine import cpu
 from scratchnst.errors import UserError
 from scratchnst.transfer import checkpoint, job
+from scratchnst.transfer.objective import Objective
+from scratchnst.transfer.scales import stylize_by_scales
 from scratchnst.transfer.settings import Settings
 
 STATE = Path("out.png.state")
@@ -251,3 +255,26 @@ def test_killed_it_goes_on(folder, monkeypatch):
     assert Path("out.png").read_bytes() == Path("whole.png").read_bytes()
     assert entries("log.jsonl") == entries("whole.jsonl")
     assert not STATE.exists()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("platform", platforms.CUDA, indirect=True)
+@pytest.mark.parametrize("given", [{"optimizer": "lbfgs"}, {"optimizer": "adam", "average": 0.9}], ids=str)
+def test_a_state_of_a_gpu(platform, tmp_path, given):
+    """Written from its memory, and read into it; moments are carried over there, too."""
+    network, picture = random_vgg19(2, width=2).on(platform.engine), np.random.default_rng(0).uniform(0, 255, (8, 8, 3))
+    path, same = tmp_path / "state", {"settings": {}, "files": []}
+
+    def objective_at(height, width):
+        return Objective(network, images.resize(picture, height, width), [picture])
+
+    def keep(state):
+        if state.iterations == 3:
+            checkpoint.write(path, state, same)
+
+    given = {"iterations": 4, "carry_moments": given["optimizer"] == "adam", **given}
+    whole = stylize_by_scales(objective_at, [(4, 4), (8, 8)], on_state=keep, **given)
+    state, _ = checkpoint.read(path, same, given["optimizer"], platform.engine)
+    assert type(state.run.optimizer.x) is type(platform.engine.asarray(np.zeros(1)))
+    again = stylize_by_scales(objective_at, [(4, 4), (8, 8)], state=state, **given)
+    np.testing.assert_array_equal(again.image, whole.image)
