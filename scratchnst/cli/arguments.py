@@ -17,6 +17,7 @@ from scratchnst.images import PICTURE_SUFFIXES
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
+from scratchnst.models.network import PADDINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.optimize.average import DECAY
@@ -135,6 +136,11 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         type=lambda name: OLD_NAMES.get(name, name),
         choices=list(OPTIMIZERS),
         help=f"our own L-BFGS, scipy-lbfgs (more time and memory) or adam ({OPTIMIZER})",
+    )
+    group.add_argument(
+        "--padding",
+        choices=list(PADDINGS),
+        help=f"what the network's first convolution sees around the image: zeros, or its reflection ({ZERO})",
     )
     group.add_argument("--seed", type=non_negative_integer, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")

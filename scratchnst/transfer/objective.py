@@ -28,7 +28,7 @@ from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
-from scratchnst.models.network import Network
+from scratchnst.models.network import ZERO, Network
 from scratchnst.models.normalize import normalize
 
 LayerWeights = Mapping[str, float] | Iterable[str]
@@ -70,6 +70,7 @@ class Objective:
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
+    padding : "zero" or "reflect", what the network's first convolution sees around the image
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed
@@ -107,6 +108,7 @@ class Objective:
         style_fit: str | None = KEEP,
         tv_weight: float | None = None,
         pooling: str | None = None,
+        padding: str = ZERO,
         normalized: bool = False,
         dtype: str = "float32",
         largest_strip: float = math.inf,
@@ -132,7 +134,8 @@ class Objective:
         self.tv_weight = _non_negative("tv weight", tv_weight)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
-        self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        self.network = network.with_padding(padding)
         self.summands = [*self._content_terms(), *self._style_terms()]
         if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")

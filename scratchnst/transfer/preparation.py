@@ -142,6 +142,7 @@ class Prepared:
             style_weight=settings.style_weight,
             tv_weight=_times(settings.tv_weight, fewer),
             pooling=settings.pooling,
+            padding=settings.padding,
             normalized=settings.normalize,
             style_fit=None,  # they are fitted
             dtype=settings.dtype,

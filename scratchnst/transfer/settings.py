@@ -14,7 +14,7 @@ from typing import Annotated, Any, get_type_hints
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
-from scratchnst.models.network import POOLINGS
+from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
@@ -130,7 +130,7 @@ class Settings:
     content, styles : files with pictures
     output : the file for the picture; the record is written beside it, with the suffix .json
     network : a name or a weights file, see `scratchnst.weights.load.load_network`
-    preprocessing, pooling, normalize : as for `load_network` and `Objective`
+    preprocessing, pooling, padding, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
@@ -167,6 +167,7 @@ class Settings:
     network: Annotated[str | None, _TEXT] = None
     preprocessing: Annotated[str | None, partial(_choice, PREPROCESSINGS)] = None
     pooling: Annotated[str | None, partial(_choice, POOLINGS)] = None
+    padding: Annotated[str, partial(_choice, PADDINGS)] = ZERO
     normalize: Annotated[bool, _FLAG] = True
     content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None

@@ -18,6 +18,7 @@ OTHERS = {
     "network": "pyramid",
     "preprocessing": "oxford",
     "pooling": "max",
+    "padding": "reflect",
     "normalize": False,
     "content_layers": ["conv1_1", "conv2_1"],
     "style_layers": {"conv1_1": 0.1, "conv2_1": 0.9},
