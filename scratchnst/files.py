@@ -90,8 +90,10 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BufferedWriter]:
 
 
 @contextmanager
-def open_log(path: str | os.PathLike) -> Iterator[FileIO]:
+def open_log(path: str | os.PathLike, keep: int = 0) -> Iterator[FileIO]:
     """Put a new file in the place of `path`, and yield it to be written bit by bit, each of which is there at once.
+
+    The first `keep` bytes of the old file are those of the new one.
 
     Raises
     ------
@@ -102,6 +104,10 @@ def open_log(path: str | os.PathLike) -> Iterator[FileIO]:
     """
     with _temporary_file(path) as file:
         check_not_in_use(path)
+        if keep:
+            with open_input(path) as before:
+                file.write(before.read(keep))
+            file.flush()
         os.replace(file.name, _entry(path))
         # Without a buffer, nothing is left to be written, which might fail, when it is closed.
         yield cast(FileIO, file.raw)

@@ -265,3 +265,12 @@ class TestCheckWritable:
 
         monkeypatch.setattr(files, "open", refuse, raising=False)
         self.refused(tmp_path / "a.png", "Read-only")
+
+
+def test_a_log_goes_on_after_what_is_kept(tmp_path):
+    path = tmp_path / "log"
+    path.write_bytes(b"one\ntwo\nthr")
+    with files.open_log(path, keep=8) as file:
+        assert path.read_bytes() == b"one\ntwo\n"
+        file.write(b"three\n")
+    assert path.read_bytes() == b"one\ntwo\nthree\n"

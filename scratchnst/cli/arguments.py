@@ -17,8 +17,10 @@ from scratchnst.images import PICTURE_SUFFIXES, colour_control
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
+from scratchnst.models.network import PADDINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.optimize.average import DECAY
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
 from scratchnst.transfer.settings import (
     LARGEST_GROWTH,
@@ -69,6 +71,7 @@ units = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 4096
 blocks = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 40", highest=40)  # its file can be read
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
+decay = partial(_number, kind=float, lowest=0, what="a number from 0 to 0.9999", highest=0.9999)
 positive_number = partial(_number, kind=float, lowest=math.ulp(0), what="a number above 0")
 growth = partial(
     _number,
@@ -146,6 +149,19 @@ def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | 
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
+    group.add_argument(
+        "--video", type=file, metavar="RUN.mp4|gif|webp", help="a film of the run, with a frame for each step"
+    )
+    group.add_argument("--video-every", type=positive_integer, metavar="N", help="a frame after every N steps (1)")
+    group.add_argument(
+        "--checkpoint-every",
+        type=positive_integer,
+        metavar="N",
+        help="write OUT.png.state, from which a killed run goes on, every N steps (once in a minute)",
+    )
+    group.add_argument(
+        "--resume", action="store_true", default=False, help="go on with the run that was killed or interrupted"
+    )
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
 
 
@@ -162,6 +178,11 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         choices=list(OPTIMIZERS),
         help=f"our own L-BFGS, scipy-lbfgs (more time and memory) or adam ({OPTIMIZER})",
     )
+    group.add_argument(
+        "--padding",
+        choices=list(PADDINGS),
+        help=f"what the network's first convolution sees around the image: zeros, or its reflection ({ZERO})",
+    )
     group.add_argument("--seed", type=non_negative_integer, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")
     group.add_argument(
@@ -175,6 +196,18 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         type=non_negative_number,
         metavar="SHARE",
         help="stop when 50 iterations have lowered the loss by less than this share of it; 0 is never (0.01)",
+    )
+    group.add_argument(
+        "--average",
+        type=decay,
+        nargs="?",
+        const=DECAY,
+        metavar="DECAY",
+        help="paint the mean of the images after each step, the newest counting most, against Adam's speckle "
+        "(%(const)s)",
+    )
+    group.add_argument(
+        "--carry-moments", action="store_true", help="let adam begin each scale with the moments of the one before"
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
 

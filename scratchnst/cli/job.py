@@ -10,6 +10,7 @@ from dataclasses import fields
 from scratchnst.cli.progress import Reporter
 from scratchnst.messages import complain
 from scratchnst.transfer import job, memory
+from scratchnst.transfer.checkpoint import state_file
 from scratchnst.transfer.forecast import Forecast, forecast
 from scratchnst.transfer.scales import StylizedByScales
 from scratchnst.transfer.settings import Settings
@@ -23,8 +24,8 @@ def given(arguments: argparse.Namespace) -> dict:
     return {name: value for name, value in vars(arguments).items() if name in names}
 
 
-def run(settings: Settings, quiet: bool, dry_run: bool) -> int:
-    """Run the job, or tell what it would take, and return the exit status."""
+def run(settings: Settings, quiet: bool, dry_run: bool, resume: bool | None = None) -> int:
+    """Run the job, or tell what it would take, and return the exit status; `resume` is as for `job.run`."""
     reporter = Reporter(settings.iterations, quiet)
 
     def notice(sentence):
@@ -37,10 +38,10 @@ def run(settings: Settings, quiet: bool, dry_run: bool) -> int:
     with ExitStack() as stack:
 
         def begin_scale(number, scales):
-            if number == 0:
+            if not reporter.scales:
                 reporter.scales = scales
                 stack.enter_context(reporter)
-            reporter.begin_scale()
+            reporter.begin_scale(number)
 
         result = job.run(
             settings,
@@ -50,6 +51,7 @@ def run(settings: Settings, quiet: bool, dry_run: bool) -> int:
             notice=notice,
             warn=complain,
             command=sys.argv,
+            resume=resume,
         )
     return _tell(result, settings, reporter)
 
@@ -69,10 +71,15 @@ def _tell(result: StylizedByScales, settings: Settings, reporter: Reporter) -> i
         f"{settings.output}: {result.stop_reason}; loss {result.loss:.5g} after {result.iterations} iterations, "
         f"{result.evaluations} evaluations, {result.seconds:.1f} s"
     )
+    if result.kept is None:
+        summary += "; the picture is the mean of all iterations"
+    elif result.kept != result.iterations:
+        summary += f"; the picture is that of iteration {result.kept}, whose loss is the lowest"
     if result.complete:
         reporter.say(summary)
         return 0
-    complain(f"{summary}; the last good image is saved.")
+    goes_on = "; --resume goes on with this run" if state_file(settings.output).exists() else ""
+    complain(f"{summary}; the last good image is saved{goes_on}.")
     return INTERRUPTED if result.stop_reason == "interrupted" else FAILED
 
 

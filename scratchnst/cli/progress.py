@@ -22,7 +22,9 @@ class Reporter:
     def __init__(self, iterations: int, quiet: bool):
         self.iterations, self.quiet = iterations, quiet
         self.scales: list[tuple[tuple[int, int], int]] = []  # (height, width) and iterations of each
-        self.scale = self.steps = self.pixels = 0  # the number of the scale, its steps done, pixels computed in all
+        self.scale = self.steps = 0  # the number of the scale, and its steps done
+        self.before = self.last = 0  # steps done before this scale, and in all
+        self.pixels = self.count = 0  # computed here, and steps, which are fewer for a run that goes on
         self.terminal = sys.stderr.isatty()
         self.bar: _RunBar | None = None
         self.started = 0.0
@@ -48,28 +50,30 @@ class Reporter:
             else:
                 print(message, file=sys.stderr, flush=True)
 
-    def begin_scale(self) -> None:
-        """Go on to the next of `scales`, and say so if there are several."""
-        (height, width), iterations = self.scales[self.scale]
-        self.scale, self.steps = self.scale + 1, 0
+    def begin_scale(self, number: int) -> None:
+        """Go on to one of `scales`, by its number from 0, and say so if there are several."""
+        (height, width), iterations = self.scales[number]
+        self.before = self.last if self.scale else sum(iterations for _, iterations in self.scales[:number])
+        self.scale, self.steps = number + 1, 0
         if len(self.scales) > 1:
             self.say(f"scale {self.scale} of {len(self.scales)}: {width}x{height} pixels, {iterations} iterations")
 
     def step(self, iterate: Iterate) -> None:
         """Show that one more step is done."""
-        self.steps += 1
+        self.steps, self.last = iterate.iteration - self.before, iterate.iteration
+        self.count += 1
         self.pixels += math.prod(iterate.canvas.shape[:2])
         if self.bar is not None:
             self.bar.seconds_left = self._seconds_left()
             self.bar.set_postfix_str(f"loss {iterate.loss:.4g}", refresh=False)
-            self.bar.update()
+            self.bar.update(iterate.iteration - self.bar.n)
             return
         every = max(1, self.iterations // LINES)
         if iterate.iteration == 1 or iterate.iteration % every == 0:
             self.say(self._line(iterate))
 
     def _line(self, iterate):
-        rate = iterate.iteration / (time.perf_counter() - self.started)
+        rate = self.count / (time.perf_counter() - self.started)
         return (
             f"iteration {iterate.iteration}/{self.iterations}  loss {iterate.loss:.4g}"
             f"  {rate:.2f} it/s  {self._seconds_left():.0f} s left"

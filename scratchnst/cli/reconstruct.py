@@ -35,4 +35,4 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}
     settings = Settings(**{**presets.read("paper"), **picture, **job.given(arguments)})
-    return job.run(settings, arguments.quiet, arguments.dry_run)
+    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.resume)

@@ -196,8 +196,12 @@ def run(arguments: argparse.Namespace) -> int:
     if settings.method == ARBITRARY:
         if arguments.dry_run:
             raise UserError("--dry-run measures the optimisation: scratchnst arbitrary --dry-run tells of one pass.")
+        if arguments.resume:
+            raise UserError(
+                "--resume goes on with an optimisation, which --method arbitrary does without: leave it out."
+            )
         return job.paint(settings, arguments.quiet)
-    return job.run(settings, arguments.quiet, arguments.dry_run)
+    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.resume)
 
 
 def _pictures(arguments: argparse.Namespace) -> list[Path]:
@@ -207,8 +211,11 @@ def _pictures(arguments: argparse.Namespace) -> list[Path]:
 
 def _run_all(arguments: argparse.Namespace) -> int:
     """Paint each picture of a folder in the blend that is named, or in each style of a folder."""
-    if hasattr(arguments, "log"):
-        raise UserError("--log is of one picture, and a directory holds several: leave it out.")
+    of_one = next((name for name in ("log", "video") if hasattr(arguments, name)), None)
+    if of_one:
+        raise UserError(f"--{of_one} is of one picture, and a directory holds several: leave it out.")
+    if arguments.resume:
+        raise UserError("--resume is of one picture; of several, those that are finished are kept: leave it out.")
     if not hasattr(arguments, "styles"):
         raise UserError("a directory holds several pictures, and no style is named for them: name one, or a directory.")
     content = arguments.content

@@ -132,10 +132,12 @@ def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
     return interpolate(image, height, width).clip(0, 255)
 
 
-def interpolate(image: np.ndarray, height: int, width: int) -> np.ndarray:
-    """Return `image`, or a difference of images, scaled as by `resize`, but not clipped."""
+def interpolate(
+    image: np.ndarray, height: int, width: int, kernel: Image.Resampling = Image.Resampling.LANCZOS
+) -> np.ndarray:
+    """Return `image`, or a difference of images, scaled as by `resize`, but not clipped, or by another kernel."""
     channels = [Image.fromarray(channel) for channel in np.moveaxis(image, 2, 0).astype(np.float32, order="C")]
-    resized = [np.asarray(channel.resize((width, height), Image.Resampling.LANCZOS)) for channel in channels]
+    resized = [np.asarray(channel.resize((width, height), kernel)) for channel in channels]
     return np.stack(resized, axis=2).astype(image.dtype)
 
 

@@ -242,6 +242,23 @@ class ReflectedConvolution(Convolution):
 
 
 @dataclass(frozen=True)
+class Rectifier(Kind):
+    """A ReLU alone."""
+
+    rectified: bool = True
+
+    def operation(self, pooling: str) -> str:
+        return "relu"
+
+    def tangent(self, engine, pooling, tangents, inputs, y, parameters):
+        (dx,) = tangents
+        return dx * (y > 0)
+
+    def kinks(self, pooling: str, cache: Any) -> Mapping[str, Array]:
+        return {"relu": (cache > 0).astype("int8")}
+
+
+@dataclass(frozen=True)
 class InstanceNorm(Kind):
     """Instance normalisation, with or without a ReLU.  Each of scale and shift is (N, C), a row an image."""
 
@@ -294,6 +311,7 @@ KINDS: dict[str, Kind] = {
     "norm": InstanceNorm(),
     "norm_relu": InstanceNorm(rectified=True),
     "add": Addition(),
+    "relu": Rectifier(),
 }
 
 

@@ -23,6 +23,9 @@ from scratchnst.errors import UserError
 from scratchnst.models.layers import IMAGE, KINDS, POOLINGS, Layer, strides
 from scratchnst.ops import preprocess
 
+ZERO = "zero"
+PADDINGS = (ZERO, "reflect")
+
 
 @dataclass(frozen=True)
 class Preprocessing:
@@ -119,6 +122,29 @@ class Network:
             name: tuple(array.astype(dtype, copy=False) for array in arrays) for name, arrays in self.parameters.items()
         }
         return replace(self, parameters=cast)
+
+    def with_padding(self, padding: str) -> Network:
+        """Return this network with its convolutions of the image continuing it by `padding`, one of `PADDINGS`.
+
+        "reflect" mirrors the image at its edges where the convolutions of other layers have zeros.  A convolution with
+        a ReLU becomes two rows, of which the second has its name.
+        """
+        if padding not in PADDINGS:
+            raise UserError(f"there is no padding {padding!r}; choose one of {', '.join(PADDINGS)}.")
+        if padding == ZERO:
+            return self
+        layers: list[Layer] = []
+        parameters, sources = dict(self.parameters), self.sources()
+        for layer in self.layers:
+            if sources[layer.name] == (IMAGE,) and layer.kind == "conv":
+                name = f"{layer.name}/linear"
+                parameters[name] = parameters.pop(layer.name)
+                layers += [Layer(name, "reflected", (IMAGE,)), Layer(layer.name, "relu", (name,))]
+            elif sources[layer.name] == (IMAGE,) and layer.kind == "linear":
+                layers.append(replace(layer, kind="reflected"))
+            else:
+                layers.append(replace(layer, sources=sources[layer.name]))
+        return replace(self, layers=tuple(layers), parameters=parameters)
 
     def on(self, engine: Engine) -> Network:
         """Return this network computing with `engine`, its weights where that computes."""

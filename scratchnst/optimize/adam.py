@@ -12,8 +12,8 @@ m_0 = v_0 = 0 biases the first means towards zero; dividing by 1 - beta^t correc
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import numpy as np
 
@@ -51,10 +51,44 @@ class Moments:
             v = BETA2 * self.v + (1 - BETA2) * g**2
         return Moments(BETA1 * self.m + (1 - BETA1) * g, v, self.t + 1)
 
+    def map(self, convert: Callable[[Array], Array]) -> Moments:
+        """Return them with both arrays converted."""
+        return Moments(convert(self.m), convert(self.v), self.t)
+
     def step(self, rate: float) -> Array:
         """Return what to subtract from the unknowns."""
         xp = array_module(self.m)
         return rate * self.m / (1 - BETA1**self.t) / (xp.sqrt(self.v / (1 - BETA2**self.t)) + EPSILON)
+
+
+@dataclass
+class AdamState:
+    """Where Adam stands after so many steps; what follows depends on nothing else.
+
+    Attributes
+    ----------
+    x, loss, gradient : the last point, and loss and gradient there; x is empty before the start
+    moments : None before the start, unless they are those of another run
+    iterations : steps done
+    """
+
+    x: Array = field(default_factory=lambda: np.empty(0))
+    loss: float = float("nan")
+    gradient: Array = field(default_factory=lambda: np.empty(0))
+    moments: Moments | None = None
+    iterations: int = 0
+
+    def arrays(self) -> dict[str, Array | float]:
+        """Return the state, of a run that has begun, as arrays and numbers by name."""
+        moments = self.moments or Moments.of(self.x)
+        numbers = {"loss": self.loss, "iterations": self.iterations, "t": moments.t}
+        return {"x": self.x, "gradient": self.gradient, "m": moments.m, "v": moments.v, **numbers}
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array]) -> AdamState:
+        """Return the state that `arrays` are of."""
+        moments = Moments(arrays["m"], arrays["v"], int(arrays["t"]))
+        return cls(arrays["x"], float(arrays["loss"]), arrays["gradient"], moments, int(arrays["iterations"]))
 
 
 def adam(
@@ -64,26 +98,30 @@ def adam(
     bounds: tuple[float, float] | None = None,
     callback: Callable[[Array, float], None] | None = None,
     rate: float | Callable[[int], float] = RATE,
+    *,
+    state: AdamState | None = None,
 ) -> OptimizeResult:
     """Minimise `f` from `x` by Adam; see the package for the other arguments.
 
     All vectors are in the memory of `x`, an array of NumPy or CuPy.  `rate` is about the size of a step, a number or a
-    function of the step's number t.  The loss of the result is that at its x, which takes one evaluation more than
-    iterations.  Without a line search, single steps may raise the loss.
+    function of the step's number, from 1.  The loss of the result is that at its x, which takes one evaluation more
+    than iterations.  Without a line search, single steps may raise the loss.
     """
-    xp = array_module(x)
-    x = xp.array(x, float)
-    moments = Moments.of(x)
-    loss, g = f(x)
-    for t in range(1, iterations + 1):
-        moments = moments.after(g)
-        x = x - moments.step(rate(t) if callable(rate) else rate)
+    xp, state = array_module(x), state or AdamState()
+    if not state.x.size:
+        state.x = xp.array(x, float)
+        state.loss, state.gradient = f(state.x)
+    moments = state.moments or Moments.of(state.x)
+    for number in range(state.iterations + 1, iterations + 1):
+        state.moments = moments = moments.after(state.gradient)
+        state.x = state.x - moments.step(rate(number) if callable(rate) else rate)
         if bounds is not None:
-            x = xp.clip(x, *bounds)
-        loss, g = f(x)
+            state.x = xp.clip(state.x, *bounds)
+        state.loss, state.gradient = f(state.x)
+        state.iterations = number
         if callback:
-            callback(x, loss)
-    return OptimizeResult(x, loss, iterations, iterations + 1, f"all {iterations} iterations done")
+            callback(state.x, state.loss)
+    return OptimizeResult(state.x, state.loss, iterations, iterations + 1, f"all {iterations} iterations done")
 
 
 def adam_in_place(

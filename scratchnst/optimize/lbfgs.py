@@ -62,7 +62,8 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
@@ -85,6 +86,48 @@ class CurvaturePair(NamedTuple):
     rho: float
 
 
+@dataclass
+class LbfgsState:
+    """Where L-BFGS stands after so many steps; what follows depends on nothing else.
+
+    Attributes
+    ----------
+    x, loss, gradient : the last point accepted, and loss and gradient there, both divided by `unit`; x is empty before
+        the start
+    unit : a power of 2, see `_Scaled`
+    pairs : the oldest first
+    is_lower : whether the last step has lowered the loss: if not, it was the last one
+    iterations, evaluations : done so far
+    """
+
+    x: Array = field(default_factory=lambda: np.empty(0))
+    loss: float = math.nan
+    gradient: Array = field(default_factory=lambda: np.empty(0))
+    unit: float = 1.0
+    pairs: deque[CurvaturePair] = field(default_factory=deque)
+    is_lower: bool = True
+    iterations: int = 0
+    evaluations: int = 0
+
+    def arrays(self) -> dict[str, Array | float]:
+        """Return the state as arrays and numbers by name."""
+        found: dict[str, Array | float] = {**vars(self), "pairs": len(self.pairs)}
+        for number, pair in enumerate(self.pairs):
+            found |= {f"{name}{number}": value for name, value in pair._asdict().items()}
+        return found
+
+    @classmethod
+    def of(cls, arrays: Mapping[str, Array]) -> LbfgsState:
+        """Return the state that `arrays` are of."""
+        pairs = deque(
+            CurvaturePair(arrays[f"s{number}"], arrays[f"y{number}"], float(arrays[f"rho{number}"]))
+            for number in range(int(arrays["pairs"]))
+        )
+        loss, unit, is_lower = float(arrays["loss"]), float(arrays["unit"]), bool(arrays["is_lower"])
+        done = int(arrays["iterations"]), int(arrays["evaluations"])
+        return cls(arrays["x"], loss, arrays["gradient"], unit, pairs, is_lower, *done)
+
+
 def lbfgs(
     f: Callable[[Array], tuple[float, Array]],
     x: Array,
@@ -93,6 +136,8 @@ def lbfgs(
     callback: Callable[[Array, float], None] | None = None,
     history: int = HISTORY,
     dtype: str = "float32",
+    *,
+    state: LbfgsState | None = None,
 ) -> OptimizeResult:
     """Minimise `f` from `x` by L-BFGS, algorithm 7.5; see the package for the other arguments.
 
@@ -101,21 +146,21 @@ def lbfgs(
 
     It runs until `iterations` are done, the gradient is zero or the line search finds no lower loss.
     """
-    xp = array_module(x)
-    x = xp.array(x, float)
-    if bounds is not None:
-        x = xp.clip(x, *bounds)
-    evaluate = _Scaled(f, dtype)
-    loss, gradient = evaluate(x)
-    pairs: deque[CurvaturePair] = deque(maxlen=history)
-    done = 0
+    xp, state = array_module(x), state or LbfgsState()
+    state.pairs = pairs = deque(state.pairs, maxlen=history)
+    evaluate = _Scaled(f, dtype, state)
+    if not state.x.size:
+        x = xp.array(x, float)
+        state.x = x if bounds is None else xp.clip(x, *bounds)
+        state.loss, state.gradient = evaluate(state.x)
 
     def end(reason):
-        return OptimizeResult(x, loss * evaluate.unit, done, evaluate.calls, reason)
+        return OptimizeResult(state.x, state.loss * state.unit, state.iterations, state.evaluations, reason)
 
-    if not math.isfinite(loss) or not is_finite(gradient):
+    if not math.isfinite(state.loss) or not is_finite(state.gradient):
         return end("failed: the loss or its gradient is not finite at the start")
-    while done < iterations:
+    while state.is_lower and state.iterations < iterations:
+        x, loss, gradient = state.x, state.loss, state.gradient
         direction = search_direction(x, gradient, pairs, bounds)
         slope = float(gradient @ direction)
         if slope == 0:
@@ -130,13 +175,13 @@ def lbfgs(
         if found is None:
             return end("stalled: the line search found no lower loss in its direction")
         remember(pairs, (line.x - x).astype(dtype), line.gradient - gradient)
-        is_lower = found.loss < loss
-        x, loss, gradient = line.x, found.loss, line.gradient
-        done += 1
+        state.is_lower = found.loss < loss
+        state.x, state.loss, state.gradient = line.x, found.loss, line.gradient
+        state.iterations += 1
         if callback:
-            callback(x, loss * evaluate.unit)
-        if not is_lower:
-            return end("converged: the loss falls no further at this precision")
+            callback(state.x, state.loss * state.unit)
+    if not state.is_lower:
+        return end("converged: the loss falls no further at this precision")
     return end(f"all {iterations} iterations done")
 
 
@@ -177,23 +222,22 @@ def remember(pairs: deque[CurvaturePair], s: Array, y: Array) -> None:
 
 
 class _Scaled:
-    """f with losses and gradients divided by `unit`, and the number of its calls.
+    """f with losses and gradients divided by the state's unit; its calls are counted there.
 
     The unit makes the largest derivative at the start about 1, so that no product of two vectors leaves the range of
     float32; it is a power of 2, so that dividing by it does not round.
     """
 
-    def __init__(self, f, dtype):
-        self.f, self.dtype = f, dtype
-        self.unit, self.calls = 1.0, 0
+    def __init__(self, f, dtype, state):
+        self.f, self.dtype, self.state = f, dtype, state
 
     @np.errstate(over="ignore", invalid="ignore")  # the line search handles what is not finite
     def __call__(self, x):
         loss, gradient = self.f(x)
-        if self.calls == 0:
-            self.unit = _power_of_2(float(abs(gradient).max()))
-        self.calls += 1
-        return float(loss) / self.unit, (gradient / self.unit).astype(self.dtype)
+        if self.state.evaluations == 0:
+            self.state.unit = _power_of_2(float(abs(gradient).max()))
+        self.state.evaluations += 1
+        return float(loss) / self.state.unit, (gradient / self.state.unit).astype(self.dtype)
 
 
 def _power_of_2(number):

@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
+from typing import Any
 
 from threadpoolctl import ThreadpoolController
 
@@ -76,7 +77,7 @@ def describe(objective: Objective) -> dict:
     """Return, for JSON, how `objective` is computed: where, in which precision, and how each layer is convolved."""
     network, (height, width, _) = objective.network, objective.shape
     engine, blas = network.engine, ThreadpoolController().select(user_api="blas")
-    entry = {
+    entry: dict[str, Any] = {
         "engine": engine.name,
         "fallbacks": list(engine.fallbacks),
         **engine.describe(),
@@ -128,4 +129,6 @@ def check_room_to_read(path: Path, wanted: tuple[int, int], engine: Engine, memo
 
 def fit(objective: Objective, settings: Settings, extra: int = 0) -> memory.MemoryEstimate:
     """Choose the largest strips of `objective` that memory allows, or raise a UserError; see `memory.fit`."""
+    if settings.average is not None:
+        extra += 8 * math.prod(objective.shape)
     return memory.fit(objective, settings.optimizer, settings.memory_limit, settings.bounded, extra)

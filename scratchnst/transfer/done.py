@@ -16,8 +16,8 @@ from scratchnst.weights.load import source_file
 from scratchnst.weights.published import checksum
 
 INPUTS = "inputs"  # the key that the record of such a run has beside those of any run: file -> SHA-256
-OUTPUTS = ("output", "log")  # settings that name files which a run writes
-COMPUTATION = ("threads", "memory_limit")  # settings that change rounding at most
+OUTPUTS = ("output", "log", "video")  # settings that name files which a run writes
+COMPUTATION = ("threads", "memory_limit", "checkpoint_every")  # settings that change rounding at most
 
 
 def input_files(settings: Settings) -> list[Path]:

@@ -19,13 +19,15 @@ from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
 from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import computation, memory, one_pass
+from scratchnst.transfer import checkpoint, computation, memory, one_pass, resumption
 from scratchnst.transfer.forecast import choose_tiles
 from scratchnst.transfer.preparation import Prepared, Scales, Shape, check_outputs, ignore, prepare
 from scratchnst.transfer.record import record, record_of_one_pass, resolved
+from scratchnst.transfer.resumption import Begun
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
-from scratchnst.transfer.side_outputs import Log, SideOutput, stages
+from scratchnst.transfer.side_outputs import SideOutput
+from scratchnst.transfer.sides import Sides
 from scratchnst.transfer.stylize import Iterate
 
 REFUGES = ("/var/tmp", "/dev/shm")  # where a picture is kept if there is no room for it anywhere else
@@ -40,6 +42,7 @@ def run(
     notice: Callable[[str], None] = ignore,
     warn: Callable[[str], None] = ignore,
     command: Sequence[str] = (),
+    resume: bool | None = None,
 ) -> StylizedByScales:
     """Do the whole job, and write the picture and its record.
 
@@ -52,6 +55,8 @@ def run(
     notice : called with messages about the device
     warn : called with a sentence if the log, a stage or `on_progress` has failed and is left out from then on
     command : the words of the command line, for the record
+    resume : whether to go on with a run that was killed or interrupted, whose state is beside the output: True raises
+        a UserError where there is none, False where there is one, and None goes on if that is possible
 
     Returns
     -------
@@ -69,14 +74,20 @@ def run(
         raise ValueError("what is painted in one pass is not optimised: call `paint`")
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
+        begun = resumption.begin(prepared, resume, tell)
         tiles = choose_tiles(prepared)
         prepared.read()
-        with one_interrupt() as arm:  # a second signal does not take the result that the first one leaves
+        # A second signal does not take the result that the first one leaves.
+        with one_interrupt() as arm, ExitStack() as stack:
+            sides = Sides(settings, begun.kept, prepared.shapes[-1], stack, warn)
             with room_for(settings.output, prepared.largest_output):
-                result, used = _optimise(prepared, tiles, on_progress, on_scale, tell, warn, arm)
+                result, used = _optimise(prepared, tiles, begun, sides, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
                 text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
                 _save_or_keep(settings, result.image, text + "\n")
+                if result.complete:
+                    checkpoint.state_file(settings.output).unlink(missing_ok=True)
+            sides.finish_film(result.image)
         return result
 
 
@@ -131,6 +142,8 @@ def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
 def _optimise(
     prepared: Prepared,
     tiles: Mapping[Shape, int],
+    begun: Begun,
+    sides: Sides,
     on_progress: Callable[[Iterate], None],
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
@@ -139,7 +152,7 @@ def _optimise(
 ) -> tuple[StylizedByScales, dict]:
     """Return the result, and the settings as resolved at its last scale; `arm` is called at each evaluation."""
     settings, scales = prepared.settings, prepared.scales
-    used: list[dict] = []  # settings as resolved at each scale
+    used = list(begun.used)  # settings as resolved at each scale
     estimates: list[memory.MemoryEstimate] = []
 
     def begin_scale(height, width):
@@ -153,35 +166,39 @@ def _optimise(
         used.append(resolved(objective))
         return objective
 
-    with ExitStack() as stack:
-        write_log = SideOutput("the log", Log(settings.log, stack).write, warn) if settings.log else None
-        save_stage = SideOutput("--save-every", stages(settings, prepared.shapes[-1]), warn)
-        show = SideOutput("progress", on_progress, warn)
+    show = SideOutput("progress", on_progress, warn)
+    path = checkpoint.state_file(settings.output)
+    write_state = checkpoint.Checkpoints(
+        path, lambda: {**begun.same, "used": used, **sides.places()}, settings.checkpoint_every
+    )
 
-        def on_evaluation(evaluation):
-            arm()  # it goes on: a signal before, if there was one, was lost
-            if write_log:
-                write_log(evaluation)
+    def on_evaluation(evaluation):
+        arm()  # it goes on: a signal before, if there was one, was lost
+        sides.on_evaluation(evaluation)
 
-        def on_step(progress):
-            progress = replace(progress, finish=prepared.finish)
-            show(progress)
-            save_stage(progress)
+    def on_step(progress):
+        progress = replace(progress, finish=prepared.finish)
+        show(progress)
+        sides.on_step(progress)
 
-        try:
-            result = stylize_by_scales(
-                begin_scale,
-                prepared.shapes,
-                prepared.init,
-                iterations=settings.iterations,
-                optimizer=settings.optimizer,
-                seed=settings.seed,
-                bounded=settings.bounded,
-                margin=settings.margin,
-                least_gain=settings.least_gain,
-                on_step=on_step,
-                on_evaluation=on_evaluation,
-            )
-        except MemoryError as error:
-            raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
+    try:
+        result = stylize_by_scales(
+            begin_scale,
+            prepared.shapes,
+            prepared.init,
+            iterations=settings.iterations,
+            optimizer=settings.optimizer,
+            seed=settings.seed,
+            bounded=settings.bounded,
+            margin=settings.margin,
+            least_gain=settings.least_gain,
+            average=settings.average,
+            carry_moments=settings.carry_moments,
+            on_step=on_step,
+            on_evaluation=on_evaluation,
+            state=begun.state,
+            on_state=SideOutput(f"writing {path}", write_state, warn),
+        )
+    except MemoryError as error:
+        raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
     return replace(result, image=prepared.finish(result.image)), used[len(result.scales) - 1]

@@ -26,7 +26,7 @@ TILES = (2048, 1024, 512, 256)  # sides in pixels: the fastest first
 STRIPS = (math.inf, *(2**exponent << 20 for exponent in range(9, -1, -1)))  # 512 MB ... 1 MB: the fastest first
 KEEP_BYTES_PER_UNKNOWN = 24  # of the picture in which the content is kept, and on the way to it
 TILED_BYTES_PER_UNKNOWN = 24  # of an image in tiles: x, m and v in float32, before which the start is in float64 twice
-RUN_BYTES_PER_UNKNOWN = 16  # of the start and the last image, which `stylize` keeps
+RUN_BYTES_PER_UNKNOWN = 16  # of the start and the best image, which `stylize` keeps
 # Where freed memory stays with the process, arrays that are kept for long lie between others, which leaves holes: as
 # much as six to eight images in float64, with Adam and L-BFGS, VGG19 and the distilled network, at 256 to 1024 pixels.
 HOLES_PER_UNKNOWN = 64  # bytes

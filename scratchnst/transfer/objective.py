@@ -34,7 +34,7 @@ from scratchnst.errors import UserError
 from scratchnst.images import masks as masks_of
 from scratchnst.models import checkpointing, tiling
 from scratchnst.models.guides import SIMPLE, WAYS, carry
-from scratchnst.models.network import Network
+from scratchnst.models.network import ZERO, Network
 from scratchnst.models.normalize import normalize
 
 LayerWeights = Mapping[str, float] | Iterable[str]
@@ -82,6 +82,7 @@ class Objective:
     guides : how masks are carried to the layers, one of `scratchnst.models.guides.WAYS`
     tv_weight : weight of the total variation of the image in 0-255 units
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
+    padding : "zero" or "reflect", what the network's first convolution sees around the image
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed
@@ -126,6 +127,7 @@ class Objective:
         guides: str = SIMPLE,
         tv_weight: float | None = None,
         pooling: str | None = None,
+        padding: str = ZERO,
         normalized: bool = False,
         dtype: str = "float32",
         largest_strip: float = math.inf,
@@ -159,7 +161,8 @@ class Objective:
         self.style_masks = _style_masks(style_masks, self.styles)
         self.guides = guides
         self.left_out: list[str] = []
-        self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        self.network = network.with_padding(padding)
         self.summands = [*self._content_terms(), *self._style_terms()]
         if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")

@@ -20,7 +20,7 @@ from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.images import colour_control, masks
 from scratchnst.models.network import Network
-from scratchnst.transfer import computation, one_pass
+from scratchnst.transfer import checkpoint, computation, film, one_pass
 from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
@@ -50,12 +50,14 @@ class Prepared:
     network : on the engine
     shapes : (height, width) of each scale, the coarsest first
     style_shapes : of a canvas, an image with its margin, -> those of the styles beside it
+    inputs : every file that is read
     """
 
     settings: Settings
     network: Network
     shapes: list[Shape]
     style_shapes: Callable[[Shape], list[Shape]]
+    inputs: list[Path]
 
     @property
     def largest_output(self) -> int:
@@ -206,6 +208,7 @@ class Prepared:
             guides=settings.guides,
             tv_weight=_times(settings.tv_weight, fewer),
             pooling=settings.pooling,
+            padding=settings.padding,
             normalized=settings.normalize,
             style_fit=None,  # they are fitted
             dtype=settings.dtype,
@@ -248,12 +251,15 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     network = load_network(source, settings.preprocessing).on(engine)
     shapes, style_shapes = _fit_pictures(settings, network)
     images.check_format(settings.output, *shapes[-1])
+    if settings.video:
+        film.check_shape(settings.video, *shapes[-1])
     if settings.init == ARBITRARY:
         one_pass.check(settings, shapes[-1])
     tell(f"network: {network.name}, {reason}")
     _tell_of_masks(settings, images.size(settings.pictures[0]), tell)
     fast_style = _fast_style(settings) if settings.init == FAST else settings.fast_style
-    return Prepared(replace(settings, network=source, fast_style=fast_style), network, shapes, style_shapes)
+    settings = replace(settings, network=source, fast_style=fast_style)
+    return Prepared(settings, network, shapes, style_shapes, [Path(path) for path in inputs if path])
 
 
 def _tell_of_masks(settings: Settings, content: Shape, tell: Callable[[str], None]) -> None:
@@ -335,11 +341,15 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
         of a stage.
     """
     check_suffix(settings.output, images.PICTURE_SUFFIXES)
-    inputs, outputs = list(inputs), [settings.output, settings.record]
+    inputs, outputs = list(inputs), [settings.output, settings.record, checkpoint.state_file(settings.output)]
     if settings.log:
         outputs.append(settings.log)
+    if settings.video:
+        outputs += [settings.video, film.frames_file(settings.video)]
+        film.check(settings.video)
     files.check_outputs(outputs, inputs)
     check_replaceable(settings.record, settings.output)
+    checkpoint.check_replaceable(checkpoint.state_file(settings.output))
     if settings.log:
         check_not_in_use(settings.log)
     check_stages(settings, [*inputs, *outputs])

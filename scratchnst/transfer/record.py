@@ -157,6 +157,7 @@ def _end(end: Stylized) -> dict:
         "stopped": end.stop_reason,
         "complete": end.complete,
         "loss": end.loss,
+        "picture": "mean of all iterations" if end.kept is None else f"iteration {end.kept}",
         "iterations": end.iterations,
         "evaluations": end.evaluations,
         "seconds": round(end.seconds, 2),

@@ -16,7 +16,7 @@ from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
 from scratchnst.images.colour_control import COLORS, MATCHING, MATCHINGS, STYLE
 from scratchnst.models.guides import SIMPLE, WAYS
-from scratchnst.models.network import POOLINGS
+from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
@@ -56,6 +56,13 @@ def _number(value: Any) -> float:
         number = math.inf
     if not 0 <= number < math.inf:
         raise ValueError("a number of 0 or more")
+    return number
+
+
+def _decay(value: Any) -> float:
+    number = _number(value)
+    if number >= 1:
+        raise ValueError("a number of 0 or more, and below 1")
     return number
 
 
@@ -159,7 +166,7 @@ class Settings:
     content, styles : files with pictures
     output : the file for the picture; the record is written beside it, with the suffix .json
     network : a name or a weights file, see `scratchnst.weights.load.load_network`
-    preprocessing, pooling, normalize : as for `load_network` and `Objective`
+    preprocessing, pooling, padding, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
@@ -179,7 +186,8 @@ class Settings:
         does, a file, or "auto": content where there are content and style, else noise
     fast_model : a file with a network that paints in one pass, or the one that ships
     fast_style : of "fast", its styles and their weights, or those that were learnt from the styles' files
-    iterations, optimizer, seed, bounded, margin, least_gain : as for `stylize`
+    iterations, optimizer, seed, bounded, margin, least_gain, average : as for `stylize`
+    carry_moments : as for `stylize_by_scales`
     device, engine : as for `scratchnst.engine.devices.computing`
     convolution : the way to convolve, of those that the engine has, or "auto"
     tf32 : whether a GPU may round the factors of products to 10 bits
@@ -189,6 +197,9 @@ class Settings:
     memory_limit : bytes, of the GPU's memory on a GPU
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
+    video, video_every : a file for a film of the run, and after how many steps it has a frame
+    checkpoint_every : after how many steps the state is written, from which a killed run goes on; None is once in a
+        minute
 
     Raises
     ------
@@ -202,6 +213,7 @@ class Settings:
     network: Annotated[str | None, _TEXT] = None
     preprocessing: Annotated[str | None, partial(_choice, PREPROCESSINGS)] = None
     pooling: Annotated[str | None, partial(_choice, POOLINGS)] = None
+    padding: Annotated[str, partial(_choice, PADDINGS)] = ZERO
     normalize: Annotated[bool, _FLAG] = True
     content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
@@ -231,6 +243,8 @@ class Settings:
     bounded: Annotated[bool, _FLAG] = False
     margin: Annotated[int, partial(_whole, 0, LARGEST_MARGIN)] = MARGIN
     least_gain: Annotated[float, _number] = 0.01
+    average: Annotated[float | None, _decay] = None
+    carry_moments: Annotated[bool, _FLAG] = False
     device: Annotated[str, _device] = AUTO
     engine: Annotated[str | None, partial(_choice, ENGINES)] = None
     convolution: Annotated[str, partial(_choice, CONVOLUTIONS)] = AUTO
@@ -241,6 +255,9 @@ class Settings:
     memory_limit: Annotated[int | None, _COUNT] = None
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None
+    video: Annotated[Path | None, _path] = None
+    video_every: Annotated[int, _COUNT] = 1
+    checkpoint_every: Annotated[int | None, _COUNT] = None
 
     def __post_init__(self):
         annotations = get_type_hints(type(self), include_extras=True)
@@ -262,6 +279,10 @@ class Settings:
                 f"the setting colors {self.colors!r} needs a content and a style picture: name both, or leave it out."
             )
         self._check_start()
+        if self.carry_moments and self.optimizer != "adam":
+            raise UserError(
+                "only Adam has moments to be carried over: take --optimizer adam, or leave out --carry-moments."
+            )
         self._check_styles()
 
     def _check_styles(self) -> None:

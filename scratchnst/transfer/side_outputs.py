@@ -36,18 +36,33 @@ class SideOutput:
                 self.warn(f"{self.name} failed and is left out from now on: {error}")
 
 
-class Log:
-    """A file of JSON lines, opened at the first evaluation, when all settings have been checked."""
+class Growing:
+    """A file that grows, opened when it is first appended to, when all settings have been checked.
 
-    def __init__(self, path: Path, stack: ExitStack):
-        self.path, self.stack = path, stack
+    Attributes
+    ----------
+    size : bytes of all that was appended; of the file that is there, so many are kept
+    """
+
+    def __init__(self, path: Path, stack: ExitStack, size: int = 0):
+        self.path, self.stack, self.size = path, stack, size
         self.file: FileIO | None = None
 
-    def write(self, evaluation: Evaluation) -> None:
-        """Write one line."""
+    def append(self, data: bytes) -> None:
+        """Write what comes next."""
         if self.file is None:
-            self.file = self.stack.enter_context(open_log(self.path))
-        self.file.write((json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode())
+            self.file = self.stack.enter_context(open_log(self.path, self.size))
+        self.file.write(data)
+        self.size += len(data)
+
+    def place(self) -> dict:
+        """Return, for JSON, from where on a run appends that goes on."""
+        return {"file": str(self.path), "size": self.size}
+
+
+def log_line(evaluation: Evaluation) -> bytes:
+    """Return a line of the log."""
+    return (json.dumps(_log_entry(evaluation), allow_nan=False) + "\n").encode()
 
 
 def _log_entry(evaluation: Evaluation) -> dict:

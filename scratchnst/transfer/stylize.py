@@ -6,13 +6,16 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import cast
 
 import numpy as np
 
 from scratchnst import images
 from scratchnst.arrays import Array, asnumpy, is_finite
 from scratchnst.errors import UserError
-from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, adam_in_place
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, STATES, OptimizeResult, State, adam_in_place
+from scratchnst.optimize.adam import AdamState
+from scratchnst.optimize.average import MovingAverage
 from scratchnst.transfer.objective import Objective, as_image
 
 PIXEL_RANGE = (0.0, 255.0)
@@ -67,6 +70,7 @@ class Stylized:
     ----------
     image : (H, W, 3) float64 array, RGB, clipped to 0-255
     loss, terms : total loss and each term before weighting, at the image before clipping
+    kept : the step whose image it is, that of the lowest loss; None for the mean of all steps
     iterations, evaluations : steps taken and calls of the objective
     seconds : how long it took
     stop_reason : why it stopped, a sentence
@@ -76,11 +80,39 @@ class Stylized:
     image: np.ndarray
     loss: float
     terms: dict[str, float]
+    kept: int | None
     iterations: int
     evaluations: int
     seconds: float
     stop_reason: str
     complete: bool
+
+
+@dataclass(frozen=True)
+class RunState:
+    """Where a run stands after a step; what follows depends on nothing else.
+
+    Attributes
+    ----------
+    optimizer : where the optimiser stands; it goes on changing this
+    grey : whether it is among grey images
+    image : with its margin, in the optimiser's memory
+    average : of the images, if it is asked for
+    loss, terms, kept, iterations, evaluations, seconds : as in `Stylized`
+    losses : after each of the last steps, as many as tell how far the loss has fallen
+    """
+
+    optimizer: State
+    grey: bool
+    image: Array
+    average: MovingAverage | None
+    loss: float
+    terms: dict[str, float]
+    kept: int
+    iterations: int
+    evaluations: int
+    seconds: float
+    losses: list[float]
 
 
 def stylize(
@@ -93,8 +125,12 @@ def stylize(
     bounded: bool = False,
     margin: int = 0,
     least_gain: float = 0.0,
+    average: float | None = None,
     on_step: Callable[[Iterate], None] | None = None,
     on_evaluation: Callable[[Evaluation], None] | None = None,
+    memory: AdamState | None = None,
+    state: RunState | None = None,
+    on_state: Callable[[RunState], None] | None = None,
 ) -> Stylized:
     """Optimise an image for `objective`; if the pictures that it imitates and the start are grey, among grey images.
 
@@ -110,13 +146,19 @@ def stylize(
     bounded : keep pixels within 0-255 during the optimisation, not only in the result
     margin : pixels that are cut off every side of the images returned.  Zero padding causes artefacts at the border,
         which are cut off if the objective's images were extended by the margin, see `images.extend`
-    least_gain : stop when the loss has fallen by less than this share of it in 50 iterations; 0 is never
+    least_gain : stop when the lowest loss has fallen by less than this share of it in 50 iterations; 0 is never
+    average : the decay of the mean of the images after each step, which is then returned in place of that with the
+        lowest loss; its own loss takes one more evaluation
     on_step, on_evaluation : called after each step and after each call of the objective
+    memory : what Adam begins with, and in which it tells where it stands
+    state : where the run goes on as if it had not stopped, whatever `init` is, if all other arguments are the same
+    on_state : called with the state after each step at which the run does not end; SciPy's optimiser has none
 
     Returns
     -------
     Stylized
-        Its `image` is the last one accepted, also after Ctrl-C and after a loss that is NaN or infinite.
+        Its `image` is that of the lowest loss, also after Ctrl-C and after a loss that is NaN or infinite.  Of L-BFGS,
+        whose loss never rises, it is the last one; of Adam any.
 
     Raises
     ------
@@ -136,19 +178,26 @@ def stylize(
     grey = pictures_are_grey(objective) and (isinstance(init, str) or is_grey(start))
     if grey:
         start = np.repeat(start[..., :1], 3, axis=2)
-    optimise = OPTIMIZERS[optimizer]
+    optimise: Callable[..., OptimizeResult] = OPTIMIZERS[optimizer]
     if objective.tile is not None:
         optimise, optimizer, start = adam_in_place, "adam", start.astype(objective.dtype)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
-    run = _Run(objective, start, grey, margin, least_gain, on_step, on_evaluation)
+    run = _Run(objective, start, grey, margin, least_gain, average, on_step, on_evaluation, on_state)
+    if optimizer in STATES and objective.tile is None:
+        run.optimizer = STATES[optimizer]() if memory is None else memory
+    if state is not None:
+        run.go_on(state)
+    there = {} if run.optimizer is None else {"state": run.optimizer}
     try:
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
-            result = optimise(run.evaluate, start.ravel(), iterations, bounds, run.accept)
-        return run.end(result.stop_reason, complete=True)
-    except _LittleGain as reason:
-        return run.end(str(reason), complete=True)
+            try:
+                reason = optimise(run.evaluate, start.ravel(), iterations, bounds, run.accept, **there).stop_reason
+            except _LittleGain as little_gain:
+                reason = str(little_gain)
+            run.evaluate_average()
+        return run.end(reason, complete=True)
     except KeyboardInterrupt:
         if run.evaluations == 0:
             raise  # there is only the start
@@ -188,16 +237,25 @@ class _LittleGain(Exception):
 
 
 class _Run:
-    """The state of a run: the last image accepted, counters and time; the optimiser calls the objective through it."""
+    """The state of a run: the best image so far, counters and time; the optimiser calls the objective through it."""
 
-    def __init__(self, objective, start, grey, margin, least_gain, on_step, on_evaluation):
+    def __init__(self, objective, start, grey, margin, least_gain, average, on_step, on_evaluation, on_state):
         self.objective, self.grey, self.margin, self.least_gain = objective, grey, margin, least_gain
-        self.losses: list[float] = []  # after each step
-        self.on_step, self.on_evaluation = on_step, on_evaluation
+        self.losses: list[float] = []  # the lowest, after each of the last steps
+        self.average = None if average is None else MovingAverage.of(start, average)
+        self.on_step, self.on_evaluation, self.on_state = on_step, on_evaluation, on_state
+        self.optimizer: State | None = None  # where it stands
         self.image = objective.picture(start)  # in the optimiser's memory
         self.loss, self.terms = float("nan"), {}
-        self.iterations = self.evaluations = 0
+        self.iterations = self.evaluations = self.kept = 0
         self.started = time.perf_counter()
+
+    def go_on(self, state):
+        """Go on from a state."""
+        self.optimizer, self.grey, self.image, self.average = state.optimizer, state.grey, state.image, state.average
+        self.loss, self.terms, self.kept, self.losses = state.loss, state.terms, state.kept, state.losses
+        self.iterations, self.evaluations = state.iterations, state.evaluations
+        self.started -= state.seconds
 
     def evaluate(self, x):
         """Return (loss, gradient) of the objective, or raise a FloatingPointError if they are not finite."""
@@ -218,29 +276,48 @@ class _Run:
         return loss, grad
 
     def accept(self, x, loss):
-        """Keep the image that the optimiser has moved to; the objective was called there last."""
-        self.image = self.objective.picture(x.reshape(self.objective.shape))
-        if self.objective.tile is None:
-            self.image = self.image.copy()
-        self.loss, self.terms = loss, self.objective.terms
+        """Keep the image that the optimiser has moved to if it is the best; the objective was called there last.
+
+        In tiles there is no memory for another one, so it is always the last.
+        """
+        image = self.objective.picture(x.reshape(self.objective.shape))
         self.iterations += 1
+        if self.kept == 0 or loss < self.loss or self.objective.tile is not None:
+            self.image, self.loss, self.terms, self.kept = image, loss, self.objective.terms, self.iterations
+        if self.average:
+            self.average.add(image)
         if self.on_step:
-            self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))
+            self.on_step(Iterate(self.iterations, loss, images.crop(image, self.margin)))
         self._check_gain()
+        if self.on_state and self.optimizer:
+            done = self.iterations, self.evaluations, self._seconds()
+            best = self.image, self.average, self.loss, self.terms, self.kept
+            self.on_state(RunState(self.optimizer, self.grey, *best, *done, self.losses))
 
     def _check_gain(self):
-        """Raise _LittleGain if the last iterations have not lowered the loss by the least gain."""
-        self.losses.append(self.loss)
+        """Raise _LittleGain if the last iterations have not lowered the lowest loss by the least gain.
+
+        Adam's loss may rise for some steps, so that one of them alone says nothing.
+        """
+        self.losses = [*self.losses[-GAIN_OVER:], self.loss]
         if self.least_gain and self.iterations > GAIN_OVER:
             before = self.losses[-1 - GAIN_OVER]
             if before - self.loss < self.least_gain * before:
                 raise _LittleGain(f"the loss fell by less than {100 * self.least_gain:g} % in {GAIN_OVER} iterations")
 
+    def evaluate_average(self):
+        """Let loss and terms be those of the average, if there is one."""
+        if self.average and self.average.count:
+            self.loss, _ = self.evaluate(self.average.mean.ravel())
+            self.terms = self.objective.terms
+
     def end(self, stop_reason, complete):
-        image = asnumpy(images.crop(self.image, self.margin)).clip(*PIXEL_RANGE)
-        return Stylized(
-            image, self.loss, self.terms, self.iterations, self.evaluations, self._seconds(), stop_reason, complete
-        )
+        image, kept = self.image, cast(int | None, self.kept)
+        if self.average and self.average.count:
+            image, kept = self.average.mean, None
+        image = asnumpy(images.crop(image, self.margin)).clip(*PIXEL_RANGE)
+        done = self.iterations, self.evaluations, self._seconds()
+        return Stylized(image, self.loss, self.terms, kept, *done, stop_reason, complete)
 
     def _seconds(self):
         return time.perf_counter() - self.started

@@ -1003,7 +1003,7 @@ def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="needs a device that is always full")
 def test_a_full_disk_costs_the_log_but_not_the_picture(folder, capsys, monkeypatch):
     with open("/dev/full", "wb", buffering=0) as full:
-        monkeypatch.setattr("scratchnst.transfer.side_outputs.open_log", lambda _: nullcontext(full))
+        monkeypatch.setattr("scratchnst.transfer.side_outputs.open_log", lambda path, keep: nullcontext(full))
         assert main([*COMMAND, "--iterations", "3", "--log", "log.jsonl"]) == 0
     assert capsys.readouterr().err.count("the log failed and is left out from now on") == 1
     assert images.load("out.png").shape == (18, 24, 3)

@@ -25,7 +25,7 @@ def test_time_left_counts_pixels(capsys, clock):
     with reporter:
         for iteration, (shape, seconds) in enumerate([((2, 3), 2)] * 2 + [((4, 6), 8)] * 3, start=1):
             if iteration in (1, 3):
-                reporter.begin_scale()
+                reporter.begin_scale(iteration // 3)
             clock[0] += seconds
             reporter.step(Iterate(iteration, 0.5, np.zeros((*shape, 3))))
     said = [line.rpartition("  ")[2] for line in capsys.readouterr().err.splitlines()]
@@ -43,19 +43,30 @@ def test_time_left_counts_pixels(capsys, clock):
 def test_time_left_after_a_scale_that_ended_early(capsys, clock):
     reporter = Reporter(20, quiet=False)
     reporter.scales = [((2, 3), 10), ((4, 6), 10)]
-    reporter.begin_scale()
-    reporter.begin_scale()
+    reporter.begin_scale(0)
+    reporter.begin_scale(1)
     clock[0] += 8.0
     reporter.started = 100.0
     reporter.step(Iterate(1, 0.5, np.zeros((4, 6, 3))))
     assert capsys.readouterr().err.endswith("  72 s left\n")
 
 
+def test_a_run_that_goes_on(capsys, clock):
+    """From step 7 of 10 at the second scale: what was done before took no time here."""
+    reporter = Reporter(20, quiet=False)
+    reporter.scales = [((2, 3), 10), ((4, 6), 10)]
+    with reporter:
+        reporter.begin_scale(1)
+        clock[0] += 8.0
+        reporter.step(Iterate(18, 0.5, np.zeros((4, 6, 3))))
+    assert capsys.readouterr().err.endswith("iteration 18/20  loss 0.5  0.12 it/s  16 s left\n")
+
+
 def test_quiet(capsys):
     reporter = Reporter(2, quiet=True)
     reporter.scales = [((2, 3), 1), ((4, 6), 1)]
     with reporter:
-        reporter.begin_scale()
+        reporter.begin_scale(0)
         reporter.step(Iterate(1, 0.5, np.zeros((2, 3, 3))))
         reporter.say("nothing")
     assert capsys.readouterr().err == ""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from scratchnst.optimize import OPTIMIZERS, adam, scipy_lbfgs
+from scratchnst.optimize import OPTIMIZERS, STATES, adam, scipy_lbfgs
 from scratchnst.optimize.adam import RATE
 
 
@@ -86,6 +86,35 @@ class TestEveryOptimizer:
         np.testing.assert_allclose(result.x, 0.5)
         assert np.min(visited) >= 0
         assert np.max(visited) <= 0.5
+
+
+@pytest.mark.parametrize("name", STATES)
+@pytest.mark.parametrize("f", [bowl, rosenbrock])
+@pytest.mark.parametrize("bounds", [None, (-2.0, 0.5)])
+def test_goes_on_from_any_step_as_if_it_had_not_stopped(name, f, bounds):
+    """Also from a step after which it ends, and through arrays, as a file holds them."""
+    kept, state = [], STATES[name]()
+
+    def keep(x, loss):
+        kept.append({key: np.array(value) for key, value in state.arrays().items()})
+
+    whole = OPTIMIZERS[name](f, np.array([-1.2, 1.0]), 40, bounds, keep, state=state)
+    assert len(kept) == whole.iterations
+    for arrays in kept:
+        again = OPTIMIZERS[name](f, np.zeros(2), 40, bounds, state=STATES[name].of(arrays))
+        np.testing.assert_array_equal(again.x, whole.x)
+        assert (again.loss, again.iterations, again.evaluations) == (whole.loss, whole.iterations, whole.evaluations)
+        assert again.stop_reason == whole.stop_reason
+
+
+def test_lbfgs_goes_on_to_the_end_where_the_loss_fell_no_further():
+    """A state after the last step, as rounding on a GPU may make it."""
+    state = STATES["lbfgs"]()
+    OPTIMIZERS["lbfgs"](rosenbrock, np.array([-1.2, 1.0]), 5, state=state)
+    state.is_lower = False
+    again = OPTIMIZERS["lbfgs"](rosenbrock, np.zeros(2), 50, state=state)
+    assert again.stop_reason == "converged: the loss falls no further at this precision"
+    assert (again.iterations, again.evaluations) == (5, state.evaluations)
 
 
 def test_lbfgs_says_that_the_gradient_is_zero():

@@ -12,7 +12,14 @@ from networks import random_vgg19
 from scratchnst import Objective, images, stylize
 from scratchnst.errors import UserError
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.scales import automatic_scales, scale_shapes, share_iterations, stylize_by_scales
+from scratchnst.optimize.adam import RATE, Moments
+from scratchnst.transfer.scales import (
+    automatic_scales,
+    enlarged_moments,
+    scale_shapes,
+    share_iterations,
+    stylize_by_scales,
+)
 from scratchnst.transfer.stylize import Stylized
 
 NETWORK = random_vgg19(3, width=4)
@@ -87,6 +94,58 @@ def test_each_scale_starts_from_the_one_before_enlarged():
     assert (result.iterations, result.evaluations) == (5, first.evaluations + second.evaluations)
     assert result.seconds == sum(end.seconds for end in result.scales)
     assert (result.stop_reason, result.complete) == ("all 5 iterations done", True)
+
+
+def test_the_average_of_a_scale_is_where_the_next_begins():
+    first = stylize(objective_at(8, 12), iterations=3, margin=MARGIN, average=0.9, optimizer="adam")
+    start = np.pad(images.resize(first.image, 16, 24), ((MARGIN, MARGIN), (MARGIN, MARGIN), (0, 0)), mode="reflect")
+    second = stylize(objective_at(16, 24), start, iterations=2, margin=MARGIN, average=0.9, optimizer="adam")
+    result = run(average=0.9, optimizer="adam")
+    np.testing.assert_array_equal(result.image, second.image)
+    assert result.kept is None
+
+
+def test_the_best_step_is_counted_over_all_scales():
+    """Of the 2 steps of the last scale, after 3."""
+    result = run()
+    assert (result.kept, [end.kept for end in result.scales]) == (5, [3, 2])
+
+
+def test_moments_are_enlarged_without_their_margin(random):
+    """A picture twice as wide and high shares each derivative among four pixels; the mean over pixels tells it."""
+    m, v = random.normal(size=(12, 16, 3)) - 5, random.uniform(0, 1, (12, 16, 3)) ** 8
+    margin_changed = m.copy()
+    margin_changed[:2] = 1e6
+    found = enlarged_moments(Moments(m.ravel(), v.ravel(), 7), (8, 12), (16, 24), MARGIN)
+    again = enlarged_moments(Moments(margin_changed.ravel(), v.ravel(), 7), (8, 12), (16, 24), MARGIN)
+    inner = np.s_[MARGIN:-MARGIN, MARGIN:-MARGIN]
+    large_m, large_v = found.m.reshape(20, 28, 3)[inner], found.v.reshape(20, 28, 3)[inner]
+    assert found.t == 7
+    np.testing.assert_allclose(large_m, again.m.reshape(20, 28, 3)[inner], rtol=1e-4)
+    np.testing.assert_allclose(large_m.mean(), m[inner].mean() / 4, rtol=0.02)
+    np.testing.assert_allclose(large_v.mean(), v[inner].mean() / 16, rtol=0.2)
+    assert found.v.min() >= 0
+    constant = Moments(np.full(12 * 16 * 3, -3e-30), np.full(12 * 16 * 3, 2e-58), 7)
+    found = enlarged_moments(constant, (8, 12), (16, 24), MARGIN)
+    np.testing.assert_allclose(found.m, -3e-30 / 4, rtol=1e-6)
+    np.testing.assert_allclose(found.v, 2e-58 / 16, rtol=1e-6)
+
+
+def test_carried_moments_make_the_first_step_of_a_scale():
+    """Without them it has the size of the rate everywhere, with them any."""
+    for carried in (False, True):
+        start, steps = [], []
+
+        def make(height, width, start=start):
+            objective = objective_at(height, width)
+            genuine = objective.evaluate
+            objective.evaluate = lambda x: start.append(x.reshape(objective.shape)) or genuine(x)
+            return objective
+
+        run(objective_at=make, optimizer="adam", carry_moments=carried, on_step=steps.append)
+        moved = images.crop(start[4], MARGIN) - steps[3].image
+        nearly_the_rate = np.isclose(np.abs(moved), RATE, rtol=0.01)
+        assert nearly_the_rate.mean() < 0.1 if carried else nearly_the_rate.mean() > 0.9
 
 
 def test_from_a_picture_the_change_is_enlarged():

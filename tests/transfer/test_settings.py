@@ -19,6 +19,7 @@ OTHERS = {
     "network": "pyramid",
     "preprocessing": "oxford",
     "pooling": "max",
+    "padding": "reflect",
     "normalize": False,
     "content_layers": ["conv1_1", "conv2_1"],
     "style_layers": {"conv1_1": 0.1, "conv2_1": 0.9},
@@ -48,6 +49,8 @@ OTHERS = {
     "bounded": True,
     "margin": 0,
     "least_gain": 0.5,
+    "average": 0.9,
+    "carry_moments": True,
     "device": "cpu",
     "engine": "textbook",
     "convolution": "windows",
@@ -58,6 +61,9 @@ OTHERS = {
     "memory_limit": 10**9,
     "save_every": 5,
     "log": "log.jsonl",
+    "video": "run.mp4",
+    "video_every": 2,
+    "checkpoint_every": 3,
 }
 
 
@@ -166,6 +172,11 @@ def test_what_is_refused(wrong, sentence):
     with pytest.raises(UserError, match=sentence) as caught:
         Settings.from_json({**GOOD, **wrong})
     assert re.fullmatch(r"[^\n]*\.", str(caught.value))
+
+
+def test_only_adam_has_moments():
+    with pytest.raises(UserError, match="take --optimizer adam, or leave out --carry-moments"):
+        Settings(**GOOD, carry_moments=True)
 
 
 def test_an_output_is_needed():

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import copy
 from contextlib import nullcontext
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -12,7 +14,7 @@ from networks import random_vgg19
 from scratchnst import Objective, stylize
 from scratchnst.engine import textbook
 from scratchnst.errors import UserError
-from scratchnst.optimize import OPTIMIZERS
+from scratchnst.optimize import OPTIMIZERS, STATES
 from scratchnst.transfer.stylize import NOISE_MEAN, NOISE_STD, start_image
 
 
@@ -25,7 +27,7 @@ def objective():
     return Objective(random_vgg19(5, width=4), picture(12, 16, 1), [picture(9, 9, 2)], normalized=True)
 
 
-@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("optimizer", ["lbfgs", "scipy-lbfgs"])
 def test_loss_falls_and_the_result_is_what_was_seen_last(objective, optimizer):
     steps, evaluations = [], []
     result = stylize(
@@ -39,8 +41,44 @@ def test_loss_falls_and_the_result_is_what_was_seen_last(objective, optimizer):
     loss, _ = objective(steps[-1].image)
     assert loss == result.loss
     assert objective.terms == result.terms
-    assert (result.iterations, result.complete) == (15, True)
+    assert (result.iterations, result.kept, result.complete) == (15, 15, True)
     assert result.stop_reason == "all 15 iterations done"
+
+
+def test_of_adam_the_result_is_the_best_that_was_seen():
+    """Its steps are of one size: about the minimum the loss rises and falls."""
+    objective, steps = Broken(999, None), []
+    result = stylize(objective, iterations=40, optimizer="adam", on_step=steps.append)
+    losses = [step.loss for step in steps]
+    best = int(np.argmin(losses))
+    assert 5 < best < 35
+    assert (result.kept, result.loss) == (best + 1, losses[best])
+    np.testing.assert_array_equal(result.image, steps[best].image.clip(0, 255))
+    assert result.terms == {"calls left": 999 - 1 - result.kept}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_the_average(objective, optimizer):
+    """Of all steps, with its own loss, which is one evaluation more."""
+    steps, evaluations = [], []
+    given = {"iterations": 12, "optimizer": optimizer, "margin": 2}
+    plain = stylize(objective, on_step=lambda step: steps.append(step.image.copy()), **given)
+    result = stylize(objective, average=0.5, on_evaluation=evaluations.append, **given)
+    mean = np.average(steps, axis=0, weights=0.5 ** np.arange(11, -1, -1))
+    np.testing.assert_allclose(result.image, mean.clip(0, 255), rtol=1e-12)
+    assert (result.kept, result.iterations, result.evaluations) == (None, 12, plain.evaluations + 1)
+    assert (evaluations[-1].loss, evaluations[-1].terms) == (result.loss, result.terms)
+    assert result.loss != plain.loss
+
+
+def test_the_average_of_an_interrupted_run():
+    def interrupt(x):
+        raise KeyboardInterrupt
+
+    steps = []
+    result = stylize(Broken(4, interrupt), average=0.0, on_step=lambda step: steps.append(step.image.copy()))
+    np.testing.assert_allclose(result.image, steps[-1].clip(0, 255))
+    assert (result.kept, result.stop_reason) == (None, "interrupted")
 
 
 def test_same_seed_same_pixels_other_seed_other_pixels(objective):
@@ -51,11 +89,49 @@ def test_same_seed_same_pixels_other_seed_other_pixels(objective):
 
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_stops_when_little_is_gained(objective, optimizer):
-    """The step at which it stops is the first whose loss is not below 0.7 of that 50 steps before."""
+    """The step at which it stops is the first at which the lowest loss is not below 0.7 of that 50 steps before."""
     losses = [step.loss for step in stylize_steps(objective, optimizer, 0.0)]
+    lowest = np.minimum.accumulate(losses)
     stopped = stylize_steps(objective, optimizer, 0.3)
-    expected = next(number for number in range(51, 121) if losses[number - 1] > 0.7 * losses[number - 51])
+    expected = next(number for number in range(51, 121) if lowest[number - 1] > 0.7 * lowest[number - 51])
     assert [step.loss for step in stopped] == losses[:expected]
+
+
+@pytest.mark.parametrize("optimizer", STATES)
+@pytest.mark.parametrize(("grey", "average"), [(False, 0.9), (True, None)])
+def test_goes_on_from_a_state_as_if_it_had_not_stopped(optimizer, grey, average):
+    """To the same end: there, where little is gained, the losses of the steps before count."""
+    pictures = [picture(12, 16, 1), picture(9, 9, 2)]
+    content, style = (one[..., :1].repeat(3, axis=2) for one in pictures) if grey else pictures
+    objective = Objective(random_vgg19(5, width=4), content, [style], normalized=True)
+    given, kept = {"iterations": 120, "optimizer": optimizer, "least_gain": 0.3, "average": average}, {}
+
+    def keep(state):
+        arrays = {name: np.array(value) for name, value in state.optimizer.arrays().items()}
+        kept[state.iterations] = copy.deepcopy(replace(state, optimizer=STATES[optimizer].of(arrays)))
+
+    whole = stylize(objective, on_state=keep, **given)
+    assert "less than 30 %" in whole.stop_reason
+    assert set(kept) == set(range(1, whole.iterations))
+    for state in (kept[1], kept[30], kept[whole.iterations - 1]):
+        again = stylize(objective, "content", state=state, **given)
+        np.testing.assert_array_equal(again.image, whole.image)
+        for name in ("loss", "terms", "kept", "iterations", "evaluations", "stop_reason"):
+            assert getattr(again, name) == getattr(whole, name)
+
+
+def test_a_spike_of_the_loss_is_no_stagnation():
+    """Steps of Adam may raise the loss: it stops when the lowest one falls no more."""
+    losses = [100.0 - number for number in range(60)]
+    losses[52] = 1000.0
+
+    class Falling(Broken):
+        def __call__(self, x):
+            self.calls += 1
+            return losses[self.calls - 1], np.ones_like(x)
+
+    result = stylize(Falling(0, None), optimizer="adam", iterations=55, least_gain=0.4)
+    assert result.iterations == 55
 
 
 def stylize_steps(objective, optimizer, least_gain):
@@ -142,8 +218,9 @@ def test_a_loss_that_is_not_finite_ends_with_the_last_good_image(failure, optimi
     )
     assert not result.complete
     assert "NaN or infinite at evaluation 10" in result.stop_reason
-    np.testing.assert_array_equal(result.image, steps[-1][0].clip(0, 255))
-    assert result.loss == steps[-1][1]
+    best, loss = min(steps, key=lambda step: step[1])
+    np.testing.assert_array_equal(result.image, best.clip(0, 255))
+    assert result.loss == loss
 
 
 def test_not_finite_at_the_start(objective):
