@@ -19,7 +19,7 @@ from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.objective import KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
@@ -136,6 +136,17 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         help="stop when 50 iterations have lowered the loss by less than this share of it; 0 is never (0.01)",
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
+    group.add_argument(
+        "--tv",
+        choices=list(TOTAL_VARIATIONS),
+        help="differences between neighbours squared, against grain, or absolute, which spares edges (squared)",
+    )
+    group.add_argument(
+        "--style-loss",
+        choices=list(STYLE_LOSSES),
+        help="what of the style is compared: Gram matrices, moments (mean and deviation of each channel), wasserstein "
+        "(means and covariances) or sliced (whole distributions along random directions) (gram)",
+    )
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any
 
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_equation_7, add_run, file, parse_layers, positive_integer, scales
+from scratchnst.cli.arguments import (
+    add_equation_7,
+    add_run,
+    file,
+    non_negative_number,
+    parse_layers,
+    positive_integer,
+    scales,
+)
 from scratchnst.cli.fast import mixture
 from scratchnst.errors import UserError
 from scratchnst.transfer.record import read_settings
@@ -29,6 +37,12 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
+    parser.add_argument(
+        "--laplacian-weight",
+        type=non_negative_number,
+        metavar="W",
+        help="weight of the difference from the content's edges (0)",
+    )
     parser.add_argument(
         "--method",
         choices=METHODS,

@@ -23,6 +23,7 @@ from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
+from scratchnst.losses import is_joined
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
@@ -134,10 +135,11 @@ def statistics(
     def see(layer, _, features):
         if layer in wanted:
             statistic = wanted[layer]
-            if statistic is None:
-                parts[layer].append(features)
+            seen = features if statistic is None else statistic.forward(features)[0]
+            if statistic is None or is_joined(statistic):
+                parts[layer].append(seen)
             else:
-                sums[layer] = _plus(sums.get(layer), statistic.forward(features)[0])
+                sums[layer] = _plus(sums.get(layer), seen)
 
     visit(network, sections, image, see)
     return sums | {layer: _joined(network.engine, parts[layer]) for layer in parts}
@@ -158,7 +160,7 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(terms)
+    losses = _Losses(network.engine, terms)
     sources = [image]
     for section in sections[:-1]:
         sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
@@ -173,21 +175,30 @@ def loss_and_gradient(
 
 
 class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
+    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared.
 
-    def __init__(self, terms):
+    Those that do not add up are joined.
+    """
+
+    def __init__(self, engine, terms):
+        self.engine = engine
         self.terms: dict[str, list[Any]] = defaultdict(list)
         for term in terms:
             self.terms[term.layer].append(term)
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
+        self.sums: dict[
+            str, dict[ModuleType, Any]
+        ] = {}  # layer -> statistic -> its sum over strips, or a list of parts
         self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
 
     def add_up(self, layer, _, features):
         """Add what a strip has of the layer's statistics."""
         for statistic in self._statistics(layer):
-            sums = self.sums.setdefault(layer, {})
-            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
+            sums, seen = self.sums.setdefault(layer, {}), statistic.forward(features)[0]
+            if is_joined(statistic):
+                sums.setdefault(statistic, []).append(seen)
+            else:
+                sums[statistic] = _plus(sums.get(statistic), seen)
 
     def backward(self, layer, rows, features, pixels):
         """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
@@ -198,7 +209,7 @@ class _Losses:
                 statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
             }
         for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
-            total = _plus(total, statistic.backward(grad_sum, features))
+            total = _plus(total, _statistic_backward(statistic, grad_sum, rows, features))
         for term in self.terms[layer]:
             if term.loss.statistic is None:
                 value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
@@ -209,6 +220,8 @@ class _Losses:
     def _compare(self, layer, statistic, S, pixels):
         """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
         total = None
+        if is_joined(statistic):
+            S = _joined(self.engine, S)
         for term in self.terms[layer]:
             if term.loss.statistic is statistic:
                 self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
@@ -219,6 +232,13 @@ class _Losses:
         """The statistics, other than the features themselves, that the layer's terms see: each once."""
         found = (term.loss.statistic for term in self.terms.get(layer, ()))
         return dict.fromkeys(statistic for statistic in found if statistic is not None)
+
+
+def _statistic_backward(statistic, grad_S, rows, features):
+    """dL/dF of some rows of a layer, from a statistic of all.  The cache is F or, of one that is joined, None."""
+    if is_joined(statistic):
+        return statistic.backward(grad_S[:, slice(*rows)], None)
+    return statistic.backward(grad_S, features)
 
 
 def _down(network, section, source, see, last):

@@ -1,8 +1,10 @@
 r"""The objective of style transfer, from pixels to (loss, gradient): equation 7 of the paper.
 
-    L_total = alpha L_content + beta L_style  (+ tv_weight V, our option)                          (7)
+    L_total = alpha L_content + beta L_style  (+ tv_weight V + laplacian_weight L, our options)    (7)
     L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
     L_style   = sum_s b_s sum_l w_l  E_l(A_s)                equations 4 and 5, with shares b_s of several styles
+
+E_l and V are those of `STYLE_LOSSES` and `TOTAL_VARIATIONS`.
 
 Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
 weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
@@ -27,7 +29,9 @@ from scratchnst import images
 from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
+from scratchnst.losses import as_target
 from scratchnst.models import checkpointing
+from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
 
@@ -37,22 +41,36 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
     KEEP: images.shape_of_area,
     "squeeze": lambda shape, height, width: (height, width),
 }
+# Setting -> the loss, and a factor on its weight, with which a weight is of about the same strength whatever the loss;
+# docs/options.md tells how these were found.
+STYLE_LOSSES = {
+    "gram": ("style_loss", 1.0),
+    "moments": ("moments_style_loss", 5.0),
+    "wasserstein": ("wasserstein_style_loss", 2.0),
+    "sliced": ("sliced_style_loss", 4.0),
+}
+TOTAL_VARIATIONS = {"squared": ("total_variation", 1.0), "absolute": ("absolute_variation", 1.0)}
 
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of equation 7: weight * loss(features at layer, target)."""
+    """One summand of equation 7: weight * loss(features at layer, target), or of the image itself, at layer IMAGE."""
 
     name: str
     layer: str
     weight: float
     loss: ModuleType
-    target: Array
+    target: Array | None
 
     @property
     def loss_name(self) -> str:
         """What engines call the loss: "content_loss", "style_loss"."""
         return self.loss.__name__.rpartition(".")[2]
+
+    @property
+    def targets(self) -> tuple[Array, ...]:
+        """What the loss takes beside features or image: its target, if it has one."""
+        return () if self.target is None else (self.target,)
 
 
 class Objective:
@@ -69,6 +87,8 @@ class Objective:
     content_weight, style_weight : alpha and beta of equation 7
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
+    style_loss, tv : the style loss and the total variation, of `STYLE_LOSSES` and `TOTAL_VARIATIONS`
+    laplacian_weight : weight of the Laplacian loss of the image in 0-255 units, for which there must be a content
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
@@ -82,7 +102,8 @@ class Objective:
     Attributes
     ----------
     shape : (H, W, 3) of the images it takes
-    summands : the `Term`s of equation 7 on features; the total variation, which is on pixels, is none of them
+    summands : the `Term`s of equation 7 on features
+    pixel_summands : those on the image itself, total variation and Laplacian
     terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
         "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
 
@@ -106,6 +127,9 @@ class Objective:
         style_blend: Sequence[float] | None = None,
         style_fit: str | None = KEEP,
         tv_weight: float | None = None,
+        style_loss: str = "gram",
+        tv: str = "squared",
+        laplacian_weight: float = 0.0,
         pooling: str | None = None,
         normalized: bool = False,
         dtype: str = "float32",
@@ -130,10 +154,13 @@ class Objective:
         self.content_weight = _non_negative("content weight", content_weight)
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
+        self.laplacian_weight = _non_negative("laplacian weight", laplacian_weight)
+        self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self.summands = [*self._content_terms(), *self._style_terms()]
+        self.laplacian_target = self._laplacian_target()
         if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
         self.terms: dict[str, float] = {}
@@ -161,6 +188,8 @@ class Objective:
             replace(term, loss=getattr(engine, term.loss_name), target=engine.asarray(term.target))
             for term in self.summands
         ]
+        if self.laplacian_target is not None:
+            other.laplacian_target = engine.asarray(self.laplacian_target)
         return other
 
     def astype(self, dtype: str) -> Objective:
@@ -168,6 +197,8 @@ class Objective:
         other = copy.copy(self)
         other.dtype, other.network = dtype, self.network.astype(dtype)
         other.summands = [replace(term, target=term.target.astype(dtype)) for term in self.summands]
+        if self.laplacian_target is not None:
+            other.laplacian_target = self.laplacian_target.astype(dtype)
         return other
 
     def session(self) -> AbstractContextManager[None]:
@@ -187,18 +218,27 @@ class Objective:
             else:
                 sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
                 values, grad = checkpointing.loss_and_gradient(self.network, sections, self.summands, image)
-            if self.tv_weight:
-                values["tv"], tv_cache = engine.total_variation.forward(image)
-                grad += engine.total_variation.backward(self.tv_weight, tv_cache)
+            for term in self.pixel_summands:
+                values[term.name], pixel_cache = term.loss.forward(image, *term.targets)
+                grad += term.loss.backward(term.weight, pixel_cache)
             values = dict(zip(values, numbers(list(values.values()))))  # last, since it waits for a GPU
         loss = 0.0
-        for term in self.summands:
+        for term in (*self.summands, *self.pixel_summands):
             loss += term.weight * values[term.name]
-        if self.tv_weight:
-            loss += self.tv_weight * values["tv"]
         if array_module(x) is np:
             grad = engine.asnumpy(grad)
         return loss, grad.astype("float64").reshape(x.shape), values
+
+    @property
+    def pixel_summands(self) -> list[Term]:
+        """The terms of equation 7 on the image itself."""
+        engine, terms = self.network.engine, []
+        if self.tv_weight:
+            loss_name, factor = TOTAL_VARIATIONS[self.tv]
+            terms.append(Term("tv", IMAGE, factor * self.tv_weight, getattr(engine, loss_name), None))
+        if self.laplacian_weight:
+            terms.append(Term("laplacian", IMAGE, self.laplacian_weight, engine.laplacian_loss, self.laplacian_target))
+        return terms
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
@@ -239,11 +279,20 @@ class Objective:
 
     def _style_terms(self):
         """Equation 4 at each style layer for each style."""
-        terms = []
+        terms: list[Term] = []
+        loss_name, factor = STYLE_LOSSES[self.style_loss]
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
-            terms += self._terms(name, "style_loss", style, self.style_layers, self.style_weight * share)
+            terms += self._terms(name, loss_name, style, self.style_layers, self.style_weight * factor * share)
         return terms
+
+    def _laplacian_target(self):
+        """What the Laplacian loss compares the image with, the content, (1, H, W, 3); None if it has no weight."""
+        if not self.laplacian_weight:
+            return None
+        if self.content is None:
+            raise UserError("the Laplacian loss compares edges with the content's: give a content, or no weight.")
+        return self.network.engine.asarray(self.content[np.newaxis], self.dtype)
 
     def _terms(self, name, loss_name, image, layers, weight):
         """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once."""
@@ -257,10 +306,11 @@ class Objective:
             image = engine.asarray(image[np.newaxis], self.dtype)
             wanted = dict.fromkeys(weights, loss.statistic)
             targets = checkpointing.statistics(self.network, sections, image, wanted)
-        if loss.statistic is not None and shape != self.shape[:2]:
+        if loss.statistic is not None:
             ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
-            for layer, target in targets.items():  # a sum over theirs becomes one over as many positions as ours
-                target *= math.prod(ours[layer][:2]) / math.prod(theirs[layer][:2])
+            for layer, S in targets.items():
+                positions = (math.prod(shapes[layer][:2]) for shapes in (theirs, ours))
+                targets[layer] = as_target(loss.statistic, S, *positions)
         return [Term(f"{name}/{layer}", layer, weights[layer], loss, targets[layer]) for layer in weights]
 
 
@@ -334,6 +384,13 @@ def _blend(shares, count):
     if len(shares) != count:
         raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
     return [_non_negative("blend weight", share) for share in shares]
+
+
+def _one_of(what, names, name):
+    """Return `name` if it is one of `names`, or raise a UserError."""
+    if name not in names:
+        raise UserError(f"there is no {what} {name!r}; choose one of {', '.join(names)}.")
+    return name
 
 
 def _non_negative(what, number):

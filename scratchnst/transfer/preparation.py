@@ -139,6 +139,9 @@ class Prepared:
             content_weight=_times(settings.content_weight, fewer),
             style_weight=settings.style_weight,
             tv_weight=_times(settings.tv_weight, fewer),
+            style_loss=settings.style_loss,
+            tv=settings.tv,
+            laplacian_weight=settings.laplacian_weight,
             pooling=settings.pooling,
             normalized=settings.normalize,
             style_fit=None,  # they are fitted

@@ -17,7 +17,7 @@ from scratchnst.files import names_a_file
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.objective import KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -126,6 +126,8 @@ class Settings:
     preprocessing, pooling, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
+    style_loss, tv : which style loss and which total variation, see `objective.STYLE_LOSSES`, `TOTAL_VARIATIONS`
+    laplacian_weight : as for `Objective`
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
@@ -162,6 +164,9 @@ class Settings:
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None
+    style_loss: Annotated[str, partial(_choice, STYLE_LOSSES)] = "gram"
+    tv: Annotated[str, partial(_choice, TOTAL_VARIATIONS)] = "squared"
+    laplacian_weight: Annotated[float, _number] = 0.0
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     scales: Annotated[int | str, _scales] = AUTO
