@@ -43,11 +43,12 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
 }
 # Setting -> the loss, and a factor on its weight, with which a weight is of about the same strength whatever the loss;
 # docs/options.md tells how these were found.
+GRAM = "gram"
 STYLE_LOSSES = {
-    "gram": ("style_loss", 1.0),
-    "moments": ("moments_style_loss", 5.0),
-    "wasserstein": ("wasserstein_style_loss", 2.0),
-    "sliced": ("sliced_style_loss", 4.0),
+    GRAM: ("style_loss", 1.0),
+    "moments": ("moments_style_loss", 1.0),
+    "wasserstein": ("wasserstein_style_loss", 1.0),
+    "sliced": ("sliced_style_loss", 1.0),
 }
 TOTAL_VARIATIONS = {"squared": ("total_variation", 1.0), "absolute": ("absolute_variation", 1.0)}
 
@@ -97,7 +98,8 @@ class Objective:
         `scratchnst.models.checkpointing`, and `scratchnst.transfer.memory` for the one that suits a limit
 
     Where layers or weights are None the network's defaults serve.  These weights, which include a little total
-    variation, suit a normalised network: give normalized=True with them.
+    variation, suit a normalised network: give normalized=True with them.  The layers of a style share 1 equally where
+    the loss is not that of Gram matrices: the others do not depend on how many channels a layer has.
 
     Attributes
     ----------
@@ -127,7 +129,7 @@ class Objective:
         style_blend: Sequence[float] | None = None,
         style_fit: str | None = KEEP,
         tv_weight: float | None = None,
-        style_loss: str = "gram",
+        style_loss: str = GRAM,
         tv: str = "squared",
         laplacian_weight: float = 0.0,
         pooling: str | None = None,
@@ -140,7 +142,10 @@ class Objective:
         defaults = network.defaults
         self.dtype, self.largest_strip = dtype, largest_strip
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
-        self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
+        self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
+        if style_layers is None:
+            style_layers = defaults.style_layers if style_loss == GRAM else list(defaults.style_layers)
+        self.style_layers = _layer_weights(style_layers)
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
@@ -155,7 +160,6 @@ class Objective:
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
         self.laplacian_weight = _non_negative("laplacian weight", laplacian_weight)
-        self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)

@@ -85,6 +85,7 @@ SOUND: tuple[Mutant, ...] = (
         (
             (TERM, TERM.replace("term.weight", "term.weight**2")),
             ("loss += term.weight * values", "loss += term.weight**2 * values"),
+            (VARIATION, VARIATION.replace("term.weight", "term.weight**2")),
         ),
     ),
     planted(
