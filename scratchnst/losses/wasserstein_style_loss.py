@@ -56,28 +56,29 @@ ROUNDING = 1e-9  # of e^2: P's eigenvalues are e^2 at least, but for rounding
 
 def distance(S: Array, target: Array, pixels: int) -> tuple[float, tuple]:
     """Return E, equation (a), of moment matrices `S` (N, C + 1, C + 1) against `target`, one or N, and the cache."""
-    of_S, S, target = array_module(S), asnumpy(S), asnumpy(target)
+    target = asnumpy(target)
     e = epsilon(target)
-    mean, K = mean_and_covariance(S, e)
+    mean, K = mean_and_covariance(asnumpy(S), e)
     mean_s, K_s = mean_and_covariance(target, e)
     R, _ = matrix_square_root.forward(K_s, 0)
     Q, root_cache = matrix_square_root.forward(R @ K @ R, ROUNDING * e**2)
     of_mean = mean - mean_s
     traces = K.trace(axis1=1, axis2=2) + K_s.trace(axis1=1, axis2=2) - 2 * Q.trace(axis1=1, axis2=2)
     E = ((of_mean**2).sum() + traces.sum()) / mean.shape[1]
-    return float(E), (of_S, S, mean, of_mean, R, root_cache)
+    return float(E), (S, mean, of_mean, R, root_cache)
 
 
 def distance_backward(grad_y: float, cache: tuple) -> Array:
     """Return dL/dS, of S's shape and dtype, from `grad_y` = dL/dE: equation (b)."""
-    of_S, S, mean, of_mean, R, root_cache = cache
+    *arrays, root_cache = cache
+    S, mean, of_mean, R = map(asnumpy, arrays)
     channels = mean.shape[1]
     factor = grad_y / channels
     identity = np.eye(channels)[None].repeat(len(S), axis=0)
     grad_P = matrix_square_root.backward(-2 * factor * identity, root_cache)
     grad_K = factor * identity + R @ grad_P @ R
     grad_mean = 2 * factor * of_mean - 2 * (grad_K @ mean[:, :, None])[:, :, 0]
-    return of_S.asarray(moment_matrix.moments_backward(grad_mean, grad_K, S))
+    return array_module(arrays[0]).asarray(moment_matrix.moments_backward(grad_mean, grad_K, S))
 
 
 def epsilon(target: Array) -> Array:
