@@ -46,11 +46,11 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
 GRAM = "gram"
 STYLE_LOSSES = {
     GRAM: ("style_loss", 1.0),
-    "moments": ("moments_style_loss", 1.0),
-    "wasserstein": ("wasserstein_style_loss", 1.0),
-    "sliced": ("sliced_style_loss", 1.0),
+    "moments": ("moments_style_loss", 0.3),
+    "wasserstein": ("wasserstein_style_loss", 0.1),
+    "sliced": ("sliced_style_loss", 0.25),
 }
-TOTAL_VARIATIONS = {"squared": ("total_variation", 1.0), "absolute": ("absolute_variation", 1.0)}
+TOTAL_VARIATIONS = {"squared": ("total_variation", 1.0), "absolute": ("absolute_variation", 35.0)}
 
 
 @dataclass(frozen=True)
@@ -89,7 +89,7 @@ class Objective:
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
     style_loss, tv : the style loss and the total variation, of `STYLE_LOSSES` and `TOTAL_VARIATIONS`
-    laplacian_weight : weight of the Laplacian loss of the image in 0-255 units, for which there must be a content
+    laplacian_weight : weight of the Laplacian loss of the image in 0-1 units, for which there must be a content
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
@@ -241,7 +241,8 @@ class Objective:
             loss_name, factor = TOTAL_VARIATIONS[self.tv]
             terms.append(Term("tv", IMAGE, factor * self.tv_weight, getattr(engine, loss_name), None))
         if self.laplacian_weight:
-            terms.append(Term("laplacian", IMAGE, self.laplacian_weight, engine.laplacian_loss, self.laplacian_target))
+            weight = self.laplacian_weight / 255**2  # its value is that of an image in 0-255 units
+            terms.append(Term("laplacian", IMAGE, weight, engine.laplacian_loss, self.laplacian_target))
         return terms
 
     def _features_and_back(self, image, layers):

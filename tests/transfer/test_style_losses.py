@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 
 import numpy as np
+import platforms
 import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective, images
+from scratchnst.attribution.attribution import trace
+from scratchnst.attribution.report import table
 from scratchnst.cli import main
-from scratchnst.engine import cpu, textbook
+from scratchnst.engine import textbook
 from scratchnst.errors import UserError
 from scratchnst.transfer import memory
 from scratchnst.transfer.objective import STYLE_LOSSES, TOTAL_VARIATIONS
@@ -56,17 +60,27 @@ def test_the_chain_is_right(style_loss):
     assert report.passed, report
 
 
-@pytest.mark.parametrize("engine", [cpu, textbook])
+@pytest.mark.parametrize("largest", [math.inf, 3000])
+@pytest.mark.parametrize("platform", platforms.ALL, indirect=True)
 @pytest.mark.parametrize("style_loss", STYLE_LOSSES)
-def test_in_strips(style_loss, engine):
-    one, x = objective(style_loss, random_vgg19(4, width=6).on(engine)), picture(18, 15, 3)
-    loss, grad = one(x)
-    terms = one.terms
-    one.largest_strip = 3000
-    in_strips, same = one(x)
-    assert in_strips == pytest.approx(loss, rel=1e-11)
-    assert one.terms == pytest.approx(terms, rel=1e-11)
+def test_on_every_engine_and_in_strips(style_loss, platform, largest):
+    x, whole = picture(18, 15, 3), objective(style_loss, random_vgg19(4, width=6).on(textbook))
+    one = objective(style_loss, random_vgg19(4, width=6).on(platform.engine), largest_strip=largest)
+    (loss, grad), (found, same) = whole(x), one(x)
+    assert found == pytest.approx(loss, rel=1e-11)
+    assert one.terms == pytest.approx(whole.terms, rel=1e-11)
     np.testing.assert_allclose(same, grad, rtol=1e-8, atol=1e-10 * np.abs(grad).max())
+
+
+@pytest.mark.parametrize("tv", TOTAL_VARIATIONS)
+def test_a_pixels_gradient_taken_apart(tv):
+    one, x = objective("wasserstein", tv=tv), picture(18, 15, 3)
+    found = trace(one, x, (0, 7))
+    np.testing.assert_allclose(found.total, one(x)[1][0, 7], rtol=1e-9)
+    assert {"tv", "laplacian", "style/conv2_2"} <= {part.name for part in found.parts}
+    text = "\n".join(table(found, one, x, "x.png", 2))
+    assert f"the pixel's {tv} differences" in text
+    assert "laplacian: of the image itself" in text
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
