@@ -136,16 +136,31 @@ def _add_optimisation(parser: argparse.ArgumentParser) -> None:
         help="stop when 50 iterations have lowered the loss by less than this share of it; 0 is never (0.01)",
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
-    group.add_argument(
+    add_losses(group)
+
+
+def add_losses(parser) -> None:
+    """Add which style loss and which total variation, without defaults."""
+    parser.add_argument(
         "--tv",
         choices=list(TOTAL_VARIATIONS),
         help="differences between neighbours squared, against grain, or absolute, which spares edges (squared)",
     )
-    group.add_argument(
+    parser.add_argument(
         "--style-loss",
         choices=list(STYLE_LOSSES),
         help="what of the style is compared: Gram matrices, moments (mean and deviation of each channel), wasserstein "
         "(means and covariances) or sliced (whole distributions along random directions) (gram)",
+    )
+
+
+def add_laplacian_weight(parser) -> None:
+    """Add the weight of a term that there is with a content alone, without a default."""
+    parser.add_argument(
+        "--laplacian-weight",
+        type=non_negative_number,
+        metavar="W",
+        help="weight of the difference from the content's edges (0)",
     )
 
 

@@ -9,9 +9,9 @@ from typing import Any
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import (
     add_equation_7,
+    add_laplacian_weight,
     add_run,
     file,
-    non_negative_number,
     parse_layers,
     positive_integer,
     scales,
@@ -37,12 +37,7 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     add_equation_7(parser)
-    parser.add_argument(
-        "--laplacian-weight",
-        type=non_negative_number,
-        metavar="W",
-        help="weight of the difference from the content's edges (0)",
-    )
+    add_laplacian_weight(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,

@@ -1,10 +1,10 @@
 r"""Style loss of one layer by the Wasserstein distance of normal distributions: means and covariances.
 
-Let the features F[m] (C numbers) at the M positions of the image have the mean mean and the covariance K, those of the
-style mean' and K', and let both be distributed normally.  The squared Wasserstein distance is what it costs, in squared
-distance and on average, to move the one distribution to the other.  For normal ones it has a closed form (D. C. Dowson,
-B. V. Landau, "The Frechet Distance between Multivariate Normal Distributions", Journal of Multivariate Analysis 12,
-1982)::
+The features F[m], C numbers at each of the M positions of the image, have a mean and a covariance K, those of the style
+mean' and K'.  Take both for normally distributed.  The squared Wasserstein distance is what it costs, in squares of
+distances and on average, to move the one distribution to the other.  For normal ones it has a closed form (D. C.
+Dowson, B. V. Landau, "The Frechet Distance between Multivariate Normal Distributions", Journal of Multivariate
+Analysis 12, 1982)::
 
     E = 1/C ( |mean - mean'|^2 + tr K + tr K' - 2 tr Q ),     Q = (R K R)^(1/2),   R = K'^(1/2)    (a)
 

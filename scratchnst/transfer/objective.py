@@ -50,7 +50,8 @@ STYLE_LOSSES = {
     "wasserstein": ("wasserstein_style_loss", 0.1),
     "sliced": ("sliced_style_loss", 0.25),
 }
-TOTAL_VARIATIONS = {"squared": ("total_variation", 1.0), "absolute": ("absolute_variation", 35.0)}
+SQUARED = "squared"
+TOTAL_VARIATIONS = {SQUARED: ("total_variation", 1.0), "absolute": ("absolute_variation", 35.0)}
 
 
 @dataclass(frozen=True)
@@ -130,7 +131,7 @@ class Objective:
         style_fit: str | None = KEEP,
         tv_weight: float | None = None,
         style_loss: str = GRAM,
-        tv: str = "squared",
+        tv: str = SQUARED,
         laplacian_weight: float = 0.0,
         pooling: str | None = None,
         normalized: bool = False,

@@ -17,7 +17,7 @@ from scratchnst.files import names_a_file
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
+from scratchnst.transfer.objective import GRAM, KEEP, SQUARED, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -164,8 +164,8 @@ class Settings:
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None
-    style_loss: Annotated[str, partial(_choice, STYLE_LOSSES)] = "gram"
-    tv: Annotated[str, partial(_choice, TOTAL_VARIATIONS)] = "squared"
+    style_loss: Annotated[str, partial(_choice, STYLE_LOSSES)] = GRAM
+    tv: Annotated[str, partial(_choice, TOTAL_VARIATIONS)] = SQUARED
     laplacian_weight: Annotated[float, _number] = 0.0
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP

@@ -166,3 +166,12 @@ def test_a_style_alone(pictures, capsys):
     command[1] = "content"
     assert main([*command, "sliced", *options]) == 2
     assert "--style-loss compares styles" in capsys.readouterr().err
+
+
+def test_trace_takes_the_options(pictures, capsys):
+    options = ["--style-loss", "sliced", "--tv", "absolute", "--laplacian-weight", "1", "--network", "distilled"]
+    command = ["trace", str(pictures / "content.png"), str(pictures / "style.png"), "--pixel", "3,4", "--size", "48"]
+    assert main([*command, *options, "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["settings"].items() >= {"style_loss": "sliced", "tv": "absolute", "laplacian_weight": 1}.items()
+    assert {"tv", "laplacian"} <= {part["term"] for part in found["parts"]}
