@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,7 +11,18 @@ import pytest
 from numerical import central_differences, relative_error
 
 from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
-from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.losses import (
+    absolute_variation,
+    content_loss,
+    gram,
+    laplacian_loss,
+    moment_matrix,
+    moments_style_loss,
+    projections,
+    sliced_style_loss,
+    style_loss,
+    wasserstein_style_loss,
+)
 from scratchnst.losses import total_variation as tv
 from scratchnst.ops import (
     adain,
@@ -192,6 +203,14 @@ def target_gram(x):
     return np.einsum("nmi,nmj->nij", F, F)
 
 
+def target_moments(x):
+    return moment_matrix.forward(1 + target_features(x) * np.arange(1, 1 + x.shape[3]).astype(x.dtype))[0]
+
+
+def target_quantiles(x):
+    return np.sort(target_features(x).reshape(x.shape[0], -1, x.shape[3]), axis=1).swapaxes(1, 2)
+
+
 OPERATIONS = {
     "conv2d 3x3": convolution(3, 3),
     "conv2d 1x1": convolution(1, 1),
@@ -232,7 +251,20 @@ OPERATIONS = {
     ),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),
+    "moment_matrix": Operation(features, **as_it_is(moment_matrix), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "moments_style_loss": loss_with_target(moments_style_loss, target_moments),
+    "wasserstein_style_loss": replace(
+        loss_with_target(wasserstein_style_loss, target_moments), shapes=((2, 5, 4, 3), (1, 6, 3, 2), (2, 2, 2, 1))
+    ),
+    "projections": Operation(features, **as_it_is(projections), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "sliced_style_loss": replace(
+        loss_with_target(sliced_style_loss, target_quantiles), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 33))
+    ),
     "total_variation": Operation(features, **as_it_is(tv)),
+    "absolute_variation": Operation(all_different, **as_it_is(absolute_variation)),
+    "laplacian_loss": replace(
+        loss_with_target(laplacian_loss, target_features), shapes=((1, 12, 13, 1), (2, 13, 17, 3), (1, 3, 30, 2))
+    ),
     "addition": Operation(two_alike, **as_it_is(addition)),
     "guide": loss_with_target(guide, target_guide),
     "instance_norm": Operation(

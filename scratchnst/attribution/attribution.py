@@ -34,7 +34,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module, asnumpy
 from scratchnst.errors import UserError
 from scratchnst.models.layers import IMAGE, Layer
 from scratchnst.models.network import Network
@@ -222,18 +222,28 @@ def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterat
                 found[term.name] = Part(term.name, layer, window, engine.asnumpy(tangent.astype("float64") * grad))
                 del cache, grad
     yield from (found[term.name] for term in objective.summands)
-    if objective.tv_weight:
-        yield _total_variation(objective.tv_weight, image.astype("float64"), pixel)
+    for term in objective.pixel_summands:
+        whole = image.astype("float64")
+        yield (_total_variation if term.name == TV else _at_the_pixel)(term, whole, pixel)
 
 
-def _total_variation(weight, image, pixel):
-    """V has a square (x - neighbour)^2 for each neighbour of a pixel; its slope is 2 (x - neighbour)."""
+def _total_variation(term, image, pixel):
+    """V has a square (x - neighbour)^2 for each neighbour, whose slope is 2 (x - neighbour), or |x - neighbour|."""
     height, width, _ = image.shape
     window = unit(*pixel).grown(1, 1).within(Window(0, height, 0, width))
-    slopes = 2 * weight * (image[pixel] - window.of(image[np.newaxis])[0])
+    differences = image[pixel] - window.of(image[np.newaxis])[0]
+    slopes = term.weight * (2 * differences if term.loss_name == "total_variation" else np.sign(differences))
     rows, columns = np.indices(window.shape)
     beside = abs(rows + window.top - pixel[0]) + abs(columns + window.left - pixel[1]) == 1
     return Part(TV, IMAGE, window, np.moveaxis(slopes * beside[..., np.newaxis], 2, 0)[..., np.newaxis])
+
+
+def _at_the_pixel(term, image, pixel):
+    """The slope of another term on the image, as a whole."""
+    window = unit(*pixel)
+    _, cache = term.loss.forward(array_module(term.target).asarray(image[np.newaxis], term.target.dtype), *term.targets)
+    slope = window.of(asnumpy(term.loss.backward(term.weight, cache))).astype("float64")[0]
+    return Part(term.name, IMAGE, window, np.moveaxis(slope, 2, 0)[..., np.newaxis])
 
 
 def _tangent_of_image(network, dtype):

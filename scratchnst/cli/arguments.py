@@ -21,7 +21,7 @@ from scratchnst.models.network import PADDINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.optimize.average import DECAY
-from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.objective import KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.settings import (
     LARGEST_GROWTH,
     LARGEST_MARGIN,
@@ -210,6 +210,32 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
         "--carry-moments", action="store_true", help="let adam begin each scale with the moments of the one before"
     )
     group.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
+    add_losses(group)
+
+
+def add_losses(parser) -> None:
+    """Add which style loss and which total variation, without defaults."""
+    parser.add_argument(
+        "--tv",
+        choices=list(TOTAL_VARIATIONS),
+        help="differences between neighbours squared, against grain, or absolute, which spares edges (squared)",
+    )
+    parser.add_argument(
+        "--style-loss",
+        choices=list(STYLE_LOSSES),
+        help="what of the style is compared: Gram matrices, moments (mean and deviation of each channel), wasserstein "
+        "(means and covariances) or sliced (whole distributions along random directions) (gram)",
+    )
+
+
+def add_laplacian_weight(parser) -> None:
+    """Add the weight of a term that there is with a content alone, without a default."""
+    parser.add_argument(
+        "--laplacian-weight",
+        type=non_negative_number,
+        metavar="W",
+        help="weight of the difference from the content's edges (0)",
+    )
 
 
 def add_network(parser: argparse.ArgumentParser) -> None:

@@ -6,6 +6,7 @@ import argparse
 
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, file, parse_layers
+from scratchnst.errors import UserError
 from scratchnst.transfer import presets
 from scratchnst.transfer.settings import Settings
 
@@ -31,6 +32,8 @@ def run(arguments: argparse.Namespace) -> int:
     """Do what the arguments say and return the exit status."""
     layers = parse_layers(getattr(arguments, "layers", None))
     if arguments.kind == "content":
+        if hasattr(arguments, "style_loss"):
+            raise UserError("--style-loss compares styles: leave it out, or reconstruct the style.")
         picture = {"content": arguments.image, "content_layers": layers}
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}

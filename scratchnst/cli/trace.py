@@ -13,6 +13,8 @@ from scratchnst.attribution.setup import check_memory, load_objective
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import (
     add_equation_7,
+    add_laplacian_weight,
+    add_losses,
     add_network,
     check_figure,
     file,
@@ -26,7 +28,7 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer.objective import KEEP
+from scratchnst.transfer.objective import GRAM, KEEP, SQUARED
 from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
@@ -57,6 +59,8 @@ def add(commands) -> None:
     parser.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     parser.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
+    add_losses(parser)
+    add_laplacian_weight(parser)
     add_network(parser)
     computation.add_device(parser)
     group = parser.add_argument_group("output")
@@ -87,6 +91,9 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         content_weight=arguments.content_weight,
         style_weight=arguments.style_weight,
         tv_weight=arguments.tv_weight,
+        style_loss=arguments.style_loss or GRAM,
+        tv=arguments.tv or SQUARED,
+        laplacian_weight=arguments.laplacian_weight or 0.0,
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )

@@ -13,6 +13,7 @@ from typing import Any
 from scratchnst.cli import computation, job, many, painting
 from scratchnst.cli.arguments import (
     add_colors,
+    add_laplacian_weight,
     add_run,
     add_terms,
     check_colors,
@@ -73,6 +74,7 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how one picture is painted, without defaults, but for its network and how it is optimised."""
     add_terms(parser)
     add_colors(parser)
+    add_laplacian_weight(parser)
     parser.add_argument(
         "--method",
         choices=METHODS,

@@ -67,7 +67,14 @@ class Engine:
     whitening: ModuleType
     content_loss: ModuleType
     style_loss: ModuleType
+    moment_matrix: ModuleType
+    moments_style_loss: ModuleType
+    wasserstein_style_loss: ModuleType
+    projections: ModuleType
+    sliced_style_loss: ModuleType
     total_variation: ModuleType
+    absolute_variation: ModuleType
+    laplacian_loss: ModuleType
     addition: ModuleType
     guide: ModuleType
     instance_norm: ModuleType

@@ -17,8 +17,9 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.convolution import flipped
-from scratchnst.engine.cpu import conv2d, instance_norm, winograd
+from scratchnst.engine.cpu import conv2d, instance_norm, threads, winograd
 from scratchnst.engine.cpu.average_pool import pooled
+from scratchnst.engine.cpu.sliced_style_loss import DIRECTIONS_OF_A_PIECE
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products, windows
 from scratchnst.engine.cuda import winograd as cuda_winograd
@@ -138,7 +139,27 @@ class MetaCpu:
             distance=lambda G, A, pixels: (0.0, G.like()),
             distance_backward=lambda grad_y, difference: difference.like(),
         )
+        self.moment_matrix = _MetaOperation(forward=self._moment_matrix, backward=lambda grad_y, x: x.like())
+        self.moments_style_loss = self.wasserstein_style_loss = _MetaOperation(
+            forward=self._moments_loss,
+            backward=lambda grad_y, cache: cache[0].like(),
+            statistic=self.moment_matrix,
+            distance=lambda S, target, pixels: (0.0, self._of_moments(S)),
+            distance_backward=lambda grad_y, cache: cache[0].like(),
+        )
+        self.projections = _MetaOperation(
+            forward=lambda x: (x.like(), None), backward=lambda grad_y, cache: grad_y.like(), joined=True
+        )
+        self.sliced_style_loss = _MetaOperation(
+            forward=self._sliced,
+            backward=lambda grad_y, difference: difference.like(),
+            statistic=self.projections,
+            distance=lambda S, target, pixels: (0.0, self._sorted(S)),
+            distance_backward=lambda grad_y, difference: difference.like(),
+        )
         self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        self.absolute_variation = _MetaOperation(forward=self._absolute, backward=self._absolute_back)
+        self.laplacian_loss = _MetaOperation(forward=self._laplacian, backward=self._laplacian_back)
         self.addition = _MetaOperation(
             forward=lambda a, b: (a.like(), None), backward=lambda grad_y, cache: (grad_y.like(), grad_y.like())
         )
@@ -259,6 +280,47 @@ class MetaCpu:
     def _style_loss(self, F, A):
         return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
 
+    def _moment_matrix(self, x):
+        G, _ = self._gram(x)
+        return G.like((G.shape[0], G.shape[1] + 1, G.shape[2] + 1)), x
+
+    def _moments_loss(self, F, target):
+        S, _ = self._moment_matrix(F)
+        return 0.0, (F, self._of_moments(S))
+
+    def _of_moments(self, S):
+        """What the Wasserstein distance keeps, and has while it runs; the moments take less."""
+        self.ledger.borrow(10 * math.prod(S.shape) * 8)
+        return S, [S.like(dtype="float64") for _ in range(3)]
+
+    def _sliced(self, F, target):
+        P = F.like()
+        return 0.0, self._sorted(P)
+
+    def _sorted(self, S):
+        difference = S.like()
+        directions = min(threads.count() * DIRECTIONS_OF_A_PIECE, S.shape[3])
+        self.ledger.borrow(difference.nbytes // S.shape[3] * directions * (3 + 8 // S.dtype.itemsize))
+        return difference
+
+    def _absolute(self, x):
+        self.ledger.borrow(3 * x.nbytes)
+        return 0.0, x
+
+    def _absolute_back(self, grad_y, x):
+        self.ledger.borrow(4 * x.nbytes)
+        return x.like()
+
+    def _laplacian(self, x, content):
+        self.ledger.borrow(x.nbytes + 2 * x.nbytes // x.shape[3])
+        return 0.0, (x.like((x.shape[0], x.shape[1] // 4, x.shape[2] // 4, 1)), x.shape)
+
+    def _laplacian_back(self, grad_y, cache):
+        d, shape = cache
+        grad_x = d.like(shape)
+        self.ledger.borrow(grad_x.nbytes // 2)
+        return grad_x
+
 
 class MetaTextbook(MetaCpu):
     """The operations of the textbook, which copies arrays where that makes it shorter."""
@@ -273,6 +335,9 @@ class MetaTextbook(MetaCpu):
         padded = (x.shape[1] + kh - 1) * (x.shape[2] + kw - 1) * channels * x.shape[0] * x.dtype.itemsize
         self.ledger.borrow(padded + strip)
         return y
+
+    def _sorted(self, S):
+        return _sorted_at_once(self.ledger, S)
 
     def _conv2d_relu(self, x, w, b):
         z = self._convolve(x, w)
@@ -377,6 +442,9 @@ class MetaCuda(MetaCpu):
         _, shape, w, stride = cache
         self.ledger.borrow(windows.workspace(shape, w.shape, stride, margins(w)) * array.dtype.itemsize)
 
+    def _sorted(self, S):
+        return _sorted_at_once(self.ledger, S)
+
     def _preprocess(self, x, *_):
         return x.like(), None
 
@@ -392,6 +460,12 @@ class MetaCuda(MetaCpu):
     def _style_loss(self, F, A):
         G, _ = self._gram(F)
         return 0.0, (F, G.like())
+
+
+def _sorted_at_once(ledger, S):
+    """The result of `scratchnst.losses.sliced_style_loss.distance`: with columns, their order, and numbers at ranks."""
+    ledger.borrow(3 * S.nbytes + 8 * math.prod(S.shape))
+    return S.like()
 
 
 def of(name: str) -> MetaCpu:

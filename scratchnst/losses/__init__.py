@@ -1,4 +1,4 @@
-"""The losses, each a page of the textbook: content (equations 1, 2), style (3, 4, 6) and total variation.
+"""The losses, each a page of the textbook: content (equations 1, 2), style (3, 4, 6), and those that are options.
 
 Each keeps the contract of `scratchnst.ops`.  A loss on a layer's features F also names the statistic that it compares:
 
@@ -11,8 +11,11 @@ In the second case the loss is a distance of the sum S from the target, and it h
     grad_S      = distance_backward(grad_loss, cache)
 
 So an image may be computed in strips, and how S is added up does not depend on the loss.  The target is the S of
-another image; if that has M' positions and not M, its S times M / M', which has the same mean.  `of_statistic` makes
-the loss's forward and backward of these.
+another image; if that has M' positions and not M, its S times M / M', which has the same mean: `as_target`.
+`of_statistic` makes the loss's forward and backward of these.
+
+A statistic whose results for parts of an image do not add up says ``joined = True``, and has numbers for each position,
+(N, rows, W, K): the parts are joined, and take memory for all positions.  It has an ``as_target`` of its own.
 """
 
 from __future__ import annotations
@@ -38,3 +41,13 @@ def of_statistic(
         return statistic.backward(distance_backward(grad_loss, distance_cache), statistic_cache)
 
     return forward, backward
+
+
+def is_joined(statistic: ModuleType | None) -> bool:
+    """Return whether a statistic's results for parts of an image are joined, and not added up."""
+    return getattr(statistic, "joined", False)
+
+
+def as_target(statistic: ModuleType, S: Array, theirs: int, pixels: int) -> Array:
+    """Return what an S of `theirs` positions is as the target of an image of `pixels` positions."""
+    return statistic.as_target(S, pixels) if is_joined(statistic) else S * S.dtype.type(pixels / theirs)

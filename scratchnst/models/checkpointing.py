@@ -23,6 +23,7 @@ from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
+from scratchnst.losses import is_joined
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
@@ -141,10 +142,11 @@ def statistics(
     def see(layer, rows, features):
         if layer in wanted:
             features, statistic = _guided(network.engine, features, guides.get(layer), place(rows)), wanted[layer]
-            if statistic is None:
-                parts[layer].append(features)
+            seen = features if statistic is None else statistic.forward(features)[0]
+            if statistic is None or is_joined(statistic):
+                parts[layer].append(seen)
             else:
-                sums[layer] = _plus(sums.get(layer), statistic.forward(features)[0])
+                sums[layer] = _plus(sums.get(layer), seen)
 
     visit(network, sections, image, see)
     return sums | {layer: _joined(network.engine, parts[layer]) for layer in parts}
@@ -191,7 +193,7 @@ def place(rows: Rows) -> Place:
 class Losses:
     """The terms of equation 7, for features that come in parts: first all statistics are added up, then compared.
 
-    Terms of a layer with the same statistic and guide see the same sum.
+    Statistics that do not add up are joined.  Terms of a layer with the same statistic and guide see the same sum.
     """
 
     def __init__(self, engine, terms):
@@ -200,7 +202,7 @@ class Losses:
         for term in terms:
             self.terms[term.layer].append(term)
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[Any, Array]] = {}  # layer -> what terms see, `_seen` -> its sum over strips
+        self.sums: dict[str, dict[Any, Any]] = {}  # layer -> what terms see, `_seen` -> its sum, or a list of parts
         self.grad_sums: dict[str, dict[Any, Array]] = {}
 
     def add_up(self, layer: str, place: Place, features: Array) -> None:
@@ -208,7 +210,10 @@ class Losses:
         for seen, term in self._sums_wanted(layer).items():
             sums = self.sums.setdefault(layer, {})
             part, _ = term.loss.statistic.forward(_guided(self.engine, features, term.guide, place))
-            sums[seen] = _plus(sums.get(seen), part)
+            if is_joined(term.loss.statistic):
+                sums.setdefault(seen, []).append(part)
+            else:
+                sums[seen] = _plus(sums.get(seen), part)
 
     def backward(self, layer: str, place: Place, features: Array, pixels: int, target: Array | None = None) -> Array:
         """Return dL/dF of a part of a layer, which has `pixels` in all, when the sums are complete.
@@ -220,8 +225,11 @@ class Losses:
             sums = self.sums.pop(layer)
             self.grad_sums[layer] = {seen: self._compare(layer, seen, sums.pop(seen), pixels) for seen in [*sums]}
         for seen, term in self._sums_wanted(layer).items():
-            guided = _guided(self.engine, features, term.guide, place)
-            grad = term.loss.statistic.backward(self.grad_sums[layer][seen], guided)
+            grad_S, statistic = self.grad_sums[layer][seen], term.loss.statistic
+            if is_joined(statistic):  # its cache is None, that of the others F
+                grad = statistic.backward(grad_S[place], None)
+            else:
+                grad = statistic.backward(grad_S, _guided(self.engine, features, term.guide, place))
             if term.guide is not None:
                 grad = self.engine.guide.backward(grad, term.guide[place])
             total = _plus(total, grad)
@@ -235,6 +243,8 @@ class Losses:
     def _compare(self, layer, seen, S, pixels):
         """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
         total = None
+        if isinstance(S, list):
+            S = _joined(self.engine, S)
         for term in self.terms[layer]:
             if _seen(term) == seen:
                 self.values[term.name], cache = term.loss.distance(S, term.target, pixels)

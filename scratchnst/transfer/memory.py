@@ -17,6 +17,7 @@ import numpy as np
 from scratchnst.engine import Engine, cpu, meta
 from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
+from scratchnst.losses import is_joined
 from scratchnst.optimize import BYTES_PER_BOUNDED_UNKNOWN, BYTES_PER_UNKNOWN, ON_THE_CPU
 from scratchnst.system import startup
 from scratchnst.system.capacity import available, capacity, in_words, resident
@@ -109,10 +110,17 @@ def at_size(objective: Objective, height: int, width: int, tile: int | None = No
             term, kept = replace(term, guide=guide), kept + guide.nbytes
         if term.loss.statistic is None and tile is not None:
             term = replace(term, target=None)
-        elif term.loss.statistic is None:  # the target is the features
-            target = np.broadcast_to(np.zeros((), objective.dtype), (1, *shapes[term.layer]))
+        elif term.loss.statistic is None or is_joined(term.loss.statistic):  # the target is as large as the features
+            height_l, width_l, channels = shapes[term.layer]
+            shape = (
+                (1, height_l, width_l, channels) if term.loss.statistic is None else (1, channels, height_l * width_l)
+            )
+            target = np.broadcast_to(np.zeros((), objective.dtype), shape)
             term, kept = replace(term, target=target), kept + target.nbytes
         other.summands.append(term)
+    if objective.laplacian_target is not None:
+        other.laplacian_target = np.broadcast_to(np.zeros((), objective.dtype), (1, *other.shape))
+        kept += other.laplacian_target.nbytes
     return other, kept
 
 

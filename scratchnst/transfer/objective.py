@@ -1,12 +1,14 @@
 r"""The objective of style transfer, from pixels to (loss, gradient): equation 7 of the paper.
 
-    L_total = alpha L_content + beta L_style  (+ tv_weight V, our option)                          (7)
+    L_total = alpha L_content + beta L_style  (+ tv_weight V + laplacian_weight L, our options)    (7)
     L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
     L_style   = sum_s b_s sum_l w_l  E_l(A_s)                equations 4 and 5, with shares b_s of several styles
 
 With masks each style has a region, and E_l compares guided Gram matrices, see `scratchnst.ops.guide`.  The region's E_l
 is multiplied by its share of the layer, the mean of its mask: so a position in it feels the style as strongly
 as if the whole picture had that style, however small the region.
+
+E_l and V are those of `STYLE_LOSSES` and `TOTAL_VARIATIONS`.
 
 Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
 weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
@@ -32,8 +34,10 @@ from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.images import masks as masks_of
+from scratchnst.losses import as_target, is_joined
 from scratchnst.models import checkpointing, tiling
 from scratchnst.models.guides import SIMPLE, WAYS, carry
+from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import ZERO, Network
 from scratchnst.models.normalize import normalize
 
@@ -43,11 +47,22 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
     KEEP: images.shape_of_area,
     "squeeze": lambda shape, height, width: (height, width),
 }
+# Setting -> the loss, and a factor on its weight, with which a weight is of about the same strength whatever the loss;
+# docs/options.md tells how these were found.
+GRAM = "gram"
+STYLE_LOSSES = {
+    GRAM: ("style_loss", 1.0),
+    "moments": ("moments_style_loss", 0.3),
+    "wasserstein": ("wasserstein_style_loss", 0.1),
+    "sliced": ("sliced_style_loss", 0.25),
+}
+SQUARED = "squared"
+TOTAL_VARIATIONS = {SQUARED: ("total_variation", 1.0), "absolute": ("absolute_variation", 35.0)}
 
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of equation 7: weight * loss(features at layer, target)."""
+    """One summand of equation 7: weight * loss(features at layer, target), or of the image itself, at layer IMAGE."""
 
     name: str
     layer: str
@@ -60,6 +75,11 @@ class Term:
     def loss_name(self) -> str:
         """What engines call the loss: "content_loss", "style_loss"."""
         return self.loss.__name__.rpartition(".")[2]
+
+    @property
+    def targets(self) -> tuple[Array, ...]:
+        """What the loss takes beside features or image: its target, if it has one."""
+        return () if self.target is None else (self.target,)
 
 
 class Objective:
@@ -81,6 +101,8 @@ class Objective:
     keep : where the content stays as it is, an (H, W) array, 0 to 1, of any size; no style counts there
     guides : how masks are carried to the layers, one of `scratchnst.models.guides.WAYS`
     tv_weight : weight of the total variation of the image in 0-255 units
+    style_loss, tv : the style loss and the total variation, of `STYLE_LOSSES` and `TOTAL_VARIATIONS`
+    laplacian_weight : weight of the Laplacian loss of the image in 0-1 units, for which there must be a content
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
     padding : "zero" or "reflect", what the network's first convolution sees around the image
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
@@ -92,13 +114,15 @@ class Objective:
         it, and its gradient has the dtype of the image; None is no tiles
 
     Where layers or weights are None the network's defaults serve.  These weights, which include a little total
-    variation, suit a normalised network: give normalized=True with them.
+    variation, suit a normalised network: give normalized=True with them.  The layers of a style share 1 equally where
+    the loss is not that of Gram matrices: the others do not depend on how many channels a layer has.
 
     Attributes
     ----------
     shape : (H, W, 3) of the images it takes
     left_out : styles' layers on which a mask has nothing, "style1/conv5_1"; they are no part of the objective
-    summands : the `Term`s of equation 7 on features; the total variation, which is on pixels, is none of them
+    summands : the `Term`s of equation 7 on features
+    pixel_summands : those on the image itself, total variation and Laplacian
     terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
         "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
 
@@ -126,6 +150,9 @@ class Objective:
         keep: Array | None = None,
         guides: str = SIMPLE,
         tv_weight: float | None = None,
+        style_loss: str = GRAM,
+        tv: str = SQUARED,
+        laplacian_weight: float = 0.0,
         pooling: str | None = None,
         padding: str = ZERO,
         normalized: bool = False,
@@ -140,7 +167,10 @@ class Objective:
         defaults = network.defaults
         self.dtype, self.largest_strip, self.tile = dtype, largest_strip, tile
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
-        self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
+        self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
+        if style_layers is None:
+            style_layers = defaults.style_layers if style_loss == GRAM else list(defaults.style_layers)
+        self.style_layers = _layer_weights(style_layers)
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
@@ -154,6 +184,7 @@ class Objective:
         self.content_weight = _non_negative("content weight", content_weight)
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
+        self.laplacian_weight = _non_negative("laplacian weight", laplacian_weight)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles), masks is not None)
         self.keep = self._kept(keep)
@@ -164,6 +195,7 @@ class Objective:
         network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self.network = network.with_padding(padding)
         self.summands = [*self._content_terms(), *self._style_terms()]
+        self.laplacian_target = self._laplacian_target()
         if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
         self.terms: dict[str, float] = {}
@@ -196,6 +228,8 @@ class Objective:
             )
             for term in self.summands
         ]
+        if self.laplacian_target is not None:
+            other.laplacian_target = engine.asarray(self.laplacian_target)
         return other
 
     def astype(self, dtype: str) -> Objective:
@@ -210,6 +244,8 @@ class Objective:
             )
             for term in self.summands
         ]
+        if self.laplacian_target is not None:
+            other.laplacian_target = self.laplacian_target.astype(dtype)
         return other
 
     def session(self) -> AbstractContextManager[None]:
@@ -231,17 +267,15 @@ class Objective:
             else:
                 sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
                 values, grad = checkpointing.loss_and_gradient(self.network, sections, self.summands, image)
-            if self.tv_weight:
-                values["tv"], tv_cache = engine.total_variation.forward(image)
-                grad += engine.total_variation.backward(self.tv_weight, tv_cache)
+            for term in self.pixel_summands:
+                values[term.name], pixel_cache = term.loss.forward(image, *term.targets)
+                grad += term.loss.backward(term.weight, pixel_cache)
             values = dict(zip(values, numbers(list(values.values()))))  # last, since it waits for a GPU
             if self.keep is not None:
                 grad = engine.guide.backward(grad, engine.asarray(1 - self.keep, grad.dtype))
         loss = 0.0
-        for term in self.summands:
+        for term in (*self.summands, *self.pixel_summands):
             loss += term.weight * values[term.name]
-        if self.tv_weight:
-            loss += self.tv_weight * values["tv"]
         if array_module(x) is np:
             grad = engine.asnumpy(grad)
         if self.tile is None:
@@ -259,6 +293,18 @@ class Objective:
         module = array_module(x)
         content, keep = module.asarray(self.content), module.asarray(self.keep[0])
         return (content + (1 - keep) * (x.reshape(self.shape) - content)).astype(x.dtype).reshape(x.shape)
+
+    @property
+    def pixel_summands(self) -> list[Term]:
+        """The terms of equation 7 on the image itself."""
+        engine, terms = self.network.engine, []
+        if self.tv_weight:
+            loss_name, factor = TOTAL_VARIATIONS[self.tv]
+            terms.append(Term("tv", IMAGE, factor * self.tv_weight, getattr(engine, loss_name), None))
+        if self.laplacian_weight:
+            weight = self.laplacian_weight / 255**2  # its value is that of an image in 0-255 units
+            terms.append(Term("laplacian", IMAGE, weight, engine.laplacian_loss, self.laplacian_target))
+        return terms
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
@@ -328,17 +374,39 @@ class Objective:
 
     def _style_terms(self):
         """Equation 4 at each style layer for each style."""
-        terms = []
+        terms: list[Term] = []
+        loss_name, factor = STYLE_LOSSES[self.style_loss]
+        self._check_style_loss(getattr(self.network.engine, loss_name).statistic)
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
             weight, mask = self.style_weight * share, None if self.masks is None else self.masks[number - 1]
-            found = self._terms(
-                name, "style_loss", style, self.style_layers, weight, mask, self.style_masks[number - 1]
-            )
+            looked_at = self.style_masks[number - 1]
+            found = self._terms(name, loss_name, style, self.style_layers, factor * weight, mask, looked_at)
             if weight and not found:
                 raise UserError(f"the masks leave nothing of {name} on any layer: give some with more white in them.")
             terms += found
         return terms
+
+    def _check_style_loss(self, statistic):
+        """Raise a UserError if the style loss knows no regions, or needs all positions where there are tiles."""
+        masked = self.masks is not None or any(mask is not None for mask in self.style_masks)
+        if masked and self.style_loss != GRAM:
+            raise UserError(
+                f"masks are for Gram matrices, and the style loss is {self.style_loss}: take gram, or leave them out."
+            )
+        if self.tile is not None and is_joined(statistic):
+            raise UserError(
+                f"the style loss {self.style_loss} compares all positions of a layer at once, which there is no memory "
+                "for: take another, or a smaller size."
+            )
+
+    def _laplacian_target(self):
+        """What the Laplacian loss compares the image with, the content, (1, H, W, 3); None if it has no weight."""
+        if not self.laplacian_weight:
+            return None
+        if self.content is None:
+            raise UserError("the Laplacian loss compares edges with the content's: give a content, or no weight.")
+        return self.network.engine.asarray(self.content[np.newaxis], self.dtype)
 
     def _regions(self, mask, layers):
         """Layer -> the mask (H_l, W_l), of those where it is not 0 everywhere."""
@@ -369,10 +437,11 @@ class Objective:
             wanted = dict.fromkeys(weights, loss.statistic)
             guides = {layer: self._guide(target_regions[layer]) for layer in weights}
             targets = checkpointing.statistics(self.network, sections, image, wanted, guides)
-        if loss.statistic is not None and shape != self.shape[:2]:
+        if loss.statistic is not None:
             ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
-            for layer, target in targets.items():  # a sum over theirs becomes one over as many positions as ours
-                target *= math.prod(ours[layer][:2]) / math.prod(theirs[layer][:2])
+            for layer, S in targets.items():
+                positions = (math.prod(shapes[layer][:2]) for shapes in (theirs, ours))
+                targets[layer] = as_target(loss.statistic, S, *positions)
         terms = []
         for layer, of_layer in weights.items():
             region = regions[layer]
@@ -481,6 +550,13 @@ def _mask(what, mask):
     if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
         raise UserError(f"the {what} must hold numbers from 0 to 1.")
     return mask
+
+
+def _one_of(what, names, name):
+    """Return `name` if it is one of `names`, or raise a UserError."""
+    if name not in names:
+        raise UserError(f"there is no {what} {name!r}; choose one of {', '.join(names)}.")
+    return name
 
 
 def _non_negative(what, number):

@@ -19,7 +19,7 @@ from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.objective import GRAM, KEEP, SQUARED, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -169,6 +169,8 @@ class Settings:
     preprocessing, pooling, padding, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
+    style_loss, tv : which style loss and which total variation, see `objective.STYLE_LOSSES`, `TOTAL_VARIATIONS`
+    laplacian_weight : as for `Objective`
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     style_size : pixels of a style's longer side in place of that, at the finest scale: one number for all, or one each
@@ -220,6 +222,9 @@ class Settings:
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None
+    style_loss: Annotated[str, partial(_choice, STYLE_LOSSES)] = GRAM
+    tv: Annotated[str, partial(_choice, TOTAL_VARIATIONS)] = SQUARED
+    laplacian_weight: Annotated[float, _number] = 0.0
     size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     style_size: Annotated[tuple[int, ...] | None, partial(_several, _side, "a list of whole numbers")] = None

@@ -41,7 +41,9 @@ from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
-# A kernel of our own would not be better at an addition or a guide; the others are computed once for a picture.
+# A kernel of our own would not be better at an addition or a guide; the other operations are computed once for a
+# picture, and the losses, which are options, by CuPy's own kernels.
+from scratchnst.losses import absolute_variation, laplacian_loss, projections, sliced_style_loss
 from scratchnst.ops import adain, addition, guide, matrix_square_root, moments, whitening
 
 
@@ -103,5 +105,8 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-TEXTBOOKS = (adain, addition, guide, matrix_square_root, moments, whitening)
+TEXTBOOKS = (
+    *(absolute_variation, adain, addition, guide, laplacian_loss, matrix_square_root, moments, projections),
+    *(sliced_style_loss, whitening),
+)
 ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

@@ -71,9 +71,11 @@ def _summands(objective: Objective) -> list[Summand]:
         Summand(term.name, term.weight, term.loss_name, term.loss, term.layer, (term.target,))
         for term in objective.summands
     ]
-    if objective.tv_weight:
-        terms.append(Summand("tv", objective.tv_weight, "total_variation", objective.network.engine.total_variation))
-    return terms
+    on_pixels = (
+        Summand(term.name, term.weight, term.loss_name, term.loss, targets=term.targets)
+        for term in objective.pixel_summands
+    )
+    return [*terms, *on_pixels]
 
 
 def taps_of(objective: Objective) -> list[str]:

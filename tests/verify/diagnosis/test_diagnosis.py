@@ -8,7 +8,18 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import central_differences
 
-from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.losses import (
+    absolute_variation,
+    content_loss,
+    gram,
+    moment_matrix,
+    moments_style_loss,
+    projections,
+    sliced_style_loss,
+    style_loss,
+    total_variation,
+    wasserstein_style_loss,
+)
 from scratchnst.ops import (
     adain,
     addition,
@@ -49,6 +60,14 @@ def target_gram(x):
     return gram.forward(target(x))[0]
 
 
+def target_moments(x):
+    return moment_matrix.forward(1 + target(x) @ drawn(6, 6, seed=98))[0]
+
+
+def target_quantiles(x):
+    return projections.as_target(1 + target(x), PIXELS)
+
+
 FORWARD = {
     "conv2d": conv2d.forward,
     "relu": relu.forward,
@@ -63,7 +82,12 @@ FORWARD = {
     "whitening": whitening.forward,
     "content_loss": lambda x: content_loss.forward(x, target(x)),
     "style_loss": lambda x: style_loss.forward(x, target_gram(x)),
+    "moment_matrix": moment_matrix.forward,
+    "moments_style_loss": lambda x: moments_style_loss.forward(x, target_moments(x)),
+    "wasserstein_style_loss": lambda x: wasserstein_style_loss.forward(x, target_moments(x)),
+    "sliced_style_loss": lambda x: sliced_style_loss.forward(x, target_quantiles(x)),
     "total_variation": total_variation.forward,
+    "absolute_variation": absolute_variation.forward,
     "addition": addition.forward,
     "guide": lambda x: guide.forward(x, guide_of(x)),
     "instance_norm": instance_norm.forward,
@@ -84,7 +108,12 @@ BACKWARD = {
     "whitening": whitening.backward,
     "content_loss": content_loss.backward,
     "style_loss": style_loss.backward,
+    "moment_matrix": moment_matrix.backward,
+    "moments_style_loss": moments_style_loss.backward,
+    "wasserstein_style_loss": wasserstein_style_loss.backward,
+    "sliced_style_loss": sliced_style_loss.backward,
     "total_variation": total_variation.backward,
+    "absolute_variation": absolute_variation.backward,
     "addition": addition.backward,
     "guide": guide.backward,
     "instance_norm": instance_norm.backward,
@@ -171,6 +200,11 @@ def signs(x, axis):
     """The signs of the differences along one axis, 0 beyond both ends."""
     ends = [(1, 1) if axis == other else (0, 0) for other in range(4)]
     return np.pad(np.sign(np.diff(x, axis=axis)), ends)
+
+
+def signed(x, axis):
+    """The gradient of the sum of absolute differences along one axis."""
+    return -np.diff(signs(x, axis), axis=axis)
 
 
 def winners(x):
@@ -447,6 +481,29 @@ TOTAL_VARIATION = {
     "one-end-only": lambda i, g, right: g * sum(2 * np.diff(i[0], axis=a, prepend=i[0].take([0], a)) for a in (1, 2)),
     "absolute-differences": lambda i, g, right: g * sum(-np.diff(signs(i[0], a), axis=a) for a in (1, 2)),
 }
+ABSOLUTE_VARIATION = {
+    "sign": lambda i, g, right: -right,
+    "axis-missing": lambda i, g, right: g * signed(i[0], 2),
+    "axis-sign": lambda i, g, right: g * (signed(i[0], 2) - signed(i[0], 1)),
+    "wrapped": lambda i, g, right: g * sum(np.sign(i[0] - np.roll(i[0], s, a)) for a in (1, 2) for s in (1, -1)),
+    "squared-differences": lambda i, g, right: g * (along(i[0], 1) + along(i[0], 2)),
+}
+MOMENT_MATRIX = {
+    "sums-missing": lambda i, g, right: gram.backward(g[:, :-1, :-1], i[0]),
+    "sums-once": lambda i, g, right: right - g[:, None, None, :-1, -1],
+    "products-missing": lambda i, g, right: right - gram.backward(g[:, :-1, :-1], i[0]),
+    "gram-not-symmetrised": lambda i, g, right: right - np.einsum("nhwj,nij->nhwi", i[0], g[:, :-1, :-1]),
+    "images-mixed-up": lambda i, g, right: moment_matrix.backward(g[::-1], i[0]),
+}
+TRANSPORT = {
+    "target-not-subtracted": lambda i, g, right: 2 * g * i[0] / i[0][0].size,
+    "mean-path-missing": lambda i, g, right: right - right.mean((1, 2), keepdims=True),
+    "spread-path-missing": lambda i, g, right: right.mean((1, 2), keepdims=True) + 0 * right,
+    "spread-not-compared": lambda i, g, right: (
+        right.mean((1, 2), keepdims=True) + 2 * g * (i[0] - i[0].mean((1, 2), keepdims=True)) / i[0][0].size
+    ),
+    "square-factor-missing": lambda i, g, right: right / 2,
+}
 ADDITION = {
     "shared-evenly": lambda i, g, right: g / 2,
     "subtracted": lambda i, g, right: -g,
@@ -557,6 +614,11 @@ WRONG = {
     ("content_loss", 0): CONTENT_LOSS,
     ("style_loss", 0): STYLE_LOSS,
     ("total_variation", 0): TOTAL_VARIATION,
+    ("absolute_variation", 0): ABSOLUTE_VARIATION,
+    ("moment_matrix", 0): MOMENT_MATRIX,
+    ("moments_style_loss", 0): TRANSPORT,
+    ("wasserstein_style_loss", 0): TRANSPORT,
+    ("sliced_style_loss", 0): TRANSPORT,
     ("addition", 1): ADDITION,
     ("guide", 0): GUIDE,
     ("instance_norm", 0): INSTANCE_NORM_INPUT,

@@ -7,6 +7,7 @@ shares no code with `scratchnst.ops`, so that a mistake there is not repeated he
 from __future__ import annotations
 
 from scratchnst.verify.diagnosis.mistakes import (
+    absolute_variation,
     adain,
     addition,
     average_pool,
@@ -17,6 +18,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     instance_norm,
     matrix_square_root,
     max_pool,
+    moment_matrix,
     moments,
     preprocess,
     reflection_pad,
@@ -24,6 +26,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     strided_conv2d,
     style_loss,
     total_variation,
+    transport,
     upsample,
     whitening,
 )
@@ -34,8 +37,9 @@ __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Regio
 _MODULES = (
     *(adain, addition, average_pool, content_loss, conv2d, gram, guide, instance_norm, matrix_square_root, max_pool),
     *(moments, preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
+    *(absolute_variation, moment_matrix),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
     module.__name__.rpartition(".")[2]: module.INPUTS for module in _MODULES
-}
+} | dict.fromkeys(("moments_style_loss", "wasserstein_style_loss", "sliced_style_loss"), transport.INPUTS)
