@@ -11,7 +11,7 @@ import pytest
 from numerical import central_differences, relative_error
 
 from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
-from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.losses import content_loss, cross_gram, cross_style_loss, gram, style_loss
 from scratchnst.losses import total_variation as tv
 from scratchnst.ops import (
     adain,
@@ -154,6 +154,14 @@ def features_and_style(random, shape):
     return [random.standard_normal(shape), random.standard_normal((shape[0], 4, 2, shape[3])) + 1]
 
 
+def pair_of_layers(pools):
+    """Features of a layer and of one behind so many pools, with two channels."""
+    return lambda random, shape: [
+        random.standard_normal(shape),
+        random.standard_normal((shape[0], shape[1] >> pools, shape[2] >> pools, 2)),
+    ]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -182,6 +190,10 @@ def target_features(x):
 def target_gram(x):
     F = target_features(x).reshape(x.shape[0], -1, x.shape[3])
     return np.einsum("nmi,nmj->nij", F, F)
+
+
+def target_cross_gram(F, K):
+    return np.random.default_rng(1).standard_normal((1, F.shape[3], K.shape[3])).astype(F.dtype)
 
 
 OPERATIONS = {
@@ -216,6 +228,19 @@ OPERATIONS = {
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "cross_gram": Operation(pair_of_layers(0), **as_it_is(cross_gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3))),
+    "cross_gram behind a pool": Operation(
+        pair_of_layers(1), **as_it_is(cross_gram), shapes=((1, 2, 2, 3), (2, 5, 4, 3), (1, 3, 7, 1))
+    ),
+    "cross_gram behind two": Operation(pair_of_layers(2), **as_it_is(cross_gram), shapes=((2, 5, 11, 3),)),
+    "cross_style_loss": Operation(
+        pair_of_layers(1),
+        lambda F, K: cross_style_loss.forward(F, K, target_cross_gram(F, K)),
+        cross_style_loss.backward,
+        lambda F, K: cross_style_loss.forward_loops(F, K, target_cross_gram(F, K)),
+        lambda g, F, K: cross_style_loss.backward_loops(g, F, K, target_cross_gram(F, K)),
+        ((1, 2, 2, 3), (2, 5, 4, 3)),
+    ),
     "matrix_square_root": Operation(
         positive_matrices, **as_it_is(matrix_square_root), shapes=((1, 1, 1, 3), (2, 1, 1, 4), (1, 1, 1, 1))
     ),

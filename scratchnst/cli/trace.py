@@ -26,7 +26,7 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer.objective import KEEP
+from scratchnst.transfer.objective import EQUAL, KEEP, LAYERS
 from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
@@ -87,6 +87,9 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         content_weight=arguments.content_weight,
         style_weight=arguments.style_weight,
         tv_weight=arguments.tv_weight,
+        layer_weights=arguments.layer_weights or EQUAL,
+        activation_shift=arguments.activation_shift or 0.0,
+        correlations=arguments.correlations or LAYERS,
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )

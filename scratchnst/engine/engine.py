@@ -63,10 +63,12 @@ class Engine:
     strided_conv2d: ModuleType
     reflected_conv2d: ModuleType  # reflection padding and a convolution with a stride in one
     gram: ModuleType
+    cross_gram: ModuleType
     matrix_square_root: ModuleType
     whitening: ModuleType
     content_loss: ModuleType
     style_loss: ModuleType
+    cross_style_loss: ModuleType
     total_variation: ModuleType
     addition: ModuleType
     instance_norm: ModuleType

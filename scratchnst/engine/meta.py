@@ -25,6 +25,7 @@ from scratchnst.engine.cuda import winograd as cuda_winograd
 from scratchnst.engine.engine import name_of
 from scratchnst.engine.textbook import OPERATIONS
 from scratchnst.engine.textbook.reflected_conv2d import margins
+from scratchnst.losses.cross_gram import pools_between
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -96,6 +97,9 @@ class MetaArray:
     def sum(self) -> float:
         return 0.0
 
+    def __add__(self, other: Any) -> MetaArray:
+        return self.like()
+
     def __iadd__(self, other: Any) -> MetaArray:
         return self
 
@@ -131,12 +135,22 @@ class MetaCpu:
         self.content_loss = _MetaOperation(
             forward=lambda F, P: (0.0, F.like()), backward=lambda grad_y, difference: difference.like(), statistic=None
         )
+        distance: dict[str, Any] = {
+            "distance": lambda G, A, pixels: (0.0, G.like()),
+            "distance_backward": lambda grad_y, difference: difference.like(),
+        }
         self.style_loss = _MetaOperation(
             forward=self._style_loss,
             backward=lambda grad_y, cache: cache[0].like(),
             statistic=self.gram,
-            distance=lambda G, A, pixels: (0.0, G.like()),
-            distance_backward=lambda grad_y, difference: difference.like(),
+            **distance,
+        )
+        self.cross_gram = _MetaOperation(forward=self._cross_gram, backward=self._cross_gram_back)
+        self.cross_style_loss = _MetaOperation(
+            forward=self._cross_style_loss,
+            backward=lambda grad_y, cache: self._cross_gram_back(None, cache),
+            statistic=self.cross_gram,
+            **distance,
         )
         self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
         self.addition = _MetaOperation(
@@ -257,6 +271,28 @@ class MetaCpu:
 
     def _style_loss(self, F, A):
         return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
+
+    def _cross_gram(self, x, y):
+        self._halved(x, y)
+        return x.like((x.shape[0], x.shape[3], y.shape[3])), (x, y)
+
+    def _cross_gram_back(self, grad_y, cache):
+        x, y = cache[:2]
+        P = self._halved(x, y)
+        grad_P = None if P is x else P.like()
+        grads = x.like(), y.like()
+        del grad_P  # which is there until it is spread over the pixels of x
+        return grads
+
+    def _cross_style_loss(self, F, K, A):
+        G, features = self._cross_gram(F, K)
+        return 0.0, (*features, G)
+
+    def _halved(self, x, y):
+        """Return what stands for `x` at the resolution of `y`."""
+        for _ in range(pools_between(x.shape, y.shape)):
+            x = x.like(pooled(x.shape))
+        return x
 
 
 class MetaTextbook(MetaCpu):
@@ -391,6 +427,13 @@ class MetaCuda(MetaCpu):
     def _style_loss(self, F, A):
         G, _ = self._gram(F)
         return 0.0, (F, G.like())
+
+    def _cross_gram(self, x, y):
+        P = self._halved(x, y)
+        count, height, width, channels = P.shape
+        stretches = products.stretches(height * width, channels, y.shape[3])
+        self.ledger.borrow((stretches + 1) * channels * y.shape[3] * x.dtype.itemsize if stretches > 1 else 0)
+        return x.like((count, channels, y.shape[3])), (x, y)
 
 
 def of(name: str) -> MetaCpu:

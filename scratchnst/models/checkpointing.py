@@ -15,10 +15,9 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
 from typing import Any
 
 from scratchnst.arrays import Array
@@ -61,7 +60,11 @@ class Section:
 
 
 def cut(
-    network: Network, taps: Collection[str], shape: tuple[int, int], largest: float = math.inf
+    network: Network,
+    taps: Collection[str],
+    shape: tuple[int, int],
+    largest: float = math.inf,
+    together: Iterable[Sequence[str]] = (),
 ) -> tuple[Section, ...]:
     """Cut what `taps` depend on into sections and these into strips.
 
@@ -71,6 +74,7 @@ def cut(
     taps : names of the layers whose features are wanted
     shape : (H, W) of the image
     largest : bytes that one layer's activations in a strip should not exceed; what fits is not cut
+    together : taps of which the same loss sees the features, so that they must be of the same section
 
     Returns
     -------
@@ -94,7 +98,7 @@ def cut(
             return 1
         return max(math.ceil(math.prod(shapes[layer.name]) * itemsize / largest) for layer in layers)
 
-    groups = _groups(network, wanted) if layers else []
+    groups = _groups(network, wanted, together) if layers else []
     counts = [max(strips_wanted(group), 1) for group in groups]
     last = max((number for number, count in enumerate(counts, 1) if count > 1), default=0)
     parts, rest = list(zip(groups[:last], counts)), [layer for group in groups[last:] for layer in group]
@@ -119,28 +123,27 @@ def visit(network: Network, sections: Sequence[Section], image: Array, see: Call
         image = _down(network, section, image, see, last=section is sections[-1])
 
 
-def statistics(
-    network: Network, sections: Sequence[Section], image: Array, wanted: Mapping[str, ModuleType | None]
-) -> dict[str, Array]:
-    """Return layer -> what a loss sees of its features, and so compares with.
+def statistics(network: Network, sections: Sequence[Section], image: Array, terms: Sequence[Any]) -> dict[str, Array]:
+    """Return name of each term -> what its loss sees of the features at its layers, and so compares with.
 
     Parameters
     ----------
-    wanted : layer -> the loss's statistic, see `scratchnst.losses`: None is the features (1, H_l, W_l, C_l) themselves
+    terms : the objective's, with any target.  Where the loss's statistic, see `scratchnst.losses`, is None, it sees the
+        features (1, H_l, W_l, C_l) themselves
     """
     parts: dict[str, list[Array]] = defaultdict(list)
     sums: dict[str, Array] = {}
+    tapped = _Tapped(terms)
 
     def see(layer, _, features):
-        if layer in wanted:
-            statistic = wanted[layer]
-            if statistic is None:
-                parts[layer].append(features)
+        for term, seen in tapped.come(layer, features):
+            if term.loss.statistic is None:
+                parts[term.name].append(*seen)
             else:
-                sums[layer] = _plus(sums.get(layer), statistic.forward(features)[0])
+                sums[term.name] = _plus(sums.get(term.name), term.loss.statistic.forward(*seen)[0])
 
     visit(network, sections, image, see)
-    return sums | {layer: _joined(network.engine, parts[layer]) for layer in parts}
+    return sums | {name: _joined(network.engine, parts[name]) for name in parts}
 
 
 def loss_and_gradient(
@@ -150,7 +153,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    terms : the objective's, each with name, layer, weight, loss and target
+    terms : the objective's, each with name, layers, shift, weight, loss and target
     image : (1, H, W, 3) array, RGB 0-255
 
     Returns
@@ -172,53 +175,111 @@ def loss_and_gradient(
     return losses.values, grad
 
 
+class Shifted:
+    """Features at layers, with the shift that a term sees them with, made once for all terms of that shift."""
+
+    def __init__(self, features: Mapping[str, Array]):
+        self.features = features
+        self.shifted: dict[tuple[str, float], Array] = {}
+
+    def by(self, term: Any) -> list[Array]:
+        """Return what a term sees, an array for each of its layers."""
+        return [self._shifted(layer, term.shift) if term.shift else self.features[layer] for layer in term.layers]
+
+    def _shifted(self, layer, shift):
+        if (layer, shift) not in self.shifted:
+            self.shifted[layer, shift] = self.features[layer] + self.features[layer].dtype.type(shift)
+        return self.shifted[layer, shift]
+
+
+class _Tapped:
+    """Features of a strip, each kept until every term has seen it: that of a pair waits for the deeper layer."""
+
+    def __init__(self, terms):
+        self.completed: dict[str, list[Any]] = defaultdict(list)  # layer -> the terms whose last layer it is
+        for term in terms:
+            self.completed[term.layer].append(term)
+        self.uses = Counter(layer for term in terms for layer in term.layers)
+        self.features: dict[str, Array] = {}
+        self.uses_left: dict[str, int] = {}
+
+    def come(self, layer, features):
+        """Return the terms that the features of a layer complete, each with what it sees."""
+        if layer not in self.uses:
+            return []
+        self.features[layer], self.uses_left[layer] = features, self.uses[layer]
+        shifted = Shifted(self.features)
+        found = [(term, shifted.by(term)) for term in self.completed[layer]]
+        for term, _ in found:
+            for used in term.layers:
+                self.uses_left[used] -= 1
+                if not self.uses_left[used]:
+                    del self.features[used]
+        return found
+
+
 class _Losses:
     """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
 
     def __init__(self, terms):
-        self.terms: dict[str, list[Any]] = defaultdict(list)
+        self.terms: dict[str, list[Any]] = defaultdict(list)  # by the last of the layers that a term sees
         for term in terms:
             self.terms[term.layer].append(term)
+        self.taps = {layer for term in terms for layer in term.layers}
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
-        self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
+        self.tapped = _Tapped([term for term in terms if term.loss.statistic is not None])
+        self.sums: dict[Any, Array] = {}  # what is seen -> the sum over strips of its statistic
+        self.grad_sums: dict[Any, Array] = {}
+        self.grads_above: dict[str, Array] = {}  # layer -> dL/dF of a strip, of pairs whose deeper layer was passed
 
     def add_up(self, layer, _, features):
-        """Add what a strip has of the layer's statistics."""
-        for statistic in self._statistics(layer):
-            sums = self.sums.setdefault(layer, {})
-            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
+        """Add what a strip has of the statistics that the layer completes, each once."""
+        found = {self._seen(term): (term.loss.statistic, seen) for term, seen in self.tapped.come(layer, features)}
+        for key, (statistic, seen) in found.items():
+            self.sums[key] = _plus(self.sums.get(key), statistic.forward(*seen)[0])
 
     def backward(self, layer, rows, features, pixels):
-        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
-        total = None
-        if layer in self.sums:
-            sums = self.sums.pop(layer)
-            self.grad_sums[layer] = {
-                statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
-            }
-        for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
-            total = _plus(total, statistic.backward(grad_sum, features))
-        for term in self.terms[layer]:
+        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete.
+
+        `features` are those of the strip at this layer and at those above it.
+        """
+        total, shifted = self.grads_above.pop(layer, None), Shifted(features)
+        for key, terms in self._by_what_they_see(layer).items():
+            (first, *_), statistic = terms, terms[0].loss.statistic
+            if key in self.sums:
+                self.grad_sums[key] = self._compare(terms, self.sums.pop(key), pixels)
+            seen = shifted.by(first)
+            grads = statistic.backward(self.grad_sums[key], seen[0] if first.above is None else tuple(seen))
+            if first.above is not None:
+                grad_above, grads = grads
+                self.grads_above[first.above] = _plus(self.grads_above.get(first.above), grad_above)
+            total = _plus(total, grads)
+        for term in self.terms.get(layer, ()):
             if term.loss.statistic is None:
-                value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
+                value, cache = term.loss.forward(*shifted.by(term), term.target[:, slice(*rows)])
                 self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _compare(self, layer, statistic, S, pixels):
-        """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
+    def _compare(self, terms, S, pixels):
+        """Return dL/dS of the terms that see no more of an image than S, and note their values."""
         total = None
-        for term in self.terms[layer]:
-            if term.loss.statistic is statistic:
-                self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
-                total = _plus(total, term.loss.distance_backward(term.weight, cache))
+        for term in terms:
+            self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
+            total = _plus(total, term.loss.distance_backward(term.weight, cache))
         return total
 
-    def _statistics(self, layer):
-        """The statistics, other than the features themselves, that the layer's terms see: each once."""
-        found = (term.loss.statistic for term in self.terms.get(layer, ()))
-        return dict.fromkeys(statistic for statistic in found if statistic is not None)
+    def _by_what_they_see(self, layer):
+        """What is seen -> the terms that see it, of those that the layer completes."""
+        found: dict[Any, list[Any]] = {}
+        for term in self.terms.get(layer, ()):
+            if term.loss.statistic is not None:
+                found.setdefault(self._seen(term), []).append(term)
+        return found
+
+    def _seen(self, term):
+        """What two terms have in common if they see the same: layers, shift and statistic."""
+        return term.layers, term.shift, term.loss.statistic
 
 
 def _down(network, section, source, see, last):
@@ -242,7 +303,7 @@ def _back(network, section, source, grad_end, losses, once):
         features: dict[str, Array] = {}
 
         def keep(layer, own, strip=strip, features=features):
-            if layer in losses.terms:
+            if layer in losses.taps:
                 features[layer] = own
                 if once:
                     losses.add_up(layer, strip.own[layer], own)
@@ -300,10 +361,10 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
     for layer in reversed(section.layers):
         name = layer.name
         if name in features:
-            own, feature = strip.own[name], features.pop(name)
-            pixels = section.strips[-1].own[name][1] * feature.shape[2]
-            grad_y = losses.backward(name, own, feature, pixels)
-            del feature
+            own = strip.own[name]
+            pixels = section.strips[-1].own[name][1] * features[name].shape[2]
+            grad_y = losses.backward(name, own, features, pixels)
+            del features[name]
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
             del grad_y
         grads_x = network.backward_inputs(layer, gradients.pop(name), caches.pop(name))
@@ -346,10 +407,15 @@ def _joined(engine, parts):
     return whole
 
 
-def _groups(network, taps):
-    """Cut the layers that `taps` depend on behind each strided one from which alone all that follows is computed."""
+def _groups(network, taps, together):
+    """Cut the layers that `taps` depend on behind each strided one from which alone all that follows is computed.
+
+    What one loss sees `together` counts as read by the last of it.
+    """
     layers, sources = network.needed(taps), network.sources()
     position = {IMAGE: -1} | {layer.name: number for number, layer in enumerate(layers)}
+    for *above, last in together:
+        sources[last] = (*sources[last], *above)
     groups, start = [], 0
     for number, layer in enumerate(layers[:-1]):
         reads = min(position[source] for below in layers[number + 1 :] for source in sources[below.name])

@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
+from itertools import pairwise
 from types import ModuleType
 from typing import Any
 
@@ -30,8 +31,14 @@ from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
 from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
+from scratchnst.models.student import is_like, style_share
 
 LayerWeights = Mapping[str, float] | Iterable[str]
+ALL = "all"  # of the network's layers
+EQUAL, GEOMETRIC = "equal", "geometric"
+LAYERS, NEIGHBOURS, BOTH = "layers", "neighbours", "both"
+LAYER_WEIGHTS = (EQUAL, GEOMETRIC)
+CORRELATIONS = (LAYERS, NEIGHBOURS, BOTH)
 KEEP = "keep"
 STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = {
     KEEP: images.shape_of_area,
@@ -41,13 +48,23 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of equation 7: weight * loss(features at layer, target)."""
+    """One summand of equation 7: weight * loss(features at layer + shift, target).
+
+    With `above`, a layer that is not deeper, it is weight * loss(features there, features at layer, target).
+    """
 
     name: str
     layer: str
     weight: float
     loss: ModuleType
-    target: Array
+    target: Any  # an array
+    above: str | None = None
+    shift: float = 0.0
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that it taps, from the image down."""
+        return (self.layer,) if self.above is None else (self.above, self.layer)
 
     @property
     def loss_name(self) -> str:
@@ -65,7 +82,12 @@ class Objective:
     styles : sequence of (H', W', 3) arrays, RGB 0-255, scaled to the content's size, or, without content, to the
         first style's; empty to leave the style term out
     style_fit : how they are scaled, "keep" or "squeeze", see `fit_style`; None if they are, by `fit_style`
-    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
+    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1; for style
+        "all" stands for all layers of the network, see `named`
+    layer_weights : how style layers share it: "equal", or "geometric", see `style_layer_weights`
+    activation_shift : s, what is added to the features that style is taken from
+    correlations : whose channels a Gram matrix correlates: those of each of the style "layers" with one another, those
+        of "neighbours", each style layer's with the next one's, or "both"
     content_weight, style_weight : alpha and beta of equation 7
     style_blend : one weight a style, by default equal shares of 1
     tv_weight : weight of the total variation of the image in 0-255 units
@@ -105,6 +127,9 @@ class Objective:
         style_weight: float | None = None,
         style_blend: Sequence[float] | None = None,
         style_fit: str | None = KEEP,
+        layer_weights: str = EQUAL,
+        activation_shift: float = 0.0,
+        correlations: str = LAYERS,
         tv_weight: float | None = None,
         pooling: str | None = None,
         normalized: bool = False,
@@ -116,7 +141,10 @@ class Objective:
         defaults = network.defaults
         self.dtype, self.largest_strip = dtype, largest_strip
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
-        self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
+        self.style_layers = style_layer_weights(network, style_layers, layer_weights)
+        self.activation_shift, self.correlations = _finite("activation shift", activation_shift), correlations
+        if correlations not in CORRELATIONS:
+            raise UserError(f"the correlations are those of {', '.join(CORRELATIONS)}, not {correlations!r}.")
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
@@ -179,13 +207,15 @@ class Objective:
         if math.prod(x.shape) != math.prod(self.shape):
             raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {x.shape}.")
         engine = self.network.engine
-        layers = {term.layer for term in self.summands}
+        layers = {layer for term in self.summands for layer in term.layers}
         with self.session():
             image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
             if self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
-                sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
+                sections = checkpointing.cut(
+                    self.network, layers, self.shape[:2], self.largest_strip, [term.layers for term in self.summands]
+                )
                 values, grad = checkpointing.loss_and_gradient(self.network, sections, self.summands, image)
             if self.tv_weight:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
@@ -203,12 +233,15 @@ class Objective:
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
         features, cache = self.network.forward(image, layers, training=False)
+        seen = checkpointing.Shifted(features)
         values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
         for term in self.summands:
-            values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)
-            steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
-        del features, loss_cache  # they take most of the memory; the steps back hold what they need
+            values[term.name], loss_cache = term.loss.forward(*seen.by(term), term.target)
+            step_back = partial(term.loss.backward, term.weight, loss_cache)
+            for layer, step in zip(term.layers, [step_back] if term.above is None else _one_each(step_back)):
+                steps_back[layer].append(step)
+        del features, seen, loss_cache  # they take most of the memory; the steps back hold what they need
         return values, self.network.backward(_SumsWhenAsked(steps_back), cache)
 
     def _shape(self, styles):
@@ -238,30 +271,56 @@ class Objective:
         return self._terms("content", "content_loss", self.content, self.content_layers, self.content_weight)
 
     def _style_terms(self):
-        """Equation 4 at each style layer for each style."""
+        """Equation 4 at each style layer, or at each pair of neighbours, for each style."""
         terms = []
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
-            terms += self._terms(name, "style_loss", style, self.style_layers, self.style_weight * share)
+            beta, shift = self.style_weight * share, self.activation_shift
+            if self.correlations != NEIGHBOURS:
+                terms += self._terms(name, "style_loss", style, self.style_layers, beta, shift)
+            if self.correlations != LAYERS:
+                pairs = neighbours(self.network, self.style_layers)
+                terms += self._terms(name, "cross_style_loss", style, pairs, beta, shift)
         return terms
 
-    def _terms(self, name, loss_name, image, layers, weight):
-        """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once."""
+    def _terms(self, name, loss_name, image, layers, weight, shift=0.0):
+        """An engine's loss at each of `layers`, a name, or a pair of them, -> weight.
+
+        Its target, what it sees of `image`, is computed once.
+        """
         engine, shape = self.network.engine, image.shape[:2]
-        weights = {layer: weight * of_layer for layer, of_layer in layers.items() if weight * of_layer > 0}
-        if not weights:
-            return []
         loss = getattr(engine, loss_name)
-        sections = checkpointing.cut(self.network, weights, shape, checkpointing.LARGEST)
+        terms = []
+        for tapped, of_layer in layers.items():
+            above, layer = (None, tapped) if isinstance(tapped, str) else tapped
+            named = f"{name}/{layer if above is None else f'{above}+{layer}'}"
+            terms.append(Term(named, layer, weight * of_layer, loss, None, above, shift))
+        terms = [term for term in terms if term.weight > 0]
+        if not terms:
+            return []
+        pairs = [term.layers for term in terms]
+        sections = checkpointing.cut(self.network, {*sum(pairs, ())}, shape, checkpointing.LARGEST, pairs)
         with engine.session():
-            image = engine.asarray(image[np.newaxis], self.dtype)
-            wanted = dict.fromkeys(weights, loss.statistic)
-            targets = checkpointing.statistics(self.network, sections, image, wanted)
+            targets = checkpointing.statistics(
+                self.network, sections, engine.asarray(image[np.newaxis], self.dtype), terms
+            )
         if loss.statistic is not None and shape != self.shape[:2]:
             ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
-            for layer, target in targets.items():  # a sum over theirs becomes one over as many positions as ours
-                target *= math.prod(ours[layer][:2]) / math.prod(theirs[layer][:2])
-        return [Term(f"{name}/{layer}", layer, weights[layer], loss, targets[layer]) for layer in weights]
+            for term in terms:  # a sum over theirs becomes one over as many positions as ours
+                targets[term.name] *= math.prod(ours[term.layer][:2]) / math.prod(theirs[term.layer][:2])
+        return [replace(term, target=targets[term.name]) for term in terms]
+
+
+def _one_each(step_back):
+    """Two steps back, of the gradients for a pair of layers; the deeper layer's, asked for first, computes both."""
+    kept: list[Array] = []
+
+    def of_deeper():
+        grad_above, grad = step_back()
+        kept.append(grad_above)
+        return grad
+
+    return [kept.pop, of_deeper]
 
 
 class _SumsWhenAsked(Mapping):
@@ -325,6 +384,71 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     if twice:
         raise UserError(f"the layer {twice} is named twice: name each layer once.")
     return {name: 1 / len(names) for name in names}
+
+
+def named(network: Network, layers: LayerWeights) -> LayerWeights:
+    """Return style `layers`, where "all" alone stands for all of a network's.
+
+    These are the layers `like_conv1_1` ... of a network that has such, see `scratchnst.models.student`, else all
+    convolutions: of VGG19 sixteen.
+    """
+    if isinstance(layers, Mapping) or [*([layers] if isinstance(layers, str) else layers)] != [ALL]:
+        return layers
+    convolutions = [layer.name for layer in network.layers if layer.rule.parameter_names]
+    return [name for name in convolutions if is_like(name)] or convolutions
+
+
+def style_layer_weights(network: Network, layers: LayerWeights | None, layer_weights: str = EQUAL) -> dict[str, float]:
+    """Return style layer -> weight.
+
+    With geometric weights each layer has half the weight of the one before, w_l = 2^(D - d) of the d-th of D layers
+    (R. Novak, Y. Nikulin, arXiv 1605.04603), divided by their sum.  Layers that stand for VGG19's count as these do,
+    see `scratchnst.models.student.style_share`, where they are not chosen by name.
+
+    Parameters
+    ----------
+    layers : as for `Objective`; None are the network's default
+    layer_weights : "equal" or "geometric"
+
+    Raises
+    ------
+    UserError
+        If a layer is unknown or named twice, or has a weight and is to have a geometric one.
+    """
+    if layer_weights not in LAYER_WEIGHTS:
+        raise UserError(f"layer weights are one of {', '.join(LAYER_WEIGHTS)}, not {layer_weights!r}.")
+    defaults = network.defaults.style_layers
+    if layer_weights == EQUAL and layers is None:
+        return _layer_weights(defaults)
+    if layer_weights == GEOMETRIC and isinstance(layers, Mapping) and layers:
+        raise UserError("the style layers have weights of their own: leave these out, or the geometric ones.")
+    names = named(network, list(defaults) if layers is None else layers)
+    weights = _layer_weights(names)
+    if layer_weights == GEOMETRIC:
+        network.check_layers(weights)
+        ordered = [layer.name for layer in network.layers if layer.name in weights]
+        weights = {name: 2.0 ** -(number + 1) / (1 - 2.0 ** -len(ordered)) for number, name in enumerate(ordered)}
+    chosen = names is layers and layer_weights == EQUAL
+    return weights if chosen else {name: weight * style_share(name) for name, weight in weights.items()}
+
+
+def neighbours(network: Network, layers: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Return (layer, the next of `layers` down the table) -> the geometric mean of their weights.
+
+    So a layer's pair with itself would have its own weight, as in equation 5.
+    """
+    ordered = [layer.name for layer in network.layers if layers.get(layer.name)]
+    if len(ordered) == 1:
+        raise UserError(f"{ordered[0]} has no neighbour: name two style layers or more.")
+    return {pair: math.sqrt(layers[pair[0]] * layers[pair[1]]) for pair in pairwise(ordered)}
+
+
+def _finite(what, number):
+    """Return `number` as a float, or raise a UserError."""
+    number = float(number)
+    if not np.isfinite(number):
+        raise UserError(f"the {what} must be a finite number, not {number:g}.")
+    return number
 
 
 def _blend(shares, count):

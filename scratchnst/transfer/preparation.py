@@ -20,7 +20,7 @@ from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.models.network import Network
 from scratchnst.transfer import computation, one_pass
-from scratchnst.transfer.objective import STYLE_FITS, Objective
+from scratchnst.transfer.objective import STYLE_FITS, Objective, named
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
 from scratchnst.transfer.settings import ARBITRARY, FAST, LARGEST_SIZE, ONE_PASS, STARTS, Settings
@@ -139,6 +139,9 @@ class Prepared:
             content_weight=_times(settings.content_weight, fewer),
             style_weight=settings.style_weight,
             tv_weight=_times(settings.tv_weight, fewer),
+            layer_weights=settings.layer_weights,
+            activation_shift=settings.activation_shift,
+            correlations=settings.correlations,
             pooling=settings.pooling,
             normalized=settings.normalize,
             style_fit=None,  # they are fitted
@@ -188,7 +191,8 @@ def _fast_style(settings: Settings) -> dict[str, float]:
 def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Callable[[Shape], list[Shape]]]:
     """Return the shapes of the scales and, for an image's shape, those of the styles that do not give it theirs."""
     content_layers = _names(settings.content_layers, network.defaults.content_layers)
-    style_layers = _names(settings.style_layers, network.defaults.style_layers)
+    given = settings.style_layers
+    style_layers = _names(None if given is None else named(network, given), network.defaults.style_layers)
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
     first, *others = settings.pictures
     given = picture_size(first, network, content_layers if settings.content else style_layers)

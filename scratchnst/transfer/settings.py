@@ -17,7 +17,17 @@ from scratchnst.files import names_a_file
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import KEEP, STYLE_FITS
+from scratchnst.transfer.objective import (
+    ALL,
+    CORRELATIONS,
+    EQUAL,
+    GEOMETRIC,
+    KEEP,
+    LAYER_WEIGHTS,
+    LAYERS,
+    NEIGHBOURS,
+    STYLE_FITS,
+)
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -30,8 +40,17 @@ FAST = "fast"  # another start: what a trained network paints in one pass
 ARBITRARY = "arbitrary"  # another: what one paints in any style; as a method, that in place of the optimisation
 ONE_PASS = (FAST, ARBITRARY)
 METHODS = ("optimise", ARBITRARY)
-# As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
-PRESETS = {"paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0}}
+PRESETS: dict[str, dict[str, Any]] = {
+    # As in the paper: white noise, one size, no total variation, and as many iterations as it takes.
+    "paper": {"init": "noise", "scales": 1, "iterations": 500, "least_gain": 0.0, "tv_weight": 0.0},
+    # R. Novak, Y. Nikulin, "Improving the Neural Algorithm of Artistic Style", arXiv 1605.04603.
+    "improved": {
+        "style_layers": (ALL,),
+        "layer_weights": GEOMETRIC,
+        "activation_shift": -1.0,
+        "correlations": NEIGHBOURS,
+    },
+}
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways
 CONVOLUTIONS = (AUTO, *dict.fromkeys(way for engine in WITH_WAYS for way in engine.conv2d.WAYS))
 
@@ -54,6 +73,13 @@ def _number(value: Any) -> float:
         number = math.inf
     if not 0 <= number < math.inf:
         raise ValueError("a number of 0 or more")
+    return number
+
+
+def _signed(value: Any) -> float:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("a finite number")
     return number
 
 
@@ -124,7 +150,8 @@ class Settings:
     output : the file for the picture; the record is written beside it, with the suffix .json
     network : a name or a weights file, see `scratchnst.weights.load.load_network`
     preprocessing, pooling, normalize : as for `load_network` and `Objective`
-    content_layers, style_layers : layer name -> weight, or names that share a weight of 1
+    content_layers, style_layers : layer name -> weight, or names that share a weight of 1; ("all",) is all of them
+    layer_weights, activation_shift, correlations : of style, as for `Objective`
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     size : pixels of the longer side
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
@@ -159,6 +186,9 @@ class Settings:
     normalize: Annotated[bool, _FLAG] = True
     content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
+    layer_weights: Annotated[str, partial(_choice, LAYER_WEIGHTS)] = EQUAL
+    activation_shift: Annotated[float, _signed] = 0.0
+    correlations: Annotated[str, partial(_choice, CORRELATIONS)] = LAYERS
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None

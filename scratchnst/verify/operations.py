@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.losses import content_loss, cross_gram, cross_style_loss, gram, style_loss, total_variation
 from scratchnst.ops import (
     adain,
     addition,
@@ -193,6 +193,16 @@ def _features_and_gram(random, shape):
     return [F], [np.einsum("nhwi,nhwj->nij", S, S)]
 
 
+def _pair_of_layers(random, shape):
+    """A layer and one behind a pool, with other channels."""
+    return [random.standard_normal((4, *sides, C)) for sides, C in ((shape, 7), ([side // 2 for side in shape], 5))], ()
+
+
+def _pair_and_gram(random, shape):
+    (F, K), _ = _pair_of_layers(random, shape)
+    return [F, K], [random.standard_normal((4, 7, 5))]
+
+
 def _rectified_features_and_gram(random, shape):
     z, S = random.standard_normal((2, 1, *shape, 4))
     S = np.maximum(S, 0)
@@ -226,10 +236,12 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "strided_conv2d 5x3 by 2": strided(5, 3, 2),
     "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
     "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
+    "cross_gram": OperationInfo(cross_gram, oracles.cross_gram, _pair_of_layers, ("x", "y")),
     "matrix_square_root": OperationInfo(matrix_square_root, oracles.matrix_square_root, _positive_matrices, ("A",)),
     "whitening": OperationInfo(whitening, oracles.whitening, _of_content_and_style, ("x", "style")),
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
     "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
+    "cross_style_loss": OperationInfo(cross_style_loss, oracles.cross_style_loss, _pair_and_gram, ("F", "K")),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
     "addition": OperationInfo(addition, oracles.addition, _two_alike, ("a", "b")),
     "instance_norm": OperationInfo(instance_norm, oracles.instance_norm, _scaled_and_shifted, ("x", "scale", "shift")),

@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -141,6 +142,19 @@ def style_loss(F: Tensor, A: Tensor) -> Tensor:
     return ((gram(F) - A) ** 2).sum() / (4 * N**2 * M**2)
 
 
+def cross_gram(x: Tensor, y: Tensor) -> Tensor:
+    """`scratchnst.losses.cross_gram`: what the paper says, the deeper layer upsampled, for a quarter of each square."""
+    side, (height, width) = x.shape[1] // y.shape[1], y.shape[1:3]
+    larger = y.repeat_interleave(side, 1).repeat_interleave(side, 2) / side**2
+    return _torch().einsum("nhwi,nhwj->nij", x[:, : side * height, : side * width], larger)
+
+
+def cross_style_loss(F: Tensor, K: Tensor, A: Tensor) -> Tensor:
+    """`scratchnst.losses.cross_style_loss`."""
+    M = K.shape[1] * K.shape[2]
+    return ((cross_gram(F, K) - A) ** 2).sum() / (4 * F.shape[3] * K.shape[3] * M**2)
+
+
 def total_variation(x: Tensor) -> Tensor:
     """`scratchnst.losses.total_variation`."""
     torch = _torch()
@@ -210,12 +224,20 @@ def knows(ours: Objective) -> bool:
     """Return whether all operations and losses of an objective are here, so that `objective` can be asked."""
     network = ours.network
     steps = {step for layer in network.layers for step in layer.rule.steps(network.pooling)}
-    return steps <= OPERATIONS.keys() and {term.loss_name for term in ours.summands} <= {"content_loss", "style_loss"}
+    losses = {"content_loss", "style_loss", "cross_style_loss"}
+    return steps <= OPERATIONS.keys() and {term.loss_name for term in ours.summands} <= losses
 
 
 def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
     """Return equation 7 with the settings of `ours`, as a function of a picture (H, W, 3), from its images on."""
     network, taps = ours.network, [*ours.content_layers, *ours.style_layers]
+    style_layers = [layer.name for layer in network.layers if ours.style_layers.get(layer.name)]
+    correlated: dict[tuple[str, ...], float] = {}  # layers whose channels are correlated -> weight
+    if ours.correlations != "neighbours":
+        correlated |= {(name,): ours.style_layers[name] for name in style_layers}
+    if ours.correlations != "layers":
+        w = ours.style_layers
+        correlated |= {pair: (w[pair[0]] * w[pair[1]]) ** 0.5 for pair in pairwise(style_layers)}
 
     def of(picture):
         picture = picture if hasattr(picture, "detach") else _torch().tensor(np.asarray(picture, "float64"))
@@ -228,10 +250,14 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
             for name, weight in ours.content_layers.items():
                 total = total + ours.content_weight * weight * content_loss(F[name], P[name])
         for style, share in zip(ours.styles, ours.style_blend):
-            S = of(style)
-            for name, weight in ours.style_layers.items():
-                as_many = F[name][0, ..., 0].numel() / S[name][0, ..., 0].numel()  # positions
-                total = total + ours.style_weight * share * weight * style_loss(F[name], as_many * gram(S[name]))
+            S, shift = of(style), ours.activation_shift
+            for names, weight in correlated.items():
+                seen, seen_of_style = ([of_image[name] + shift for name in names] for of_image in (F, S))
+                as_many = F[names[-1]][0, ..., 0].numel() / S[names[-1]][0, ..., 0].numel()  # positions
+                correlate: Any = gram if len(names) == 1 else cross_gram
+                distance: Any = style_loss if len(names) == 1 else cross_style_loss
+                E = distance(*seen, as_many * correlate(*seen_of_style))
+                total = total + ours.style_weight * share * weight * E
         return total
 
     return loss

@@ -12,6 +12,8 @@ from scratchnst.verify.diagnosis.mistakes import (
     average_pool,
     content_loss,
     conv2d,
+    cross_gram,
+    cross_style_loss,
     gram,
     instance_norm,
     matrix_square_root,
@@ -32,6 +34,7 @@ __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Regio
 
 _MODULES = (
     *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, matrix_square_root, max_pool, moments),
+    *(cross_gram, cross_style_loss),
     *(preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
