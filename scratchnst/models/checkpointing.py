@@ -20,11 +20,12 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
+Shift = float | tuple[float, ...]  # of the features at a layer: of all, or of each channel
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
 
@@ -153,7 +154,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    terms : the objective's, each with name, layers, shift, weight, loss and target
+    terms : the objective's, each with name, layers, shifts, weight, loss and target
     image : (1, H, W, 3) array, RGB 0-255
 
     Returns
@@ -176,19 +177,22 @@ def loss_and_gradient(
 
 
 class Shifted:
-    """Features at layers, with the shift that a term sees them with, made once for all terms of that shift."""
+    """Features at layers, with the shifts that terms see them with, each made once."""
 
     def __init__(self, features: Mapping[str, Array]):
         self.features = features
-        self.shifted: dict[tuple[str, float], Array] = {}
+        self.shifted: dict[tuple[str, Shift], Array] = {}
 
     def by(self, term: Any) -> list[Array]:
         """Return what a term sees, an array for each of its layers."""
-        return [self._shifted(layer, term.shift) if term.shift else self.features[layer] for layer in term.layers]
+        return [self._shifted(*each) for each in zip(term.layers, term.shifts or len(term.layers) * (0.0,))]
 
     def _shifted(self, layer, shift):
+        features = self.features[layer]
+        if not shift:
+            return features
         if (layer, shift) not in self.shifted:
-            self.shifted[layer, shift] = self.features[layer] + self.features[layer].dtype.type(shift)
+            self.shifted[layer, shift] = features + array_module(features).asarray(shift, features.dtype)
         return self.shifted[layer, shift]
 
 
@@ -278,8 +282,8 @@ class _Losses:
         return found
 
     def _seen(self, term):
-        """What two terms have in common if they see the same: layers, shift and statistic."""
-        return term.layers, term.shift, term.loss.statistic
+        """What two terms have in common if they see the same: layers, shifts and statistic."""
+        return term.layers, term.shifts, term.loss.statistic
 
 
 def _down(network, section, source, see, last):

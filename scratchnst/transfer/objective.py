@@ -19,7 +19,7 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
 from itertools import pairwise
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -29,8 +29,9 @@ from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.models import checkpointing
+from scratchnst.models.checkpointing import Shift
 from scratchnst.models.network import Network
-from scratchnst.models.normalize import normalize
+from scratchnst.models.normalize import mean_features, normalize
 from scratchnst.models.student import is_like, style_share
 
 LayerWeights = Mapping[str, float] | Iterable[str]
@@ -50,7 +51,8 @@ STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = 
 class Term:
     """One summand of equation 7: weight * loss(features at layer + shift, target).
 
-    With `above`, a layer that is not deeper, it is weight * loss(features there, features at layer, target).
+    With `above`, a layer that is not deeper, it is weight * loss(features there, features at layer, target).  `shifts`
+    has a number, or one for each channel, for each of the layers, or nothing.
     """
 
     name: str
@@ -59,7 +61,7 @@ class Term:
     loss: ModuleType
     target: Any  # an array
     above: str | None = None
-    shift: float = 0.0
+    shifts: tuple[Shift, ...] = ()
 
     @property
     def layers(self) -> tuple[str, ...]:
@@ -85,7 +87,8 @@ class Objective:
     content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1; for style
         "all" stands for all layers of the network, see `named`
     layer_weights : how style layers share it: "equal", or "geometric", see `style_layer_weights`
-    activation_shift : s, what is added to the features that style is taken from
+    activation_shift : s, what is added to the features that style is taken from; of layers that stand for VGG19's, s
+        times each channel's mean over the images
     correlations : whose channels a Gram matrix correlates: those of each of the style "layers" with one another, those
         of "neighbours", each style layer's with the next one's, or "both"
     content_weight, style_weight : alpha and beta of equation 7
@@ -161,6 +164,7 @@ class Objective:
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
         self.style_blend = _blend(style_blend, len(self.styles))
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        self.shifts = self._shifts()
         self.summands = [*self._content_terms(), *self._style_terms()]
         if not self.summands:
             raise UserError("no layer with a weight above zero is left, so there is nothing to optimise.")
@@ -275,15 +279,30 @@ class Objective:
         terms = []
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
-            beta, shift = self.style_weight * share, self.activation_shift
+            beta = self.style_weight * share
             if self.correlations != NEIGHBOURS:
-                terms += self._terms(name, "style_loss", style, self.style_layers, beta, shift)
+                terms += self._terms(name, "style_loss", style, self.style_layers, beta, self.shifts)
             if self.correlations != LAYERS:
                 pairs = neighbours(self.network, self.style_layers)
-                terms += self._terms(name, "cross_style_loss", style, pairs, beta, shift)
+                terms += self._terms(name, "cross_style_loss", style, pairs, beta, self.shifts)
         return terms
 
-    def _terms(self, name, loss_name, image, layers, weight, shift=0.0):
+    def _shifts(self):
+        """Style layer -> what is added to its features.
+
+        -1 is meant for features whose mean is 1, as every filter's of a normalised network is.  A layer that stands for
+        one of VGG19's has its features in other axes, so that its own means over the images stand for these ones.
+        """
+        if not (self.activation_shift and self.styles):
+            return {}
+        like = [name for name in self.style_layers if is_like(name)]
+        photos = self.styles if self.content is None else [self.content, *self.styles]
+        means = mean_features(self.network, photos, like) if like else {}
+        return {name: self.activation_shift for name in self.style_layers} | {
+            name: tuple(float(self.activation_shift * number) for number in mean) for name, mean in means.items()
+        }
+
+    def _terms(self, name, loss_name, image, layers, weight, shifts=MappingProxyType({})):
         """An engine's loss at each of `layers`, a name, or a pair of them, -> weight.
 
         Its target, what it sees of `image`, is computed once.
@@ -294,7 +313,8 @@ class Objective:
         for tapped, of_layer in layers.items():
             above, layer = (None, tapped) if isinstance(tapped, str) else tapped
             named = f"{name}/{layer if above is None else f'{above}+{layer}'}"
-            terms.append(Term(named, layer, weight * of_layer, loss, None, above, shift))
+            term = Term(named, layer, weight * of_layer, loss, None, above)
+            terms.append(replace(term, shifts=tuple(shifts[tap] for tap in term.layers)) if shifts else term)
         terms = [term for term in terms if term.weight > 0]
         if not terms:
             return []

@@ -191,8 +191,8 @@ def _fast_style(settings: Settings) -> dict[str, float]:
 def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Callable[[Shape], list[Shape]]]:
     """Return the shapes of the scales and, for an image's shape, those of the styles that do not give it theirs."""
     content_layers = _names(settings.content_layers, network.defaults.content_layers)
-    given = settings.style_layers
-    style_layers = _names(None if given is None else named(network, given), network.defaults.style_layers)
+    asked = settings.style_layers
+    style_layers = _names(None if asked is None else named(network, asked), network.defaults.style_layers)
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
     first, *others = settings.pictures
     given = picture_size(first, network, content_layers if settings.content else style_layers)

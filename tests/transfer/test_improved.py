@@ -151,3 +151,13 @@ def test_the_preset_is_settings_that_can_be_read_again():
     assert settings.style_layers == ("all",)
     with pytest.raises(UserError, match="activation_shift must be a finite number"):
         Settings(content="a.png", styles=["b.png"], output="c.png", activation_shift=math.inf)
+
+
+def test_layers_that_stand_for_vgg19s_are_shifted_by_their_own_means():
+    """In other axes a mean of 1 is another vector: s = -1 takes it out, channel by channel."""
+    network, style = load_network("distilled"), np.random.default_rng(3).uniform(0, 255, (24, 20, 3))
+    one = Objective(network, None, [style], activation_shift=-1.0, dtype="float64")
+    features = one.network.features(style[np.newaxis], one.style_layers)
+    for term in one.summands:
+        F = features[term.layer].reshape(-1, features[term.layer].shape[3])
+        np.testing.assert_allclose(term.target[0], len(F) * np.cov(F.T, bias=True), rtol=1e-9, atol=1e-6)

@@ -243,6 +243,9 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
         picture = picture if hasattr(picture, "detach") else _torch().tensor(np.asarray(picture, "float64"))
         return features(network, picture[None], taps)
 
+    def shifted(of_image, name):
+        return of_image[name] + of_image[name].new_tensor(ours.shifts.get(name, 0.0))
+
     def loss(x):
         F, total = of(x), ours.tv_weight * total_variation(x[None])
         if ours.content is not None:
@@ -250,9 +253,9 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
             for name, weight in ours.content_layers.items():
                 total = total + ours.content_weight * weight * content_loss(F[name], P[name])
         for style, share in zip(ours.styles, ours.style_blend):
-            S, shift = of(style), ours.activation_shift
+            S = of(style)
             for names, weight in correlated.items():
-                seen, seen_of_style = ([of_image[name] + shift for name in names] for of_image in (F, S))
+                seen, seen_of_style = ([shifted(of_image, name) for name in names] for of_image in (F, S))
                 as_many = F[names[-1]][0, ..., 0].numel() / S[names[-1]][0, ..., 0].numel()  # positions
                 correlate: Any = gram if len(names) == 1 else cross_gram
                 distance: Any = style_loss if len(names) == 1 else cross_style_loss

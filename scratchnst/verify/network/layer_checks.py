@@ -46,11 +46,12 @@ class Summand:
     loss: Any
     layers: tuple[str, ...] = ()
     targets: tuple[Array, ...] = ()
-    shift: float = 0.0
+    shifts: tuple[Any, ...] = ()
 
     def steps(self, walk: Walk, image: Array) -> list[Step]:
         """The loss, unweighted, at the features of a walk, as a function of each layer's; the others stay."""
-        seen = [walk.outputs[layer] + self.shift for layer in self.layers] or [image]
+        shifts = self.shifts or len(self.layers) * (0.0,)
+        seen = [walk.outputs[layer] + np.array(shift) for layer, shift in zip(self.layers, shifts)] or [image]
         if len(seen) == 1:
             forward = lambda F: self.loss.forward(F, *self.targets)  # noqa: E731
             return [Step(self.name, self.loss_name, seen[0], self.targets, forward, self.loss.backward)]
@@ -88,7 +89,7 @@ class Summand:
 def _summands(objective: Objective) -> list[Summand]:
     """The terms of equation 7."""
     terms = [
-        Summand(term.name, term.weight, term.loss_name, term.loss, term.layers, (term.target,), term.shift)
+        Summand(term.name, term.weight, term.loss_name, term.loss, term.layers, (term.target,), term.shifts)
         for term in objective.summands
     ]
     if objective.tv_weight:
