@@ -68,7 +68,7 @@ def add(commands) -> None:
         "--preset",
         choices=list(PRESETS),
         help="paper: from noise, at one size, 500 iterations; improved: --style-layers all --layer-weights geometric "
-        "--activation-shift -1 --correlations neighbours",
+        "--activation-shift -1 --correlations neighbours --style-weight 10",
     )
     parser.add_argument(
         "--settings",

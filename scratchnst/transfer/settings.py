@@ -49,6 +49,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         "layer_weights": GEOMETRIC,
         "activation_shift": -1.0,
         "correlations": NEIGHBOURS,
+        "style_weight": 10.0,  # without the means of features, their Gram matrices are less different
     },
 }
 WITH_WAYS = [engine for engine in ENGINES.values() if engine.ways]  # the engines that convolve in several ways

@@ -144,7 +144,8 @@ def style_loss(F: Tensor, A: Tensor) -> Tensor:
 
 def cross_gram(x: Tensor, y: Tensor) -> Tensor:
     """`scratchnst.losses.cross_gram`: what the paper says, the deeper layer upsampled, for a quarter of each square."""
-    side, (height, width) = x.shape[1] // y.shape[1], y.shape[1:3]
+    height, width = y.shape[1:3]
+    side = 1 << (x.shape[1] // height).bit_length() - 1  # the power of two: rows that are left over count for none
     larger = y.repeat_interleave(side, 1).repeat_interleave(side, 2) / side**2
     return _torch().einsum("nhwi,nhwj->nij", x[:, : side * height, : side * width], larger)
 
