@@ -419,8 +419,8 @@ assert all(np.isfinite(picture).all() for picture in each.values())
 # arcs, and colours that run over edges. *All four*, with the larger weight, have the longest strokes and the strongest
 # colours; what is small, as the windows, is lost in them.
 #
-# Is that improved? The authors call their own result "from barely noticeable to significant", judged by eye, as there is
-# no other measure. Where a plain sky disturbs you that is full of texture, try the shift first.
+# Is that improved? By eye the authors found the improvement to be anything from hardly visible to significant, and
+# there is no other measure. Where texture in a plain sky disturbs you, try the shift first.
 #
 # Exercises
 # ---------
