@@ -14,6 +14,8 @@ from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
 from scratchnst.losses import (
     absolute_variation,
     content_loss,
+    cross_gram,
+    cross_style_loss,
     gram,
     laplacian_loss,
     moment_matrix,
@@ -166,6 +168,14 @@ def features_and_style(random, shape):
     return [random.standard_normal(shape), random.standard_normal((shape[0], 4, 2, shape[3])) + 1]
 
 
+def pair_of_layers(pools):
+    """Features of a layer and of one behind so many pools, with two channels."""
+    return lambda random, shape: [
+        random.standard_normal(shape),
+        random.standard_normal((shape[0], shape[1] >> pools, shape[2] >> pools, 2)),
+    ]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -211,6 +221,10 @@ def target_quantiles(x):
     return np.sort(target_features(x).reshape(x.shape[0], -1, x.shape[3]), axis=1).swapaxes(1, 2)
 
 
+def target_cross_gram(F, K):
+    return np.random.default_rng(1).standard_normal((1, F.shape[3], K.shape[3])).astype(F.dtype)
+
+
 OPERATIONS = {
     "conv2d 3x3": convolution(3, 3),
     "conv2d 1x1": convolution(1, 1),
@@ -243,6 +257,19 @@ OPERATIONS = {
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "cross_gram": Operation(pair_of_layers(0), **as_it_is(cross_gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3))),
+    "cross_gram behind a pool": Operation(
+        pair_of_layers(1), **as_it_is(cross_gram), shapes=((1, 2, 2, 3), (2, 5, 4, 3), (1, 3, 7, 1))
+    ),
+    "cross_gram behind two": Operation(pair_of_layers(2), **as_it_is(cross_gram), shapes=((2, 5, 11, 3),)),
+    "cross_style_loss": Operation(
+        pair_of_layers(1),
+        lambda F, K: cross_style_loss.forward(F, K, target_cross_gram(F, K)),
+        cross_style_loss.backward,
+        lambda F, K: cross_style_loss.forward_loops(F, K, target_cross_gram(F, K)),
+        lambda g, F, K: cross_style_loss.backward_loops(g, F, K, target_cross_gram(F, K)),
+        ((1, 2, 2, 3), (2, 5, 4, 3)),
+    ),
     "matrix_square_root": Operation(
         positive_matrices, **as_it_is(matrix_square_root), shapes=((1, 1, 1, 3), (2, 1, 1, 4), (1, 1, 1, 1))
     ),

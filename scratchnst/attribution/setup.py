@@ -11,7 +11,7 @@ from scratchnst.attribution.attribution import check_pixel
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.transfer import memory
-from scratchnst.transfer.objective import STYLE_FITS, Objective
+from scratchnst.transfer.objective import STYLE_FITS, Objective, named
 from scratchnst.transfer.preparation import check_scaled, check_style, picture_size
 
 
@@ -34,7 +34,7 @@ def load_objective(
         If a picture, a layer or the size cannot be used, or the pixel lies outside.
     """
     content_layers = list(settings["content_layers"] or network.defaults.content_layers)
-    style_layers = list(settings["style_layers"] or network.defaults.style_layers)
+    style_layers = list(named(network, settings["style_layers"] or network.defaults.style_layers))
     given = picture_size(content, network, content_layers)
     height, width = images.fitted_shape(given, longer_side)
     network.check_layers([*content_layers, *style_layers])

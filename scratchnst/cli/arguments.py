@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -21,7 +22,14 @@ from scratchnst.models.network import PADDINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.optimize.average import DECAY
-from scratchnst.transfer.objective import KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
+from scratchnst.transfer.objective import (
+    CORRELATIONS,
+    KEEP,
+    LAYER_WEIGHTS,
+    STYLE_FITS,
+    STYLE_LOSSES,
+    TOTAL_VARIATIONS,
+)
 from scratchnst.transfer.settings import (
     LARGEST_GROWTH,
     LARGEST_MARGIN,
@@ -80,6 +88,7 @@ growth = partial(
     what=f"a whole number from -{LARGEST_GROWTH} to {LARGEST_GROWTH}",
     highest=LARGEST_GROWTH,
 )
+signed_number = partial(_number, kind=float, lowest=-sys.float_info.max, what="a finite number")
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
 
 
@@ -270,7 +279,25 @@ def add_terms(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
     group.add_argument("--style-weight", type=non_negative_number, metavar="B", help="beta")
     group.add_argument("--content-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv4_2")
-    group.add_argument("--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8")
+    group.add_argument(
+        "--style-layers", nargs="+", metavar="LAYER[:WEIGHT]", help="like conv1_1:0.2 conv2_1:0.8, or all"
+    )
+    group.add_argument(
+        "--layer-weights",
+        choices=LAYER_WEIGHTS,
+        help="of style layers without weights: equal, or geometric, half of that of the one before (equal)",
+    )
+    group.add_argument(
+        "--activation-shift",
+        type=signed_number,
+        metavar="S",
+        help="added to the features before their Gram matrix; -1 makes the mean of a normalised network's zero (0)",
+    )
+    group.add_argument(
+        "--correlations",
+        choices=CORRELATIONS,
+        help="between channels of one and the same layer, of neighbouring style layers, or both (layers)",
+    )
 
 
 def add_style_fit(parser) -> None:

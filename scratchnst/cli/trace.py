@@ -28,7 +28,7 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer.objective import GRAM, KEEP, SQUARED
+from scratchnst.transfer.objective import EQUAL, GRAM, KEEP, LAYERS, SQUARED
 from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
@@ -94,6 +94,9 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         style_loss=arguments.style_loss or GRAM,
         tv=arguments.tv or SQUARED,
         laplacian_weight=arguments.laplacian_weight or 0.0,
+        layer_weights=arguments.layer_weights or EQUAL,
+        activation_shift=arguments.activation_shift or 0.0,
+        correlations=arguments.correlations or LAYERS,
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )

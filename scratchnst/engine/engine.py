@@ -63,6 +63,7 @@ class Engine:
     strided_conv2d: ModuleType
     reflected_conv2d: ModuleType  # reflection padding and a convolution with a stride in one
     gram: ModuleType
+    cross_gram: ModuleType
     matrix_square_root: ModuleType
     whitening: ModuleType
     content_loss: ModuleType
@@ -72,6 +73,7 @@ class Engine:
     wasserstein_style_loss: ModuleType
     projections: ModuleType
     sliced_style_loss: ModuleType
+    cross_style_loss: ModuleType
     total_variation: ModuleType
     absolute_variation: ModuleType
     laplacian_loss: ModuleType

@@ -26,6 +26,7 @@ from scratchnst.engine.cuda import winograd as cuda_winograd
 from scratchnst.engine.engine import name_of
 from scratchnst.engine.textbook import OPERATIONS
 from scratchnst.engine.textbook.reflected_conv2d import margins
+from scratchnst.losses.cross_gram import pools_between
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -97,6 +98,9 @@ class MetaArray:
     def sum(self) -> float:
         return 0.0
 
+    def __add__(self, other: Any) -> MetaArray:
+        return self.like()
+
     def __iadd__(self, other: Any) -> MetaArray:
         return self
 
@@ -132,12 +136,22 @@ class MetaCpu:
         self.content_loss = _MetaOperation(
             forward=lambda F, P: (0.0, F.like()), backward=lambda grad_y, difference: difference.like(), statistic=None
         )
+        distance: dict[str, Any] = {
+            "distance": lambda G, A, pixels: (0.0, G.like()),
+            "distance_backward": lambda grad_y, difference: difference.like(),
+        }
         self.style_loss = _MetaOperation(
             forward=self._style_loss,
             backward=lambda grad_y, cache: cache[0].like(),
             statistic=self.gram,
-            distance=lambda G, A, pixels: (0.0, G.like()),
-            distance_backward=lambda grad_y, difference: difference.like(),
+            **distance,
+        )
+        self.cross_gram = _MetaOperation(forward=self._cross_gram, backward=self._cross_gram_back)
+        self.cross_style_loss = _MetaOperation(
+            forward=self._cross_style_loss,
+            backward=lambda grad_y, cache: self._cross_gram_back(None, cache),
+            statistic=self.cross_gram,
+            **distance,
         )
         self.moment_matrix = _MetaOperation(forward=self._moment_matrix, backward=lambda grad_y, x: x.like())
         self.moments_style_loss = self.wasserstein_style_loss = _MetaOperation(
@@ -321,6 +335,28 @@ class MetaCpu:
         self.ledger.borrow(grad_x.nbytes // 2)
         return grad_x
 
+    def _cross_gram(self, x, y):
+        self._halved(x, y)
+        return x.like((x.shape[0], x.shape[3], y.shape[3])), (x, y)
+
+    def _cross_gram_back(self, grad_y, cache):
+        x, y = cache[:2]
+        P = self._halved(x, y)
+        grad_P = None if P is x else P.like()
+        grads = x.like(), y.like()
+        del grad_P  # which is there until it is spread over the pixels of x
+        return grads
+
+    def _cross_style_loss(self, F, K, A):
+        G, features = self._cross_gram(F, K)
+        return 0.0, (*features, G)
+
+    def _halved(self, x, y):
+        """Return what stands for `x` at the resolution of `y`."""
+        for _ in range(pools_between(x.shape, y.shape)):
+            x = x.like(pooled(x.shape))
+        return x
+
 
 class MetaTextbook(MetaCpu):
     """The operations of the textbook, which copies arrays where that makes it shorter."""
@@ -460,6 +496,13 @@ class MetaCuda(MetaCpu):
     def _style_loss(self, F, A):
         G, _ = self._gram(F)
         return 0.0, (F, G.like())
+
+    def _cross_gram(self, x, y):
+        P = self._halved(x, y)
+        count, height, width, channels = P.shape
+        stretches = products.stretches(height * width, channels, y.shape[3])
+        self.ledger.borrow((stretches + 1) * channels * y.shape[3] * x.dtype.itemsize if stretches > 1 else 0)
+        return x.like((count, channels, y.shape[3])), (x, y)
 
 
 def _sorted_at_once(ledger, S):

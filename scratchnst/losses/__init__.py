@@ -3,7 +3,8 @@
 Each keeps the contract of `scratchnst.ops`.  A loss on a layer's features F also names the statistic that it compares:
 
     statistic = None     F itself, position by position: the losses of parts of an image add up (content loss)
-    statistic = gram     an operation with forward and backward, whose results for parts of an image add up
+    statistic = gram     an operation with forward and backward, whose results for parts of an image add up, and
+                         whose cache is what it was given: F or, of a pair of layers, (F, K)
 
 In the second case the loss is a distance of the sum S from the target, and it has two functions more::
 
@@ -22,21 +23,26 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from types import ModuleType
+from typing import Any
 
 from scratchnst.arrays import Array
 
 
 def of_statistic(
     statistic: ModuleType, distance: Callable, distance_backward: Callable
-) -> tuple[Callable[[Array, Array], tuple], Callable[[float, tuple], Array]]:
-    """Return ``forward`` and ``backward`` of the loss on features F (N, H, W, C) that is a distance of statistics."""
+) -> tuple[Callable[..., tuple], Callable[[float, tuple], Any]]:
+    """Return ``forward`` and ``backward`` of the loss that is a distance of statistics.
 
-    def forward(F: Array, target: Array) -> tuple:
-        S, statistic_cache = statistic.forward(F)
-        loss, distance_cache = distance(S, target, F.shape[1] * F.shape[2])
+    It takes features F (N, H, W, C), or those of two layers, the deeper one last, and the target.
+    """
+
+    def forward(*features_and_target: Array) -> tuple:
+        *features, target = features_and_target
+        S, statistic_cache = statistic.forward(*features)
+        loss, distance_cache = distance(S, target, features[-1].shape[1] * features[-1].shape[2])
         return loss, (statistic_cache, distance_cache)
 
-    def backward(grad_loss: float, cache: tuple) -> Array:
+    def backward(grad_loss: float, cache: tuple) -> Any:
         statistic_cache, distance_cache = cache
         return statistic.backward(distance_backward(grad_loss, distance_cache), statistic_cache)
 

@@ -69,15 +69,15 @@ def loss_and_gradient(
     side : of a tile, in pixels
     """
     engine, losses = network.engine, Losses(network.engine, terms)
-    taps = {term.layer for term in terms}
+    taps = [layer.name for layer in network.layers if layer.name in losses.taps]  # from the image down
     shape = image.shape[1:3]
     sizes = network.shapes(*shape)
     compared = {term.layer for term in terms if term.loss.statistic is None}
     tiles = cut(network, taps, shape, side)
-    with_sums = {term.layer for term in terms if term.loss.statistic is not None}
+    with_sums = {layer for term in terms if term.loss.statistic is not None for layer in term.layers}
     for tile in tiles if with_sums else ():
         features = network.features(tile.seen.of(image), with_sums)
-        for layer in with_sums:
+        for layer in (tap for tap in taps if tap in with_sums):
             losses.add_up(layer, tile.own[layer].place, tile.inside[layer].of(features[layer]))
         del features
     grad = engine.zeros(image.shape, image.dtype)
@@ -89,14 +89,12 @@ def loss_and_gradient(
             features = network.features(part, compared)
             targets = {layer: tile.inside[layer].of(features[layer]) for layer in compared}
         features, cache = network.forward(tile.seen.of(image), taps, training=False)
-        grads = {}
-        for layer in taps:
-            own, pixels = tile.own[layer], sizes[layer][0] * sizes[layer][1]
-            F = tile.inside[layer].of(features[layer])
-            grads[layer] = engine.zeros(features[layer].shape, F.dtype)
-            part = losses.backward(layer, own.place, F, pixels, targets.get(layer))
-            grads[layer][tile.inside[layer].place] = part
-        del features, F, part
+        own, grads = {layer: tile.inside[layer].of(features[layer]) for layer in taps}, {}
+        for layer in reversed(taps):
+            place, pixels = tile.own[layer].place, sizes[layer][0] * sizes[layer][1]
+            grads[layer] = engine.zeros(features[layer].shape, image.dtype)
+            grads[layer][tile.inside[layer].place] = losses.backward(layer, place, own, pixels, targets.get(layer))
+        del features, own
         engine.add(tile.seen.of(grad), network.backward(grads, cache))
     return losses.values, grad
 

@@ -24,7 +24,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from types import ModuleType
+from itertools import pairwise
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 import numpy as np
@@ -36,12 +37,19 @@ from scratchnst.errors import UserError
 from scratchnst.images import masks as masks_of
 from scratchnst.losses import as_target, is_joined
 from scratchnst.models import checkpointing, tiling
+from scratchnst.models.checkpointing import Shift
 from scratchnst.models.guides import SIMPLE, WAYS, carry
 from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import ZERO, Network
-from scratchnst.models.normalize import normalize
+from scratchnst.models.normalize import mean_features, normalize
+from scratchnst.models.student import is_like, style_share
 
 LayerWeights = Mapping[str, float] | Iterable[str]
+ALL = "all"  # of the network's layers
+EQUAL, GEOMETRIC = "equal", "geometric"
+LAYERS, NEIGHBOURS, BOTH = "layers", "neighbours", "both"
+LAYER_WEIGHTS = (EQUAL, GEOMETRIC)
+CORRELATIONS = (LAYERS, NEIGHBOURS, BOTH)
 KEEP = "keep"
 STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = {
     KEEP: images.shape_of_area,
@@ -62,14 +70,25 @@ TOTAL_VARIATIONS = {SQUARED: ("total_variation", 1.0), "absolute": ("absolute_va
 
 @dataclass(frozen=True)
 class Term:
-    """One summand of equation 7: weight * loss(features at layer, target), or of the image itself, at layer IMAGE."""
+    """One summand of equation 7: weight * loss(features at layer + shift, target), or of the image itself, at IMAGE.
+
+    With `above`, a layer that is not deeper, it is weight * loss(features there, features at layer, target).  `shifts`
+    has a number, or one for each channel, for each of the layers, or nothing.
+    """
 
     name: str
     layer: str
     weight: float
     loss: ModuleType
-    target: Array | None  # None if it is computed when it is needed
-    guide: Array | None = None  # (1, H_l, W_l, 1), by which the features are multiplied before
+    target: Any  # an array, or None if it is computed when it is needed
+    above: str | None = None
+    shifts: tuple[Shift, ...] = ()
+    guide: Array | None = None  # (1, H_l, W_l, 1), by which what is seen is multiplied
+
+    @property
+    def layers(self) -> tuple[str, ...]:
+        """The layers that it taps, from the image down."""
+        return (self.layer,) if self.above is None else (self.above, self.layer)
 
     @property
     def loss_name(self) -> str:
@@ -92,7 +111,13 @@ class Objective:
     styles : sequence of (H', W', 3) arrays, RGB 0-255, scaled to the content's size, or, without content, to the
         first style's; empty to leave the style term out
     style_fit : how they are scaled, "keep" or "squeeze", see `fit_style`; None if they are, by `fit_style`
-    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
+    content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1; for style
+        "all" stands for all layers of the network, see `named`
+    layer_weights : how style layers share it: "equal", or "geometric", see `style_layer_weights`
+    activation_shift : s, what is added to the features that style is taken from; of layers that stand for VGG19's, s
+        times each channel's mean over the images
+    correlations : whose channels a Gram matrix correlates: those of each of the style "layers" with one another, those
+        of "neighbours", each style layer's with the next one's, or "both"
     content_weight, style_weight : alpha and beta of equation 7
     style_blend : one weight a style, by default equal shares of 1, or, with masks, 1 each
     masks : where each style counts, for each an (H, W) array, 0 to 1, of any size; where their sum is more than 1 they
@@ -149,6 +174,9 @@ class Objective:
         style_masks: Sequence[Array | None] | None = None,
         keep: Array | None = None,
         guides: str = SIMPLE,
+        layer_weights: str = EQUAL,
+        activation_shift: float = 0.0,
+        correlations: str = LAYERS,
         tv_weight: float | None = None,
         style_loss: str = GRAM,
         tv: str = SQUARED,
@@ -168,9 +196,11 @@ class Objective:
         self.dtype, self.largest_strip, self.tile = dtype, largest_strip, tile
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
-        if style_layers is None:
-            style_layers = defaults.style_layers if style_loss == GRAM else list(defaults.style_layers)
-        self.style_layers = _layer_weights(style_layers)
+        if style_layers is None and style_loss != GRAM:
+            style_layers = list(defaults.style_layers)
+        self.style_layers = style_layer_weights(network, style_layers, layer_weights)
+        self.activation_shift = _finite("activation shift", activation_shift)
+        self.correlations = _one_of("kind of correlations", CORRELATIONS, correlations)
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
@@ -194,6 +224,7 @@ class Objective:
         self.left_out: list[str] = []
         network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self.network = network.with_padding(padding)
+        self.shifts = self._shifts()
         self.summands = [*self._content_terms(), *self._style_terms()]
         self.laplacian_target = self._laplacian_target()
         if not self.summands:
@@ -257,7 +288,7 @@ class Objective:
         if math.prod(x.shape) != math.prod(self.shape):
             raise UserError(f"the image must have the shape {self.shape}, or be that flat, not {x.shape}.")
         engine = self.network.engine
-        layers = {term.layer for term in self.summands}
+        layers = {layer for term in self.summands for layer in term.layers}
         with self.session():
             image = engine.asarray(self.picture(x), self.dtype).reshape(1, *self.shape)
             if self.tile is not None:
@@ -265,7 +296,9 @@ class Objective:
             elif self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
-                sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
+                sections = checkpointing.cut(
+                    self.network, layers, self.shape[:2], self.largest_strip, [term.layers for term in self.summands]
+                )
                 values, grad = checkpointing.loss_and_gradient(self.network, sections, self.summands, image)
             for term in self.pixel_summands:
                 values[term.name], pixel_cache = term.loss.forward(image, *term.targets)
@@ -309,15 +342,15 @@ class Objective:
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
         features, cache = self.network.forward(image, layers, training=False)
+        seen = checkpointing.Shifted(self.network.engine, features)
         values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
         for term in self.summands:
-            F = features[term.layer]
-            if term.guide is not None:
-                F, _ = self.network.engine.guide.forward(F, term.guide)
-            values[term.name], loss_cache = term.loss.forward(F, term.target)
-            steps_back[term.layer].append(partial(self._step_back, term, loss_cache))
-        del features, F, loss_cache  # they take most of the memory; the steps back hold what they need
+            values[term.name], loss_cache = term.loss.forward(*seen.by(term), term.target)
+            step_back = partial(self._step_back, term, loss_cache)
+            for layer, step in zip(term.layers, [step_back] if term.above is None else _one_each(step_back)):
+                steps_back[layer].append(step)
+        del features, seen, loss_cache  # they take most of the memory; the steps back hold what they need
         return values, self.network.backward(_SumsWhenAsked(steps_back), cache)
 
     def _step_back(self, term, loss_cache):
@@ -373,16 +406,21 @@ class Objective:
         return self._terms("content", "content_loss", self.content, self.content_layers, self.content_weight)
 
     def _style_terms(self):
-        """Equation 4 at each style layer for each style."""
+        """Equation 4, or another style loss, at each style layer, or each pair of neighbours, for each style."""
         terms: list[Term] = []
         loss_name, factor = STYLE_LOSSES[self.style_loss]
         self._check_style_loss(getattr(self.network.engine, loss_name).statistic)
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
-            weight, mask = self.style_weight * share, None if self.masks is None else self.masks[number - 1]
-            looked_at = self.style_masks[number - 1]
-            found = self._terms(name, loss_name, style, self.style_layers, factor * weight, mask, looked_at)
-            if weight and not found:
+            beta, mask = self.style_weight * share * factor, None if self.masks is None else self.masks[number - 1]
+            how = self.shifts, mask, self.style_masks[number - 1]
+            found: list[Term] = []
+            if self.correlations != NEIGHBOURS:
+                found += self._terms(name, loss_name, style, self.style_layers, beta, *how)
+            if self.correlations != LAYERS:
+                pairs = neighbours(self.network, self.style_layers)
+                found += self._terms(name, "cross_style_loss", style, pairs, beta, *how)
+            if beta and not found:
                 raise UserError(f"the masks leave nothing of {name} on any layer: give some with more white in them.")
             terms += found
         return terms
@@ -393,6 +431,11 @@ class Objective:
         if masked and self.style_loss != GRAM:
             raise UserError(
                 f"masks are for Gram matrices, and the style loss is {self.style_loss}: take gram, or leave them out."
+            )
+        if self.correlations != LAYERS and (masked or self.style_loss != GRAM):
+            raise UserError(
+                "correlations of neighbours are of Gram matrices of the whole picture: take layers, or leave out masks "
+                "and other style losses."
             )
         if self.tile is not None and is_joined(statistic):
             raise UserError(
@@ -415,40 +458,64 @@ class Objective:
         carried = {layer: carry(self.network, layer, mask, self.guides) for layer in layers}
         return {layer: mask for layer, mask in carried.items() if mask.any()}
 
-    def _terms(self, name, loss_name, image, layers, weight, mask=None, target_mask=None):
-        """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once.
+    def _shifts(self):
+        """Style layer -> what is added to its features.
 
-        It sees of the picture what `mask` has of it, and of `image` what `target_mask` has.
+        -1 is meant for features whose mean is 1, as every filter's of a normalised network is.  A layer that stands for
+        one of VGG19's has its features in other axes, so that its own means over the images stand for these ones.
         """
-        engine, shape = self.network.engine, image.shape[:2]
-        weights = {layer: weight * of_layer for layer, of_layer in layers.items() if weight * of_layer > 0}
-        regions, target_regions = self._regions(mask, weights), self._regions(target_mask, weights)
-        seen = regions.keys() & target_regions.keys()
-        self.left_out += [f"{name}/{layer}" for layer in weights if layer not in seen]
-        weights = {layer: of_layer for layer, of_layer in weights.items() if layer in seen}
-        if not weights:
-            return []
-        loss = getattr(engine, loss_name)
-        if self.tile is not None and loss.statistic is None:
-            return [Term(f"{name}/{layer}", layer, of_layer, loss, None) for layer, of_layer in weights.items()]
-        sections = checkpointing.cut(self.network, weights, shape, checkpointing.LARGEST)
+        if not (self.activation_shift and self.styles):
+            return {}
+        like = [name for name in self.style_layers if is_like(name)]
+        photos = self.styles if self.content is None else [self.content, *self.styles]
+        means = mean_features(self.network, photos, like) if like else {}
+        return {name: self.activation_shift for name in self.style_layers} | {
+            name: tuple(float(self.activation_shift * number) for number in mean) for name, mean in means.items()
+        }
+
+    def _terms(self, name, loss_name, image, layers, weight, shifts=MappingProxyType({}), mask=None, target_mask=None):
+        """An engine's loss at each of `layers`, a name, or a pair of them, -> weight.
+
+        It sees of the picture what `mask` has of it, and of `image` what `target_mask` has.  Its target, what it sees
+        of `image`, is computed once.
+        """
+        loss = getattr(self.network.engine, loss_name)
+        regions, target_regions = self._regions(mask, layers), self._regions(target_mask, layers)
+        terms, shares = [], {}
+        for tapped, of_layer in layers.items():
+            above, layer = (None, tapped) if isinstance(tapped, str) else tapped
+            label = f"{name}/{layer if above is None else f'{above}+{layer}'}"
+            if weight * of_layer == 0:
+                continue
+            if tapped not in regions or tapped not in target_regions:
+                self.left_out.append(label)
+                continue
+            term = Term(label, layer, weight * of_layer, loss, None, above, guide=self._guide(target_regions[tapped]))
+            terms.append(replace(term, shifts=tuple(shifts[tap] for tap in term.layers)) if shifts else term)
+            shares[label] = regions[tapped]
+        if not terms or (self.tile is not None and loss.statistic is None):
+            return terms
+        targets = self._targets(terms, loss.statistic, image)
+        return [self._of_region(term, shares[term.name], targets[term.name]) for term in terms]
+
+    def _targets(self, terms, statistic, image):
+        """Name of each term -> what it sees of `image`, as the target of a picture of our size."""
+        engine, shape, pairs = self.network.engine, image.shape[:2], [term.layers for term in terms]
+        sections = checkpointing.cut(self.network, {*sum(pairs, ())}, shape, checkpointing.LARGEST, pairs)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)
-            wanted = dict.fromkeys(weights, loss.statistic)
-            guides = {layer: self._guide(target_regions[layer]) for layer in weights}
-            targets = checkpointing.statistics(self.network, sections, image, wanted, guides)
-        if loss.statistic is not None:
+            targets = checkpointing.statistics(self.network, sections, image, terms)
+        if statistic is not None:
             ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
-            for layer, S in targets.items():
-                positions = (math.prod(shapes[layer][:2]) for shapes in (theirs, ours))
-                targets[layer] = as_target(loss.statistic, S, *positions)
-        terms = []
-        for layer, of_layer in weights.items():
-            region = regions[layer]
-            share = 1.0 if region is None else float(np.mean(region, dtype=float))
-            guide = self._guide(region)
-            terms.append(Term(f"{name}/{layer}", layer, of_layer * share, loss, targets[layer], guide))
-        return terms
+            for term in terms:
+                positions = (math.prod(shapes[term.layer][:2]) for shapes in (theirs, ours))
+                targets[term.name] = as_target(statistic, targets[term.name], *positions)
+        return targets
+
+    def _of_region(self, term, region, target):
+        """A term with its target, for a region (H_l, W_l) of the picture, of which it has its share of the weight."""
+        share = 1.0 if region is None else float(np.mean(region, dtype=float))
+        return replace(term, weight=term.weight * share, target=target, guide=self._guide(region))
 
     def _guide(self, region):
         """A mask of a layer (H_l, W_l) as the guide (1, H_l, W_l, 1), or None, everywhere."""
@@ -456,6 +523,18 @@ class Objective:
             return None
         T = self.network.engine.guide.of_mask(region)
         return self.network.engine.asarray(T[None, ..., None], self.dtype)
+
+
+def _one_each(step_back):
+    """Two steps back, of the gradients for a pair of layers; the deeper layer's, asked for first, computes both."""
+    kept: list[Array] = []
+
+    def of_deeper():
+        grad_above, grad = step_back()
+        kept.append(grad_above)
+        return grad
+
+    return [kept.pop, of_deeper]
 
 
 class _SumsWhenAsked(Mapping):
@@ -519,6 +598,71 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     if twice:
         raise UserError(f"the layer {twice} is named twice: name each layer once.")
     return {name: 1 / len(names) for name in names}
+
+
+def named(network: Network, layers: LayerWeights) -> LayerWeights:
+    """Return style `layers`, where "all" alone stands for all of a network's.
+
+    These are the layers `like_conv1_1` ... of a network that has such, see `scratchnst.models.student`, else all
+    convolutions: of VGG19 sixteen.
+    """
+    if isinstance(layers, Mapping) or [*([layers] if isinstance(layers, str) else layers)] != [ALL]:
+        return layers
+    convolutions = [layer.name for layer in network.layers if layer.rule.parameter_names]
+    return [name for name in convolutions if is_like(name)] or convolutions
+
+
+def style_layer_weights(network: Network, layers: LayerWeights | None, layer_weights: str = EQUAL) -> dict[str, float]:
+    """Return style layer -> weight.
+
+    With geometric weights each layer has half the weight of the one before, w_l = 2^(D - d) of the d-th of D layers
+    (R. Novak, Y. Nikulin, arXiv 1605.04603), divided by their sum.  Layers that stand for VGG19's count as these do,
+    see `scratchnst.models.student.style_share`, where they are not chosen by name.
+
+    Parameters
+    ----------
+    layers : as for `Objective`; None are the network's default
+    layer_weights : "equal" or "geometric"
+
+    Raises
+    ------
+    UserError
+        If a layer is unknown or named twice, or has a weight and is to have a geometric one.
+    """
+    if layer_weights not in LAYER_WEIGHTS:
+        raise UserError(f"layer weights are one of {', '.join(LAYER_WEIGHTS)}, not {layer_weights!r}.")
+    defaults = network.defaults.style_layers
+    if layer_weights == EQUAL and layers is None:
+        return _layer_weights(defaults)
+    if layer_weights == GEOMETRIC and isinstance(layers, Mapping) and layers:
+        raise UserError("the style layers have weights of their own: leave these out, or the geometric ones.")
+    names = named(network, list(defaults) if layers is None else layers)
+    weights = _layer_weights(names)
+    if layer_weights == GEOMETRIC:
+        network.check_layers(weights)
+        ordered = [layer.name for layer in network.layers if layer.name in weights]
+        weights = {name: 2.0 ** -(number + 1) / (1 - 2.0 ** -len(ordered)) for number, name in enumerate(ordered)}
+    chosen = names is layers and layer_weights == EQUAL
+    return weights if chosen else {name: weight * style_share(name) for name, weight in weights.items()}
+
+
+def neighbours(network: Network, layers: Mapping[str, float]) -> dict[tuple[str, str], float]:
+    """Return (layer, the next of `layers` down the table) -> the geometric mean of their weights.
+
+    So a layer's pair with itself would have its own weight, as in equation 5.
+    """
+    ordered = [layer.name for layer in network.layers if layers.get(layer.name)]
+    if len(ordered) == 1:
+        raise UserError(f"{ordered[0]} has no neighbour: name two style layers or more.")
+    return {pair: math.sqrt(layers[pair[0]] * layers[pair[1]]) for pair in pairwise(ordered)}
+
+
+def _finite(what, number):
+    """Return `number` as a float, or raise a UserError."""
+    number = float(number)
+    if not np.isfinite(number):
+        raise UserError(f"the {what} must be a finite number, not {number:g}.")
+    return number
 
 
 def _blend(shares, count, masked):

@@ -21,7 +21,7 @@ from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.images import colour_control, masks
 from scratchnst.models.network import Network
 from scratchnst.transfer import checkpoint, computation, film, one_pass
-from scratchnst.transfer.objective import STYLE_FITS, Objective
+from scratchnst.transfer.objective import STYLE_FITS, Objective, named
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
 from scratchnst.transfer.settings import ARBITRARY, FAST, LARGEST_SIZE, ONE_PASS, STARTS, Settings
@@ -210,6 +210,9 @@ class Prepared:
             style_loss=settings.style_loss,
             tv=settings.tv,
             laplacian_weight=settings.laplacian_weight,
+            layer_weights=settings.layer_weights,
+            activation_shift=settings.activation_shift,
+            correlations=settings.correlations,
             pooling=settings.pooling,
             padding=settings.padding,
             normalized=settings.normalize,
@@ -295,7 +298,8 @@ def _fast_style(settings: Settings) -> dict[str, float]:
 def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Callable[[Shape], list[Shape]]]:
     """Return the shapes of the scales and, for an image's shape, those of the styles that do not give it theirs."""
     content_layers = _names(settings.content_layers, network.defaults.content_layers)
-    style_layers = _names(settings.style_layers, network.defaults.style_layers)
+    asked = settings.style_layers
+    style_layers = _names(None if asked is None else named(network, asked), network.defaults.style_layers)
     layers = [*(content_layers if settings.content else ()), *(style_layers if settings.styles else ())]
     first, *others = settings.pictures
     given = picture_size(first, network, content_layers if settings.content else style_layers)

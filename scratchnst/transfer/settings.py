@@ -19,7 +19,18 @@ from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
-from scratchnst.transfer.objective import GRAM, KEEP, SQUARED, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
+from scratchnst.transfer.objective import (
+    CORRELATIONS,
+    EQUAL,
+    GRAM,
+    KEEP,
+    LAYER_WEIGHTS,
+    LAYERS,
+    SQUARED,
+    STYLE_FITS,
+    STYLE_LOSSES,
+    TOTAL_VARIATIONS,
+)
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 LARGEST_SIZE = 16384  # pixels; more does not fit into any memory
@@ -63,6 +74,13 @@ def _decay(value: Any) -> float:
     number = _number(value)
     if number >= 1:
         raise ValueError("a number of 0 or more, and below 1")
+    return number
+
+
+def _signed(value: Any) -> float:
+    number = float(value) if isinstance(value, Real) and not isinstance(value, bool) else math.nan
+    if not math.isfinite(number):
+        raise ValueError("a finite number")
     return number
 
 
@@ -167,7 +185,8 @@ class Settings:
     output : the file for the picture; the record is written beside it, with the suffix .json
     network : a name or a weights file, see `scratchnst.weights.load.load_network`
     preprocessing, pooling, padding, normalize : as for `load_network` and `Objective`
-    content_layers, style_layers : layer name -> weight, or names that share a weight of 1
+    content_layers, style_layers : layer name -> weight, or names that share a weight of 1; ("all",) is all of them
+    layer_weights, activation_shift, correlations : of style, as for `Objective`
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     style_loss, tv : which style loss and which total variation, see `objective.STYLE_LOSSES`, `TOTAL_VARIATIONS`
     laplacian_weight : as for `Objective`
@@ -219,6 +238,9 @@ class Settings:
     normalize: Annotated[bool, _FLAG] = True
     content_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
     style_layers: Annotated[Mapping[str, float] | tuple[str, ...] | None, _layers] = None
+    layer_weights: Annotated[str, partial(_choice, LAYER_WEIGHTS)] = EQUAL
+    activation_shift: Annotated[float, _signed] = 0.0
+    correlations: Annotated[str, partial(_choice, CORRELATIONS)] = LAYERS
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None

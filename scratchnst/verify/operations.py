@@ -17,6 +17,8 @@ from scratchnst.arrays import Array
 from scratchnst.losses import (
     absolute_variation,
     content_loss,
+    cross_gram,
+    cross_style_loss,
     gram,
     laplacian_loss,
     moment_matrix,
@@ -236,6 +238,16 @@ def _pixels_and_content(random, shape):
     return [x], [content, 1]
 
 
+def _pair_of_layers(random, shape):
+    """A layer and one behind a pool, with other channels."""
+    return [random.standard_normal((4, *sides, C)) for sides, C in ((shape, 7), ([side // 2 for side in shape], 5))], ()
+
+
+def _pair_and_gram(random, shape):
+    (F, K), _ = _pair_of_layers(random, shape)
+    return [F, K], [random.standard_normal((4, 7, 5))]
+
+
 def _rectified_features_and_gram(random, shape):
     z, S = random.standard_normal((2, 1, *shape, 4))
     S = np.maximum(S, 0)
@@ -269,6 +281,7 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "strided_conv2d 5x3 by 2": strided(5, 3, 2),
     "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
     "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
+    "cross_gram": OperationInfo(cross_gram, oracles.cross_gram, _pair_of_layers, ("x", "y")),
     "matrix_square_root": OperationInfo(matrix_square_root, oracles.matrix_square_root, _positive_matrices, ("A",)),
     "whitening": OperationInfo(whitening, oracles.whitening, _of_content_and_style, ("x", "style")),
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
@@ -282,6 +295,7 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "sliced_style_loss": OperationInfo(
         sliced_style_loss, oracles.sliced_style_loss, _features_and_quantiles, ("F",), projection_ranks
     ),
+    "cross_style_loss": OperationInfo(cross_style_loss, oracles.cross_style_loss, _pair_and_gram, ("F", "K")),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
     "absolute_variation": OperationInfo(
         absolute_variation, oracles.absolute_variation, _different_pixels, kinks=difference_signs

@@ -40,6 +40,15 @@ def test_loss_and_gradient_are_those_of_the_whole(network, side, masked):
     assert tiled.terms == pytest.approx(whole.terms)
 
 
+@pytest.mark.parametrize("correlations", ["neighbours", "both"])
+def test_pairs_of_layers_are_those_of_the_whole(network, correlations):
+    settings = {"correlations": correlations, "activation_shift": -1.0, "dtype": "float64"}
+    whole, tiled = (objective(network, tile=tile, **settings) for tile in (None, 16))
+    (loss, grad), (loss_in_tiles, grad_in_tiles) = whole(picture(0)), tiled(picture(0))
+    assert loss_in_tiles == pytest.approx(loss, rel=1e-12)
+    np.testing.assert_allclose(grad_in_tiles, grad, rtol=1e-9, atol=1e-12 * np.abs(grad).max())
+
+
 def test_every_position_belongs_to_one_tile(network):
     taps, sizes = LAYERS["style_layers"], network.shapes(*SHAPE)
     count = {layer: np.zeros(sizes[layer][:2]) for layer in taps}

@@ -10,7 +10,7 @@ import platforms
 import pytest
 from networks import random_vgg19
 
-from scratchnst import Objective, images
+from scratchnst import Objective, images, load_network
 from scratchnst.attribution.attribution import trace
 from scratchnst.attribution.report import table
 from scratchnst.cli import main
@@ -175,3 +175,18 @@ def test_trace_takes_the_options(pictures, capsys):
     found = json.loads(capsys.readouterr().out)
     assert found["settings"].items() >= {"style_loss": "sliced", "tv": "absolute", "laplacian_weight": 1}.items()
     assert {"tv", "laplacian"} <= {part["term"] for part in found["parts"]}
+
+
+@pytest.mark.parametrize("style_loss", ["moments", "wasserstein", "sliced"])
+def test_masks_are_for_gram_matrices(style_loss):
+    random = np.random.default_rng(0)
+    content, style = random.uniform(0, 255, (2, 32, 32, 3))
+    mask = np.linspace(0, 1, 32 * 32).reshape(32, 32)
+    with pytest.raises(UserError, match=f"masks are for Gram matrices, and the style loss is {style_loss}: take gram"):
+        Objective(load_network("distilled"), content, [style], masks=[mask], style_loss=style_loss)
+
+
+def test_sorted_projections_know_no_tiles():
+    content, style = np.random.default_rng(0).uniform(0, 255, (2, 32, 32, 3))
+    with pytest.raises(UserError, match="the style loss sliced compares all positions of a layer at once"):
+        Objective(load_network("distilled"), content, [style], style_loss="sliced", tile=64)

@@ -9,7 +9,7 @@ import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective
-from scratchnst.losses import absolute_variation, gram, moment_matrix, projections, total_variation
+from scratchnst.losses import absolute_variation, cross_gram, gram, moment_matrix, projections, total_variation
 from scratchnst.models import pyramid
 from scratchnst.ops import (
     adain,
@@ -122,7 +122,7 @@ def test_another_module_in_its_place():
 @pytest.mark.parametrize(
     "module",
     [
-        *(conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, total_variation, addition),
+        *(conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, cross_gram, total_variation, addition),
         *(instance_norm, moments, adain, matrix_square_root, whitening, moment_matrix, projections, absolute_variation),
     ],
 )

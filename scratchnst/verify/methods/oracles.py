@@ -10,6 +10,7 @@ from __future__ import annotations
 import importlib
 import importlib.util
 from collections.abc import Callable, Mapping, Sequence
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -200,6 +201,20 @@ def _trace(A):
     return A.diagonal(dim1=1, dim2=2).sum(1)
 
 
+def cross_gram(x: Tensor, y: Tensor) -> Tensor:
+    """`scratchnst.losses.cross_gram`: what the paper says, the deeper layer upsampled, for a quarter of each square."""
+    height, width = y.shape[1:3]
+    side = 1 << (x.shape[1] // height).bit_length() - 1  # the power of two: rows that are left over count for none
+    larger = y.repeat_interleave(side, 1).repeat_interleave(side, 2) / side**2
+    return _torch().einsum("nhwi,nhwj->nij", x[:, : side * height, : side * width], larger)
+
+
+def cross_style_loss(F: Tensor, K: Tensor, A: Tensor) -> Tensor:
+    """`scratchnst.losses.cross_style_loss`."""
+    M = K.shape[1] * K.shape[2]
+    return ((cross_gram(F, K) - A) ** 2).sum() / (4 * F.shape[3] * K.shape[3] * M**2)
+
+
 def total_variation(x: Tensor) -> Tensor:
     """`scratchnst.losses.total_variation`."""
     torch = _torch()
@@ -303,16 +318,26 @@ def knows(ours: Objective) -> bool:
     if ours.keep is not None or any(term.guide is not None for term in ours.summands):
         return False
     losses = {term.loss_name for term in (*ours.summands, *ours.pixel_summands)}
-    return steps <= OPERATIONS.keys() and losses <= {"content_loss", *STYLE_LOSSES, *OF_IMAGES}
+    return steps <= OPERATIONS.keys() and losses <= {"content_loss", "cross_style_loss", *STYLE_LOSSES, *OF_IMAGES}
 
 
 def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
     """Return equation 7 with the settings of `ours`, as a function of a picture (H, W, 3), from its images on."""
     network, taps = ours.network, [*ours.content_layers, *ours.style_layers]
+    style_layers = [layer.name for layer in network.layers if ours.style_layers.get(layer.name)]
+    correlated: dict[tuple[str, ...], float] = {}  # layers whose channels are correlated -> weight
+    if ours.correlations != "neighbours":
+        correlated |= {(name,): ours.style_layers[name] for name in style_layers}
+    if ours.correlations != "layers":
+        w = ours.style_layers
+        correlated |= {pair: (w[pair[0]] * w[pair[1]]) ** 0.5 for pair in pairwise(style_layers)}
 
     def of(picture):
         picture = picture if hasattr(picture, "detach") else _torch().tensor(np.asarray(picture, "float64"))
         return features(network, picture[None], taps)
+
+    def shifted(of_image, name):
+        return of_image[name] + of_image[name].new_tensor(ours.shifts.get(name, 0.0))
 
     def loss(x):
         F, total = of(x), x.new_zeros(())
@@ -320,16 +345,22 @@ def objective(ours: Objective) -> Callable[[Tensor], Tensor]:
             targets = [x.new_tensor(asnumpy(target)) for target in term.targets]
             total = total + term.weight * OF_IMAGES[term.loss_name](x[None], *targets)
         style_loss_name, factor = objectives.STYLE_LOSSES[ours.style_loss]
-        loss, target = STYLE_LOSSES[style_loss_name]
+        distance, target = STYLE_LOSSES[style_loss_name]
         if ours.content is not None:
             P = of(ours.content)
             for name, weight in ours.content_layers.items():
                 total = total + ours.content_weight * weight * content_loss(F[name], P[name])
         for style, share in zip(ours.styles, ours.style_blend):
             S = of(style)
-            for name, weight in ours.style_layers.items():
-                of_style = target(S[name], F[name][0, ..., 0].numel())
-                total = total + ours.style_weight * factor * share * weight * loss(F[name], of_style)
+            for names, weight in correlated.items():
+                seen, seen_of_style = ([shifted(of_image, name) for name in names] for of_image in (F, S))
+                positions = F[names[-1]][0, ..., 0].numel()
+                if len(names) == 1:
+                    E = distance(*seen, target(*seen_of_style, positions))
+                else:
+                    as_many = positions / S[names[-1]][0, ..., 0].numel()
+                    E = cross_style_loss(seen[0], seen[1], as_many * cross_gram(*seen_of_style))
+                total = total + ours.style_weight * factor * share * weight * E
         return total
 
     return loss

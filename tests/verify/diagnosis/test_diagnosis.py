@@ -11,6 +11,8 @@ from numerical import central_differences
 from scratchnst.losses import (
     absolute_variation,
     content_loss,
+    cross_gram,
+    cross_style_loss,
     gram,
     moment_matrix,
     moments_style_loss,
@@ -68,6 +70,10 @@ def target_quantiles(x):
     return projections.as_target(1 + target(x), PIXELS)
 
 
+def target_cross_gram(x, y):
+    return cross_gram.forward(target(x), target(y))[0]
+
+
 FORWARD = {
     "conv2d": conv2d.forward,
     "relu": relu.forward,
@@ -78,6 +84,8 @@ FORWARD = {
     "strided_conv2d": lambda x, w, b: strided_conv2d.forward(x, w, b, 2),
     "preprocess": lambda x: preprocess.forward(x, *TORCHVISION),
     "gram": gram.forward,
+    "cross_gram": cross_gram.forward,
+    "cross_style_loss": lambda x, y: cross_style_loss.forward(x, y, target_cross_gram(x, y)),
     "matrix_square_root": matrix_square_root.forward,
     "whitening": whitening.forward,
     "content_loss": lambda x: content_loss.forward(x, target(x)),
@@ -104,6 +112,8 @@ BACKWARD = {
     "strided_conv2d": strided_conv2d.backward,
     "preprocess": preprocess.backward,
     "gram": gram.backward,
+    "cross_gram": cross_gram.backward,
+    "cross_style_loss": cross_style_loss.backward,
     "matrix_square_root": matrix_square_root.backward,
     "whitening": whitening.backward,
     "content_loss": content_loss.backward,
@@ -132,6 +142,8 @@ def setting(operation, seed=0):
         inputs = [x[:, :-1], drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]  # of its six rows five are read
     elif operation == "preprocess":
         inputs = [128 + 50 * x[..., :3]]
+    elif operation.startswith("cross"):
+        inputs = [x, drawn(3, 3, 2, 5, seed=seed + 1)]
     elif operation == "matrix_square_root":
         inputs = [gram.forward(x)[0] / PIXELS]
     elif operation == "whitening":
@@ -422,6 +434,24 @@ GRAM = {
     "factor 1/(N M)": lambda i, g, right: right / (6 * PIXELS),
     "factor 1/M": lambda i, g, right: right / PIXELS,
 }
+CROSS_GRAM_UPPER = {
+    "square-not-divided": lambda i, g, right: 4 * right,
+    "one-pixel-of-square": lambda i, g, right: 4 * right * (np.indices(SHAPE)[1:3] % 2 == 0).all(axis=0),
+    "gram-of-summed-images": lambda i, g, right: cross_gram.backward(np.tile(g.sum(0), (3, 1, 1)), i)[0],
+    "factor 1/M": lambda i, g, right: right / PIXELS,
+    "upstream-ignored": lambda i, g, right: cross_gram.backward(np.ones_like(g), i)[0],
+}
+CROSS_GRAM_DEEPER = {
+    "first-pixel-of-square": lambda i, g, right: cross_gram.backward(g, (i[0][:, :6:2, :4:2], i[1]))[1],
+    "square-not-averaged": lambda i, g, right: 4 * right,
+    "images-mixed-up": lambda i, g, right: cross_gram.backward(g[::-1], i)[1],
+    "gram-of-summed-images": lambda i, g, right: cross_gram.backward(np.tile(g.sum(0), (3, 1, 1)), i)[1],
+}
+CROSS_STYLE_LOSS = {
+    "factor-2-missing": lambda i, g, right: right / 2,
+    "quarter-missing": lambda i, g, right: 4 * right,
+    "difference-reversed": lambda i, g, right: -right,
+}
 MATRIX_SQUARE_ROOT = {
     "root-elementwise": lambda i, g, right: g / (2 * matrix_square_root.forward(i[0])[0]),
     "root-commuting": lambda i, g, right: np.linalg.solve(matrix_square_root.forward(i[0])[0], g) / 2,
@@ -608,6 +638,10 @@ WRONG = {
     ("strided_conv2d", 2): STRIDED_BIAS,
     ("preprocess", 0): PREPROCESS,
     ("gram", 0): GRAM,
+    ("cross_gram", 0): CROSS_GRAM_UPPER,
+    ("cross_gram", 1): CROSS_GRAM_DEEPER,
+    ("cross_style_loss", 0): CROSS_STYLE_LOSS,
+    ("cross_style_loss", 1): CROSS_STYLE_LOSS,
     ("matrix_square_root", 0): MATRIX_SQUARE_ROOT,
     ("whitening", 0): WHITENING_INPUT,
     ("whitening", 1): WHITENING_STYLE,

@@ -33,6 +33,8 @@ QUICK = {  # one or two of each operation, the nastier ones
     "content_loss: upstream gradient left out",
     "content_loss: equation 2 with >=",
     "style_loss: factor 2 of the symmetric Gram matrix missing",
+    "cross_gram: the first pixel for the mean of a square",
+    "cross_style_loss: factor 2 of a symmetric matrix",
     "total_variation: starts left out",
     "moment_matrix: sums from the row alone",
     "moments_style_loss: mean held fixed in the variance",
