@@ -13,7 +13,8 @@ import numpy as np
 from scratchnst import images
 from scratchnst.cli import computation, painting
 from scratchnst.cli.arguments import file, non_negative_number, size
-from scratchnst.cli.painting import PIPE, Job, pictures_in
+from scratchnst.cli.painting import Job, pictures_in
+from scratchnst.cli.pipes import PIPE, readable
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
@@ -121,8 +122,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     one = not any(path.is_dir() for path in (arguments.photo, *arguments.styles))
     looks = _looks(arguments, engine)
     model = ArbitraryStyle.load(arguments.model, engine, arguments.transform or DEFAULT)
-    with painting.readable(arguments.photo) as readable:
-        photos = pictures_in(readable) if readable.is_dir() else [readable]
+    with readable(arguments.photo) as photo:
+        photos = pictures_in(photo) if photo.is_dir() else [photo]
         if arguments.dry_run:
             return _dry_run(model, looks, photos, arguments)
         pairs = [(look, photo) for look in looks for photo in photos]

@@ -11,6 +11,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
 from scratchnst.images import PICTURE_SUFFIXES
@@ -52,6 +53,9 @@ def folder(text: str) -> Path:
 
 
 size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
+size_or_own = partial(
+    _number, kind=int, lowest=0, what=f"a whole number from 1 to {LARGEST_SIZE}, or 0", highest=LARGEST_SIZE
+)
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
 threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
 crf = partial(_number, kind=float, lowest=0, what="a number from 0 to 51", highest=51)
@@ -100,18 +104,26 @@ def add_run(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=file, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
+        "-o",
+        "--output",
+        type=file,
+        required=True,
+        metavar="OUT.png|-",
+        help="the picture; beside it lies OUT.json; - is standard output, a PNG alone",
     )
     group.add_argument(
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_json(group, "one JSON object on how it ended")
 
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("optimisation")
-    group.add_argument("--size", type=size, metavar="N", help="longer side in pixels (512)")
+    group.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side in pixels; 0 keeps the picture's own size (512)"
+    )
     group.add_argument(
         "--iterations", type=positive_integer, metavar="N", help="steps at most, of all scales together (120)"
     )
@@ -158,7 +170,9 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def add_equation_7(parser: argparse.ArgumentParser) -> None:
     """Add the pictures of equation 7, and the weights of its terms."""
-    parser.add_argument("content", type=file, metavar="CONTENT", help="the picture whose objects stay")
+    parser.add_argument(
+        "content", type=file, metavar="CONTENT", help="the picture whose objects stay; - is standard input"
+    )
     parser.add_argument("styles", type=file, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
     add_style_fit(parser)
     group = parser.add_argument_group("equation 7", "defaults belong to the network")

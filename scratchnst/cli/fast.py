@@ -11,8 +11,9 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import check_side_picture, file, size
+from scratchnst.cli.arguments import check_side_picture, file, size_or_own
 from scratchnst.cli.painting import Job, pictures_in
+from scratchnst.cli.pipes import readable
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
@@ -60,7 +61,9 @@ def _add_sheet(commands) -> None:
     parser.add_argument("photo", type=file, metavar="PHOTO", help="a photograph")
     parser.add_argument("-o", "--output", type=file, required=True, metavar="OUT.png", help="the sheet")
     parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
-    parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side of each picture (256)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=256, metavar="N", help="longer side of each picture; 0 is PHOTO's (256)"
+    )
     computation.add_device(parser)
     parser.set_defaults(run=run_sheet)
 
@@ -113,7 +116,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 
 
 def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
-    with painting.readable(photo) as file:
+    with readable(photo) as file:
         picture, in_strips = painting.load(model, file, arguments)
     painted = model(picture, style, arguments.strength, in_strips)
     return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
@@ -122,5 +125,5 @@ def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: ar
 def _outlook(
     model: FastStyle, photo: Path, arguments: argparse.Namespace
 ) -> tuple[Path, painting.Shape, memory.Outlook]:
-    with painting.readable(photo) as file:
+    with readable(photo) as file:
         return photo, *painting.outlook(model, file, arguments)

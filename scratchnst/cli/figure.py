@@ -10,7 +10,7 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size
+from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size_or_own
 from scratchnst.cli.progress import Reporter
 from scratchnst.errors import UserError
 from scratchnst.figures import progress, sheet
@@ -52,7 +52,9 @@ def add(commands) -> None:
         default=False,
         help=f"a small version: {QUICK['size']} pixels, {QUICK['iterations']} iterations a picture",
     )
-    parser.add_argument("--size", type=size, metavar="N", help="longer side of each picture in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side of each picture in pixels; 0 is its own (512)"
+    )
     parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
     add_style_fit(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")

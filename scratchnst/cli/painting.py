@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +17,9 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import file, size
-from scratchnst.errors import OutputError, UserError
+from scratchnst.cli.arguments import file, size_or_own
+from scratchnst.cli.pipes import PIPE, send
+from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix, names_a_file
@@ -28,7 +28,6 @@ from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import available, in_words
 from scratchnst.transfer.computation import check_room_to_read
 
-PIPE = Path("-")
 TRIAL_SIDE = 256  # pixels of what is painted to see how long it takes
 LONGER_IN_STRIPS = 1.2
 
@@ -58,7 +57,9 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how photographs are painted, and what is told of it."""
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the photograph, to 1 (1)")
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels (the photograph's)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=0, metavar="N", help="longer side in pixels; 0 is the photograph's own (0)"
+    )
     parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
     parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
     computation.add_device(parser)
@@ -140,8 +141,7 @@ def outlook(
 
 def painted_shape(file: Path, arguments: argparse.Namespace) -> Shape:
     """Return the (height, width) in which a photograph is painted."""
-    given = images.size(file)
-    return images.fitted_shape(given, arguments.size) if arguments.size else given
+    return images.fitted_shape(images.size(file), arguments.size)
 
 
 def dry_run(
@@ -168,32 +168,9 @@ def _seconds_per_pixel(model: FastStyle) -> float:
     return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
-@contextmanager
-def readable(photo: Path) -> Iterator[Path]:
-    """Yield the file of a photograph; standard input is copied into one."""
-    if photo != PIPE:
-        yield photo
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "standard input")
-        file.write_bytes(sys.stdin.buffer.read())
-        try:
-            yield file
-        except UserError as error:
-            raise UserError(str(error).replace(str(file), file.name)) from None
-
-
 def _write(output: Path, painting: np.ndarray) -> None:
     if output == PIPE:
-        try:
-            sys.stdout.buffer.write(images.encoded(painting))
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(
-                f"standard output cannot be written ({error.strerror or error}): send it elsewhere."
-            ) from None
+        send(images.encoded(painting))
     else:
         images.save(output, painting)
 

@@ -21,7 +21,7 @@ from scratchnst.cli.arguments import (
     parse_layers,
     pixel,
     positive_integer,
-    size,
+    size_or_own,
 )
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
@@ -54,7 +54,9 @@ def add(commands) -> None:
         metavar="noise|content|style|FILE",
         help="the image at which the gradient is taken, for example a picture that transfer has made (noise)",
     )
-    parser.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=512, metavar="N", help="longer side in pixels; 0 is CONTENT's own (512)"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     parser.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
     add_network(parser)

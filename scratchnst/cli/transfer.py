@@ -100,9 +100,9 @@ def run(arguments: argparse.Namespace) -> int:
     settings = Settings.from_json({} if record is None else read_settings(record), **{**preset, **given})
     if settings.method == ARBITRARY:
         _check_one_pass({**preset, **given}, arguments.dry_run)
-        return job.paint(settings, arguments.quiet)
+        return job.paint(settings, arguments.quiet, arguments.json)
     _check_start(settings.init, given)
-    return job.run(settings, arguments.quiet, arguments.dry_run)
+    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.json)
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:

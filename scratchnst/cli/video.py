@@ -18,7 +18,7 @@ from tqdm import tqdm
 from scratchnst import __version__
 from scratchnst.cli import computation
 from scratchnst.cli.arbitrary import styles_of
-from scratchnst.cli.arguments import crf, file, size, threads
+from scratchnst.cli.arguments import crf, file, size_or_own, threads
 from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.painting import strength
@@ -64,7 +64,9 @@ def add(commands) -> None:
         help="the style of a picture, by a network that paints in any style: the one that ships, or --model",
     )
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels, even (the video's)")
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side in pixels, even; 0 is the video's own (0)"
+    )
     parser.add_argument(
         "--crf", type=crf, default=CRF, metavar="Q", help="quality of H.264: 0, the best, to 51 (%(default)s)"
     )

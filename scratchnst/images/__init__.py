@@ -140,14 +140,20 @@ def interpolate(image: np.ndarray, height: int, width: int) -> np.ndarray:
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels."""
+    """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels; see
+    `fitted_shape`.
+    """
     return resize(image, *fitted_shape(image.shape, size))
 
 
 def fitted_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
-    """Return the height and width, at least 1 each, that `fit` scales a picture of `shape`, (H, W, ...), to."""
+    """Return the height and width, at least 1 each, that `fit` scales a picture of `shape`, (H, W, ...), to.
+
+    A `size` of 0 leaves it as it is.
+    """
     height, width = shape[:2]
     longer = max(height, width)
+    size = size or longer
     return max(1, round(height * size / longer)), max(1, round(width * size / longer))
 
 

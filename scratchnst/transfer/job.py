@@ -7,9 +7,10 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -20,7 +21,7 @@ from scratchnst.system.signals import one_interrupt, uninterrupted
 from scratchnst.transfer import computation, memory, one_pass
 from scratchnst.transfer.forecast import check_finest_scale
 from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
-from scratchnst.transfer.record import record, record_of_one_pass, resolved
+from scratchnst.transfer.record import called, record, record_of_one_pass, resolved
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
 from scratchnst.transfer.side_outputs import Log, SideOutput, stages
@@ -38,6 +39,7 @@ def run(
     notice: Callable[[str], None] = ignore,
     warn: Callable[[str], None] = ignore,
     command: Sequence[str] = (),
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> StylizedByScales:
     """Do the whole job, and write the picture and its record.
 
@@ -50,6 +52,7 @@ def run(
     notice : called with messages about the device
     warn : called with a sentence if the log, a stage or `on_progress` has failed and is left out from then on
     command : the words of the command line, for the record
+    names : file -> what the record calls it, of pictures
 
     Returns
     -------
@@ -73,13 +76,19 @@ def run(
             with room_for(settings.output, prepared.largest_output):
                 result, used = _optimise(prepared, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
-                text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
+                text = json.dumps(
+                    record(called(prepared.settings, names), used, result, command), indent=2, allow_nan=False
+                )
                 _save_or_keep(settings, result.image, text + "\n")
         return result
 
 
 def paint(
-    settings: Settings, notice: Callable[[str], None] = ignore, *, command: Sequence[str] = ()
+    settings: Settings,
+    notice: Callable[[str], None] = ignore,
+    *,
+    command: Sequence[str] = (),
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> one_pass.Painted:
     """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
     with computation.computing_as(settings, notice) as engine:
@@ -88,7 +97,7 @@ def paint(
         images.check_format(settings.output, *shape)
         painted = one_pass.paint(settings, engine, shape)
         with uninterrupted():
-            text = json.dumps(record_of_one_pass(settings, painted, command), indent=2, allow_nan=False)
+            text = json.dumps(record_of_one_pass(called(settings, names), painted, command), indent=2, allow_nan=False)
             _save_or_keep(settings, painted.image, text + "\n")
         return painted
 

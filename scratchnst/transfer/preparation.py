@@ -193,9 +193,10 @@ def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Ca
     first, *others = settings.pictures
     given = picture_size(first, network, content_layers if settings.content else style_layers)
     height, width = images.fitted_shape(given, settings.size)  # the picture gets the first one's proportions
+    longer = max(height, width)
     computation.check_room(height, width, network.engine, settings)
     network.check_layers(layers)
-    check_scaled(first, given, (height, width), settings.size, network, layers)
+    check_scaled(first, given, (height, width), longer, network, layers)
     sizes = [picture_size(path, network, style_layers) for path in others]
 
     def style_shapes(shape):
@@ -204,7 +205,7 @@ def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Ca
     def check(height, width):
         network.check_size(height, width, layers)
         for path, size, scaled in zip(others, sizes, style_shapes((height, width))):
-            check_style(path, size, scaled, settings.size, network, style_layers)
+            check_style(path, size, scaled, longer, network, style_layers)
 
     check(height, width)
     return choose_scales(height, width, check, settings), style_shapes

@@ -126,7 +126,7 @@ class Settings:
     preprocessing, pooling, normalize : as for `load_network` and `Objective`
     content_layers, style_layers : layer name -> weight, or names that share a weight of 1
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
-    size : pixels of the longer side
+    size : pixels of the longer side; 0 keeps the size of the content, or of the first style where there is none
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     scales : a number, or "auto"; see `scratchnst.transfer.scales`
     method : "optimise", or "arbitrary", what a network paints in one pass in any style, see `job.paint`
@@ -162,7 +162,7 @@ class Settings:
     content_weight: Annotated[float | None, _number] = None
     style_weight: Annotated[float | None, _number] = None
     tv_weight: Annotated[float | None, _number] = None
-    size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
+    size: Annotated[int, partial(_whole, 0, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     scales: Annotated[int | str, _scales] = AUTO
     method: Annotated[str, partial(_choice, METHODS)] = METHODS[0]

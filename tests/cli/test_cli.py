@@ -822,7 +822,7 @@ BAD_INPUT = [
     ([*GOOD, "--style-layers", "conv1_1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
-    ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
+    ([*GOOD, "--size", "-1"], "argument --size: must be a whole number from 1 to 16384, or 0, not '-1'"),
     ([*GOOD, "--size", "9" * 30], "--size"),
     ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
     ([*GOOD, "--margin", "257"], "--margin"),

@@ -95,7 +95,7 @@ def test_others_go_before_what_is_in_the_file():
     ("wrong", "sentence"),
     [
         ({"sise": 24}, "there is no setting 'sise'; those that are: content, styles, .*, log."),
-        ({"size": "24"}, "the setting size must be a whole number from 1 to 16384, not '24'."),
+        ({"size": "24"}, "the setting size must be a whole number from 0 to 16384, not '24'."),
         ({"size": 24.0}, "the setting size must be a whole number"),
         ({"style_fit": "stretch"}, "the setting style_fit must be one of keep, squeeze, not 'stretch'."),
         ({"size": True}, "the setting size must be a whole number"),
