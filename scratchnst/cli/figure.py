@@ -12,6 +12,7 @@ from scratchnst import images
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size_or_own
 from scratchnst.cli.progress import Reporter
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.figures import progress, sheet
 from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
@@ -58,6 +59,7 @@ def add(commands) -> None:
     parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
     add_style_fit(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_json(parser)
     add_network(parser)
     computation.add(parser)
     parser.set_defaults(run=run)
@@ -77,7 +79,7 @@ def run(arguments: argparse.Namespace) -> int:
     check(figure, output)
     _check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
     if arguments.dry_run:
-        return _tell_outlook(figure, output)
+        return _tell_outlook(figure, output, arguments.json)
     _make_folder(material.folder)
     status = _make_panels(figure, say, arguments.quiet)
     if status == job.INTERRUPTED:
@@ -86,6 +88,9 @@ def run(arguments: argparse.Namespace) -> int:
         return status
     images.save(output, sheet.draw(figure, figure.runs[0][1].size))
     progress.write_record(output, number, figure, sys.argv)
+    if arguments.json:
+        panels = {panel.label: str(settings.output) for panel, settings in figure.runs}
+        tell({"output": str(output), "figure": number, "network": network.name, "pictures": panels})
     say(f"{output}: figure {number} of {network.name}, {len(figure.runs)} pictures")
     return 0
 
@@ -109,12 +114,13 @@ def _make_panels(figure: Figure, say: Callable[[str], None], quiet: bool) -> int
     return 0
 
 
-def _tell_outlook(figure: Figure, output: Path) -> int:
+def _tell_outlook(figure: Figure, output: Path, as_json: bool) -> int:
     """Print how much memory and time each panel that is missing would take."""
     for panel, settings in figure.runs:
         if not progress.is_done(settings, progress.fingerprints(settings)):
-            print(one_line(panel.label))
-            job.run(replace(settings, output=output), quiet=True, dry_run=True)
+            if not as_json:
+                print(one_line(panel.label))
+            job.run(replace(settings, output=output), quiet=True, dry_run=True, as_json=as_json)
     return 0
 
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
@@ -22,6 +22,7 @@ from scratchnst.cli.arguments import crf, file, size_or_own, threads
 from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.painting import strength
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
 from scratchnst.engine.devices import AUTO, CPU, on_threads
@@ -80,6 +81,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="paint one frame, tell how long all take, and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_json(parser)
     computation.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -112,7 +114,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         _painter(library, engine, arguments) as (paint, workers),
     ):
         if arguments.dry_run:
-            print(_outlook(library, video, look, paint, workers))
+            seconds = _outlook(library, video, look, paint, workers)
+            if arguments.json:
+                tell({**_facts(arguments, video, look), "painting": round(seconds, 1), "at a time": workers})
+            else:
+                print(_outlook_in_words(video, look, seconds, workers))
             return 0
         settings = {
             "program": __version__,
@@ -130,8 +136,17 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             kept = library.parts_folder(arguments.output)
             complain(f"interrupted; {kept} has what is finished: the same command goes on.")
             return INTERRUPTED
+    if arguments.json:
+        tell(_facts(arguments, video, look))
     say(f"{arguments.output}: {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s")
     return 0
+
+
+def _facts(arguments: argparse.Namespace, video: Video, look: Look) -> dict[str, Any]:
+    """Return what a painted video is, for JSON."""
+    height, width = look.shape
+    size = {"width": width, "height": height, "frames": video.frames, "seconds": float(video.seconds)}
+    return {"output": str(arguments.output), **size, "sound": list(video.sound)}
 
 
 def _model(arguments: argparse.Namespace, shape: tuple[int, int], engine: Engine) -> FastStyle:
@@ -178,13 +193,17 @@ def _painter(library: ModuleType, engine: Engine, arguments: argparse.Namespace)
         yield workers_there.paint, workers_there.threads
 
 
-def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> str:
-    """Paint the first frame, and say how long all would take."""
+def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> float:
+    """Paint the first frame, and return how many seconds all would take."""
     first = next(library.frames(video, [0]))
     list(paint(look, [first]))  # the first time takes longer
     started = time.perf_counter()
     list(paint(look, [first]))
-    seconds = (time.perf_counter() - started) * video.frames / workers
+    return (time.perf_counter() - started) * video.frames / workers
+
+
+def _outlook_in_words(video: Video, look: Look, seconds: float, workers: int) -> str:
+    """Say what would be painted, and how long it would take."""
     return (
         f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"
         f"sound   {', '.join(video.sound) or 'none'}\n"
