@@ -13,7 +13,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.cli import computation, painting
 from scratchnst.cli.arguments import file, non_negative_number, size
-from scratchnst.cli.painting import Job, pictures_in
+from scratchnst.cli.painting import Job, Painting, pictures_in
 from scratchnst.cli.pipes import PIPE, readable
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
@@ -128,7 +128,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             return _dry_run(model, looks, photos, arguments)
         pairs = [(look, photo) for look in looks for photo in photos]
         names = None if one else [f"{photo.stem}-{look.name}" for look, photo in pairs]
-        with painting.places(names, arguments.output, _inputs(looks, photos, arguments)) as places:
+        with painting.places(names, arguments.output, _inputs(looks, photos, arguments), arguments) as places:
             paint = partial(_paint, lru_cache(1)(partial(styles_of, model)), arguments)
             jobs = [Job(place, look.told, partial(paint, look, photo)) for (look, photo), place in zip(pairs, places)]
             return painting.paint_all(jobs, arguments.json, leave_out=not one)
@@ -225,15 +225,16 @@ def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments
     return make(look.styles, side, arguments.memory_limit, arguments.transform)
 
 
-def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:
+def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> Painting:
     model = _model_of(make, look, photo, arguments)
     picture, in_strips = painting.load(model, photo, arguments, _beside(look))
+    finish = painting.finish(photo, picture, arguments)
     paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips)
     if look.masks:
         painted = blended(picture, [paint(str(style)) for style in look.styles], look.masks)
     else:
         painted = paint(look.mixture)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+    return Painting(images.with_colours_of(painted, picture) if arguments.colors == "content" else painted, finish)
 
 
 def _beside(look: Look) -> int:

@@ -15,6 +15,7 @@ from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
 from scratchnst.images import PICTURE_SUFFIXES
+from scratchnst.images.finish import DEPTHS, KEEPABLE
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
@@ -111,12 +112,25 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
         metavar="OUT.png|-",
         help="the picture; beside it lies OUT.json; - is standard output, a PNG alone",
     )
+    add_finish(group)
     group.add_argument(
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
     group.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object an evaluation of the loss")
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
     add_json(group, "one JSON object on how it ended")
+
+
+def add_finish(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add how pictures are written, without defaults."""
+    parser.add_argument("--depth", type=int, choices=DEPTHS, help="bits a channel; 16 in a PNG or a TIFF (8)")
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        choices=KEEPABLE,
+        help="what the picture keeps of the photograph's file: its colour profile, into whose colours it is converted, "
+        "its transparency (nothing: sRGB, opaque)",
+    )
 
 
 def _add_optimisation(parser: argparse.ArgumentParser) -> None:

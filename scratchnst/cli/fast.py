@@ -12,7 +12,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.cli import computation, painting
 from scratchnst.cli.arguments import check_side_picture, file, size_or_own
-from scratchnst.cli.painting import Job, pictures_in
+from scratchnst.cli.painting import Job, Painting, pictures_in
 from scratchnst.cli.pipes import PIPE, readable, writable
 from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine
@@ -119,18 +119,19 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     if arguments.dry_run:
         return painting.dry_run(model, [_outlook(model, photo, arguments) for photo in photos], arguments.json)
     names = None if one else [photo.stem for photo in photos]
-    with painting.places(names, arguments.output, [*photos, arguments.model or SHIPPED]) as places:
+    with painting.places(names, arguments.output, [*photos, arguments.model or SHIPPED], arguments) as places:
         jobs = [
             Job(place, style, partial(_paint, model, photo, style, arguments)) for photo, place in zip(photos, places)
         ]
         return painting.paint_all(jobs, arguments.json, leave_out=not one)
 
 
-def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
+def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> Painting:
     with readable(photo) as file:
         picture, in_strips = painting.load(model, file, arguments)
+        finish = painting.finish(file, picture, arguments)
     painted = model(picture, style, arguments.strength, in_strips)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+    return Painting(images.with_colours_of(painted, picture) if arguments.colors == "content" else painted, finish)
 
 
 def _outlook(

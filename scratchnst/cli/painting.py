@@ -17,8 +17,9 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import file, size_or_own
+from scratchnst.cli.arguments import add_finish, file, size_or_own
 from scratchnst.cli.pipes import PIPE, send
+from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
@@ -35,12 +36,20 @@ Shape = tuple[int, int]  # height and width
 
 
 @dataclass(frozen=True)
+class Painting:
+    """A painting (H, W, 3), RGB 0-255, and how it is written."""
+
+    image: np.ndarray
+    finish: images.Finish
+
+
+@dataclass(frozen=True)
 class Job:
-    """A painting to be made: its file, its styles with what is told of each, and what computes it (H, W, 3)."""
+    """A painting to be made: its file, its styles with what is told of each, and what computes it."""
 
     output: Path
     style: Mapping[str, float | str]
-    paint: Callable[[], np.ndarray]
+    paint: Callable[[], Painting]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -61,7 +70,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
         "--size", type=size_or_own, default=0, metavar="N", help="longer side in pixels; 0 is the photograph's own (0)"
     )
     parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    add_finish(parser)
+    parser.set_defaults(depth=8, keep=())
+    add_json(parser, "one JSON object a picture")
     computation.add_device(parser)
     parser.add_argument(
         "--memory-limit",
@@ -168,15 +179,20 @@ def _seconds_per_pixel(model: FastStyle) -> float:
     return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
-def _write(output: Path, painting: np.ndarray) -> None:
+def finish(photo: Path, picture: np.ndarray, arguments: argparse.Namespace) -> images.Finish:
+    """Return how a painting of a photograph is written, of which `picture` (H, W, 3) is painted."""
+    return images.finish_of(photo, picture.shape[:2], arguments.keep, arguments.depth)
+
+
+def _write(output: Path, painting: Painting) -> None:
     if output == PIPE:
-        send(images.encoded(painting))
+        send(images.encoded(painting.image, finish=painting.finish))
     else:
-        images.save(output, painting)
+        images.save(output, painting.image, painting.finish)
 
 
-def _tell(job: Job, painting: np.ndarray, seconds: float, as_json: bool) -> None:
-    height, width, _ = painting.shape
+def _tell(job: Job, painting: Painting, seconds: float, as_json: bool) -> None:
+    height, width, _ = painting.image.shape
     if as_json and job.output != PIPE:
         size = {"width": width, "height": height}
         told = {"output": str(job.output), **size, "style": dict(job.style), "seconds": round(seconds, 3)}
@@ -186,7 +202,9 @@ def _tell(job: Job, painting: np.ndarray, seconds: float, as_json: bool) -> None
 
 
 @contextmanager
-def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> Iterator[list[Path]]:
+def places(
+    names: Sequence[str] | None, where: str, inputs: Sequence[Path], arguments: argparse.Namespace
+) -> Iterator[list[Path]]:
     """Yield the files of paintings: `where` is the only one's, or else the directory of those of some names.
 
     A new directory stays if something is in it after the block.
@@ -202,6 +220,7 @@ def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> I
             if not names_a_file(where):
                 raise UserError(f"{where or 'an empty path'} is no file: name a picture to be written.")
             check_suffix(output, images.PICTURE_SUFFIXES)
+            images.check_finish(output, arguments.depth, arguments.keep)
             check_outputs([output], inputs)
         yield [output]
     elif output == PIPE:

@@ -14,7 +14,7 @@ from scratchnst.transfer.record import read_settings
 from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, PRESETS, Settings
 
 OF_ONE_PASS = {
-    *("method", "content", "styles", "output", "size", "fast_model"),
+    *("method", "content", "styles", "output", "size", "fast_model", "depth", "keep"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ

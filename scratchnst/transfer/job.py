@@ -18,7 +18,7 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.files import room_for, write_atomically
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import computation, memory, one_pass
+from scratchnst.transfer import computation, memory, one_pass, preparation
 from scratchnst.transfer.forecast import check_finest_scale
 from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
 from scratchnst.transfer.record import called, record, record_of_one_pass, resolved
@@ -79,7 +79,7 @@ def run(
                 text = json.dumps(
                     record(called(prepared.settings, names), used, result, command), indent=2, allow_nan=False
                 )
-                _save_or_keep(settings, result.image, text + "\n")
+                _save_or_keep(settings, result.image, prepared.finish, text + "\n")
         return result
 
 
@@ -95,40 +95,41 @@ def paint(
         check_outputs(settings, [*settings.pictures, one_pass.model_file(settings)])
         shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
         images.check_format(settings.output, *shape)
+        finish = preparation.finish(settings, shape)
         painted = one_pass.paint(settings, engine, shape)
         with uninterrupted():
             text = json.dumps(record_of_one_pass(called(settings, names), painted, command), indent=2, allow_nan=False)
-            _save_or_keep(settings, painted.image, text + "\n")
+            _save_or_keep(settings, painted.image, finish, text + "\n")
         return painted
 
 
-def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:
+def _save_or_keep(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> None:
     """Write picture and record, or, if that fails, write them elsewhere, and raise a UserError that says so."""
     try:
-        _save(settings.output, image, settings.record, text)
+        _save(settings.output, image, finish, settings.record, text)
     except (OSError, UserError, ValueError) as error:
-        kept = _keep_elsewhere(settings, image, text)
+        kept = _keep_elsewhere(settings, image, finish, text)
         if kept is None:
             raise
         raise UserError(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
 
 
-def _keep_elsewhere(settings: Settings, image: np.ndarray, text: str) -> Path | None:
+def _keep_elsewhere(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> Path | None:
     """Write picture and record into a new folder at the first of some places where that is possible; return it."""
     for place in (None, os.path.expanduser("~"), os.curdir, *REFUGES):  # None: the folder for temporary files
         with suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix="scratchnst-", dir=place))
             try:
                 picture = folder / settings.output.with_suffix(".png").name
-                _save(picture, image, folder / settings.record.name, text)
+                _save(picture, image, finish, folder / settings.record.name, text)
                 return folder
             except (OSError, UserError):
                 shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
-def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
-    images.save(picture, image)
+def _save(picture: Path, image: np.ndarray, finish: images.Finish, record: Path, text: str) -> None:
+    images.save(picture, image, finish)
     write_atomically(record, text.encode())
 
 

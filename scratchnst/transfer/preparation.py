@@ -59,7 +59,14 @@ class Prepared:
     def largest_output(self) -> int:
         """The bytes that the picture and its record take at most: a format that cannot compress noise adds little."""
         height, width = self.shapes[-1]
-        return height * (3 * width + 1) * 101 // 100 + RECORD
+        channels = 3 if self.finish.alpha is None else 4
+        profile = len(self.finish.profile or b"")
+        return height * (channels * self.settings.depth // 8 * width + 1) * 101 // 100 + profile + RECORD
+
+    @cached_property
+    def finish(self) -> images.Finish:
+        """How the picture is written."""
+        return finish(self.settings, self.shapes[-1])
 
     @property
     def scales(self) -> Scales:
@@ -88,7 +95,7 @@ class Prepared:
 
     def read(self) -> None:
         """Read the pictures now, or raise the UserError for the first that cannot be read or takes too much memory."""
-        _ = self.init, self.pictures
+        _ = self.init, self.pictures, self.finish
 
     @cached_property
     def init(self) -> str | np.ndarray:
@@ -168,6 +175,11 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     return Prepared(replace(settings, network=source, fast_style=fast_style), network, shapes, style_shapes)
 
 
+def finish(settings: Settings, shape: Shape) -> images.Finish:
+    """Return how the picture of a (height, width) is written, or raise a UserError; see `images.finish_of`."""
+    return images.finish_of(settings.pictures[0], shape, settings.keep, settings.depth)
+
+
 def _fast_style(settings: Settings) -> dict[str, float]:
     """Return the styles of the network that paints the start, or raise a UserError if it has none for the pictures."""
     model = FastStyle.load(settings.fast_model)
@@ -221,6 +233,7 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
         of a stage.
     """
     check_suffix(settings.output, images.PICTURE_SUFFIXES)
+    images.check_finish(settings.output, settings.depth, settings.keep)
     inputs, outputs = list(inputs), [settings.output, settings.record]
     if settings.log:
         outputs.append(settings.log)

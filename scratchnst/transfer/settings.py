@@ -14,6 +14,7 @@ from typing import Annotated, Any, get_type_hints
 from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
+from scratchnst.images.finish import DEPTHS, KEEPABLE
 from scratchnst.models.network import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
@@ -108,6 +109,18 @@ def _mixture(value: Any) -> dict[str, float]:
     raise ValueError("a table of styles and their weights")
 
 
+def _depth(value: Any) -> int:
+    if isinstance(value, bool) or value not in DEPTHS:
+        raise ValueError(f"one of {', '.join(map(str, DEPTHS))}")
+    return int(value)
+
+
+def _keep(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or any(one not in KEEPABLE for one in value):
+        raise ValueError(f"a list of {', '.join(KEEPABLE)}")
+    return tuple(dict.fromkeys(value))
+
+
 _COUNT = partial(_whole, 1, None)
 
 
@@ -141,6 +154,8 @@ class Settings:
     threads : how many the CPU computes on
     dtype : "float32" or "float64"
     memory_limit : bytes, of the GPU's memory on a GPU
+    depth : bits a channel of the picture, 8 or 16
+    keep : "profile" and "alpha", what the picture keeps of the content's file, see `scratchnst.images.finish_of`
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
 
@@ -182,6 +197,8 @@ class Settings:
     threads: Annotated[int | None, partial(_whole, 1, MOST_THREADS)] = None
     dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
     memory_limit: Annotated[int | None, _COUNT] = None
+    depth: Annotated[int, _depth] = 8
+    keep: Annotated[tuple[str, ...], _keep] = ()
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None
 
