@@ -19,6 +19,7 @@ from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
 from scratchnst.files import check_apart, check_outputs, check_suffix
 from scratchnst.images import origin
 from scratchnst.messages import complain, one_line
+from scratchnst.transfer.forecast import forecast
 from scratchnst.transfer.record import check_replaceable, is_record_of
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -118,9 +119,12 @@ def _tell_outlook(figure: Figure, output: Path, as_json: bool) -> int:
     """Print how much memory and time each panel that is missing would take."""
     for panel, settings in figure.runs:
         if not progress.is_done(settings, progress.fingerprints(settings)):
-            if not as_json:
-                print(one_line(panel.label))
-            job.run(replace(settings, output=output), quiet=True, dry_run=True, as_json=as_json)
+            settings = replace(settings, output=output)
+            if as_json:
+                tell({"picture": panel.label, **job.outlook_facts(forecast(settings))})
+                continue
+            print(one_line(panel.label))
+            job.run(settings, quiet=True, dry_run=True)
     return 0
 
 

@@ -67,7 +67,7 @@ def _run(settings: Settings, names: dict[Path, Path], quiet: bool, dry_run: bool
     if dry_run:
         found = forecast(settings, reporter.say, notice)
         if as_json:
-            tell(_outlook_facts(found))
+            tell(outlook_facts(found))
         else:
             print(_outlook(found))
         return 0
@@ -135,8 +135,8 @@ def _outlook(found: Forecast) -> str:
     )
 
 
-def _outlook_facts(found: Forecast) -> dict:
-    """Return the same for JSON."""
+def outlook_facts(found: Forecast) -> dict:
+    """Return how much memory and time a run would take, for JSON."""
     sizes = [{"width": width, "height": height, "iterations": steps} for (height, width), steps in found.scales]
     seconds = None if found.seconds is None else round(found.seconds, 1)
     return {

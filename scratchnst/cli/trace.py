@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from contextlib import ExitStack
 
 from scratchnst import images
 from scratchnst.attribution import plot, report
 from scratchnst.attribution.attribution import check_pixel, trace
 from scratchnst.attribution.setup import check_memory, load_objective
-from scratchnst.cli import computation
+from scratchnst.cli import computation, pipes
 from scratchnst.cli.arguments import (
     add_equation_7,
     add_network,
@@ -72,6 +73,15 @@ def add(commands) -> None:
 
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Do what the arguments say and return the exit status."""
+    pictures = [arguments.content, *arguments.styles]
+    pipes.check_one_input(pictures)
+    with ExitStack() as stack:
+        arguments.content, *arguments.styles = (stack.enter_context(pipes.readable(path)) for path in pictures)
+        return _trace(arguments, engine)
+
+
+def _trace(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:

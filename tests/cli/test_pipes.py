@@ -81,6 +81,16 @@ def test_a_sheet_from_and_to_a_pipe(folder, capsysbinary, send):
         np.testing.assert_array_equal(np.asarray(piped), np.asarray(written))
 
 
+def test_trace_of_a_piped_picture(folder, capsys, send):
+    options = ["--pixel", "3,3", "--size", "24", "--network", "pyramid", "--json"]
+    assert main(["trace", "content.png", "style.jpg", *options]) == 0
+    named = json.loads(capsys.readouterr().out)
+    send(Path("style.jpg").read_bytes())
+    assert main(["trace", "content.png", "-", *options]) == 0
+    assert json.loads(capsys.readouterr().out)["gradient"] == named["gradient"]
+    assert main(["trace", "-", "-", *options]) == 2
+
+
 @pytest.mark.parametrize(
     ("data", "arguments", "sentence"),
     [
