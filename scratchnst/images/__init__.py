@@ -102,15 +102,17 @@ def finish_of(path: str | os.PathLike, shape: tuple[int, int], keep: Collection[
 
 
 def _check_profile(path: str | os.PathLike, profile: bytes, depth: int) -> None:
-    space = colour.profile_space(profile)
-    if space != "RGB":
-        what = "is damaged" if space is None else f"is of {space} colours, and a painting has RGB"
-        raise UserError(f"the colour profile of {path} {what}: leave it out of --keep.")
-    if depth > 8 and not colour.has_depth(profile):
-        raise UserError(
-            f"the colour profile of {path} is made of tables, which are applied with 8 bits: give --depth 8, or leave "
-            "it out of --keep."
-        )
+    space, what, advice = colour.profile_space(profile), "", "leave it out of --keep"
+    if space is None:
+        what = "is damaged"
+    elif space != "RGB":
+        what = f"is of {space} colours, and a painting has RGB"
+    elif not colour.is_two_way(profile):
+        what = "is of no use for writing"
+    elif depth > 8 and not colour.has_depth(profile):
+        what, advice = "is made of tables, which are applied with 8 bits", f"give --depth 8, or {advice}"
+    if what:
+        raise UserError(f"the colour profile of {path} {what}: {advice}.")
 
 
 def save(path: str | os.PathLike, image: np.ndarray, finish: Finish = PLAIN) -> None:

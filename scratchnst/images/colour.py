@@ -110,6 +110,17 @@ def has_depth(data: bytes) -> bool:
     return profiles.matrix_profile(data) is not None
 
 
+def is_two_way(data: bytes) -> bool:
+    """Return whether colours can be converted into those of an ICC profile of RGB: not all of cameras have tables for
+    that.
+    """
+    try:
+        from_srgb(data, 8)
+    except ImageCms.PyCMSError:
+        return False
+    return True
+
+
 def from_srgb(data: bytes, depth: int) -> Callable[[np.ndarray], np.ndarray]:
     """Return what turns sRGB (H, W, 3), 0 to 255, into the colours of an ICC profile of RGB; with 16 bits, see
     `has_depth`.

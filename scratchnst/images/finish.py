@@ -20,6 +20,7 @@ DEPTHS = (8, 16)  # bits
 PROFILE, ALPHA = KEEPABLE = ("profile", "alpha")
 DEEP_SUFFIXES = (".png", ".tif", ".tiff")
 OPAQUE_SUFFIXES = (".jpg", ".jpeg")
+BAND = 1 << 18  # pixels converted at a time
 _UNDEFINED = 7  # a type of TIFF's
 
 
@@ -40,14 +41,19 @@ class Finish:
 
     def values(self, image: np.ndarray) -> np.ndarray:
         """Return an image (H, W, 3), RGB in sRGB, 0-255, as the whole numbers (H, W, 3 or 4) to be written."""
-        image = np.clip(image, 0, 255)
-        if self.profile is not None:
-            image = colour.from_srgb(self.profile, self.depth)(image)
-        if self.alpha is not None:
-            image = np.dstack([image, self.alpha])
-        if self.depth == 8:
-            return np.rint(image).astype(np.uint8)
-        return np.rint(image.astype(np.float64) * (deep.WHITE / 255)).astype(np.uint16)
+        height, width, _ = image.shape
+        dtype = np.uint8 if self.depth == 8 else np.uint16
+        found = np.empty((height, width, 3 if self.alpha is None else 4), dtype)
+        convert = None if self.profile is None else colour.from_srgb(self.profile, self.depth)
+        rows = max(1, BAND // width)
+        for top in range(0, height, rows):  # which takes less memory
+            band = np.clip(image[top : top + rows], 0, 255).astype(np.float64)
+            if convert is not None:
+                band = convert(band)
+            if self.alpha is not None:
+                band = np.dstack([band, self.alpha[top : top + rows]])
+            found[top : top + rows] = np.rint(band if self.depth == 8 else band * (deep.WHITE / 255))
+        return found
 
 
 def check(path: str, suffix: str, depth: int, keep: Iterable[str]) -> str | None:

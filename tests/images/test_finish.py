@@ -76,9 +76,10 @@ class TestProfile:
             ),
             ("L", GREY, 8, "is of GRAY colours, and a painting has RGB"),
             ("RGB", b"no profile", 8, "is damaged: leave it out of --keep."),
+            ("RGB", table_profile(b"A2B0"), 8, "is of no use for writing: leave it out of --keep."),
             ("RGB", table_profile(), 16, "is made of tables, which are applied with 8 bits: give --depth 8"),
         ],
-        ids=["CMYK", "grey", "damaged", "tables"],
+        ids=["CMYK", "grey", "damaged", "one way", "tables"],
     )
     def test_one_that_cannot_be_kept(self, tmp_path, image, profile, depth, said):
         photo = write(tmp_path / "photo.tif", Image.fromarray(PHOTO).convert(image), icc_profile=profile)
@@ -132,6 +133,15 @@ class TestAlpha:
     def test_what_is_opaque(self, tmp_path):
         photo = write(tmp_path / "photo.jpg", Image.fromarray(PHOTO))
         assert images.finish_of(photo, (12, 16), ["alpha"]) == Finish()
+
+
+@pytest.mark.parametrize("depth", [8, 16])
+def test_in_bands_as_a_whole(monkeypatch, random, depth):
+    image, alpha = random.uniform(0, 255, (12, 16, 3)), random.uniform(0, 255, (12, 16))
+    finish = Finish(depth, SWAPPED, alpha)
+    whole = finish.values(image)
+    monkeypatch.setattr("scratchnst.images.finish.BAND", 5 * 16)
+    np.testing.assert_array_equal(finish.values(image), whole)
 
 
 @pytest.mark.parametrize(
