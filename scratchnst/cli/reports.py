@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -14,5 +15,13 @@ def add_json(parser: argparse.ArgumentParser | argparse._ArgumentGroup, what: st
 
 
 def tell(facts: Mapping[str, Any]) -> None:
-    """Print a JSON object in one line."""
-    print(json.dumps(facts, allow_nan=False), flush=True)
+    """Print a JSON object in one line; numbers that JSON has not, infinite ones and NaN, are null."""
+    print(json.dumps(_finite(facts), allow_nan=False), flush=True)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, Mapping):
+        return {name: _finite(one) for name, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, (list, tuple)) else value

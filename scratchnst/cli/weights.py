@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict, replace
@@ -209,11 +208,9 @@ def _facts(network: Network) -> dict[str, Any]:
     }
 
 
-def _activity(mean: np.ndarray) -> dict[str, int | float | None]:
+def _activity(mean: np.ndarray) -> dict[str, int | float]:
     """Return how a layer's filters answer, by their mean activations, for JSON."""
-    average = float(mean.mean())
-    active = int(np.count_nonzero(mean))
-    return {"filters": mean.size, "active": active, "mean activation": average if math.isfinite(average) else None}
+    return {"filters": mean.size, "active": int(np.count_nonzero(mean)), "mean activation": float(mean.mean())}
 
 
 def _tree(values: Mapping[str, Any], in_full: bool) -> Iterator[str]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -13,7 +14,7 @@ import pytest
 from PIL import Image
 
 from scratchnst import images
-from scratchnst.cli import main
+from scratchnst.cli import main, reports
 from scratchnst.images import mosaic, samples
 
 QUICK = ["--network", "pyramid", "--size", "32", "--iterations", "2"]
@@ -116,6 +117,11 @@ def lines_of(capsys, *arguments, status=0):
     """Run a command with --json, and return the objects of its lines."""
     assert main([*arguments, "--json"]) == status
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_numbers_that_json_has_not(capsys):
+    reports.tell({"a": math.nan, "b": [math.inf, 1.5], "c": {"d": (-math.inf, "x")}})
+    assert json.loads(capsys.readouterr().out) == {"a": None, "b": [None, 1.5], "c": {"d": [None, "x"]}}
 
 
 def test_how_a_run_ended(folder, capsys):
