@@ -990,9 +990,9 @@ def test_ctrl_c_in_the_first_evaluation_saves_nothing(folder, capsys, monkeypatc
 def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
     genuine = images.save
 
-    def save(path, image):
+    def save(path, image, finish):
         signal.raise_signal(signal.SIGINT)
-        genuine(path, image)
+        genuine(path, image, finish)
 
     monkeypatch.setattr(images, "save", save)
     assert main([*COMMAND, "--iterations", "3"]) == 0

@@ -44,6 +44,8 @@ OTHERS = {
     "threads": 1,
     "dtype": "float64",
     "memory_limit": 10**9,
+    "depth": 16,
+    "keep": ["profile", "alpha"],
     "save_every": 5,
     "log": "log.jsonl",
 }
@@ -95,6 +97,10 @@ def test_others_go_before_what_is_in_the_file():
     ("wrong", "sentence"),
     [
         ({"sise": 24}, "there is no setting 'sise'; those that are: content, styles, .*, log."),
+        ({"depth": 12}, "the setting depth must be one of 8, 16, not 12."),
+        ({"depth": True}, "the setting depth must be one of 8, 16, not True."),
+        ({"keep": "alpha"}, "the setting keep must be a list of profile, alpha, not 'alpha'."),
+        ({"keep": ["colours"]}, "the setting keep must be a list of profile, alpha"),
         ({"size": "24"}, "the setting size must be a whole number from 0 to 16384, not '24'."),
         ({"size": 24.0}, "the setting size must be a whole number"),
         ({"style_fit": "stretch"}, "the setting style_fit must be one of keep, squeeze, not 'stretch'."),
