@@ -18,6 +18,7 @@ from scratchnst.ops import (
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -165,7 +166,10 @@ def as_it_is(module):
 
 
 def loss_with_target(module, make_target):
-    """A loss whose second argument is a target without a gradient, made from the first one's shape and dtype."""
+    """A loss whose second argument is a target without a gradient, made from the first one's shape and dtype.
+
+    A guide is given likewise.
+    """
     return Operation(
         features,
         lambda x: module.forward(x, make_target(x)),
@@ -177,6 +181,10 @@ def loss_with_target(module, make_target):
 
 def target_features(x):
     return np.random.default_rng(1).standard_normal(x.shape).astype(x.dtype)
+
+
+def target_guide(x):
+    return np.random.default_rng(1).uniform(0, 2, (1, *x.shape[1:3], 1)).astype(x.dtype)
 
 
 def target_gram(x):
@@ -226,6 +234,7 @@ OPERATIONS = {
     "style_loss": loss_with_target(style_loss, target_gram),
     "total_variation": Operation(features, **as_it_is(tv)),
     "addition": Operation(two_alike, **as_it_is(addition)),
+    "guide": loss_with_target(guide, target_guide),
     "instance_norm": Operation(
         scaled_and_shifted,
         instance_norm.forward,

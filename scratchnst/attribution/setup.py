@@ -44,7 +44,7 @@ def load_objective(
     for path in styles:
         given = picture_size(path, network, style_layers)
         shapes[path] = STYLE_FITS[settings["style_fit"]](given, height, width)
-        check_style(path, given, shapes[path], max(height, width), network, style_layers)
+        check_style(path, shapes[path], max(height, width), network, style_layers)
     picture = images.resize(images.load(content, (height, width)), height, width)
     style_pictures = [images.load(path, shapes[path]) for path in styles]
     return Objective(network, picture, style_pictures, dtype="float64", **settings)

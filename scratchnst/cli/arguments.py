@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -14,7 +14,7 @@ from typing import Any, NoReturn
 from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
-from scratchnst.images import PICTURE_SUFFIXES
+from scratchnst.images import PICTURE_SUFFIXES, colour_control
 from scratchnst.images.finish import DEPTHS, KEEPABLE
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
@@ -22,7 +22,14 @@ from scratchnst.models.layers import POOLINGS
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.transfer.objective import KEEP, STYLE_FITS
-from scratchnst.transfer.settings import LARGEST_MARGIN, LARGEST_SCALES, LARGEST_SIZE, MOST_THREADS
+from scratchnst.transfer.settings import (
+    LARGEST_GROWTH,
+    LARGEST_MARGIN,
+    LARGEST_SCALES,
+    LARGEST_SIZE,
+    MOST_THREADS,
+    SMALLEST_TILE,
+)
 from scratchnst.transfer.stylize import MARGIN, OPTIMIZER
 
 OLD_NAMES = {"lbfgs-native": "lbfgs"}  # of optimisers
@@ -58,6 +65,7 @@ size_or_own = partial(
     _number, kind=int, lowest=0, what=f"a whole number from 1 to {LARGEST_SIZE}, or 0", highest=LARGEST_SIZE
 )
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
+tile = partial(_number, kind=int, lowest=SMALLEST_TILE, what=f"a whole number of {SMALLEST_TILE} or more")
 threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
 crf = partial(_number, kind=float, lowest=0, what="a number from 0 to 51", highest=51)
 minutes = partial(_number, kind=float, lowest=0.01, what="a number of 0.01 or more")
@@ -66,7 +74,31 @@ units = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 4096
 blocks = partial(_number, kind=int, lowest=0, what="a whole number from 0 to 40", highest=40)  # its file can be read
 positive_integer = partial(_number, kind=int, lowest=1, what="a whole number of 1 or more")
 non_negative_integer = partial(_number, kind=int, lowest=0, what="a whole number of 0 or more")
+positive_number = partial(_number, kind=float, lowest=math.ulp(0), what="a number above 0")
+growth = partial(
+    _number,
+    kind=int,
+    lowest=-LARGEST_GROWTH,
+    what=f"a whole number from -{LARGEST_GROWTH} to {LARGEST_GROWTH}",
+    highest=LARGEST_GROWTH,
+)
 non_negative_number = partial(_number, kind=float, lowest=0, what="a number of 0 or more")
+
+
+def weights(text: str) -> list[float]:
+    """Parse weights like 2,1, of which one at least is not 0."""
+    try:
+        found = [non_negative_number(weight.strip()) for weight in text.split(",")]
+    except argparse.ArgumentTypeError:
+        found = []
+    if not any(found):
+        raise argparse.ArgumentTypeError(f"must be numbers of 0 or more like 2,1, whose sum is not 0, not {text!r}")
+    return found
+
+
+def one_or_each(kind: Callable[[str], Any], text: str) -> list[Any]:
+    """Parse one value for all styles, or one for each, like 512,300."""
+    return [kind(value.strip()) for value in text.split(",")]
 
 
 def _at_home(value):
@@ -95,19 +127,27 @@ class Parser(argparse.ArgumentParser):
         self.exit(2, f"{self.prog}: {one_line(message)}; see {self.prog} --help.\n")
 
 
-def add_run(parser: argparse.ArgumentParser) -> None:
-    """Add what all commands that optimise an image share, without defaults: network, optimisation and output."""
+def add_run(parser: argparse.ArgumentParser, output: Callable[[str], Path | str] = file) -> None:
+    """Add what all commands that optimise an image share, without defaults: network, optimisation and output.
+
+    `output` parses the path of the picture.
+    """
     add_network(parser)
-    _add_optimisation(parser)
-    _add_output(parser)
+    add_optimisation(parser)
+    _add_output(parser, output)
 
 
-def _add_output(parser: argparse.ArgumentParser) -> None:
+def place(text: str) -> Path | str:
+    """Parse the path of a file or of a folder; one that ends in no name, as that of a folder may, stays text."""
+    return text if text and not names_a_file(text) else file(text)
+
+
+def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
         "-o",
         "--output",
-        type=file,
+        type=output,
         required=True,
         metavar="OUT.png|-",
         help="the picture; beside it lies OUT.json; - is standard output, a PNG alone",
@@ -133,7 +173,8 @@ def add_finish(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> Non
     )
 
 
-def _add_optimisation(parser: argparse.ArgumentParser) -> None:
+def add_optimisation(parser: argparse.ArgumentParser) -> None:
+    """Add how an image is optimised, without defaults."""
     group = parser.add_argument_group("optimisation")
     group.add_argument(
         "--size", type=size_or_own, metavar="N", help="longer side in pixels; 0 keeps the picture's own size (512)"
@@ -188,6 +229,11 @@ def add_equation_7(parser: argparse.ArgumentParser) -> None:
         "content", type=file, metavar="CONTENT", help="the picture whose objects stay; - is standard input"
     )
     parser.add_argument("styles", type=file, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
+    add_terms(parser)
+
+
+def add_terms(parser: argparse.ArgumentParser) -> None:
+    """Add the terms of equation 7: how styles are scaled, layers and weights."""
     add_style_fit(parser)
     group = parser.add_argument_group("equation 7", "defaults belong to the network")
     group.add_argument("--content-weight", type=non_negative_number, metavar="A", help="alpha")
@@ -203,6 +249,27 @@ def add_style_fit(parser) -> None:
         choices=list(STYLE_FITS),
         help=f"how a style is scaled to the content's size: keep its proportions, or squeeze it into theirs ({KEEP})",
     )
+
+
+def add_colors(parser) -> None:
+    """Add whose colours a painting has, without defaults."""
+    parser.add_argument(
+        "--colors",
+        choices=colour_control.COLORS,
+        help="whose colours the painting has: the style's; the content's, and luminance alone is painted; or the "
+        f"style's, matched to the content's in mean and covariance ({colour_control.STYLE})",
+    )
+    parser.add_argument(
+        "--color-matching",
+        choices=list(colour_control.MATCHINGS),
+        help=f"of --colors match: by which linear map; symmetric changes colours least ({colour_control.MATCHING})",
+    )
+
+
+def check_colors(colors: str, color_matching: str | None) -> None:
+    """Raise a UserError if a way to match colours is given, but they are not matched."""
+    if color_matching is not None and colors != colour_control.MATCH:
+        raise UserError("--color-matching says how --colors match does it: give that too, or leave it out.")
 
 
 def add_preprocessing(parser) -> None:

@@ -11,14 +11,14 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import check_side_picture, file, size_or_own
+from scratchnst.cli.arguments import check_colors, check_side_picture, file, size_or_own
 from scratchnst.cli.painting import Job, Painting, pictures_in
 from scratchnst.cli.pipes import PIPE, readable, writable
 from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
-from scratchnst.images import sheet
+from scratchnst.images import colour_control, sheet
 
 
 def add(commands) -> None:
@@ -111,7 +111,9 @@ def mixture(text: str) -> dict[str, float]:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint one photograph after the other."""
+    check_colors(arguments.colors, arguments.color_matching)
     model = FastStyle.load(arguments.model, engine)
+    painting.check_finish(arguments)
     style = arguments.style or {model.names[0]: 1.0}
     model.mixture(style)  # a mistake in it is told before anything is painted
     one = len(arguments.photos) == 1 and not arguments.photos[0].is_dir()
@@ -119,7 +121,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     if arguments.dry_run:
         return painting.dry_run(model, [_outlook(model, photo, arguments) for photo in photos], arguments.json)
     names = None if one else [photo.stem for photo in photos]
-    with painting.places(names, arguments.output, [*photos, arguments.model or SHIPPED], arguments) as places:
+    with painting.places(names, arguments.output, [*photos, arguments.model or SHIPPED]) as places:
         jobs = [
             Job(place, style, partial(_paint, model, photo, style, arguments)) for photo, place in zip(photos, places)
         ]
@@ -130,8 +132,8 @@ def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: ar
     with readable(photo) as file:
         picture, in_strips = painting.load(model, file, arguments)
         finish = painting.finish(file, picture, arguments)
-    painted = model(picture, style, arguments.strength, in_strips)
-    return Painting(images.with_colours_of(painted, picture) if arguments.colors == "content" else painted, finish)
+    matching = arguments.color_matching or colour_control.MATCHING
+    return Painting(model(picture, style, arguments.strength, in_strips, arguments.colors, matching), finish)
 
 
 def _outlook(

@@ -127,7 +127,7 @@ def _outlook(found: Forecast) -> str:
     sizes = ", ".join(f"{width}x{height} ({iterations} iterations)" for (height, width), iterations in found.scales)
     time = "far more than on the CPU: a GPU is emulated"
     if found.seconds is not None:
-        time = f"about {_in_words(found.seconds)} on {found.where}"
+        time = f"about {in_words(found.seconds)} on {found.where}"
     return (
         f"size    {sizes}\n"
         f"memory  {found.estimate.in_words()}; the limit is {memory.in_words(found.limit)}\n"
@@ -148,7 +148,7 @@ def outlook_facts(found: Forecast) -> dict:
     }
 
 
-def _in_words(seconds: float) -> str:
+def in_words(seconds: float) -> str:
     """Return a time in seconds, minutes or hours."""
     if seconds < 90:
         return f"{max(seconds, 1):.0f} s"

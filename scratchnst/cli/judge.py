@@ -112,7 +112,7 @@ def _load_pair(
         check_scaled(content_path, given, shape, size, network, [*content_layers, *style_layers])
         given = picture_size(style_path, network, style_layers)
         style_shape = STYLE_FITS[style_fit](given, *shape)
-        check_style(style_path, given, style_shape, size, network, style_layers)
+        check_style(style_path, style_shape, size, network, style_layers)
     return images.resize(images.load(content_path, shape), *shape), images.load(style_path, style_shape)
 
 

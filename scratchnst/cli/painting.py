@@ -17,13 +17,14 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import add_finish, file, size_or_own
+from scratchnst.cli.arguments import add_colors, add_finish, file, size_or_own
 from scratchnst.cli.pipes import PIPE, send
 from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix, names_a_file
+from scratchnst.images import colour_control
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import available, in_words
@@ -69,9 +70,9 @@ def add_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--size", type=size_or_own, default=0, metavar="N", help="longer side in pixels; 0 is the photograph's own (0)"
     )
-    parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
+    add_colors(parser)
     add_finish(parser)
-    parser.set_defaults(depth=8, keep=())
+    parser.set_defaults(colors=colour_control.STYLE, depth=8, keep=())
     add_json(parser, "one JSON object a picture")
     computation.add_device(parser)
     parser.add_argument(
@@ -87,6 +88,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def picture_or_folder(text: str) -> Path:
     """Parse the path of a picture or of a folder, or a dash."""
     return Path(text) if os.path.isdir(text) else file(text)
+
+
+def blends(styles: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Return the pictures of a folder, each by itself, or the blend of those that are named.
+
+    Raises
+    ------
+    UserError
+        If a folder does not stand alone, or holds no pictures.
+    """
+    if not any(style.is_dir() for style in styles):
+        return [tuple(styles)]
+    if len(styles) > 1:
+        raise UserError("a directory of styles stands alone: name one, or pictures that are blended.")
+    return [(style,) for style in pictures_in(styles[0])]
+
+
+def name_of(photo: Path, styles: Sequence[Path]) -> str:
+    """Return what the file of a painting is called by, where there are several."""
+    return "-".join(path.stem for path in (photo, *styles))
 
 
 def strength(text: str) -> float:
@@ -179,6 +200,12 @@ def _seconds_per_pixel(model: FastStyle) -> float:
     return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
+def check_finish(arguments: argparse.Namespace) -> None:
+    """Raise a UserError unless the format of the picture, if one is named, holds what is asked for."""
+    if Path(arguments.output).suffix.lower() in images.PICTURE_SUFFIXES:
+        images.check_finish(arguments.output, arguments.depth, arguments.keep)
+
+
 def finish(photo: Path, picture: np.ndarray, arguments: argparse.Namespace) -> images.Finish:
     """Return how a painting of a photograph is written, of which `picture` (H, W, 3) is painted."""
     return images.finish_of(photo, picture.shape[:2], arguments.keep, arguments.depth)
@@ -202,9 +229,7 @@ def _tell(job: Job, painting: Painting, seconds: float, as_json: bool) -> None:
 
 
 @contextmanager
-def places(
-    names: Sequence[str] | None, where: str, inputs: Sequence[Path], arguments: argparse.Namespace
-) -> Iterator[list[Path]]:
+def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> Iterator[list[Path]]:
     """Yield the files of paintings: `where` is the only one's, or else the directory of those of some names.
 
     A new directory stays if something is in it after the block.
@@ -220,14 +245,13 @@ def places(
             if not names_a_file(where):
                 raise UserError(f"{where or 'an empty path'} is no file: name a picture to be written.")
             check_suffix(output, images.PICTURE_SUFFIXES)
-            images.check_finish(output, arguments.depth, arguments.keep)
             check_outputs([output], inputs)
         yield [output]
     elif output == PIPE:
         raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
     else:
         found = [output / f"{name}.png" for name in names]
-        with _made(output):
+        with made(output):
             check_outputs(found, inputs)
             for place in found:
                 check_replaceable(place)
@@ -235,7 +259,7 @@ def places(
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
+def made(folder: Path) -> Iterator[None]:
     """Make a folder, if there is none, which stays if there is something in it after the block."""
     is_there = folder.exists()
     try:

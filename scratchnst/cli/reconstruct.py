@@ -6,7 +6,8 @@ import argparse
 
 from scratchnst.cli import computation, job
 from scratchnst.cli.arguments import add_run, file, parse_layers
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer import presets
+from scratchnst.transfer.settings import Settings
 
 
 def add(commands) -> None:
@@ -33,5 +34,5 @@ def run(arguments: argparse.Namespace) -> int:
         picture = {"content": arguments.image, "content_layers": layers}
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}
-    settings = Settings(**{**PRESETS["paper"], **picture, **job.given(arguments)})
+    settings = Settings(**{**presets.read("paper"), **picture, **job.given(arguments)})
     return job.run(settings, arguments.quiet, arguments.dry_run, arguments.json)

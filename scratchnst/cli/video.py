@@ -18,7 +18,7 @@ from tqdm import tqdm
 from scratchnst import __version__
 from scratchnst.cli import computation
 from scratchnst.cli.arbitrary import styles_of
-from scratchnst.cli.arguments import crf, file, size_or_own, threads
+from scratchnst.cli.arguments import add_colors, check_colors, crf, file, size_or_own, threads
 from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.painting import strength
@@ -31,6 +31,7 @@ from scratchnst.fast import arbitrary_style
 from scratchnst.fast.arbitrary_style import ArbitraryStyle, style_side
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
+from scratchnst.images import colour_control
 from scratchnst.messages import complain, one_line
 
 if TYPE_CHECKING:
@@ -65,6 +66,8 @@ def add(commands) -> None:
         help="the style of a picture, by a network that paints in any style: the one that ships, or --model",
     )
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
+    add_colors(parser)
+    parser.set_defaults(colors=colour_control.STYLE)
     parser.add_argument(
         "--size", type=size_or_own, metavar="N", help="longer side in pixels, even; 0 is the video's own (0)"
     )
@@ -89,6 +92,7 @@ def add(commands) -> None:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint the video."""
+    check_colors(arguments.colors, arguments.color_matching)
     library = _library()
     if arguments.scheduler is not None:
         engine = _engine_of_workers(arguments)
@@ -102,7 +106,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     model = _model(arguments, shape, engine)
     style = arguments.style or {model.names[0]: 1.0}
     weights = model.mixture(style)
-    look = library.Look(model, style, arguments.strength, shape, arguments.crf)
+    matching = arguments.color_matching or colour_control.MATCHING
+    look = library.Look(model, style, arguments.strength, shape, arguments.crf, arguments.colors, matching)
     say = (lambda sentence: None) if arguments.quiet else complain
     if any(side % 2 for side in look.shape):
         say(
@@ -128,6 +133,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             "strength": look.strength,
             "shape": look.shape,
             "crf": look.crf,
+            "colors": [look.colors, look.color_matching],
         }
         try:
             with _progress(video.frames, arguments.quiet) as show:

@@ -69,6 +69,7 @@ class Engine:
     style_loss: ModuleType
     total_variation: ModuleType
     addition: ModuleType
+    guide: ModuleType
     instance_norm: ModuleType
     moments: ModuleType
     adain: ModuleType

@@ -142,6 +142,7 @@ class MetaCpu:
         self.addition = _MetaOperation(
             forward=lambda a, b: (a.like(), None), backward=lambda grad_y, cache: (grad_y.like(), grad_y.like())
         )
+        self.guide = _MetaOperation(forward=lambda x, T: (x.like(), T), backward=lambda grad_y, T: grad_y.like())
         self.instance_norm = _MetaOperation(forward=self._norm, backward_input=self._norm_back)
         self.instance_norm_relu = _MetaOperation(forward=self._norm_relu, backward_input=self._norm_back)
         for operation in OPERATIONS:  # a loss on features that is not described here: as much as the content's

@@ -232,12 +232,6 @@ def crop(image: np.ndarray, margin: int) -> np.ndarray:
     return image[margin : height - margin, margin : width - margin]
 
 
-def with_colours_of(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the brightness of `image` (H, W, 3), JPEG's Y, in the colours of `other`, its Cb and Cr."""
-    Y = np.array([0.299, 0.587, 0.114], image.dtype)
-    return (other + ((image - other) @ Y)[..., np.newaxis]).clip(0, 255)
-
-
 @contextmanager
 def _opened(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a file with a picture: whatever is raised within the block, as Pillow does, becomes a UserError."""

@@ -18,13 +18,15 @@ from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any
 
 from scratchnst.arrays import Array
 from scratchnst.errors import UserError
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
+
+Place = tuple[slice, ...]  # where in a layer (N, H, W, C) a part of it is
 
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
@@ -120,20 +122,25 @@ def visit(network: Network, sections: Sequence[Section], image: Array, see: Call
 
 
 def statistics(
-    network: Network, sections: Sequence[Section], image: Array, wanted: Mapping[str, ModuleType | None]
+    network: Network,
+    sections: Sequence[Section],
+    image: Array,
+    wanted: Mapping[str, ModuleType | None],
+    guides: Mapping[str, Array | None] = MappingProxyType({}),
 ) -> dict[str, Array]:
     """Return layer -> what a loss sees of its features, and so compares with.
 
     Parameters
     ----------
     wanted : layer -> the loss's statistic, see `scratchnst.losses`: None is the features (1, H_l, W_l, C_l) themselves
+    guides : layer -> what its features are multiplied by, see `scratchnst.ops.guide`
     """
     parts: dict[str, list[Array]] = defaultdict(list)
     sums: dict[str, Array] = {}
 
-    def see(layer, _, features):
+    def see(layer, rows, features):
         if layer in wanted:
-            statistic = wanted[layer]
+            features, statistic = _guided(network.engine, features, guides.get(layer), place(rows)), wanted[layer]
             if statistic is None:
                 parts[layer].append(features)
             else:
@@ -150,7 +157,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    terms : the objective's, each with name, layer, weight, loss and target
+    terms : the objective's, each with name, layer, weight, loss, target and guide
     image : (1, H, W, 3) array, RGB 0-255
 
     Returns
@@ -158,13 +165,17 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(terms)
+    losses = Losses(network.engine, terms)
+
+    def add_up(layer, rows, features):
+        losses.add_up(layer, place(rows), features)
+
     sources = [image]
     for section in sections[:-1]:
-        sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
+        sources.append(_down(network, section, sources[-1], add_up, last=False))
     once = len(sections[-1].strips) == 1  # a whole section need not be computed twice
     if not once:
-        _down(network, sections[-1], sources[-1], losses.add_up, last=True)
+        _down(network, sections[-1], sources[-1], add_up, last=True)
     grad: Any = None
     for section in reversed(sections):
         grad = _back(network, section, sources.pop(), grad, losses, once)
@@ -172,53 +183,77 @@ def loss_and_gradient(
     return losses.values, grad
 
 
-class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
+def place(rows: Rows) -> Place:
+    """Return where in a layer (N, H, W, C) some rows are."""
+    return slice(None), slice(*rows)
 
-    def __init__(self, terms):
+
+class Losses:
+    """The terms of equation 7, for features that come in parts: first all statistics are added up, then compared.
+
+    Terms of a layer with the same statistic and guide see the same sum.
+    """
+
+    def __init__(self, engine, terms):
+        self.engine = engine
         self.terms: dict[str, list[Any]] = defaultdict(list)
         for term in terms:
             self.terms[term.layer].append(term)
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
-        self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
+        self.sums: dict[str, dict[Any, Array]] = {}  # layer -> what terms see, `_seen` -> its sum over strips
+        self.grad_sums: dict[str, dict[Any, Array]] = {}
 
-    def add_up(self, layer, _, features):
-        """Add what a strip has of the layer's statistics."""
-        for statistic in self._statistics(layer):
+    def add_up(self, layer: str, place: Place, features: Array) -> None:
+        """Add what a part of a layer, its features at a place, has of the layer's statistics."""
+        for seen, term in self._sums_wanted(layer).items():
             sums = self.sums.setdefault(layer, {})
-            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
+            part, _ = term.loss.statistic.forward(_guided(self.engine, features, term.guide, place))
+            sums[seen] = _plus(sums.get(seen), part)
 
-    def backward(self, layer, rows, features, pixels):
-        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
-        total = None
+    def backward(self, layer: str, place: Place, features: Array, pixels: int, target: Array | None = None) -> Array:
+        """Return dL/dF of a part of a layer, which has `pixels` in all, when the sums are complete.
+
+        `target` is that of the terms on the features themselves, where these have none.
+        """
+        total: Any = None
         if layer in self.sums:
             sums = self.sums.pop(layer)
-            self.grad_sums[layer] = {
-                statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
-            }
-        for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
-            total = _plus(total, statistic.backward(grad_sum, features))
+            self.grad_sums[layer] = {seen: self._compare(layer, seen, sums.pop(seen), pixels) for seen in [*sums]}
+        for seen, term in self._sums_wanted(layer).items():
+            guided = _guided(self.engine, features, term.guide, place)
+            grad = term.loss.statistic.backward(self.grad_sums[layer][seen], guided)
+            if term.guide is not None:
+                grad = self.engine.guide.backward(grad, term.guide[place])
+            total = _plus(total, grad)
         for term in self.terms[layer]:
             if term.loss.statistic is None:
-                value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
+                value, cache = term.loss.forward(features, term.target[place] if target is None else target)
                 self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _compare(self, layer, statistic, S, pixels):
+    def _compare(self, layer, seen, S, pixels):
         """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
         total = None
         for term in self.terms[layer]:
-            if term.loss.statistic is statistic:
+            if _seen(term) == seen:
                 self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
                 total = _plus(total, term.loss.distance_backward(term.weight, cache))
         return total
 
-    def _statistics(self, layer):
-        """The statistics, other than the features themselves, that the layer's terms see: each once."""
-        found = (term.loss.statistic for term in self.terms.get(layer, ()))
-        return dict.fromkeys(statistic for statistic in found if statistic is not None)
+    def _sums_wanted(self, layer):
+        """What terms see of the layer, other than the features themselves, each with one of the terms that see it."""
+        return {_seen(term): term for term in self.terms.get(layer, ()) if term.loss.statistic is not None}
+
+
+def _seen(term):
+    """What a term sees of its layer: a statistic of the features times a guide."""
+    return term.loss.statistic, id(term.guide)
+
+
+def _guided(engine, features, guide, place):
+    """The features at a place of a layer, times the guide there, if there is one."""
+    return features if guide is None else engine.guide.forward(features, guide[place])[0]
 
 
 def _down(network, section, source, see, last):
@@ -245,7 +280,7 @@ def _back(network, section, source, grad_end, losses, once):
             if layer in losses.terms:
                 features[layer] = own
                 if once:
-                    losses.add_up(layer, strip.own[layer], own)
+                    losses.add_up(layer, place(strip.own[layer]), own)
 
         caches = _forward(network, section, strip, source, keep)
         if strip is section.strips[-1]:
@@ -302,7 +337,7 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
         if name in features:
             own, feature = strip.own[name], features.pop(name)
             pixels = section.strips[-1].own[name][1] * feature.shape[2]
-            grad_y = losses.backward(name, own, feature, pixels)
+            grad_y = losses.backward(name, place(own), feature, pixels)
             del feature
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
             del grad_y

@@ -11,7 +11,7 @@ bounds : (lowest, highest) of every unknown, or None
 callback : called after each step with (x, loss), x being where f was called last; copy it to keep it
 """
 
-from scratchnst.optimize.adam import adam
+from scratchnst.optimize.adam import adam, adam_in_place
 from scratchnst.optimize.lbfgs import lbfgs
 from scratchnst.optimize.result import OptimizeResult
 from scratchnst.optimize.scipy_lbfgs import scipy_lbfgs
@@ -32,6 +32,7 @@ __all__ = [
     "OPTIMIZERS",
     "OptimizeResult",
     "adam",
+    "adam_in_place",
     "lbfgs",
     "scipy_lbfgs",
 ]

@@ -9,18 +9,20 @@ import shutil
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from types import MappingProxyType
 
 import numpy as np
 
 from scratchnst import images
-from scratchnst.errors import UserError
+from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
+from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
 from scratchnst.transfer import computation, memory, one_pass, preparation
-from scratchnst.transfer.forecast import check_finest_scale
-from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
+from scratchnst.transfer.forecast import choose_tiles
+from scratchnst.transfer.preparation import Prepared, Scales, Shape, check_outputs, ignore, prepare
 from scratchnst.transfer.record import called, record, record_of_one_pass, resolved
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
@@ -70,16 +72,16 @@ def run(
         raise ValueError("what is painted in one pass is not optimised: call `paint`")
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
-        check_finest_scale(prepared)
+        tiles = choose_tiles(prepared)
         prepared.read()
         with one_interrupt() as arm:  # a second signal does not take the result that the first one leaves
             with room_for(settings.output, prepared.largest_output):
-                result, used = _optimise(prepared, on_progress, on_scale, tell, warn, arm)
+                result, used = _optimise(prepared, tiles, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
                 text = json.dumps(
                     record(called(prepared.settings, names), used, result, command), indent=2, allow_nan=False
                 )
-                _save_or_keep(settings, result.image, prepared.finish, text + "\n")
+                _save_or_keep(settings, result.image, prepared.written_as, text + "\n")
         return result
 
 
@@ -92,10 +94,12 @@ def paint(
 ) -> one_pass.Painted:
     """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
     with computation.computing_as(settings, notice) as engine:
-        check_outputs(settings, [*settings.pictures, one_pass.model_file(settings)])
+        check_outputs(
+            settings, [*settings.pictures, *map(masks.file_of, settings.all_masks), one_pass.model_file(settings)]
+        )
         shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
         images.check_format(settings.output, *shape)
-        finish = preparation.finish(settings, shape)
+        finish = preparation.written_as(settings, shape)
         painted = one_pass.paint(settings, engine, shape)
         with uninterrupted():
             text = json.dumps(record_of_one_pass(called(settings, names), painted, command), indent=2, allow_nan=False)
@@ -111,7 +115,8 @@ def _save_or_keep(settings: Settings, image: np.ndarray, finish: images.Finish, 
         kept = _keep_elsewhere(settings, image, finish, text)
         if kept is None:
             raise
-        raise UserError(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
+        kind = FileError if isinstance(error, (OSError, FileError)) else UserError
+        raise kind(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
 
 
 def _keep_elsewhere(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> Path | None:
@@ -135,6 +140,7 @@ def _save(picture: Path, image: np.ndarray, finish: images.Finish, record: Path,
 
 def _optimise(
     prepared: Prepared,
+    tiles: Mapping[Shape, int],
     on_progress: Callable[[Iterate], None],
     on_scale: Callable[[int, Scales], None],
     tell: Callable[[str], None],
@@ -148,10 +154,12 @@ def _optimise(
 
     def begin_scale(height, width):
         on_scale(len(used), scales)
-        objective = prepared.objective_at(height, width)
+        objective = prepared.objective_at(height, width, tiles.get((height, width)))
         estimates.append(computation.fit(objective, settings))
-        if objective.largest_strip < math.inf:
+        if objective.largest_strip < math.inf or objective.tile is not None:
             tell(f"memory: {estimates[-1].in_words()}")
+        if objective.left_out:
+            tell(f"masks: nothing of their regions is left on {', '.join(objective.left_out)}, which count for nothing")
         used.append(resolved(objective))
         return objective
 
@@ -166,6 +174,7 @@ def _optimise(
                 write_log(evaluation)
 
         def on_step(progress):
+            progress = replace(progress, finish=prepared.finish)
             show(progress)
             save_stage(progress)
 
@@ -185,4 +194,4 @@ def _optimise(
             )
         except MemoryError as error:
             raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
-    return result, used[len(result.scales) - 1]
+    return replace(result, image=prepared.finish(result.image)), used[len(result.scales) - 1]

@@ -4,6 +4,10 @@ r"""The objective of style transfer, from pixels to (loss, gradient): equation 7
     L_content = sum_l v_l  1/2 sum (F_l - P_l)^2             equation 1, with weights v_l over layers
     L_style   = sum_s b_s sum_l w_l  E_l(A_s)                equations 4 and 5, with shares b_s of several styles
 
+With masks each style has a region, and E_l compares guided Gram matrices, see `scratchnst.ops.guide`.  The region's E_l
+is multiplied by its share of the layer, the mean of its mask: so a position in it feels the style as strongly
+as if the whole picture had that style, however small the region.
+
 Derivation of the gradient.  A derivative of a sum is the sum of derivatives: each term hands dL/dF_l, times its
 weight, to the layer it taps; `Network.backward` carries all of them back to the pixels.  Whatever is in the
 gradient is in the loss.
@@ -27,7 +31,9 @@ from scratchnst import images
 from scratchnst.arrays import Array, array_module, numbers
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
-from scratchnst.models import checkpointing
+from scratchnst.images import masks as masks_of
+from scratchnst.models import checkpointing, tiling
+from scratchnst.models.guides import SIMPLE, WAYS, carry
 from scratchnst.models.network import Network
 from scratchnst.models.normalize import normalize
 
@@ -47,7 +53,8 @@ class Term:
     layer: str
     weight: float
     loss: ModuleType
-    target: Array
+    target: Array | None  # None if it is computed when it is needed
+    guide: Array | None = None  # (1, H_l, W_l, 1), by which the features are multiplied before
 
     @property
     def loss_name(self) -> str:
@@ -67,7 +74,12 @@ class Objective:
     style_fit : how they are scaled, "keep" or "squeeze", see `fit_style`; None if they are, by `fit_style`
     content_layers, style_layers : mapping of layer name to weight, or names alone, which share a weight of 1
     content_weight, style_weight : alpha and beta of equation 7
-    style_blend : one weight a style, by default equal shares of 1
+    style_blend : one weight a style, by default equal shares of 1, or, with masks, 1 each
+    masks : where each style counts, for each an (H, W) array, 0 to 1, of any size; where their sum is more than 1 they
+        are divided by it; None is everywhere
+    style_masks : where each style is looked at, for each an (H', W') array or None, everywhere
+    keep : where the content stays as it is, an (H, W) array, 0 to 1, of any size; no style counts there
+    guides : how masks are carried to the layers, one of `scratchnst.models.guides.WAYS`
     tv_weight : weight of the total variation of the image in 0-255 units
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
@@ -75,6 +87,8 @@ class Objective:
     dtype : "float32" or "float64", in which network and losses are computed
     largest_strip : bytes of a layer's activations from which on the layer is computed in strips, and twice; see
         `scratchnst.models.checkpointing`, and `scratchnst.transfer.memory` for the one that suits a limit
+    tile : side in pixels of tiles in which all is computed, see `scratchnst.models.tiling`; no features are kept for
+        it, and its gradient has the dtype of the image; None is no tiles
 
     Where layers or weights are None the network's defaults serve.  These weights, which include a little total
     variation, suit a normalised network: give normalized=True with them.
@@ -82,6 +96,7 @@ class Objective:
     Attributes
     ----------
     shape : (H, W, 3) of the images it takes
+    left_out : styles' layers on which a mask has nothing, "style1/conv5_1"; they are no part of the objective
     summands : the `Term`s of equation 7 on features; the total variation, which is on pixels, is none of them
     terms : after a call, the value of each term before weighting: {"content/conv4_2": ..., "style/conv1_1": ...,
         "tv": ...}; with several styles "style1/conv1_1", "style2/conv1_1" ...
@@ -89,8 +104,8 @@ class Objective:
     Raises
     ------
     UserError
-        For unknown layers, images too small for the deepest layer, negative or non-finite weights, or when no
-        term is left.
+        For unknown layers, images too small for the deepest layer, negative or non-finite weights, a number of masks
+        that is not that of the styles, masks that leave nothing to a style, or when no term is left.
     """
 
     def __init__(
@@ -105,16 +120,23 @@ class Objective:
         style_weight: float | None = None,
         style_blend: Sequence[float] | None = None,
         style_fit: str | None = KEEP,
+        masks: Sequence[Array] | None = None,
+        style_masks: Sequence[Array | None] | None = None,
+        keep: Array | None = None,
+        guides: str = SIMPLE,
         tv_weight: float | None = None,
         pooling: str | None = None,
         normalized: bool = False,
         dtype: str = "float32",
         largest_strip: float = math.inf,
+        tile: int | None = None,
     ):
         if dtype not in ("float32", "float64"):
             raise UserError(f"the dtype must be float32 or float64, not {dtype!r}.")
+        if guides not in WAYS:
+            raise UserError(f"masks cannot be carried down by {guides!r}; choose one of {', '.join(WAYS)}.")
         defaults = network.defaults
-        self.dtype, self.largest_strip = dtype, largest_strip
+        self.dtype, self.largest_strip, self.tile = dtype, largest_strip, tile
         self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
         self.style_layers = _layer_weights(defaults.style_layers if style_layers is None else style_layers)
         self.content = None if content is None else as_image("content", content, dtype)
@@ -131,7 +153,12 @@ class Objective:
         self.style_weight = _non_negative("style weight", style_weight)
         self.tv_weight = _non_negative("tv weight", tv_weight)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
-        self.style_blend = _blend(style_blend, len(self.styles))
+        self.style_blend = _blend(style_blend, len(self.styles), masks is not None)
+        self.keep = self._kept(keep)
+        self.masks = self._masks(masks)
+        self.style_masks = _style_masks(style_masks, self.styles)
+        self.guides = guides
+        self.left_out: list[str] = []
         self.network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
         self.summands = [*self._content_terms(), *self._style_terms()]
         if not self.summands:
@@ -148,7 +175,7 @@ class Objective:
         Returns
         -------
         loss : float
-        grad : float64 array of x's shape, dloss/dx; it lies where x does
+        grad : float64 array of x's shape, dloss/dx, or, in tiles, of the objective's dtype; it lies where x does
         """
         loss, grad, self.terms = self.evaluate(x)
         return loss, grad
@@ -158,7 +185,12 @@ class Objective:
         other = copy.copy(self)
         other.network = replace(self.network, engine=engine)
         other.summands = [
-            replace(term, loss=getattr(engine, term.loss_name), target=engine.asarray(term.target))
+            replace(
+                term,
+                loss=getattr(engine, term.loss_name),
+                target=None if term.target is None else engine.asarray(term.target),
+                guide=None if term.guide is None else engine.asarray(term.guide),
+            )
             for term in self.summands
         ]
         return other
@@ -167,7 +199,14 @@ class Objective:
         """Return this objective computing in `dtype`, its weights and targets as they are."""
         other = copy.copy(self)
         other.dtype, other.network = dtype, self.network.astype(dtype)
-        other.summands = [replace(term, target=term.target.astype(dtype)) for term in self.summands]
+        other.summands = [
+            replace(
+                term,
+                target=None if term.target is None else term.target.astype(dtype),
+                guide=None if term.guide is None else term.guide.astype(dtype),
+            )
+            for term in self.summands
+        ]
         return other
 
     def session(self) -> AbstractContextManager[None]:
@@ -181,8 +220,10 @@ class Objective:
         engine = self.network.engine
         layers = {term.layer for term in self.summands}
         with self.session():
-            image = engine.asarray(x, self.dtype).reshape(1, *self.shape)
-            if self.largest_strip == math.inf:
+            image = engine.asarray(self.picture(x), self.dtype).reshape(1, *self.shape)
+            if self.tile is not None:
+                values, grad = tiling.loss_and_gradient(self.network, self.summands, image, self.content, self.tile)
+            elif self.largest_strip == math.inf:
                 values, grad = self._features_and_back(image, layers)
             else:
                 sections = checkpointing.cut(self.network, layers, self.shape[:2], self.largest_strip)
@@ -191,6 +232,8 @@ class Objective:
                 values["tv"], tv_cache = engine.total_variation.forward(image)
                 grad += engine.total_variation.backward(self.tv_weight, tv_cache)
             values = dict(zip(values, numbers(list(values.values()))))  # last, since it waits for a GPU
+            if self.keep is not None:
+                grad = engine.guide.backward(grad, engine.asarray(1 - self.keep, grad.dtype))
         loss = 0.0
         for term in self.summands:
             loss += term.weight * values[term.name]
@@ -198,7 +241,21 @@ class Objective:
             loss += self.tv_weight * values["tv"]
         if array_module(x) is np:
             grad = engine.asnumpy(grad)
-        return loss, grad.astype("float64").reshape(x.shape), values
+        if self.tile is None:
+            grad = grad.astype("float64")
+        return loss, grad.reshape(x.shape), values
+
+    def picture(self, x: Array) -> Array:
+        """Return the picture that an image `x`, (H, W, 3) or flat, stands for, of its shape: x, but for what is kept.
+
+        With k the mask of what is kept it is y = k content + (1 - k) x = content + (1 - k) (x - content), so that
+        dL/dx = (1 - k) dL/dy, `scratchnst.ops.guide` with the guide 1 - k.
+        """
+        if self.keep is None:
+            return x
+        module = array_module(x)
+        content, keep = module.asarray(self.content), module.asarray(self.keep[0])
+        return (content + (1 - keep) * (x.reshape(self.shape) - content)).astype(x.dtype).reshape(x.shape)
 
     def _features_and_back(self, image, layers):
         """The terms' values at an image, and dL/dimage: one way down the table and one way back."""
@@ -206,10 +263,39 @@ class Objective:
         values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
         for term in self.summands:
-            values[term.name], loss_cache = term.loss.forward(features[term.layer], term.target)
-            steps_back[term.layer].append(partial(term.loss.backward, term.weight, loss_cache))
-        del features, loss_cache  # they take most of the memory; the steps back hold what they need
+            F = features[term.layer]
+            if term.guide is not None:
+                F, _ = self.network.engine.guide.forward(F, term.guide)
+            values[term.name], loss_cache = term.loss.forward(F, term.target)
+            steps_back[term.layer].append(partial(self._step_back, term, loss_cache))
+        del features, F, loss_cache  # they take most of the memory; the steps back hold what they need
         return values, self.network.backward(_SumsWhenAsked(steps_back), cache)
+
+    def _step_back(self, term, loss_cache):
+        """dL/dF of one term, times its weight."""
+        grad = term.loss.backward(term.weight, loss_cache)
+        return grad if term.guide is None else self.network.engine.guide.backward(grad, term.guide)
+
+    def _kept(self, keep):
+        """The mask of what is kept, (1, H, W, 1)."""
+        if keep is None:
+            return None
+        if self.content is None:
+            raise UserError("there is no content to keep: give a content image, or leave the mask out.")
+        return masks_of.resize(_mask("mask of what is kept", keep), *self.shape[:2])[None, ..., None]
+
+    def _masks(self, masks):
+        """The masks in our size, those of several styles sharing each pixel, and none where the content is kept."""
+        if masks is None:
+            if self.keep is None or not self.styles:
+                return None
+            masks = [np.ones(self.shape[:2], np.float32) for _ in self.styles]
+            shared = masks
+        else:
+            if len(masks) != len(self.styles):
+                raise UserError(f"there are {len(self.styles)} styles but {len(masks)} masks: give one for each style.")
+            shared = masks_of.divide([masks_of.resize(_mask("mask", mask), *self.shape[:2]) for mask in masks])
+        return shared if self.keep is None else [mask * (1 - self.keep[0, ..., 0]) for mask in shared]
 
     def _shape(self, styles):
         """The images' shape: the content's or, without one, the first style's."""
@@ -242,26 +328,62 @@ class Objective:
         terms = []
         for number, (style, share) in enumerate(zip(self.styles, self.style_blend), start=1):
             name = "style" if len(self.styles) == 1 else f"style{number}"
-            terms += self._terms(name, "style_loss", style, self.style_layers, self.style_weight * share)
+            weight, mask = self.style_weight * share, None if self.masks is None else self.masks[number - 1]
+            found = self._terms(
+                name, "style_loss", style, self.style_layers, weight, mask, self.style_masks[number - 1]
+            )
+            if weight and not found:
+                raise UserError(f"the masks leave nothing of {name} on any layer: give some with more white in them.")
+            terms += found
         return terms
 
-    def _terms(self, name, loss_name, image, layers, weight):
-        """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once."""
+    def _regions(self, mask, layers):
+        """Layer -> the mask (H_l, W_l), of those where it is not 0 everywhere."""
+        if mask is None:
+            return dict.fromkeys(layers)
+        carried = {layer: carry(self.network, layer, mask, self.guides) for layer in layers}
+        return {layer: mask for layer, mask in carried.items() if mask.any()}
+
+    def _terms(self, name, loss_name, image, layers, weight, mask=None, target_mask=None):
+        """An engine's loss at each of `layers`, name -> weight; its target, what it sees of `image`, computed once.
+
+        It sees of the picture what `mask` has of it, and of `image` what `target_mask` has.
+        """
         engine, shape = self.network.engine, image.shape[:2]
         weights = {layer: weight * of_layer for layer, of_layer in layers.items() if weight * of_layer > 0}
+        regions, target_regions = self._regions(mask, weights), self._regions(target_mask, weights)
+        seen = regions.keys() & target_regions.keys()
+        self.left_out += [f"{name}/{layer}" for layer in weights if layer not in seen]
+        weights = {layer: of_layer for layer, of_layer in weights.items() if layer in seen}
         if not weights:
             return []
         loss = getattr(engine, loss_name)
+        if self.tile is not None and loss.statistic is None:
+            return [Term(f"{name}/{layer}", layer, of_layer, loss, None) for layer, of_layer in weights.items()]
         sections = checkpointing.cut(self.network, weights, shape, checkpointing.LARGEST)
         with engine.session():
             image = engine.asarray(image[np.newaxis], self.dtype)
             wanted = dict.fromkeys(weights, loss.statistic)
-            targets = checkpointing.statistics(self.network, sections, image, wanted)
+            guides = {layer: self._guide(target_regions[layer]) for layer in weights}
+            targets = checkpointing.statistics(self.network, sections, image, wanted, guides)
         if loss.statistic is not None and shape != self.shape[:2]:
             ours, theirs = self.network.shapes(*self.shape[:2]), self.network.shapes(*shape)
             for layer, target in targets.items():  # a sum over theirs becomes one over as many positions as ours
                 target *= math.prod(ours[layer][:2]) / math.prod(theirs[layer][:2])
-        return [Term(f"{name}/{layer}", layer, weights[layer], loss, targets[layer]) for layer in weights]
+        terms = []
+        for layer, of_layer in weights.items():
+            region = regions[layer]
+            share = 1.0 if region is None else float(np.mean(region, dtype=float))
+            guide = self._guide(region)
+            terms.append(Term(f"{name}/{layer}", layer, of_layer * share, loss, targets[layer], guide))
+        return terms
+
+    def _guide(self, region):
+        """A mask of a layer (H_l, W_l) as the guide (1, H_l, W_l, 1), or None, everywhere."""
+        if region is None:
+            return None
+        T = self.network.engine.guide.of_mask(region)
+        return self.network.engine.asarray(T[None, ..., None], self.dtype)
 
 
 class _SumsWhenAsked(Mapping):
@@ -327,13 +449,35 @@ def _layer_weights(layers: LayerWeights) -> dict[str, float]:
     return {name: 1 / len(names) for name in names}
 
 
-def _blend(shares, count):
-    """Return one weight a style; equal shares of 1 where none are given."""
+def _blend(shares, count, masked):
+    """Return one weight a style: where none are given, equal shares of 1, or 1 each if each has a mask."""
     if shares is None:
-        return [1 / count for _ in range(count)]
+        return [1.0 if masked else 1 / count for _ in range(count)]
     if len(shares) != count:
         raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
     return [_non_negative("blend weight", share) for share in shares]
+
+
+def _style_masks(masks, styles):
+    """Return a mask for each style, in the style's size, or None."""
+    if masks is None:
+        return [None for _ in styles]
+    if len(masks) != len(styles):
+        raise UserError(f"there are {len(styles)} styles but {len(masks)} style masks: give one for each style.")
+    return [
+        None if mask is None else masks_of.resize(_mask("style mask", mask), *style.shape[:2])
+        for mask, style in zip(masks, styles)
+    ]
+
+
+def _mask(what, mask):
+    """Return a mask as a float32 array (H, W), or raise a UserError."""
+    mask = np.asarray(mask, np.float32)
+    if mask.ndim != 2 or mask.size == 0:
+        raise UserError(f"the {what} must have the shape (height, width), not {mask.shape}.")
+    if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
+        raise UserError(f"the {what} must hold numbers from 0 to 1.")
+    return mask
 
 
 def _non_negative(what, number):

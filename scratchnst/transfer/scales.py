@@ -118,6 +118,8 @@ def stylize_by_scales(
         try:
             objective = objective_at(*shape)
             first = _first_image(objective, init, shape, margin)
+            if objective.tile is not None and not isinstance(first, float):
+                first = first.astype(objective.dtype)  # memory is short
             if ends:
                 enlarged = (first + images.interpolate(change, *shape)).clip(*PIXEL_RANGE)
                 start: str | Array = images.extend(enlarged, margin)

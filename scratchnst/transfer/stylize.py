@@ -12,7 +12,7 @@ import numpy as np
 from scratchnst import images
 from scratchnst.arrays import Array, asnumpy, is_finite
 from scratchnst.errors import UserError
-from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, adam_in_place
 from scratchnst.transfer.objective import Objective, as_image
 
 PIXEL_RANGE = (0.0, 255.0)
@@ -33,17 +33,19 @@ class Iterate:
     loss : the total loss, equation 7
     canvas : the image in the engine's memory, which may be a GPU's
     scale : which of several scales, from 1, see `stylize_by_scales`
+    finish : what makes the picture of the image, where that is another
     """
 
     iteration: int
     loss: float
     canvas: Array
     scale: int = 1
+    finish: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     @property
     def image(self) -> np.ndarray:
         """(H, W, 3) float64 array, RGB, not clipped to 0-255; copied from a GPU at each access, and not to be kept."""
-        return asnumpy(self.canvas)
+        return self.finish(asnumpy(self.canvas))
 
 
 @dataclass(frozen=True)
@@ -102,7 +104,8 @@ def stylize(
     init : the start: "noise" (white noise, as in the paper), "content", "style" (the first one: its middle, continued
         by reflection where it ends), or an image (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
-    optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"
+    optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"; of an
+        objective in tiles it is always Adam, see `scratchnst.optimize.adam.adam_in_place`
     seed : of the white noise
     bounded : keep pixels within 0-255 during the optimisation, not only in the result
     margin : pixels that are cut off every side of the images returned.  Zero padding causes artefacts at the border,
@@ -133,13 +136,16 @@ def stylize(
     grey = pictures_are_grey(objective) and (isinstance(init, str) or is_grey(start))
     if grey:
         start = np.repeat(start[..., :1], 3, axis=2)
+    optimise = OPTIMIZERS[optimizer]
+    if objective.tile is not None:
+        optimise, optimizer, start = adam_in_place, "adam", start.astype(objective.dtype)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
     run = _Run(objective, start, grey, margin, least_gain, on_step, on_evaluation)
     try:
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
-            result = OPTIMIZERS[optimizer](run.evaluate, start.ravel(), iterations, bounds, run.accept)
+            result = optimise(run.evaluate, start.ravel(), iterations, bounds, run.accept)
         return run.end(result.stop_reason, complete=True)
     except _LittleGain as reason:
         return run.end(str(reason), complete=True)
@@ -188,7 +194,8 @@ class _Run:
         self.objective, self.grey, self.margin, self.least_gain = objective, grey, margin, least_gain
         self.losses: list[float] = []  # after each step
         self.on_step, self.on_evaluation = on_step, on_evaluation
-        self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
+        self.image = objective.picture(start)  # in the optimiser's memory
+        self.loss, self.terms = float("nan"), {}
         self.iterations = self.evaluations = 0
         self.started = time.perf_counter()
 
@@ -212,7 +219,10 @@ class _Run:
 
     def accept(self, x, loss):
         """Keep the image that the optimiser has moved to; the objective was called there last."""
-        self.image, self.loss, self.terms = x.reshape(self.objective.shape).copy(), loss, self.objective.terms
+        self.image = self.objective.picture(x.reshape(self.objective.shape))
+        if self.objective.tile is None:
+            self.image = self.image.copy()
+        self.loss, self.terms = loss, self.objective.terms
         self.iterations += 1
         if self.on_step:
             self.on_step(Iterate(self.iterations, loss, images.crop(self.image, self.margin)))

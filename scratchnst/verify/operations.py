@@ -20,6 +20,7 @@ from scratchnst.ops import (
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -183,6 +184,12 @@ def _features(random, shape):
     return [F], [P]
 
 
+def _features_and_guide(random, shape):
+    T = random.uniform(0, 2, (1, *shape, 1))
+    T[0, 0] = 0  # outside of the region
+    return [random.standard_normal((2, *shape, 3))], [T]
+
+
 def _rectified_features(random, shape):
     z, P = random.standard_normal((2, 2, *shape, 3))
     return [z], [np.maximum(P, 0)]
@@ -232,6 +239,7 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
     "addition": OperationInfo(addition, oracles.addition, _two_alike, ("a", "b")),
+    "guide": OperationInfo(guide, oracles.guide, _features_and_guide),
     "instance_norm": OperationInfo(instance_norm, oracles.instance_norm, _scaled_and_shifted, ("x", "scale", "shift")),
     "moments": OperationInfo(moments, oracles.moments, _own_moments),
     "adain": OperationInfo(adain, oracles.adain, _content_and_style, ("content", "style")),

@@ -796,7 +796,7 @@ GOOD = ["content.png", "style.jpg"]
 BAD_INPUT = [
     (["missing.png", "style.jpg"], "missing.png"),
     (["content.png", "missing.jpg"], "missing.jpg"),
-    (["directory", "style.jpg"], "directory is a directory"),
+    (["directory", "style.jpg"], "directory holds no pictures"),
     (["truncated.jpg", "style.jpg"], "truncated.jpg"),
     (["content.png", "truncated.jpg"], "truncated.jpg"),
     (["empty.png", "style.jpg"], "empty.png is empty"),

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from scratchnst.errors import UserError
+from scratchnst.transfer import presets
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer.settings import Settings
 
 GOOD = {"content": "content.png", "styles": ["a.png", "b.png"], "output": "out.png"}
 OTHERS = {
@@ -26,7 +27,17 @@ OTHERS = {
     "tv_weight": 1e-300,
     "size": 24,
     "style_fit": "squeeze",
+    "colors": "match",
+    "color_matching": "cholesky",
     "scales": 2,
+    "style_size": [300],
+    "style_scale": [1.5, 2],
+    "style_weights": [3, 1],
+    "masks": ["left.png", "labels.png#00ff00"],
+    "style_masks": ["a.png", "b.png"],
+    "keep_mask": "keep.png",
+    "guides": "inside",
+    "grow_masks": -3,
     "method": "arbitrary",
     "init": "fast",
     "fast_model": "model.h5",
@@ -43,6 +54,7 @@ OTHERS = {
     "tf32": True,
     "threads": 1,
     "dtype": "float64",
+    "tile": 512,
     "memory_limit": 10**9,
     "depth": 16,
     "keep": ["profile", "alpha"],
@@ -84,8 +96,15 @@ def test_the_start_depends_on_the_pictures(pictures, init):
 
 
 def test_the_preset_is_the_papers():
-    settings = Settings(**GOOD, **PRESETS["paper"])
+    settings = Settings(**GOOD, **presets.read("paper"))
     assert (settings.init, settings.scales, settings.tv_weight, settings.least_gain) == ("noise", 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_every_preset_is_a_file_of_settings(name):
+    found = presets.read(name)
+    assert found.items() <= Settings.from_json({**GOOD, **found}).to_json().items()
+    assert not {"content", "styles", "output"} & found.keys()
 
 
 def test_others_go_before_what_is_in_the_file():

@@ -20,7 +20,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
 
 # Threads would save a hundredth part of an evaluation in these.
-from scratchnst.ops import adain, addition, matrix_square_root, preprocess, relu, strided_conv2d, whitening
+from scratchnst.ops import adain, addition, guide, matrix_square_root, preprocess, relu, strided_conv2d, whitening
 
 ROWS_PER_STRIP = 8
 
@@ -45,5 +45,5 @@ class Cpu(Engine):
         return total
 
 
-TEXTBOOKS = (adain, addition, matrix_square_root, preprocess, relu, strided_conv2d, whitening)
+TEXTBOOKS = (adain, addition, guide, matrix_square_root, preprocess, relu, strided_conv2d, whitening)
 ENGINE = Cpu("cpu", (*TEXTBOOKS, *own_operations(__name__)))

@@ -41,8 +41,8 @@ from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
-# A kernel of our own would not be better at an addition; the others are computed once for a picture.
-from scratchnst.ops import adain, addition, matrix_square_root, moments, whitening
+# A kernel of our own would not be better at an addition or a guide; the others are computed once for a picture.
+from scratchnst.ops import adain, addition, guide, matrix_square_root, moments, whitening
 
 
 class Cuda(Engine):
@@ -103,5 +103,5 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-TEXTBOOKS = (adain, addition, matrix_square_root, moments, whitening)
+TEXTBOOKS = (adain, addition, guide, matrix_square_root, moments, whitening)
 ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

@@ -152,6 +152,11 @@ def addition(a: Tensor, b: Tensor) -> Tensor:
     return a + b
 
 
+def guide(x: Tensor, T: Tensor) -> Tensor:
+    """`scratchnst.ops.guide`."""
+    return _torch().einsum("nhwc,nhwk->nhwc", x, T)
+
+
 def instance_norm(x: Tensor, scale: Tensor, shift: Tensor) -> Tensor:
     """`scratchnst.ops.instance_norm`."""
     z = _functional().instance_norm(x.permute(0, 3, 1, 2), eps=1e-5).permute(0, 2, 3, 1)
@@ -176,6 +181,7 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "average_pool": average_pool,
     "max_pool": max_pool,
     "addition": addition,
+    "guide": guide,
     "instance_norm": instance_norm,
     "moments": moments,
     "adain": adain,
@@ -210,6 +216,8 @@ def knows(ours: Objective) -> bool:
     """Return whether all operations and losses of an objective are here, so that `objective` can be asked."""
     network = ours.network
     steps = {step for layer in network.layers for step in layer.rule.steps(network.pooling)}
+    if ours.keep is not None or any(term.guide is not None for term in ours.summands):
+        return False
     return steps <= OPERATIONS.keys() and {term.loss_name for term in ours.summands} <= {"content_loss", "style_loss"}
 
 

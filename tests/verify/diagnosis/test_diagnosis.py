@@ -14,6 +14,7 @@ from scratchnst.ops import (
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -40,6 +41,10 @@ def target(x):
     return drawn(*x.shape, seed=99)
 
 
+def guide_of(x):
+    return np.maximum(drawn(1, *x.shape[1:3], 1, seed=98), 0)  # half of it is 0
+
+
 def target_gram(x):
     return gram.forward(target(x))[0]
 
@@ -60,6 +65,7 @@ FORWARD = {
     "style_loss": lambda x: style_loss.forward(x, target_gram(x)),
     "total_variation": total_variation.forward,
     "addition": addition.forward,
+    "guide": lambda x: guide.forward(x, guide_of(x)),
     "instance_norm": instance_norm.forward,
     "moments": moments.forward,
     "adain": adain.forward,
@@ -80,6 +86,7 @@ BACKWARD = {
     "style_loss": style_loss.backward,
     "total_variation": total_variation.backward,
     "addition": addition.backward,
+    "guide": guide.backward,
     "instance_norm": instance_norm.backward,
     "moments": moments.backward,
     "adain": adain.backward,
@@ -446,6 +453,15 @@ ADDITION = {
     "one-input-only": lambda i, g, right: 0 * g,
     "gradient-of-product": lambda i, g, right: g * i[0],
 }
+GUIDE = {
+    "guide-left-out": lambda i, g, right: g,
+    "guide-squared": lambda i, g, right: right * guide_of(i[0]),
+    "guide-as-black-and-white": lambda i, g, right: g * (guide_of(i[0]) > 0),
+    "guide-divided": lambda i, g, right: g / np.where(guide_of(i[0]) > 0, guide_of(i[0]), 1),
+    "output-returned": lambda i, g, right: g * i[0] * guide_of(i[0]),
+    "upstream-ignored": lambda i, g, right: 0 * g + guide_of(i[0]),
+    "images-mixed-up": lambda i, g, right: right[::-1],
+}
 INSTANCE_NORM_INPUT = {
     "mean-path-missing": lambda i, g, right: right + normalised(i, g, lambda h, z: h.mean((1, 2), keepdims=True)),
     "variance-path-missing": lambda i, g, right: (
@@ -542,6 +558,7 @@ WRONG = {
     ("style_loss", 0): STYLE_LOSS,
     ("total_variation", 0): TOTAL_VARIATION,
     ("addition", 1): ADDITION,
+    ("guide", 0): GUIDE,
     ("instance_norm", 0): INSTANCE_NORM_INPUT,
     ("instance_norm", 1): INSTANCE_NORM_SCALE,
     ("instance_norm", 2): INSTANCE_NORM_SHIFT,

@@ -13,6 +13,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     content_loss,
     conv2d,
     gram,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -31,8 +32,8 @@ from scratchnst.verify.diagnosis.mistakes.case import GradientCase, InputMistake
 __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Region"]
 
 _MODULES = (
-    *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, matrix_square_root, max_pool, moments),
-    *(preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
+    *(adain, addition, average_pool, content_loss, conv2d, gram, guide, instance_norm, matrix_square_root, max_pool),
+    *(moments, preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {

@@ -31,7 +31,7 @@ NETWORK = (
 )
 VARIATION = "                grad += engine.total_variation.backward(self.tv_weight, tv_cache)\n"
 VARIATION_VALUE = '            loss += self.tv_weight * values["tv"]\n'
-TERM = "partial(term.loss.backward, term.weight, loss_cache)"
+TERM = "term.loss.backward(term.weight, loss_cache)"
 OBJECTIVE = (
     ("total variation not in the gradient", VARIATION, "", "term-missing-in-gradient"),
     ("total variation not in the loss", VARIATION_VALUE, "            pass\n", "term-missing-in-loss"),
@@ -63,8 +63,8 @@ OBJECTIVE = (
     ),
     (
         "gradient rounded to float32",
-        'astype("float64").reshape',
-        'astype("float32").astype("float64").reshape',
+        'grad.astype("float64")',
+        'grad.astype("float32").astype("float64")',
         "float32-round-off",
     ),
 )
