@@ -131,6 +131,13 @@ def test_how_a_run_ended(folder, capsys):
     assert told == {"output": "out.png", "width": 32, "height": 24, **result}
 
 
+def test_a_preset_is_told_on_standard_error(folder, capsys):
+    assert main([*TRANSFER, "--preset", "soft", "--json", "-o", "out.png"]) == 0
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["iterations"] == 2
+    assert "preset soft: " in captured.err
+
+
 def test_what_a_run_would_take(folder, capsys):
     (told,) = lines_of(capsys, *TRANSFER, "-o", "out.png", "--dry-run")
     assert told["scales"] == [{"width": 32, "height": 24, "iterations": 2}]
