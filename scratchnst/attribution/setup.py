@@ -24,7 +24,7 @@ def load_objective(
     ----------
     network : a Network
     content, styles : the files
-    longer_side : pixels, of the content
+    longer_side : pixels, of the content; 0 is its own
     pixel : (row, column) of the image that will be traced
     settings : as for `Objective`
 
@@ -38,13 +38,13 @@ def load_objective(
     given = picture_size(content, network, content_layers)
     height, width = images.fitted_shape(given, longer_side)
     network.check_layers([*content_layers, *style_layers])
-    check_scaled(content, given, (height, width), longer_side, network, [*content_layers, *style_layers])
+    check_scaled(content, given, (height, width), max(height, width), network, [*content_layers, *style_layers])
     check_pixel(pixel, (height, width))
     shapes = {}
     for path in styles:
         given = picture_size(path, network, style_layers)
         shapes[path] = STYLE_FITS[settings["style_fit"]](given, height, width)
-        check_style(path, shapes[path], longer_side, network, style_layers)
+        check_style(path, shapes[path], max(height, width), network, style_layers)
     picture = images.resize(images.load(content, (height, width)), height, width)
     style_pictures = [images.load(path, shapes[path]) for path in styles]
     return Objective(network, picture, style_pictures, dtype="float64", **settings)

@@ -13,7 +13,8 @@ import numpy as np
 from scratchnst import images
 from scratchnst.cli import computation, painting
 from scratchnst.cli.arguments import check_colors, file, size, weights
-from scratchnst.cli.painting import PIPE, Job, pictures_in
+from scratchnst.cli.painting import Job, Painting, pictures_in
+from scratchnst.cli.pipes import PIPE, readable
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
@@ -105,10 +106,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint every photograph in every look."""
     check_colors(arguments.colors, arguments.color_matching)
     one = not any(path.is_dir() for path in (arguments.photo, *arguments.styles))
+    painting.check_finish(arguments)
     looks = _looks(arguments, engine)
     model = ArbitraryStyle.load(arguments.model, engine, arguments.transform or DEFAULT)
-    with painting.readable(arguments.photo) as readable:
-        photos = pictures_in(readable) if readable.is_dir() else [readable]
+    with readable(arguments.photo) as photo:
+        photos = pictures_in(photo) if photo.is_dir() else [photo]
         if arguments.dry_run:
             return _dry_run(model, looks, photos, arguments)
         pairs = [(look, photo) for look in looks for photo in photos]
@@ -215,14 +217,15 @@ def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments
     return make(look.styles, side, arguments.memory_limit, arguments.transform, photo, matching)
 
 
-def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:
+def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> Painting:
     model = _model_of(make, look, photo, arguments)
     picture, in_strips = painting.load(model, photo, arguments, _beside(look))
+    finish = painting.finish(photo, picture, arguments)
     colors = colour_control.STYLE if arguments.colors == colour_control.MATCH else arguments.colors  # they are matched
     paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips, colors=colors)
     if look.masks:
-        return blended(picture, [paint(str(style)) for style in look.styles], look.masks)
-    return paint(look.mixture)
+        return Painting(blended(picture, [paint(str(style)) for style in look.styles], look.masks), finish)
+    return Painting(paint(look.mixture), finish)
 
 
 def _beside(look: Look) -> int:

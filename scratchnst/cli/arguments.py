@@ -12,9 +12,11 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, NoReturn
 
+from scratchnst.cli.reports import add_json
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, check_suffix, names_a_file
 from scratchnst.images import PICTURE_SUFFIXES, colour_control
+from scratchnst.images.finish import DEPTHS, KEEPABLE
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import one_line
 from scratchnst.models.layers import POOLINGS
@@ -69,6 +71,9 @@ def folder(text: str) -> Path:
 
 
 size = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {LARGEST_SIZE}", highest=LARGEST_SIZE)
+size_or_own = partial(
+    _number, kind=int, lowest=0, what=f"a whole number from 1 to {LARGEST_SIZE}, or 0", highest=LARGEST_SIZE
+)
 margin = partial(_number, kind=int, lowest=0, what=f"a whole number from 0 to {LARGEST_MARGIN}", highest=LARGEST_MARGIN)
 tile = partial(_number, kind=int, lowest=SMALLEST_TILE, what=f"a whole number of {SMALLEST_TILE} or more")
 threads = partial(_number, kind=int, lowest=1, what=f"a whole number from 1 to {MOST_THREADS}", highest=MOST_THREADS)
@@ -152,8 +157,14 @@ def place(text: str) -> Path | str:
 def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | str]) -> None:
     group = parser.add_argument_group("output")
     group.add_argument(
-        "-o", "--output", type=output, required=True, metavar="OUT.png", help="the picture; beside it lies OUT.json"
+        "-o",
+        "--output",
+        type=output,
+        required=True,
+        metavar="OUT.png|-",
+        help="the picture; beside it lies OUT.json; - is standard output, a PNG alone",
     )
+    add_finish(group)
     group.add_argument(
         "--save-every", type=positive_integer, metavar="N", help="also save OUT-0010.png ... at N, 2N ..."
     )
@@ -172,12 +183,27 @@ def _add_output(parser: argparse.ArgumentParser, output: Callable[[str], Path | 
         "--resume", action="store_true", default=False, help="go on with the run that was killed or interrupted"
     )
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_json(group, "one JSON object on how it ended")
+
+
+def add_finish(parser: argparse.ArgumentParser | argparse._ArgumentGroup) -> None:
+    """Add how pictures are written, without defaults."""
+    parser.add_argument("--depth", type=int, choices=DEPTHS, help="bits a channel; 16 in a PNG or a TIFF (8)")
+    parser.add_argument(
+        "--keep",
+        nargs="+",
+        choices=KEEPABLE,
+        help="what the picture keeps of the photograph's file: its colour profile, into whose colours it is converted, "
+        "its transparency (nothing: sRGB, opaque)",
+    )
 
 
 def add_optimisation(parser: argparse.ArgumentParser) -> None:
     """Add how an image is optimised, without defaults."""
     group = parser.add_argument_group("optimisation")
-    group.add_argument("--size", type=size, metavar="N", help="longer side in pixels (512)")
+    group.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side in pixels; 0 keeps the picture's own size (512)"
+    )
     group.add_argument(
         "--iterations", type=positive_integer, metavar="N", help="steps at most, of all scales together (120)"
     )
@@ -267,7 +293,9 @@ def add_network(parser: argparse.ArgumentParser) -> None:
 
 def add_equation_7(parser: argparse.ArgumentParser) -> None:
     """Add the pictures of equation 7, and the weights of its terms."""
-    parser.add_argument("content", type=file, metavar="CONTENT", help="the picture whose objects stay")
+    parser.add_argument(
+        "content", type=file, metavar="CONTENT", help="the picture whose objects stay; - is standard input"
+    )
     parser.add_argument("styles", type=file, nargs="+", metavar="STYLE", help="the picture that gives the strokes")
     add_terms(parser)
 

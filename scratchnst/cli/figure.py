@@ -10,8 +10,9 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size
+from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size_or_own
 from scratchnst.cli.progress import Reporter
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.figures import progress, sheet
 from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
@@ -19,6 +20,7 @@ from scratchnst.files import check_apart, check_outputs, check_suffix
 from scratchnst.images import origin
 from scratchnst.messages import complain, one_line
 from scratchnst.transfer import done
+from scratchnst.transfer.forecast import forecast
 from scratchnst.transfer.record import check_replaceable, is_record_of
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -53,10 +55,13 @@ def add(commands) -> None:
         default=False,
         help=f"a small version: {QUICK['size']} pixels, {QUICK['iterations']} iterations a picture",
     )
-    parser.add_argument("--size", type=size, metavar="N", help="longer side of each picture in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side of each picture in pixels; 0 is its own (512)"
+    )
     parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
     add_style_fit(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_json(parser)
     add_network(parser)
     computation.add(parser)
     parser.set_defaults(run=run)
@@ -76,7 +81,7 @@ def run(arguments: argparse.Namespace) -> int:
     check(figure, output)
     check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
     if arguments.dry_run:
-        return _tell_outlook(figure, output)
+        return _tell_outlook(figure, output, arguments.json)
     _make_folder(material.folder)
     status = _make_panels(figure, say, arguments.quiet)
     if status == job.INTERRUPTED:
@@ -85,6 +90,9 @@ def run(arguments: argparse.Namespace) -> int:
         return status
     images.save(output, sheet.draw(figure, figure.runs[0][1].size))
     progress.write_record(output, {"figure": number}, figure, sys.argv)
+    if arguments.json:
+        panels = {panel.label: str(settings.output) for panel, settings in figure.runs}
+        tell({"output": str(output), "figure": number, "network": network.name, "pictures": panels})
     say(f"{output}: figure {number} of {network.name}, {len(figure.runs)} pictures")
     return 0
 
@@ -108,12 +116,16 @@ def _make_panels(figure: Figure, say: Callable[[str], None], quiet: bool) -> int
     return 0
 
 
-def _tell_outlook(figure: Figure, output: Path) -> int:
+def _tell_outlook(figure: Figure, output: Path, as_json: bool) -> int:
     """Print how much memory and time each panel that is missing would take."""
     for panel, settings in figure.runs:
         if not done.is_done(settings, done.fingerprints(settings)):
+            settings = replace(settings, output=output)
+            if as_json:
+                tell({"picture": panel.label, **job.outlook_facts(forecast(settings))})
+                continue
             print(one_line(panel.label))
-            job.run(replace(settings, output=output), quiet=True, dry_run=True)
+            job.run(settings, quiet=True, dry_run=True)
     return 0
 
 

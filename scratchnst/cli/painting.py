@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,8 +17,10 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import add_colors, file, size
-from scratchnst.errors import OutputError, UserError
+from scratchnst.cli.arguments import add_colors, add_finish, file, size_or_own
+from scratchnst.cli.pipes import PIPE, send
+from scratchnst.cli.reports import add_json
+from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix, names_a_file
@@ -29,7 +30,6 @@ from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import available, in_words
 from scratchnst.transfer.computation import check_room_to_read
 
-PIPE = Path("-")
 TRIAL_SIDE = 256  # pixels of what is painted to see how long it takes
 LONGER_IN_STRIPS = 1.2
 
@@ -37,12 +37,20 @@ Shape = tuple[int, int]  # height and width
 
 
 @dataclass(frozen=True)
+class Painting:
+    """A painting (H, W, 3), RGB 0-255, and how it is written."""
+
+    image: np.ndarray
+    finish: images.Finish
+
+
+@dataclass(frozen=True)
 class Job:
-    """A painting to be made: its file, its styles with what is told of each, and what computes it (H, W, 3)."""
+    """A painting to be made: its file, its styles with what is told of each, and what computes it."""
 
     output: Path
     style: Mapping[str, float | str]
-    paint: Callable[[], np.ndarray]
+    paint: Callable[[], Painting]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -59,10 +67,13 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how photographs are painted, and what is told of it."""
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the photograph, to 1 (1)")
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels (the photograph's)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=0, metavar="N", help="longer side in pixels; 0 is the photograph's own (0)"
+    )
     add_colors(parser)
-    parser.set_defaults(colors=colour_control.STYLE)
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    add_finish(parser)
+    parser.set_defaults(colors=colour_control.STYLE, depth=8, keep=())
+    add_json(parser, "one JSON object a picture")
     computation.add_device(parser)
     parser.add_argument(
         "--memory-limit",
@@ -162,8 +173,7 @@ def outlook(
 
 def painted_shape(file: Path, arguments: argparse.Namespace) -> Shape:
     """Return the (height, width) in which a photograph is painted."""
-    given = images.size(file)
-    return images.fitted_shape(given, arguments.size) if arguments.size else given
+    return images.fitted_shape(images.size(file), arguments.size)
 
 
 def dry_run(
@@ -190,38 +200,26 @@ def _seconds_per_pixel(model: FastStyle) -> float:
     return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
-@contextmanager
-def readable(photo: Path) -> Iterator[Path]:
-    """Yield the file of a photograph; standard input is copied into one."""
-    if photo != PIPE:
-        yield photo
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "standard input")
-        file.write_bytes(sys.stdin.buffer.read())
-        try:
-            yield file
-        except UserError as error:
-            raise UserError(str(error).replace(str(file), file.name)) from None
+def check_finish(arguments: argparse.Namespace) -> None:
+    """Raise a UserError unless the format of the picture, if one is named, holds what is asked for."""
+    if Path(arguments.output).suffix.lower() in images.PICTURE_SUFFIXES:
+        images.check_finish(arguments.output, arguments.depth, arguments.keep)
 
 
-def _write(output: Path, painting: np.ndarray) -> None:
+def finish(photo: Path, picture: np.ndarray, arguments: argparse.Namespace) -> images.Finish:
+    """Return how a painting of a photograph is written, of which `picture` (H, W, 3) is painted."""
+    return images.finish_of(photo, picture.shape[:2], arguments.keep, arguments.depth)
+
+
+def _write(output: Path, painting: Painting) -> None:
     if output == PIPE:
-        try:
-            sys.stdout.buffer.write(images.encoded(painting))
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(
-                f"standard output cannot be written ({error.strerror or error}): send it elsewhere."
-            ) from None
+        send(images.encoded(painting.image, finish=painting.finish))
     else:
-        images.save(output, painting)
+        images.save(output, painting.image, painting.finish)
 
 
-def _tell(job: Job, painting: np.ndarray, seconds: float, as_json: bool) -> None:
-    height, width, _ = painting.shape
+def _tell(job: Job, painting: Painting, seconds: float, as_json: bool) -> None:
+    height, width, _ = painting.image.shape
     if as_json and job.output != PIPE:
         size = {"width": width, "height": height}
         told = {"output": str(job.output), **size, "style": dict(job.style), "seconds": round(seconds, 3)}

@@ -21,7 +21,7 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings
     )
     parser.add_argument("kind", choices=["content", "style"], help="features, equation 1, or Gram matrices, equation 5")
-    parser.add_argument("image", type=file, metavar="IMAGE")
+    parser.add_argument("image", type=file, metavar="IMAGE|-", help="the picture; - is standard input")
     parser.add_argument("--layers", nargs="+", metavar="LAYER[:WEIGHT]", help="the network's defaults")
     add_run(parser)
     computation.add(parser)
@@ -38,4 +38,4 @@ def run(arguments: argparse.Namespace) -> int:
     else:
         picture = {"styles": [arguments.image], "style_layers": layers}
     settings = Settings(**{**presets.read("paper"), **picture, **job.given(arguments)})
-    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.resume)
+    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.json, arguments.resume)

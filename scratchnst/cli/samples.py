@@ -6,6 +6,7 @@ import argparse
 
 from scratchnst import images
 from scratchnst.cli.arguments import folder
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.images import mosaic, samples
@@ -22,6 +23,7 @@ def add(commands) -> None:
         "DIR is created if need be.",
     )
     parser.add_argument("directory", type=folder, metavar="DIR")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -37,6 +39,9 @@ def run(arguments: argparse.Namespace) -> int:
         check_replaceable(arguments.directory / name)
     for name, draw in pictures.items():
         images.save(arguments.directory / name, draw())
+    if arguments.json:
+        tell({"pictures": [str(arguments.directory / name) for name in pictures]})
+        return 0
     for name in pictures:  # not before both are there: standard output may be closed or full
         print(one_line(arguments.directory / name))
     return 0

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from contextlib import ExitStack
 
 from scratchnst import images
 from scratchnst.attribution import plot, report
 from scratchnst.attribution.attribution import check_pixel, trace
 from scratchnst.attribution.setup import check_memory, load_objective
-from scratchnst.cli import computation
+from scratchnst.cli import computation, pipes
 from scratchnst.cli.arguments import (
     add_equation_7,
     add_laplacian_weight,
@@ -23,7 +24,7 @@ from scratchnst.cli.arguments import (
     parse_layers,
     pixel,
     positive_integer,
-    size,
+    size_or_own,
 )
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
@@ -56,7 +57,9 @@ def add(commands) -> None:
         metavar="noise|content|style|FILE",
         help="the image at which the gradient is taken, for example a picture that transfer has made (noise)",
     )
-    parser.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=512, metavar="N", help="longer side in pixels; 0 is CONTENT's own (512)"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     parser.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
     add_losses(parser)
@@ -74,6 +77,15 @@ def add(commands) -> None:
 
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Do what the arguments say and return the exit status."""
+    pictures = [arguments.content, *arguments.styles]
+    pipes.check_one_input(pictures)
+    with ExitStack() as stack:
+        arguments.content, *arguments.styles = (stack.enter_context(pipes.readable(path)) for path in pictures)
+        return _trace(arguments, engine)
+
+
+def _trace(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:

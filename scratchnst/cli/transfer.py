@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
@@ -37,7 +38,7 @@ from scratchnst.transfer.settings import ARBITRARY, METHODS, ONE_PASS, Settings
 
 OF_ONE_PASS = {
     *("method", "content", "styles", "output", "size", "fast_model", "style_size", "style_weights", "masks"),
-    *("colors", "color_matching"),
+    *("colors", "color_matching", "depth", "keep"),
     *("device", "engine", "convolution", "tf32", "threads", "memory_limit"),
 }
 NAMES = {"normalize": "no_normalize"}  # setting -> option, where they differ
@@ -54,7 +55,10 @@ def add(commands) -> None:
         argument_default=argparse.SUPPRESS,  # the defaults are those of Settings, or of the file
     )
     parser.add_argument(
-        "content", type=painting.picture_or_folder, metavar="CONTENT|DIR", help="the picture whose objects stay"
+        "content",
+        type=painting.picture_or_folder,
+        metavar="CONTENT|DIR|-",
+        help="the picture whose objects stay; - is standard input",
     )
     parser.add_argument(
         "styles",
@@ -202,8 +206,8 @@ def run(arguments: argparse.Namespace) -> int:
             raise UserError(
                 "--resume goes on with an optimisation, which --method arbitrary does without: leave it out."
             )
-        return job.paint(settings, arguments.quiet)
-    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.resume)
+        return job.paint(settings, arguments.quiet, arguments.json)
+    return job.run(settings, arguments.quiet, arguments.dry_run, arguments.json, arguments.resume)
 
 
 def _pictures(arguments: argparse.Namespace) -> list[Path]:
@@ -263,7 +267,7 @@ def tell_preset(arguments: argparse.Namespace) -> None:
     if hasattr(arguments, "preset") and not arguments.quiet:
         found = presets.read(arguments.preset)
         settings = ", ".join(f"{name} {json.dumps(value)}" for name, value in found.items())
-        print(f"preset {arguments.preset}: {settings}", flush=True)
+        print(f"preset {arguments.preset}: {settings}", file=sys.stderr, flush=True)
 
 
 def _refinement(arguments: argparse.Namespace) -> dict[str, Any]:

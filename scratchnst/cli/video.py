@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from scratchnst import __version__
 from scratchnst.cli import computation
 from scratchnst.cli.arbitrary import styles_of
-from scratchnst.cli.arguments import add_colors, check_colors, crf, file, size, threads
+from scratchnst.cli.arguments import add_colors, check_colors, crf, file, size_or_own, threads
 from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.painting import strength
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
 from scratchnst.engine.devices import AUTO, CPU, on_threads
@@ -67,7 +68,9 @@ def add(commands) -> None:
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
     add_colors(parser)
     parser.set_defaults(colors=colour_control.STYLE)
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels, even (the video's)")
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side in pixels, even; 0 is the video's own (0)"
+    )
     parser.add_argument(
         "--crf", type=crf, default=CRF, metavar="Q", help="quality of H.264: 0, the best, to 51 (%(default)s)"
     )
@@ -81,6 +84,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="paint one frame, tell how long all take, and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_json(parser)
     computation.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -115,7 +119,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         _painter(library, engine, arguments) as (paint, workers),
     ):
         if arguments.dry_run:
-            print(_outlook(library, video, look, paint, workers))
+            seconds = _outlook(library, video, look, paint, workers)
+            if arguments.json:
+                tell({**_facts(arguments, video, look), "painting": round(seconds, 1), "at a time": workers})
+            else:
+                print(_outlook_in_words(video, look, seconds, workers))
             return 0
         settings = {
             "program": __version__,
@@ -134,8 +142,17 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             kept = library.parts_folder(arguments.output)
             complain(f"interrupted; {kept} has what is finished: the same command goes on.")
             return INTERRUPTED
+    if arguments.json:
+        tell(_facts(arguments, video, look))
     say(f"{arguments.output}: {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s")
     return 0
+
+
+def _facts(arguments: argparse.Namespace, video: Video, look: Look) -> dict[str, Any]:
+    """Return what a painted video is, for JSON."""
+    height, width = look.shape
+    size = {"width": width, "height": height, "frames": video.frames, "seconds": float(video.seconds)}
+    return {"output": str(arguments.output), **size, "sound": list(video.sound)}
 
 
 def _model(arguments: argparse.Namespace, shape: tuple[int, int], engine: Engine) -> FastStyle:
@@ -182,13 +199,17 @@ def _painter(library: ModuleType, engine: Engine, arguments: argparse.Namespace)
         yield workers_there.paint, workers_there.threads
 
 
-def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> str:
-    """Paint the first frame, and say how long all would take."""
+def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> float:
+    """Paint the first frame, and return how many seconds all would take."""
     first = next(library.frames(video, [0]))
     list(paint(look, [first]))  # the first time takes longer
     started = time.perf_counter()
     list(paint(look, [first]))
-    seconds = (time.perf_counter() - started) * video.frames / workers
+    return (time.perf_counter() - started) * video.frames / workers
+
+
+def _outlook_in_words(video: Video, look: Look, seconds: float, workers: int) -> str:
+    """Say what would be painted, and how long it would take."""
     return (
         f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"
         f"sound   {', '.join(video.sound) or 'none'}\n"

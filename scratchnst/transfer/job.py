@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
 from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
@@ -19,10 +20,10 @@ from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
 from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import checkpoint, computation, memory, one_pass, resumption
+from scratchnst.transfer import checkpoint, computation, memory, one_pass, preparation, resumption
 from scratchnst.transfer.forecast import choose_tiles
 from scratchnst.transfer.preparation import Prepared, Scales, Shape, check_outputs, ignore, prepare
-from scratchnst.transfer.record import record, record_of_one_pass, resolved
+from scratchnst.transfer.record import called, record, record_of_one_pass, resolved
 from scratchnst.transfer.resumption import Begun
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
@@ -43,6 +44,7 @@ def run(
     warn: Callable[[str], None] = ignore,
     command: Sequence[str] = (),
     resume: bool | None = None,
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> StylizedByScales:
     """Do the whole job, and write the picture and its record.
 
@@ -57,6 +59,7 @@ def run(
     command : the words of the command line, for the record
     resume : whether to go on with a run that was killed or interrupted, whose state is beside the output: True raises
         a UserError where there is none, False where there is one, and None goes on if that is possible
+    names : file -> what the record calls it, of pictures
 
     Returns
     -------
@@ -83,8 +86,10 @@ def run(
             with room_for(settings.output, prepared.largest_output):
                 result, used = _optimise(prepared, tiles, begun, sides, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
-                text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
-                _save_or_keep(settings, result.image, text + "\n")
+                text = json.dumps(
+                    record(called(prepared.settings, names), used, result, command), indent=2, allow_nan=False
+                )
+                _save_or_keep(settings, result.image, prepared.written_as, text + "\n")
                 if result.complete:
                     checkpoint.state_file(settings.output).unlink(missing_ok=True)
             sides.finish_film(result.image)
@@ -92,7 +97,11 @@ def run(
 
 
 def paint(
-    settings: Settings, notice: Callable[[str], None] = ignore, *, command: Sequence[str] = ()
+    settings: Settings,
+    notice: Callable[[str], None] = ignore,
+    *,
+    command: Sequence[str] = (),
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> one_pass.Painted:
     """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
     with computation.computing_as(settings, notice) as engine:
@@ -101,41 +110,42 @@ def paint(
         )
         shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
         images.check_format(settings.output, *shape)
+        finish = preparation.written_as(settings, shape)
         painted = one_pass.paint(settings, engine, shape)
         with uninterrupted():
-            text = json.dumps(record_of_one_pass(settings, painted, command), indent=2, allow_nan=False)
-            _save_or_keep(settings, painted.image, text + "\n")
+            text = json.dumps(record_of_one_pass(called(settings, names), painted, command), indent=2, allow_nan=False)
+            _save_or_keep(settings, painted.image, finish, text + "\n")
         return painted
 
 
-def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:
+def _save_or_keep(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> None:
     """Write picture and record, or, if that fails, write them elsewhere, and raise a UserError that says so."""
     try:
-        _save(settings.output, image, settings.record, text)
+        _save(settings.output, image, finish, settings.record, text)
     except (OSError, UserError, ValueError) as error:
-        kept = _keep_elsewhere(settings, image, text)
+        kept = _keep_elsewhere(settings, image, finish, text)
         if kept is None:
             raise
         kind = FileError if isinstance(error, (OSError, FileError)) else UserError
         raise kind(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
 
 
-def _keep_elsewhere(settings: Settings, image: np.ndarray, text: str) -> Path | None:
+def _keep_elsewhere(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> Path | None:
     """Write picture and record into a new folder at the first of some places where that is possible; return it."""
     for place in (None, os.path.expanduser("~"), os.curdir, *REFUGES):  # None: the folder for temporary files
         with suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix="scratchnst-", dir=place))
             try:
                 picture = folder / settings.output.with_suffix(".png").name
-                _save(picture, image, folder / settings.record.name, text)
+                _save(picture, image, finish, folder / settings.record.name, text)
                 return folder
             except (OSError, UserError):
                 shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
-def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
-    images.save(picture, image)
+def _save(picture: Path, image: np.ndarray, finish: images.Finish, record: Path, text: str) -> None:
+    images.save(picture, image, finish)
     write_atomically(record, text.encode())
 
 

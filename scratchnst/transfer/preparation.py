@@ -63,7 +63,14 @@ class Prepared:
     def largest_output(self) -> int:
         """The bytes that the picture and its record take at most: a format that cannot compress noise adds little."""
         height, width = self.shapes[-1]
-        return height * (3 * width + 1) * 101 // 100 + RECORD
+        channels = 3 if self.written_as.alpha is None else 4
+        profile = len(self.written_as.profile or b"")
+        return height * (channels * self.settings.depth // 8 * width + 1) * 101 // 100 + profile + RECORD
+
+    @cached_property
+    def written_as(self) -> images.Finish:
+        """How the picture is written."""
+        return written_as(self.settings, self.shapes[-1])
 
     @property
     def scales(self) -> Scales:
@@ -102,7 +109,7 @@ class Prepared:
 
     def read(self) -> None:
         """Read the pictures now, or raise the UserError for the first that cannot be read or takes too much memory."""
-        _ = self.init, self.pictures, self.masks
+        _ = self.init, self.pictures, self.masks, self.written_as
 
     @cached_property
     def init(self) -> str | np.ndarray:
@@ -268,6 +275,11 @@ def prepare(settings: Settings, engine: Engine, tell: Callable[[str], None] = ig
     return Prepared(settings, network, shapes, style_shapes, [Path(path) for path in inputs if path])
 
 
+def written_as(settings: Settings, shape: Shape) -> images.Finish:
+    """Return how the picture of a (height, width) is written, or raise a UserError; see `images.finish_of`."""
+    return images.finish_of(settings.pictures[0], shape, settings.keep, settings.depth)
+
+
 def _tell_of_masks(settings: Settings, content: Shape, tell: Callable[[str], None]) -> None:
     """Check that there are the masks' pictures, and tell of those that are squeezed to fit."""
     fits = [(mask, content) for mask in (*settings.masks, *([settings.keep_mask] if settings.keep_mask else ()))]
@@ -304,9 +316,10 @@ def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Ca
     first, *others = settings.pictures
     given = picture_size(first, network, content_layers if settings.content else style_layers)
     height, width = images.fitted_shape(given, settings.size)  # the picture gets the first one's proportions
+    longer = max(height, width)
     computation.check_room(height, width, network.engine, settings)
     network.check_layers(layers)
-    check_scaled(first, given, (height, width), settings.size, network, layers)
+    check_scaled(first, given, (height, width), longer, network, layers)
     sizes = [picture_size(path, network, style_layers) for path in others]
     finest = max(height, width) + 2 * settings.margin
     own_size = bool(settings.style_size or settings.style_scale)
@@ -319,7 +332,7 @@ def _fit_pictures(settings: Settings, network: Network) -> tuple[list[Shape], Ca
     def check(height, width):
         network.check_size(height, width, layers)
         for path, scaled in zip(others, style_shapes((height, width))):
-            check_style(path, scaled, settings.size, network, style_layers, own_size)
+            check_style(path, scaled, longer, network, style_layers, own_size)
 
     check(height, width)
     return choose_scales(height, width, check, settings), style_shapes
@@ -348,6 +361,7 @@ def check_outputs(settings: Settings, inputs: Iterable[str | Path | None]) -> No
         of a stage.
     """
     check_suffix(settings.output, images.PICTURE_SUFFIXES)
+    images.check_finish(settings.output, settings.depth, settings.keep)
     inputs, outputs = list(inputs), [settings.output, settings.record, checkpoint.state_file(settings.output)]
     if settings.log:
         outputs.append(settings.log)

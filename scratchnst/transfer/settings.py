@@ -15,6 +15,7 @@ from scratchnst.engine.devices import AUTO, ENGINES, parse
 from scratchnst.errors import UserError
 from scratchnst.files import names_a_file
 from scratchnst.images.colour_control import COLORS, MATCHING, MATCHINGS, STYLE
+from scratchnst.images.finish import DEPTHS, KEEPABLE
 from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
@@ -168,6 +169,18 @@ def _mixture(value: Any) -> dict[str, float]:
     raise ValueError("a table of styles and their weights")
 
 
+def _depth(value: Any) -> int:
+    if isinstance(value, bool) or value not in DEPTHS:
+        raise ValueError(f"one of {', '.join(map(str, DEPTHS))}")
+    return int(value)
+
+
+def _keep(value: Any) -> tuple[str, ...]:
+    if not isinstance(value, (list, tuple)) or any(one not in KEEPABLE for one in value):
+        raise ValueError(f"a list of {', '.join(KEEPABLE)}")
+    return tuple(dict.fromkeys(value))
+
+
 _COUNT = partial(_whole, 1, None)
 _side = partial(_whole, 1, LARGEST_SIZE)
 
@@ -190,7 +203,7 @@ class Settings:
     content_weight, style_weight, tv_weight : of equation 7, as for `Objective`, at the finest scale
     style_loss, tv : which style loss and which total variation, see `objective.STYLE_LOSSES`, `TOTAL_VARIATIONS`
     laplacian_weight : as for `Objective`
-    size : pixels of the longer side
+    size : pixels of the longer side; 0 keeps the size of the content, or of the first style where there is none
     style_fit : "keep" or "squeeze", how styles are scaled to the content's size, see `objective.fit_style`
     style_size : pixels of a style's longer side in place of that, at the finest scale: one number for all, or one each
     style_scale : by what a style so scaled is enlarged: one number for all, or one each
@@ -216,6 +229,8 @@ class Settings:
     dtype : "float32" or "float64"
     tile : side in pixels of the tiles in which larger scales are computed; by default, if they take too much memory
     memory_limit : bytes, of the GPU's memory on a GPU
+    depth : bits a channel of the picture, 8 or 16
+    keep : "profile" and "alpha", what the picture keeps of the content's file, see `scratchnst.images.finish_of`
     save_every : after how many steps each stage is saved
     log : a file for one JSON object an evaluation
     video, video_every : a file for a film of the run, and after how many steps it has a frame
@@ -247,7 +262,7 @@ class Settings:
     style_loss: Annotated[str, partial(_choice, STYLE_LOSSES)] = GRAM
     tv: Annotated[str, partial(_choice, TOTAL_VARIATIONS)] = SQUARED
     laplacian_weight: Annotated[float, _number] = 0.0
-    size: Annotated[int, partial(_whole, 1, LARGEST_SIZE)] = 512
+    size: Annotated[int, partial(_whole, 0, LARGEST_SIZE)] = 512
     style_fit: Annotated[str, partial(_choice, STYLE_FITS)] = KEEP
     style_size: Annotated[tuple[int, ...] | None, partial(_several, _side, "a list of whole numbers")] = None
     style_scale: Annotated[tuple[float, ...] | None, partial(_several, _positive, "a list of numbers above 0")] = None
@@ -280,6 +295,8 @@ class Settings:
     dtype: Annotated[str, partial(_choice, DTYPES)] = "float32"
     tile: Annotated[int | None, partial(_whole, SMALLEST_TILE, None)] = None
     memory_limit: Annotated[int | None, _COUNT] = None
+    depth: Annotated[int, _depth] = 8
+    keep: Annotated[tuple[str, ...], _keep] = ()
     save_every: Annotated[int | None, _COUNT] = None
     log: Annotated[Path | None, _path] = None
     video: Annotated[Path | None, _path] = None

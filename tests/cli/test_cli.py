@@ -822,7 +822,7 @@ BAD_INPUT = [
     ([*GOOD, "--style-layers", "conv1_1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
-    ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
+    ([*GOOD, "--size", "-1"], "argument --size: must be a whole number from 1 to 16384, or 0, not '-1'"),
     ([*GOOD, "--size", "9" * 30], "--size"),
     ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
     ([*GOOD, "--margin", "257"], "--margin"),
@@ -990,9 +990,9 @@ def test_ctrl_c_in_the_first_evaluation_saves_nothing(folder, capsys, monkeypatc
 def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
     genuine = images.save
 
-    def save(path, image):
+    def save(path, image, finish):
         signal.raise_signal(signal.SIGINT)
-        genuine(path, image)
+        genuine(path, image, finish)
 
     monkeypatch.setattr(images, "save", save)
     assert main([*COMMAND, "--iterations", "3"]) == 0

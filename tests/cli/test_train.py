@@ -49,9 +49,13 @@ def train_style(*arguments, images=("--images", "photos")):
 
 def test_a_model(studio, capsys):
     (studio / "rights.txt").write_text("all are mine\ndots.png: CC0, by me\n")
-    options = ["--log", "log.jsonl", "--preview", "preview.png", "--licences", "rights.txt"]
+    options = ["--log", "log.jsonl", "--preview", "preview.png", "--licences", "rights.txt", "--json"]
     assert train_style("The Wave.png", "dots.png", "-o", "model.h5", *options) == 0
-    assert "3 photographs" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "3 photographs" in captured.err
+    told = json.loads(captured.out)
+    assert (told.pop("output"), told["iteration"]) == ("model.h5", 3)
+    assert told == json.loads((studio / "log.jsonl").read_text().splitlines()[-1])
     model = FastStyle.load("model.h5")
     assert model.names == ["the_wave", "dots"]
     assert model.styles[1].licence == "dots.png: CC0, by me"

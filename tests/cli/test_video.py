@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -68,6 +69,9 @@ def test_dry_run(studio, capsys):
     out = capsys.readouterr().out
     assert "64x48, 5 frames, 0.2 s" in out
     assert "aac" in out
+    assert paint("in.mp4", "-o", "out.mp4", "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["width"], told["height"], told["frames"], told["sound"]) == (64, 48, 5, ["aac"])
     assert not list(studio.glob("out*"))
 
 

@@ -132,7 +132,7 @@ def test_traced_and_verified_link_by_link(network, pictures):
 @pytest.mark.parametrize(
     ("settings", "sentence"),
     [
-        ({"correlations": "some"}, "the correlations are those of layers, neighbours, both, not 'some'"),
+        ({"correlations": "some"}, "there is no kind of correlations 'some'; choose one of layers, neighbours, both"),
         ({"layer_weights": "falling"}, "layer weights are one of equal, geometric, not 'falling'"),
         ({"layer_weights": "geometric", "style_layers": {"conv1_1": 1}}, "the style layers have weights of their own"),
         ({"layer_weights": "geometric", "style_layers": ["conv1_9"]}, "no layer 'conv1_9'"),
