@@ -19,8 +19,8 @@ def add(commands) -> None:
     parser = commands.add_parser(
         "samples",
         help="draw pictures to begin with",
-        description="Draw a scene, DIR/content.png, and two styles: brush strokes, DIR/style.png, and DIR/mosaic.png. "
-        "DIR is created if need be.",
+        description="Draw a scene, DIR/content.png, its sky in blue, its land in green and its water in red, "
+        "DIR/labels.png, and two styles: brush strokes, DIR/style.png, and DIR/mosaic.png. DIR is created if need be.",
     )
     parser.add_argument("directory", type=folder, metavar="DIR")
     add_json(parser)
@@ -33,7 +33,12 @@ def run(arguments: argparse.Namespace) -> int:
         arguments.directory.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise UserError(f"{arguments.directory} cannot be created ({error.strerror}): name another.") from None
-    pictures = {"content.png": samples.draw_content, "style.png": samples.draw_style, "mosaic.png": mosaic.draw}
+    pictures = {
+        "content.png": samples.draw_content,
+        "labels.png": samples.draw_labels,
+        "style.png": samples.draw_style,
+        "mosaic.png": mosaic.draw,
+    }
     for name in pictures:
         check_writable(arguments.directory / name)
         check_replaceable(arguments.directory / name)

@@ -723,7 +723,7 @@ class TestWeights:
 
 def test_samples(folder, capsys):
     assert main(["samples", "new/folder"]) == 0
-    for name in ("content.png", "style.png", "mosaic.png"):
+    for name in ("content.png", "labels.png", "style.png", "mosaic.png"):
         assert images.load(folder / "new" / "folder" / name).std() > 30
 
 

@@ -188,7 +188,7 @@ class TestPicturesThatAreThere:
 
         monkeypatch.setattr("scratchnst.cli.samples.print", fail, raising=False)
         assert main(["samples", "drawn"]) == 2
-        assert sorted(os.listdir("drawn")) == ["content.png", "mosaic.png", "style.png"]
+        assert sorted(os.listdir("drawn")) == ["content.png", "labels.png", "mosaic.png", "style.png"]
 
     def test_a_plot(self, folder, capsys):
         pytest.importorskip("matplotlib")
