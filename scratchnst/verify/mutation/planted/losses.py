@@ -97,7 +97,7 @@ CROSS_STYLE_LOSS = (
         "return E, (features, (G, distance_cache[1]))",
         "target-not-subtracted",
     ),
-    ("A - G", BACK, BACK.replace("grad_y,", "-grad_y,"), "difference-reversed"),
+    ("A - G", BACK, BACK.replace("grad_y,", "-grad_y,"), "difference-reversed or sign"),
     (
         "dL/dF forgotten",
         "return " + BACK,
