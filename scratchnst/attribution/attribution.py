@@ -40,7 +40,8 @@ from scratchnst.models.checkpointing import Shifted
 from scratchnst.models.layers import IMAGE, Layer
 from scratchnst.models.network import Network
 from scratchnst.models.receptive_field import Window, reach, unit
-from scratchnst.transfer.objective import Objective, as_image
+from scratchnst.transfer.checks import as_image
+from scratchnst.transfer.objective import Objective
 
 COLOURS = 3
 TV = "tv"

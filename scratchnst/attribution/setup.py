@@ -11,7 +11,8 @@ from scratchnst.attribution.attribution import check_pixel
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.transfer import memory
-from scratchnst.transfer.objective import STYLE_FITS, Objective, named
+from scratchnst.transfer.layer_weights import named
+from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.preparation import check_scaled, check_style, picture_size
 
 

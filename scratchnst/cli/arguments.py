@@ -24,14 +24,8 @@ from scratchnst.models.network import PADDINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
 from scratchnst.optimize.average import DECAY
-from scratchnst.transfer.objective import (
-    CORRELATIONS,
-    KEEP,
-    LAYER_WEIGHTS,
-    STYLE_FITS,
-    STYLE_LOSSES,
-    TOTAL_VARIATIONS,
-)
+from scratchnst.transfer.layer_weights import LAYER_WEIGHTS
+from scratchnst.transfer.objective import CORRELATIONS, KEEP, STYLE_FITS, STYLE_LOSSES, TOTAL_VARIATIONS
 from scratchnst.transfer.settings import (
     LARGEST_GROWTH,
     LARGEST_MARGIN,

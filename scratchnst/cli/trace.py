@@ -29,7 +29,8 @@ from scratchnst.cli.arguments import (
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer.objective import EQUAL, GRAM, KEEP, LAYERS, SQUARED
+from scratchnst.transfer.layer_weights import EQUAL
+from scratchnst.transfer.objective import GRAM, KEEP, LAYERS, SQUARED
 from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image

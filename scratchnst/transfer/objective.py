@@ -20,11 +20,10 @@ from __future__ import annotations
 import copy
 import math
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, replace
 from functools import partial
-from itertools import pairwise
 from types import MappingProxyType, ModuleType
 from typing import Any
 
@@ -42,13 +41,11 @@ from scratchnst.models.guides import SIMPLE, WAYS, carry
 from scratchnst.models.layers import IMAGE
 from scratchnst.models.network import ZERO, Network
 from scratchnst.models.normalize import mean_features, normalize
-from scratchnst.models.student import is_like, style_share
+from scratchnst.models.student import is_like
+from scratchnst.transfer.checks import as_image, as_mask, blend, finite, masks_of_styles, non_negative, one_of
+from scratchnst.transfer.layer_weights import EQUAL, LayerWeights, layer_weights_of, neighbours, style_layer_weights
 
-LayerWeights = Mapping[str, float] | Iterable[str]
-ALL = "all"  # of the network's layers
-EQUAL, GEOMETRIC = "equal", "geometric"
 LAYERS, NEIGHBOURS, BOTH = "layers", "neighbours", "both"
-LAYER_WEIGHTS = (EQUAL, GEOMETRIC)
 CORRELATIONS = (LAYERS, NEIGHBOURS, BOTH)
 KEEP = "keep"
 STYLE_FITS: dict[str, Callable[[tuple[int, ...], int, int], tuple[int, int]]] = {
@@ -194,13 +191,13 @@ class Objective:
             raise UserError(f"masks cannot be carried down by {guides!r}; choose one of {', '.join(WAYS)}.")
         defaults = network.defaults
         self.dtype, self.largest_strip, self.tile = dtype, largest_strip, tile
-        self.content_layers = _layer_weights(defaults.content_layers if content_layers is None else content_layers)
-        self.style_loss, self.tv = _one_of("style loss", STYLE_LOSSES, style_loss), _one_of("tv", TOTAL_VARIATIONS, tv)
+        self.content_layers = layer_weights_of(defaults.content_layers if content_layers is None else content_layers)
+        self.style_loss, self.tv = one_of("style loss", STYLE_LOSSES, style_loss), one_of("tv", TOTAL_VARIATIONS, tv)
         if style_layers is None and style_loss != GRAM:
             style_layers = list(defaults.style_layers)
         self.style_layers = style_layer_weights(network, style_layers, layer_weights)
-        self.activation_shift = _finite("activation shift", activation_shift)
-        self.correlations = _one_of("kind of correlations", CORRELATIONS, correlations)
+        self.activation_shift = finite("activation shift", activation_shift)
+        self.correlations = one_of("kind of correlations", CORRELATIONS, correlations)
         self.content = None if content is None else as_image("content", content, dtype)
         styles = [as_image("style", style, dtype) for style in styles]
         self.shape = self._shape(styles)
@@ -211,15 +208,15 @@ class Objective:
             style_weight = defaults.style_weight
         if tv_weight is None:
             tv_weight = defaults.tv_weight_per_pixel / (height * width)
-        self.content_weight = _non_negative("content weight", content_weight)
-        self.style_weight = _non_negative("style weight", style_weight)
-        self.tv_weight = _non_negative("tv weight", tv_weight)
-        self.laplacian_weight = _non_negative("laplacian weight", laplacian_weight)
+        self.content_weight = non_negative("content weight", content_weight)
+        self.style_weight = non_negative("style weight", style_weight)
+        self.tv_weight = non_negative("tv weight", tv_weight)
+        self.laplacian_weight = non_negative("laplacian weight", laplacian_weight)
         self.styles = [fit_style(style, height, width, style_fit) if style_fit else style for style in styles]
-        self.style_blend = _blend(style_blend, len(self.styles), masks is not None)
+        self.style_blend = blend(style_blend, len(self.styles), masks is not None)
         self.keep = self._kept(keep)
         self.masks = self._masks(masks)
-        self.style_masks = _style_masks(style_masks, self.styles)
+        self.style_masks = masks_of_styles(style_masks, self.styles)
         self.guides = guides
         self.left_out: list[str] = []
         network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
@@ -364,7 +361,7 @@ class Objective:
             return None
         if self.content is None:
             raise UserError("there is no content to keep: give a content image, or leave the mask out.")
-        return masks_of.resize(_mask("mask of what is kept", keep), *self.shape[:2])[None, ..., None]
+        return masks_of.resize(as_mask("mask of what is kept", keep), *self.shape[:2])[None, ..., None]
 
     def _masks(self, masks):
         """The masks in our size, those of several styles sharing each pixel, and none where the content is kept."""
@@ -376,7 +373,7 @@ class Objective:
         else:
             if len(masks) != len(self.styles):
                 raise UserError(f"there are {len(self.styles)} styles but {len(masks)} masks: give one for each style.")
-            shared = masks_of.divide([masks_of.resize(_mask("mask", mask), *self.shape[:2]) for mask in masks])
+            shared = masks_of.divide([masks_of.resize(as_mask("mask", mask), *self.shape[:2]) for mask in masks])
         return shared if self.keep is None else [mask * (1 - self.keep[0, ..., 0]) for mask in shared]
 
     def _shape(self, styles):
@@ -577,135 +574,3 @@ def fit_style(style: Array, height: int, width: int, style_fit: str = KEEP) -> A
     if style_fit not in STYLE_FITS:
         raise UserError(f"a style cannot be fitted by {style_fit!r}; choose one of {', '.join(STYLE_FITS)}.")
     return images.resize(style, *STYLE_FITS[style_fit](style.shape, height, width))
-
-
-def as_image(role: str, image: Array, dtype: str = "float64") -> Array:
-    """Return `image` as an array (H, W, 3) of `dtype`, or raise a UserError that calls it the `role` image."""
-    image = np.asarray(image, dtype)
-    if image.ndim != 3 or image.shape[2] != 3 or 0 in image.shape:
-        raise UserError(f"the {role} image must have the shape (height, width, 3), not {image.shape}.")
-    if not np.isfinite(image).all():
-        raise UserError(f"the {role} image holds values that are NaN or infinite; give RGB values from 0 to 255.")
-    return image
-
-
-def _layer_weights(layers: LayerWeights) -> dict[str, float]:
-    """Return layer name -> weight; names alone share 1 equally, the paper's w_l = 1 / (number of layers)."""
-    if isinstance(layers, Mapping):
-        return {name: _non_negative(f"weight of layer {name}", weight) for name, weight in layers.items()}
-    names = [layers] if isinstance(layers, str) else list(layers)
-    twice = next((name for name in names if names.count(name) > 1), None)
-    if twice:
-        raise UserError(f"the layer {twice} is named twice: name each layer once.")
-    return {name: 1 / len(names) for name in names}
-
-
-def named(network: Network, layers: LayerWeights) -> LayerWeights:
-    """Return style `layers`, where "all" alone stands for all of a network's.
-
-    These are the layers `like_conv1_1` ... of a network that has such, see `scratchnst.models.student`, else all
-    convolutions: of VGG19 sixteen.
-    """
-    if isinstance(layers, Mapping) or [*([layers] if isinstance(layers, str) else layers)] != [ALL]:
-        return layers
-    convolutions = [layer.name for layer in network.layers if layer.rule.parameter_names]
-    return [name for name in convolutions if is_like(name)] or convolutions
-
-
-def style_layer_weights(network: Network, layers: LayerWeights | None, layer_weights: str = EQUAL) -> dict[str, float]:
-    """Return style layer -> weight.
-
-    With geometric weights each layer has half the weight of the one before, w_l = 2^(D - d) of the d-th of D layers
-    (R. Novak, Y. Nikulin, arXiv 1605.04603), divided by their sum.  Layers that stand for VGG19's count as these do,
-    see `scratchnst.models.student.style_share`, where they are not chosen by name.
-
-    Parameters
-    ----------
-    layers : as for `Objective`; None are the network's default
-    layer_weights : "equal" or "geometric"
-
-    Raises
-    ------
-    UserError
-        If a layer is unknown or named twice, or has a weight and is to have a geometric one.
-    """
-    if layer_weights not in LAYER_WEIGHTS:
-        raise UserError(f"layer weights are one of {', '.join(LAYER_WEIGHTS)}, not {layer_weights!r}.")
-    defaults = network.defaults.style_layers
-    if layer_weights == EQUAL and layers is None:
-        return _layer_weights(defaults)
-    if layer_weights == GEOMETRIC and isinstance(layers, Mapping) and layers:
-        raise UserError("the style layers have weights of their own: leave these out, or the geometric ones.")
-    names = named(network, list(defaults) if layers is None else layers)
-    weights = _layer_weights(names)
-    if layer_weights == GEOMETRIC:
-        network.check_layers(weights)
-        ordered = [layer.name for layer in network.layers if layer.name in weights]
-        weights = {name: 2.0 ** -(number + 1) / (1 - 2.0 ** -len(ordered)) for number, name in enumerate(ordered)}
-    chosen = names is layers and layer_weights == EQUAL
-    return weights if chosen else {name: weight * style_share(name) for name, weight in weights.items()}
-
-
-def neighbours(network: Network, layers: Mapping[str, float]) -> dict[tuple[str, str], float]:
-    """Return (layer, the next of `layers` down the table) -> the geometric mean of their weights.
-
-    So a layer's pair with itself would have its own weight, as in equation 5.
-    """
-    ordered = [layer.name for layer in network.layers if layers.get(layer.name)]
-    if len(ordered) == 1:
-        raise UserError(f"{ordered[0]} has no neighbour: name two style layers or more.")
-    return {pair: math.sqrt(layers[pair[0]] * layers[pair[1]]) for pair in pairwise(ordered)}
-
-
-def _finite(what, number):
-    """Return `number` as a float, or raise a UserError."""
-    number = float(number)
-    if not np.isfinite(number):
-        raise UserError(f"the {what} must be a finite number, not {number:g}.")
-    return number
-
-
-def _blend(shares, count, masked):
-    """Return one weight a style: where none are given, equal shares of 1, or 1 each if each has a mask."""
-    if shares is None:
-        return [1.0 if masked else 1 / count for _ in range(count)]
-    if len(shares) != count:
-        raise UserError(f"there are {count} styles but {len(shares)} blend weights; give one for each style.")
-    return [_non_negative("blend weight", share) for share in shares]
-
-
-def _style_masks(masks, styles):
-    """Return a mask for each style, in the style's size, or None."""
-    if masks is None:
-        return [None for _ in styles]
-    if len(masks) != len(styles):
-        raise UserError(f"there are {len(styles)} styles but {len(masks)} style masks: give one for each style.")
-    return [
-        None if mask is None else masks_of.resize(_mask("style mask", mask), *style.shape[:2])
-        for mask, style in zip(masks, styles)
-    ]
-
-
-def _mask(what, mask):
-    """Return a mask as a float32 array (H, W), or raise a UserError."""
-    mask = np.asarray(mask, np.float32)
-    if mask.ndim != 2 or mask.size == 0:
-        raise UserError(f"the {what} must have the shape (height, width), not {mask.shape}.")
-    if not (np.isfinite(mask).all() and mask.min() >= 0 and mask.max() <= 1):
-        raise UserError(f"the {what} must hold numbers from 0 to 1.")
-    return mask
-
-
-def _one_of(what, names, name):
-    """Return `name` if it is one of `names`, or raise a UserError."""
-    if name not in names:
-        raise UserError(f"there is no {what} {name!r}; choose one of {', '.join(names)}.")
-    return name
-
-
-def _non_negative(what, number):
-    """Return `number` as a float, or raise a UserError."""
-    number = float(number)
-    if not (np.isfinite(number) and number >= 0):
-        raise UserError(f"the {what} must be a number of 0 or more, not {number:g}.")
-    return number

@@ -21,7 +21,8 @@ from scratchnst.files import check_not_in_use, check_suffix
 from scratchnst.images import colour_control, masks
 from scratchnst.models.network import Network
 from scratchnst.transfer import checkpoint, computation, film, one_pass
-from scratchnst.transfer.objective import STYLE_FITS, Objective, named
+from scratchnst.transfer.layer_weights import named
+from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.record import check_replaceable
 from scratchnst.transfer.scales import automatic_shapes, scale_shapes, share_iterations
 from scratchnst.transfer.settings import ARBITRARY, FAST, LARGEST_SIZE, ONE_PASS, STARTS, Settings

@@ -20,12 +20,11 @@ from scratchnst.models.guides import SIMPLE, WAYS
 from scratchnst.models.network import PADDINGS, POOLINGS, ZERO
 from scratchnst.models.vgg import PREPROCESSINGS
 from scratchnst.optimize import OPTIMIZERS
+from scratchnst.transfer.layer_weights import EQUAL, LAYER_WEIGHTS
 from scratchnst.transfer.objective import (
     CORRELATIONS,
-    EQUAL,
     GRAM,
     KEEP,
-    LAYER_WEIGHTS,
     LAYERS,
     SQUARED,
     STYLE_FITS,

@@ -16,7 +16,8 @@ from scratchnst.errors import UserError
 from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, STATES, OptimizeResult, State, adam_in_place
 from scratchnst.optimize.adam import AdamState
 from scratchnst.optimize.average import MovingAverage
-from scratchnst.transfer.objective import Objective, as_image
+from scratchnst.transfer.checks import as_image
+from scratchnst.transfer.objective import Objective
 
 PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 1.0  # fine noise in colour hardly changes the loss, so stronger noise stays as grain

@@ -15,7 +15,7 @@ from scratchnst.errors import UserError
 from scratchnst.losses import cross_gram, gram
 from scratchnst.models.student import likeness
 from scratchnst.transfer import memory, presets
-from scratchnst.transfer.objective import neighbours, style_layer_weights
+from scratchnst.transfer.layer_weights import neighbours, style_layer_weights
 from scratchnst.transfer.settings import Settings
 from scratchnst.verify.catalogue import check_objective
 from scratchnst.verify.network.chain import check_chain
