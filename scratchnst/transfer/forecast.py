@@ -125,7 +125,7 @@ def _scale(prepared: Prepared, trial: Objective, shape: Shape) -> tuple[memory.M
     try:
         return _fitted(prepared, trial, shape, prepared.settings.tile)
     except UserError:
-        if prepared.settings.tile is not None:
+        if prepared.settings.tile is not None or not prepared.settings.may_be_tiled:
             raise
         for side in memory.TILES:
             with suppress(UserError):

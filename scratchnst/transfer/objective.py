@@ -219,8 +219,10 @@ class Objective:
         self.style_masks = masks_of_styles(style_masks, self.styles)
         self.guides = guides
         self.left_out: list[str] = []
-        network = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
-        self.network = network.with_padding(padding)
+        self._unpadded = self._prepare(replace(network, pooling=pooling or network.pooling), normalized)
+        self.network = self._unpadded.with_padding(padding)
+        if tile is not None and padding != ZERO:
+            raise UserError(f"the padding {padding!r} needs the whole image, and in tiles there is none: take zero.")
         self.shifts = self._shifts()
         self.summands = [*self._content_terms(), *self._style_terms()]
         self.laplacian_target = self._laplacian_target()
@@ -452,7 +454,7 @@ class Objective:
         """Layer -> the mask (H_l, W_l), of those where it is not 0 everywhere."""
         if mask is None:
             return dict.fromkeys(layers)
-        carried = {layer: carry(self.network, layer, mask, self.guides) for layer in layers}
+        carried = {layer: carry(self._unpadded, layer, mask, self.guides) for layer in layers}
         return {layer: mask for layer, mask in carried.items() if mask.any()}
 
     def _shifts(self):

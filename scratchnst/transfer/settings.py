@@ -327,6 +327,10 @@ class Settings:
                 "only Adam has moments to be carried over: take --optimizer adam, or leave out --carry-moments."
             )
         self._check_styles()
+        if self.tile is not None and not self.may_be_tiled:
+            raise UserError(
+                "neither the style loss sliced nor a padding other than zero knows tiles: leave out the tile."
+            )
 
     def _check_styles(self) -> None:
         """Raise a UserError unless what is given for each style is given once, or for each."""
@@ -366,6 +370,11 @@ class Settings:
     def pictures(self) -> list[Path]:
         """Content and styles; the result gets the shape of the first."""
         return [*([] if self.content is None else [self.content]), *self.styles]
+
+    @property
+    def may_be_tiled(self) -> bool:
+        """Whether nothing needs the whole of the image or of a layer at once."""
+        return self.padding == ZERO and self.style_loss != "sliced"
 
     @property
     def all_masks(self) -> list[str]:

@@ -63,7 +63,7 @@ OTHERS = {
     "tf32": True,
     "threads": 1,
     "dtype": "float64",
-    "tile": 512,
+    "tile": None,  # which padding does without
     "memory_limit": 10**9,
     "depth": 16,
     "keep": ["profile", "alpha"],

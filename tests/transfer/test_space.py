@@ -141,6 +141,20 @@ def test_layers_on_which_a_region_has_nothing_are_left_out_and_named(network):
     assert found.left_out == ["style/conv2_1", "style/conv3_1"]
 
 
+def test_guides_are_the_same_whatever_is_around_the_image(network):
+    """Mirrored pixels are the image's own, so a unit sees no region that it did not see."""
+    middle = np.zeros((32, 32))
+    middle[4:28, 4:28] = 1
+    zero, reflect = (
+        objective(network, picture(32, 32), [picture(32, 32, 1)], masks=[middle], guides="inside", padding=padding)
+        for padding in ("zero", "reflect")
+    )
+    guides, theirs = ([term.guide for term in each.summands if term.guide is not None] for each in (zero, reflect))
+    assert len(guides) == len(theirs) == 2  # at conv3_1 nothing is inside
+    for ours, other in zip(guides, theirs):
+        np.testing.assert_array_equal(ours, other)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -241,6 +255,8 @@ def test_weights_are_shares_of_their_sum(files):
         ({"masks": ["a.png", "b.png"]}, "the number of masks is 2, and that of styles 1: give one for each style"),
         ({"style_masks": ["a.png", "b.png"]}, "the number of style masks is 2"),
         ({"guides": "far"}, "guides must be one of simple, touching, inside"),
+        ({"tile": 64, "padding": "reflect"}, "neither the style loss sliced nor a padding other than zero knows tiles"),
+        ({"tile": 64, "style_loss": "sliced"}, "neither the style loss sliced nor a padding other than zero"),
         ({"grow_masks": 1000}, "grow_masks must be a whole number from -256 to 256"),
     ],
 )
