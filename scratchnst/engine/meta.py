@@ -153,7 +153,11 @@ class MetaCpu:
             statistic=self.cross_gram,
             **distance,
         )
-        self.moment_matrix = _MetaOperation(forward=self._moment_matrix, backward=lambda grad_y, x: x.like())
+        self.moment_matrix = _MetaOperation(
+            forward=self._moment_matrix,
+            backward=lambda grad_y, cache: (cache[0] if isinstance(cache, tuple) else cache).like(),
+            ones=True,
+        )
         self.moments_style_loss = self.wasserstein_style_loss = _MetaOperation(
             forward=self._moments_loss,
             backward=lambda grad_y, cache: cache[0].like(),
@@ -294,11 +298,12 @@ class MetaCpu:
     def _style_loss(self, F, A):
         return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
 
-    def _moment_matrix(self, x):
+    def _moment_matrix(self, x, *ones):
         G, _ = self._gram(x)
+        self.ledger.borrow(x.nbytes if ones else 0)
         return G.like((G.shape[0], G.shape[1] + 1, G.shape[2] + 1)), x
 
-    def _moments_loss(self, F, target):
+    def _moments_loss(self, F, *ones_and_target):
         S, _ = self._moment_matrix(F)
         return 0.0, (F, self._of_moments(S))
 

@@ -16,7 +16,8 @@ another image; if that has M' positions and not M, its S times M / M', which has
 `of_statistic` makes the loss's forward and backward of these.
 
 A statistic whose results for parts of an image do not add up says ``joined = True``, and has numbers for each position,
-(N, rows, W, K): the parts are joined, and take memory for all positions.  It has an ``as_target`` of its own.
+(N, rows, W, K): the parts are joined, and take memory for all positions.  It has an ``as_target`` of its own.  One
+that says ``ones = True`` takes a guide T (1, H, W, 1) as a second argument, by which the features are multiplied.
 """
 
 from __future__ import annotations
@@ -33,7 +34,8 @@ def of_statistic(
 ) -> tuple[Callable[..., tuple], Callable[[float, tuple], Any]]:
     """Return ``forward`` and ``backward`` of the loss that is a distance of statistics.
 
-    It takes features F (N, H, W, C), or those of two layers, the deeper one last, and the target.
+    It takes what the statistic takes, features F (N, H, W, C), those of two layers, the deeper one last, or F and a
+    guide, and then the target.
     """
 
     def forward(*features_and_target: Array) -> tuple:
@@ -52,6 +54,11 @@ def of_statistic(
 def is_joined(statistic: ModuleType | None) -> bool:
     """Return whether a statistic's results for parts of an image are joined, and not added up."""
     return getattr(statistic, "joined", False)
+
+
+def has_ones(statistic: ModuleType | None) -> bool:
+    """Return whether a statistic appends a channel of ones to the features, which a guide multiplies, too."""
+    return getattr(statistic, "ones", False)
 
 
 def as_target(statistic: ModuleType, S: Array, theirs: int, pixels: int) -> Array:

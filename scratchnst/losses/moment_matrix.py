@@ -18,10 +18,14 @@ enters t[c], which stands in S twice, with slope 1, and M not at all::
 
 That is equation (a) of `gram` for C + 1 channels, without the gradient of the ones, which are constant.
 
+With a guide T, see `scratchnst.ops.guide`, the features come as T F, and T stands for the ones, which are multiplied,
+too: t[c] = sum_m T[m]^2 F[m,c], and the corner is sum_m T[m]^2.  So (b) has the mean and the covariance in the region;
+in (c), the derivative with respect to T F, g[c,C] + g[C,c] is multiplied by T[m].
+
 Precision: where the mean is large beside the deviation, (b) is the small difference of large numbers.  In float32 a
 variance is exact to about 1e-6 of the mean square; who takes a root of it adds an epsilon that is larger.
 
-Cached: F, by reference.
+Cached: F, by reference, and T.
 
 Differs from the paper: it has the Gram matrix alone.
 """
@@ -36,23 +40,31 @@ import numpy as np
 from scratchnst.arrays import Array, array_module
 from scratchnst.losses import gram
 
+ones = True
 
-def of_gram(gram: ModuleType) -> tuple[Callable[[Array], tuple[Array, Array]], Callable[[Array, Array], Array]]:
+
+def of_gram(gram: ModuleType) -> tuple[Callable[..., tuple], Callable[..., Array]]:
     """Return ``forward`` and ``backward`` of the moment matrix, with the Gram matrix of an engine."""
 
-    def forward(x: Array) -> tuple[Array, Array]:
-        """Return the moment matrices (N, C + 1, C + 1) of activations `x` (N, H, W, C), equation (a), and the cache."""
+    def forward(x: Array, T: Array | None = None) -> tuple:
+        """Return the moment matrices (N, C + 1, C + 1) of activations `x` (N, H, W, C), equation (a), and the cache.
+
+        `T` (1, H, W, 1) is the guide by which `x` is multiplied, if it is.
+        """
         count, height, width, channels = x.shape
         S = array_module(x).empty((count, channels + 1, channels + 1), x.dtype)
         S[:, :-1, :-1], _ = gram.forward(x)
-        S[:, :-1, -1] = S[:, -1, :-1] = x.sum(axis=(1, 2), dtype="float64")
-        S[:, -1, -1] = height * width
-        return S, x
+        sums = (x if T is None else x * T).sum(axis=(1, 2), dtype="float64")
+        S[:, :-1, -1] = S[:, -1, :-1] = sums
+        S[:, -1, -1] = height * width if T is None else (T * T).sum(dtype="float64")
+        return S, x if T is None else (x, T)
 
-    def backward(grad_y: Array, cache: Array) -> Array:
+    def backward(grad_y: Array, cache: Array | tuple[Array, Array]) -> Array:
         """Return dL/dx (N, H, W, C) from `grad_y` = dL/dS (N, C + 1, C + 1): equation (c)."""
-        grad_x = gram.backward(grad_y[:, :-1, :-1], cache)
-        grad_x += (grad_y[:, :-1, -1] + grad_y[:, -1, :-1])[:, None, None]
+        x, *guide = cache if isinstance(cache, tuple) else (cache,)
+        grad_x = gram.backward(grad_y[:, :-1, :-1], x)
+        of_sums = (grad_y[:, :-1, -1] + grad_y[:, -1, :-1])[:, None, None]
+        grad_x += of_sums * guide[0] if guide else of_sums
         return grad_x
 
     return forward, backward

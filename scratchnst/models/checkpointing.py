@@ -22,7 +22,7 @@ from typing import Any
 
 from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
-from scratchnst.losses import is_joined
+from scratchnst.losses import has_ones, is_joined
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
@@ -211,6 +211,10 @@ class Shifted:
             return seen
         return [self.engine.guide.forward(features, term.guide[self.place])[0] for features in seen]
 
+    def ones(self, term: Any) -> list[Array]:
+        """Return what a statistic that appends ones takes besides: the guide, if there is one."""
+        return [term.guide[self.place]] if term.guide is not None and has_ones(term.loss.statistic) else []
+
     def back(self, term: Any, grad: Array) -> Array:
         """Return dL/dF of a term with one layer from the gradient of what it sees: the shift is a constant."""
         return grad if term.guide is None else self.engine.guide.backward(grad, term.guide[self.place])
@@ -242,7 +246,7 @@ class _Tapped:
             return []
         self.features[layer], self.uses_left[layer] = features, self.uses[layer]
         shifted = Shifted(self.engine, self.features, place)
-        found = [(term, shifted.by(term)) for term in self.completed[layer]]
+        found = [(term, [*shifted.by(term), *shifted.ones(term)]) for term in self.completed[layer]]
         for term, _ in found:
             for used in term.layers:
                 self.uses_left[used] -= 1
@@ -306,11 +310,11 @@ class Losses:
         return total
 
     def _statistic_backward(self, term, statistic, grad_S, shifted):
-        """The gradient of what a term sees; the cache of a statistic is that, or, of one that is joined, None."""
+        """The gradient of what a term sees.  A statistic's cache is its arguments, or None if it is joined."""
         if is_joined(statistic):
             return statistic.backward(grad_S[shifted.place], None)
-        seen = shifted.by(term)
-        return statistic.backward(grad_S, seen[0] if term.above is None else tuple(seen))
+        seen = [*shifted.by(term), *shifted.ones(term)]
+        return statistic.backward(grad_S, tuple(seen) if len(seen) > 1 else seen[0])
 
     def _compare(self, terms, S, pixels):
         """Return dL/dS of the terms that see no more of an image than S, and note their values."""

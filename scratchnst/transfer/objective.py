@@ -345,7 +345,7 @@ class Objective:
         values: dict[str, Any] = {}  # floats, or arrays without dimensions on a GPU
         steps_back: dict[str, list[Callable[[], Array]]] = defaultdict(list)
         for term in self.summands:
-            values[term.name], loss_cache = term.loss.forward(*seen.by(term), term.target)
+            values[term.name], loss_cache = term.loss.forward(*seen.by(term), *seen.ones(term), term.target)
             step_back = partial(self._step_back, term, loss_cache)
             for layer, step in zip(term.layers, [step_back] if term.above is None else _one_each(step_back)):
                 steps_back[layer].append(step)
@@ -427,10 +427,8 @@ class Objective:
     def _check_style_loss(self, statistic):
         """Raise a UserError if the style loss knows no regions, or needs all positions where there are tiles."""
         masked = self.masks is not None or any(mask is not None for mask in self.style_masks)
-        if masked and self.style_loss != GRAM:
-            raise UserError(
-                f"masks are for Gram matrices, and the style loss is {self.style_loss}: take gram, or leave them out."
-            )
+        if masked and is_joined(statistic):
+            raise UserError(f"the style loss {self.style_loss} knows no regions: take another, or leave out the masks.")
         if self.correlations != LAYERS and (masked or self.style_loss != GRAM):
             raise UserError(
                 "correlations of neighbours are of Gram matrices of the whole picture: take layers, or leave out masks "

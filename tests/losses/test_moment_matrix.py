@@ -1,8 +1,9 @@
 """The moment matrix by hand-worked numbers; the general checks are in test_contract.py."""
 
 import numpy as np
+from numerical import central_differences
 
-from scratchnst.losses import moment_matrix
+from scratchnst.losses import gram, moment_matrix
 
 # Two channels at three positions, as in test_gram.py.
 F = np.array([[1.0, 2], [0, 3], [4, 1]]).reshape(1, 1, 3, 2)
@@ -27,3 +28,22 @@ def test_parts_add_up(random):
     x = random.standard_normal((1, 6, 5, 3))
     parts = moment_matrix.forward(x[:, :2])[0] + moment_matrix.forward(x[:, 2:])[0]
     np.testing.assert_allclose(parts, moment_matrix.forward(x)[0], rtol=1e-12)
+
+
+def test_with_a_guide(random):
+    """The Gram matrix of the features and a channel of ones, all times the guide; the gradient by differences."""
+    F, T = random.standard_normal((1, 4, 5, 3)), random.uniform(0, 2, (1, 4, 5, 1))
+    S, cache = moment_matrix.forward(F * T, T)
+    np.testing.assert_allclose(S, gram.forward(np.concatenate([F, np.ones_like(T)], axis=3) * T)[0], rtol=1e-12)
+    grad_S = random.standard_normal(S.shape)
+    expected = central_differences(lambda y: np.sum(grad_S * moment_matrix.forward(y, T)[0]), F * T, 1e-4)
+    np.testing.assert_allclose(moment_matrix.backward(grad_S, cache), expected, rtol=1e-6, atol=1e-8)
+
+
+def test_moments_of_a_region(random):
+    """A guide that is 0 in the left half has mean and mean products of the right half alone."""
+    F, T = random.standard_normal((1, 4, 6, 3)), np.zeros((1, 4, 6, 1))
+    T[:, :, 3:] = np.sqrt(2)
+    found = moment_matrix.moments(moment_matrix.forward(F * T, T)[0])
+    for one, expected in zip(found, moment_matrix.moments(moment_matrix.forward(F[:, :, 3:])[0])):
+        np.testing.assert_allclose(one, expected, rtol=1e-12)

@@ -67,12 +67,22 @@ def test_a_guided_loss_is_that_of_the_region_times_its_share(network):
 
 @pytest.mark.parametrize("guides", ["simple", "touching", "inside"])
 @pytest.mark.parametrize("largest_strip", [np.inf, 2000])
-def test_gradient_with_masks(network, guides, largest_strip):
+@pytest.mark.parametrize("style_loss", ["gram", "moments", "wasserstein"])
+def test_gradient_with_masks(network, guides, largest_strip, style_loss):
     x, content, styles = picture(12, 10), picture(12, 10, 1), [picture(12, 10, 2), picture(12, 10, 3)]
     soft = np.linspace(0, 1, 120).reshape(12, 10)
     keep = np.zeros((12, 10))
     keep[3:6, 2:5], keep[3:6, 5] = 1, 0.3
-    ours = objective(network, content, styles, masks=[soft, 1 - soft], keep=keep, guides=guides, style_weight=1e3)
+    ours = objective(
+        network,
+        content,
+        styles,
+        masks=[soft, 1 - soft],
+        keep=keep,
+        guides=guides,
+        style_weight=1e3,
+        style_loss=style_loss,
+    )
     ours.largest_strip = largest_strip
     direction = np.random.default_rng(4).standard_normal(x.shape)
     ahead, behind = (ours(x + step * direction)[0] for step in (1e-6, -1e-6))
@@ -87,6 +97,20 @@ def test_white_masks_change_nothing(network):
     (loss, grad), (loss_masked, grad_masked) = plain(x), masked(x)
     assert loss_masked == pytest.approx(loss, rel=1e-5)  # each style has a half of each pixel
     np.testing.assert_allclose(grad_masked, grad, rtol=1e-4, atol=1e-6 * np.abs(grad).max())
+
+
+@pytest.mark.parametrize("style_loss", ["moments", "wasserstein"])
+def test_statistics_of_a_region_are_those_of_its_pixels(network, style_loss):
+    """At conv1_1, whose guide is the mask, the loss of a half is that of the two halves cut out, times its share."""
+    x, style, half = picture(16, 16), picture(16, 16, 1), left_half(16, 16)
+    layers = {"content_layers": [], "style_layers": ["conv1_1"], "style_loss": style_loss, "style_fit": "squeeze"}
+    layers |= {"dtype": "float64", "tv_weight": 0, "style_weight": 1}
+    whole = Objective(network, x, [style], masks=[half], style_masks=[half], **layers)
+    F, S = (features(network.astype("float64"), image, "conv1_1")[np.newaxis, :, :8] for image in (x, style))
+    loss = getattr(cpu, f"{style_loss}_style_loss")
+    value, _ = loss.forward(F, loss.statistic.forward(S)[0])
+    assert whole(x)[1].shape == x.shape
+    assert whole.terms["style/conv1_1"] == pytest.approx(value, rel=1e-9)
 
 
 def test_a_style_is_as_strong_in_a_small_region_as_in_the_whole_picture(network):

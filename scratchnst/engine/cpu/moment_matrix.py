@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from scratchnst.engine.cpu import gram
-from scratchnst.losses.moment_matrix import of_gram
+from scratchnst.losses.moment_matrix import of_gram, ones
+
+__all__ = ["backward", "forward", "ones"]
 
 forward, backward = of_gram(gram)

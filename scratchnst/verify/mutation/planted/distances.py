@@ -8,14 +8,14 @@ from __future__ import annotations
 from scratchnst.verify.mutation.planted.mutant import Mutant
 
 NO_PATTERN = "deviates at|right but in"
-OF_GRAM = "gram.backward(grad_y[:, :-1, :-1], cache)"
-OF_SUMS = "        grad_x += (grad_y[:, :-1, -1] + grad_y[:, -1, :-1])[:, None, None]\n"
+OF_GRAM = "gram.backward(grad_y[:, :-1, :-1], x)"
+OF_SUMS = "of_sums = (grad_y[:, :-1, -1] + grad_y[:, -1, :-1])[:, None, None]"
 MOMENT_MATRIX = (
-    ("sums left out", OF_SUMS, "", "sums-missing"),
+    ("sums left out", OF_SUMS, OF_SUMS.replace("= ", "= 0 * "), "sums-missing"),
     ("sums from the column alone", OF_SUMS, OF_SUMS.replace(" + grad_y[:, -1, :-1]", ""), "sums-once"),
     ("sums from the row alone", OF_SUMS, OF_SUMS.replace("grad_y[:, :-1, -1] + ", ""), "sums-once"),
-    ("products left out", OF_GRAM, "0 * cache", "products-missing"),
-    ("products half", OF_GRAM, OF_GRAM.replace("cache", "cache / 2"), "", NO_PATTERN),
+    ("products left out", OF_GRAM, "0 * x", "products-missing"),
+    ("products half", OF_GRAM, OF_GRAM.replace(" x)", " x / 2)"), "", NO_PATTERN),
     ("last channel for the first", OF_GRAM, OF_GRAM.replace("[:, :-1, :-1]", "[:, 1:, 1:]"), "", NO_PATTERN),
 )
 FACTOR = "factor = grad_y / mean.shape[1]"
