@@ -18,9 +18,19 @@ from scratchnst.engine import sessions
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
+from scratchnst.engine.textbook import replicated_conv2d
 
 # Threads would save a hundredth part of an evaluation in these.
-from scratchnst.ops import adain, addition, matrix_square_root, preprocess, relu, strided_conv2d, whitening
+from scratchnst.ops import (
+    adain,
+    addition,
+    matrix_square_root,
+    preprocess,
+    relu,
+    replicate_pad,
+    strided_conv2d,
+    whitening,
+)
 
 ROWS_PER_STRIP = 8
 
@@ -45,5 +55,8 @@ class Cpu(Engine):
         return total
 
 
-TEXTBOOKS = (adain, addition, matrix_square_root, preprocess, relu, strided_conv2d, whitening)
+TEXTBOOKS = (
+    *(adain, addition, matrix_square_root, preprocess, relu, replicate_pad, replicated_conv2d, strided_conv2d),
+    whitening,
+)
 ENGINE = Cpu("cpu", (*TEXTBOOKS, *own_operations(__name__)))

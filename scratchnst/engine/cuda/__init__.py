@@ -42,7 +42,7 @@ from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
 # A kernel of our own would not be better at an addition; the others are computed once for a picture.
-from scratchnst.ops import adain, addition, matrix_square_root, moments, whitening
+from scratchnst.ops import adain, addition, matrix_square_root, moments, replicate_pad, whitening
 
 
 class Cuda(Engine):
@@ -103,5 +103,5 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-TEXTBOOKS = (adain, addition, matrix_square_root, moments, whitening)
+TEXTBOOKS = (adain, addition, matrix_square_root, moments, replicate_pad, whitening)
 ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

@@ -20,6 +20,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     preprocess,
     reflection_pad,
     relu,
+    replicate_pad,
     strided_conv2d,
     style_loss,
     total_variation,
@@ -32,7 +33,17 @@ __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Regio
 
 _MODULES = (
     *(adain, addition, average_pool, content_loss, conv2d, gram, instance_norm, matrix_square_root, max_pool, moments),
-    *(preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
+    *(
+        preprocess,
+        reflection_pad,
+        relu,
+        replicate_pad,
+        strided_conv2d,
+        style_loss,
+        total_variation,
+        upsample,
+        whitening,
+    ),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {
