@@ -42,6 +42,11 @@ def numbers(values: Sequence[Any]) -> list[float]:
     return [float(value) if array_module(value) is numpy else next(read) for value in values]
 
 
+def as_number(array: Any) -> float:
+    """Return a number as a float or, where it lies on a GPU, as the array without dimensions that it is there."""
+    return float(array) if array_module(array) is numpy else array
+
+
 def is_finite(array: Any) -> bool:
     """Return whether no number of an array is NaN or infinite, nor so large that their sum would be.
 

@@ -7,3 +7,7 @@ class UserError(Exception):
 
 class OutputError(UserError):
     """Standard output cannot be written."""
+
+
+class FileError(UserError):
+    """A file cannot be written."""

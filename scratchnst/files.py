@@ -13,7 +13,7 @@ from io import BufferedIOBase, BufferedReader, BufferedWriter, FileIO
 from pathlib import Path
 from typing import cast
 
-from scratchnst.errors import UserError
+from scratchnst.errors import FileError, UserError
 
 try:
     import fcntl
@@ -208,11 +208,11 @@ def check_suffix(path: str | os.PathLike, suffixes: Collection[str]) -> None:
 
 @contextmanager
 def _told(path: str | os.PathLike) -> Iterator[None]:
-    """Raise a UserError for an OSError within the block."""
+    """Raise a FileError for an OSError within the block."""
     try:
         yield
     except OSError as error:
-        raise UserError(
+        raise FileError(
             f"{path} cannot be written ({error.strerror or error}): mend this or name another place."
         ) from error
 

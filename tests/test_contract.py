@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -11,13 +11,27 @@ import pytest
 from numerical import central_differences, relative_error
 
 from scratchnst.engine.textbook import reflected_conv2d, upsampled_conv2d
-from scratchnst.losses import content_loss, gram, style_loss
+from scratchnst.losses import (
+    absolute_variation,
+    content_loss,
+    cross_gram,
+    cross_style_loss,
+    gram,
+    laplacian_loss,
+    moment_matrix,
+    moments_style_loss,
+    projections,
+    sliced_style_loss,
+    style_loss,
+    wasserstein_style_loss,
+)
 from scratchnst.losses import total_variation as tv
 from scratchnst.ops import (
     adain,
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -155,6 +169,14 @@ def features_and_style(random, shape):
     return [random.standard_normal(shape), random.standard_normal((shape[0], 4, 2, shape[3])) + 1]
 
 
+def pair_of_layers(pools):
+    """Features of a layer and of one behind so many pools, with two channels."""
+    return lambda random, shape: [
+        random.standard_normal(shape),
+        random.standard_normal((shape[0], shape[1] >> pools, shape[2] >> pools, 2)),
+    ]
+
+
 def as_it_is(module):
     """An operation whose loops take the same arguments, with one input."""
     return {
@@ -166,7 +188,10 @@ def as_it_is(module):
 
 
 def loss_with_target(module, make_target):
-    """A loss whose second argument is a target without a gradient, made from the first one's shape and dtype."""
+    """A loss whose second argument is a target without a gradient, made from the first one's shape and dtype.
+
+    A guide is given likewise.
+    """
     return Operation(
         features,
         lambda x: module.forward(x, make_target(x)),
@@ -180,9 +205,25 @@ def target_features(x):
     return np.random.default_rng(1).standard_normal(x.shape).astype(x.dtype)
 
 
+def target_guide(x):
+    return np.random.default_rng(1).uniform(0, 2, (1, *x.shape[1:3], 1)).astype(x.dtype)
+
+
 def target_gram(x):
     F = target_features(x).reshape(x.shape[0], -1, x.shape[3])
     return np.einsum("nmi,nmj->nij", F, F)
+
+
+def target_moments(x):
+    return moment_matrix.forward(1 + target_features(x) * np.arange(1, 1 + x.shape[3]).astype(x.dtype))[0]
+
+
+def target_quantiles(x):
+    return np.sort(target_features(x).reshape(x.shape[0], -1, x.shape[3]), axis=1).swapaxes(1, 2)
+
+
+def target_cross_gram(F, K):
+    return np.random.default_rng(1).standard_normal((1, F.shape[3], K.shape[3])).astype(F.dtype)
 
 
 OPERATIONS = {
@@ -224,6 +265,19 @@ OPERATIONS = {
     "reflected_conv2d 5x3 by 2": reflected(5, 3, 2),
     "upsampled_conv2d": upsampled(),
     "gram": Operation(features, **as_it_is(gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "cross_gram": Operation(pair_of_layers(0), **as_it_is(cross_gram), shapes=((1, 1, 1, 3), (2, 5, 4, 3))),
+    "cross_gram behind a pool": Operation(
+        pair_of_layers(1), **as_it_is(cross_gram), shapes=((1, 2, 2, 3), (2, 5, 4, 3), (1, 3, 7, 1))
+    ),
+    "cross_gram behind two": Operation(pair_of_layers(2), **as_it_is(cross_gram), shapes=((2, 5, 11, 3),)),
+    "cross_style_loss": Operation(
+        pair_of_layers(1),
+        lambda F, K: cross_style_loss.forward(F, K, target_cross_gram(F, K)),
+        cross_style_loss.backward,
+        lambda F, K: cross_style_loss.forward_loops(F, K, target_cross_gram(F, K)),
+        lambda g, F, K: cross_style_loss.backward_loops(g, F, K, target_cross_gram(F, K)),
+        ((1, 2, 2, 3), (2, 5, 4, 3)),
+    ),
     "matrix_square_root": Operation(
         positive_matrices, **as_it_is(matrix_square_root), shapes=((1, 1, 1, 3), (2, 1, 1, 4), (1, 1, 1, 1))
     ),
@@ -232,8 +286,22 @@ OPERATIONS = {
     ),
     "content_loss": loss_with_target(content_loss, target_features),
     "style_loss": loss_with_target(style_loss, target_gram),
+    "moment_matrix": Operation(features, **as_it_is(moment_matrix), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "moments_style_loss": loss_with_target(moments_style_loss, target_moments),
+    "wasserstein_style_loss": replace(
+        loss_with_target(wasserstein_style_loss, target_moments), shapes=((2, 5, 4, 3), (1, 6, 3, 2), (2, 2, 2, 1))
+    ),
+    "projections": Operation(features, **as_it_is(projections), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 65))),
+    "sliced_style_loss": replace(
+        loss_with_target(sliced_style_loss, target_quantiles), shapes=((1, 1, 1, 3), (2, 5, 4, 3), (1, 2, 3, 33))
+    ),
     "total_variation": Operation(features, **as_it_is(tv)),
+    "absolute_variation": Operation(all_different, **as_it_is(absolute_variation)),
+    "laplacian_loss": replace(
+        loss_with_target(laplacian_loss, target_features), shapes=((1, 12, 13, 1), (2, 13, 17, 3), (1, 3, 30, 2))
+    ),
     "addition": Operation(two_alike, **as_it_is(addition)),
+    "guide": loss_with_target(guide, target_guide),
     "instance_norm": Operation(
         scaled_and_shifted,
         instance_norm.forward,

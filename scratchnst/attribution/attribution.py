@@ -28,18 +28,20 @@ from __future__ import annotations
 
 import math
 import operator
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module, asnumpy
 from scratchnst.errors import UserError
+from scratchnst.models.checkpointing import Shifted
 from scratchnst.models.layers import IMAGE, Layer
 from scratchnst.models.network import Network
 from scratchnst.models.receptive_field import Window, reach, unit
-from scratchnst.transfer.objective import Objective, as_image
+from scratchnst.transfer.checks import as_image
+from scratchnst.transfer.objective import Objective
 
 COLOURS = 3
 TV = "tv"
@@ -51,7 +53,7 @@ class Part:
 
     Attributes
     ----------
-    name : of the term: "content/conv4_2", "style/conv1_1", "tv"
+    name : of the term: "content/conv4_2", "style/conv1_1", "tv"; of a pair "style/conv1_1+conv1_2 at conv1_1"
     layer : the layer that it taps, for the total variation "image"
     window : the positions of the layer that see the pixel; for the total variation the pixel and those around it
     contributions : (3, h, w, K) array, the products of equation (a), for R, G and B, at the window's positions and in
@@ -98,7 +100,7 @@ class Trace:
     ----------
     pixel : (row, column)
     gradient : (3,) array, dL/dpixel for R, G and B, as the walk back finds it
-    parts : one a term of the objective, in its order
+    parts : one a term of the objective, in its order, and of a term that sees a pair of layers one for each
     """
 
     pixel: tuple[int, int]
@@ -210,30 +212,55 @@ def tangents(
 def _parts(objective: Objective, image: Array, pixel: tuple[int, int]) -> Iterator[Part]:
     """Equation (a), a term at a time, in the order of the objective's terms."""
     network, found = objective.network, {}
-    terms = defaultdict(list)
-    for term in objective.summands:
-        terms[term.layer].append(term)
     engine = network.engine
+    taps = {layer for term in objective.summands for layer in term.layers}
+    paired = {term.above for term in objective.summands}
+    walked: dict[str, tuple] = {}  # of layers that are seen together with a deeper one
     with engine.session():
-        for layer, features, window, tangent in tangents(network, engine.asarray(image), pixel, terms):
-            for term in terms[layer]:
-                _, cache = term.loss.forward(features, term.target)
-                grad = window.of(term.loss.backward(term.weight, cache))
-                found[term.name] = Part(term.name, layer, window, engine.asnumpy(tangent.astype("float64") * grad))
-                del cache, grad
-    yield from (found[term.name] for term in objective.summands)
-    if objective.tv_weight:
-        yield _total_variation(objective.tv_weight, image.astype("float64"), pixel)
+        for layer, *here in tangents(network, engine.asarray(image), pixel, taps):
+            walked[layer] = tuple(here)
+            for term in objective.summands:
+                if term.layer == layer:
+                    found[term.name] = _parts_of(term, walked, engine)
+            if layer not in paired:
+                del walked[layer]
+    for term in objective.summands:
+        yield from found[term.name]
+    for term in objective.pixel_summands:
+        whole = image.astype("float64")
+        yield (_total_variation if term.name == TV else _at_the_pixel)(term, whole, pixel)
 
 
-def _total_variation(weight, image, pixel):
-    """V has a square (x - neighbour)^2 for each neighbour of a pixel; its slope is 2 (x - neighbour)."""
+def _parts_of(term, walked, engine):
+    """The part of a term or, of one that sees a pair of layers, those of both; `walked` has what `tangents` yields."""
+    seen = Shifted(engine, {layer: walked[layer][0] for layer in term.layers}).by(term)
+    _, cache = term.loss.forward(*seen, term.target)
+    grads = term.loss.backward(term.weight, cache)
+    parts = []
+    for layer, grad in zip(term.layers, [grads] if term.above is None else grads):
+        _, window, tangent = walked[layer]
+        name = term.name if term.above is None else f"{term.name} at {layer}"
+        parts.append(Part(name, layer, window, engine.asnumpy(tangent.astype("float64") * window.of(grad))))
+    return parts
+
+
+def _total_variation(term, image, pixel):
+    """V has a square (x - neighbour)^2 for each neighbour, whose slope is 2 (x - neighbour), or |x - neighbour|."""
     height, width, _ = image.shape
     window = unit(*pixel).grown(1, 1).within(Window(0, height, 0, width))
-    slopes = 2 * weight * (image[pixel] - window.of(image[np.newaxis])[0])
+    differences = image[pixel] - window.of(image[np.newaxis])[0]
+    slopes = term.weight * (2 * differences if term.loss_name == "total_variation" else np.sign(differences))
     rows, columns = np.indices(window.shape)
     beside = abs(rows + window.top - pixel[0]) + abs(columns + window.left - pixel[1]) == 1
     return Part(TV, IMAGE, window, np.moveaxis(slopes * beside[..., np.newaxis], 2, 0)[..., np.newaxis])
+
+
+def _at_the_pixel(term, image, pixel):
+    """The slope of another term on the image, as a whole."""
+    window = unit(*pixel)
+    _, cache = term.loss.forward(array_module(term.target).asarray(image[np.newaxis], term.target.dtype), *term.targets)
+    slope = window.of(asnumpy(term.loss.backward(term.weight, cache))).astype("float64")[0]
+    return Part(term.name, IMAGE, window, np.moveaxis(slope, 2, 0)[..., np.newaxis])
 
 
 def _tangent_of_image(network, dtype):

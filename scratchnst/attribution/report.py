@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from scratchnst.attribution.attribution import TV, Part, Trace
+from scratchnst.models.layers import IMAGE
 from scratchnst.models.receptive_field import Window, field, unit
 from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.record import resolved
@@ -35,6 +36,8 @@ def table(found: Trace, objective: Objective, image: np.ndarray, name: str, coun
         yield f"\n{_title(part, objective)}"
         if not part.contributions.any():
             yield "  it does not push at all"
+        if part.layer == IMAGE and part.name != TV:
+            continue  # it is not taken apart
         if part.name != TV:
             for channel in part.top_channels(count):
                 if part.channels[channel].any():
@@ -53,7 +56,9 @@ def _row(found: Trace, name: str, contribution: np.ndarray, remark: str = "") ->
 
 def _title(part: Part, objective: Objective) -> str:
     if part.name == TV:
-        return "tv: the pixel's squared differences from its neighbours"
+        return f"tv: the pixel's {objective.tv} differences from its neighbours"
+    if part.layer == IMAGE:
+        return f"{part.name}: of the image itself"
     height, width, channels = objective.network.shapes(*objective.shape[:2])[part.layer]
     rows, columns = part.window.shape
     return (

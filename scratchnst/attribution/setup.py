@@ -11,6 +11,7 @@ from scratchnst.attribution.attribution import check_pixel
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.transfer import memory
+from scratchnst.transfer.layer_weights import named
 from scratchnst.transfer.objective import STYLE_FITS, Objective
 from scratchnst.transfer.preparation import check_scaled, check_style, picture_size
 
@@ -24,7 +25,7 @@ def load_objective(
     ----------
     network : a Network
     content, styles : the files
-    longer_side : pixels, of the content
+    longer_side : pixels, of the content; 0 is its own
     pixel : (row, column) of the image that will be traced
     settings : as for `Objective`
 
@@ -34,17 +35,17 @@ def load_objective(
         If a picture, a layer or the size cannot be used, or the pixel lies outside.
     """
     content_layers = list(settings["content_layers"] or network.defaults.content_layers)
-    style_layers = list(settings["style_layers"] or network.defaults.style_layers)
+    style_layers = list(named(network, settings["style_layers"] or network.defaults.style_layers))
     given = picture_size(content, network, content_layers)
     height, width = images.fitted_shape(given, longer_side)
     network.check_layers([*content_layers, *style_layers])
-    check_scaled(content, given, (height, width), longer_side, network, [*content_layers, *style_layers])
+    check_scaled(content, given, (height, width), max(height, width), network, [*content_layers, *style_layers])
     check_pixel(pixel, (height, width))
     shapes = {}
     for path in styles:
         given = picture_size(path, network, style_layers)
         shapes[path] = STYLE_FITS[settings["style_fit"]](given, height, width)
-        check_style(path, given, shapes[path], longer_side, network, style_layers)
+        check_style(path, shapes[path], max(height, width), network, style_layers)
     picture = images.resize(images.load(content, (height, width)), height, width)
     style_pictures = [images.load(path, shapes[path]) for path in styles]
     return Objective(network, picture, style_pictures, dtype="float64", **settings)

@@ -15,7 +15,7 @@ from scratchnst.messages import complain
 from scratchnst.system import signals
 
 COMMANDS = (  # by their modules
-    *("transfer", "fast", "arbitrary", "video", "train", "reconstruct", "figure", "trace", "weights"),
+    *("transfer", "sweep", "fast", "arbitrary", "video", "train", "reconstruct", "figure", "trace", "weights"),
     *("gradcheck", "lesson", "check", "bench", "doctor", "samples"),
 )
 ELSEWHERE = {"sheet": "fast"}  # command -> the module of another

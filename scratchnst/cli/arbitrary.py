@@ -12,8 +12,9 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import file, non_negative_number, size
-from scratchnst.cli.painting import PIPE, Job, pictures_in
+from scratchnst.cli.arguments import check_colors, file, size, weights
+from scratchnst.cli.painting import Job, Painting, pictures_in
+from scratchnst.cli.pipes import PIPE, readable
 from scratchnst.engine import Engine
 from scratchnst.errors import UserError
 from scratchnst.fast import memory
@@ -27,6 +28,7 @@ from scratchnst.fast.arbitrary_style import (
     style_side,
 )
 from scratchnst.fast.fast_style import FastStyle
+from scratchnst.images import colour_control
 from scratchnst.models import style_predictor
 from scratchnst.system.capacity import available, in_words, resident
 from scratchnst.transfer.computation import check_room_to_read
@@ -89,17 +91,6 @@ def add(commands) -> None:
     parser.set_defaults(run=run)
 
 
-def weights(text: str) -> list[float]:
-    """Parse weights like 2,1, of which one at least is not 0."""
-    try:
-        found = [non_negative_number(weight.strip()) for weight in text.split(",")]
-    except argparse.ArgumentTypeError:
-        found = []
-    if not any(found):
-        raise argparse.ArgumentTypeError(f"must be numbers of 0 or more like 2,1, whose sum is not 0, not {text!r}")
-    return found
-
-
 @dataclass(frozen=True)
 class Look:
     """Styles that are blended: the weight of each file, or its mask (H, W), 0 to 1, and what is told of it."""
@@ -109,24 +100,21 @@ class Look:
     masks: list[np.ndarray]
     told: Mapping[str, float | str]
 
-    @property
-    def name(self) -> str:
-        """What the files of paintings are called by."""
-        return "-".join(style.stem for style in self.styles)
-
 
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint every photograph in every look."""
+    check_colors(arguments.colors, arguments.color_matching)
     one = not any(path.is_dir() for path in (arguments.photo, *arguments.styles))
+    painting.check_finish(arguments)
     looks = _looks(arguments, engine)
     model = ArbitraryStyle.load(arguments.model, engine, arguments.transform or DEFAULT)
-    with painting.readable(arguments.photo) as readable:
-        photos = pictures_in(readable) if readable.is_dir() else [readable]
+    with readable(arguments.photo) as photo:
+        photos = pictures_in(photo) if photo.is_dir() else [photo]
         if arguments.dry_run:
             return _dry_run(model, looks, photos, arguments)
         pairs = [(look, photo) for look in looks for photo in photos]
-        names = None if one else [f"{photo.stem}-{look.name}" for look, photo in pairs]
+        names = None if one else [painting.name_of(photo, look.styles) for look, photo in pairs]
         with painting.places(names, arguments.output, _inputs(looks, photos, arguments)) as places:
             paint = partial(_paint, lru_cache(1)(partial(styles_of, model)), arguments)
             jobs = [Job(place, look.told, partial(paint, look, photo)) for (look, photo), place in zip(pairs, places)]
@@ -135,13 +123,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
 
 def _looks(arguments: argparse.Namespace, engine: Engine) -> list[Look]:
     """Return the styles of a directory, each by itself, or the blend of those that are named."""
-    given: list[Path] = arguments.styles
-    if any(style.is_dir() for style in given):
-        if len(given) > 1:
-            raise UserError("a directory of styles stands alone: name one, or pictures that are blended.")
-        blends: list[tuple[Path, ...]] = [(style,) for style in pictures_in(given[0])]
-    else:
-        blends = [tuple(given)]
+    blends = painting.blends(arguments.styles)
     for what, values in (("weights", arguments.style_weights), ("masks", arguments.masks)):
         if values is not None and len(values) != len(blends[0]):
             raise UserError(
@@ -181,6 +163,8 @@ def styles_of(
     side: int,
     memory_limit: int | None = None,
     transform: str | None = None,
+    photo: Path | None = None,
+    color_matching: str = colour_control.MATCHING,
 ) -> FastStyle:
     """Return the network that paints in the styles of pictures, named by their files.
 
@@ -191,6 +175,8 @@ def styles_of(
     side : pixels of the longer side at which they are looked at
     memory_limit : bytes that it may take to look at them
     transform : see `ArbitraryStyle.styles`
+    photo : a file with a photograph whose colours they are given first, if any
+    color_matching : see `ArbitraryStyle.styles`
 
     Raises
     ------
@@ -203,7 +189,11 @@ def styles_of(
         check_room_to_read(path, shape, model.network.engine, memory_limit)
         _check_room(model, path, shape, memory_limit)
         paintings[str(path)] = images.resize(images.load(path, shape), *shape)
-    return model.styles(paintings, transform)
+    if photo is None:
+        return model.styles(paintings, transform)
+    shape = images.fitted_shape(images.size(photo), side)
+    check_room_to_read(photo, shape, model.network.engine, memory_limit)
+    return model.styles(paintings, transform, images.resize(images.load(photo, shape), *shape), color_matching)
 
 
 def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory_limit: int | None) -> None:
@@ -221,18 +211,21 @@ def _check_room(model: ArbitraryStyle, path: Path, shape: painting.Shape, memory
 def _model_of(make: Callable[..., FastStyle], look: Look, photo: Path, arguments: argparse.Namespace) -> FastStyle:
     """Return what paints a photograph in a look."""
     side = arguments.style_size or style_side(painting.painted_shape(photo, arguments))
-    return make(look.styles, side, arguments.memory_limit, arguments.transform)
+    if arguments.colors != colour_control.MATCH:
+        return make(look.styles, side, arguments.memory_limit, arguments.transform)
+    matching = arguments.color_matching or colour_control.MATCHING
+    return make(look.styles, side, arguments.memory_limit, arguments.transform, photo, matching)
 
 
-def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> np.ndarray:
+def _paint(make: Callable[..., FastStyle], arguments: argparse.Namespace, look: Look, photo: Path) -> Painting:
     model = _model_of(make, look, photo, arguments)
     picture, in_strips = painting.load(model, photo, arguments, _beside(look))
-    paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips)
+    finish = painting.finish(photo, picture, arguments)
+    colors = colour_control.STYLE if arguments.colors == colour_control.MATCH else arguments.colors  # they are matched
+    paint = partial(model, picture, strength=arguments.strength, in_strips=in_strips, colors=colors)
     if look.masks:
-        painted = blended(picture, [paint(str(style)) for style in look.styles], look.masks)
-    else:
-        painted = paint(look.mixture)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+        return Painting(blended(picture, [paint(str(style)) for style in look.styles], look.masks), finish)
+    return Painting(paint(look.mixture), finish)
 
 
 def _beside(look: Look) -> int:

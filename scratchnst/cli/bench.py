@@ -11,7 +11,9 @@ from typing import Any
 
 from scratchnst.bench import machine, measure, plot, report
 from scratchnst.bench.plan import ON_CPU, ON_GPU, PARTS, Plan, complete
+from scratchnst.cli import reports
 from scratchnst.cli.arguments import check_figure, file, non_negative_number, positive_integer, size, threads
+from scratchnst.cli.pipes import PIPE
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, is_replaceable, open_input, write_atomically
 
@@ -67,7 +69,12 @@ def add(commands) -> None:
         help="begin with nothing more after this time, and write what there is (no limit)",
     )
     parser.add_argument("--threads", type=threads, metavar="N", help="of everybody (the cores there are)")
-    parser.add_argument("--json", type=file, metavar="FILE", help="write everything measured so far, after each part")
+    parser.add_argument(
+        "--json",
+        type=file,
+        metavar="FILE|-",
+        help="write everything measured so far, after each part; - prints it in the end, and nothing else",
+    )
     parser.add_argument("--plot", type=file, metavar="FILE.png", help="draw seconds against pixels")
     parser.set_defaults(run=run)
 
@@ -77,11 +84,13 @@ def run(arguments: argparse.Namespace) -> int:
     plan = complete(**{field.name: getattr(arguments, field.name) for field in fields(Plan)})
     conditions = plan.conditions(arguments.threads)  # before anything takes time
     plan.check(arguments.parts)
-    _check_files(arguments.parts, arguments.json, arguments.plot)
+    piped, path = arguments.json == PIPE, None if arguments.json == PIPE else arguments.json
+    _check_files(arguments.parts, path, arguments.plot)
     facts = machine.facts(conditions.threads)
     if plan.device != "cpu":
         facts["device"] = measure.device_facts(conditions)
-    _print([*report.machine(facts), *report.device(facts)])
+    say = (lambda lines: None) if piped else _print
+    say([*report.machine(facts), *report.device(facts)])
     record: dict[str, Any] = {"machine": facts, "settings": asdict(plan)}
     left_out = []
     for part in [part for part in PARTS if part in arguments.parts]:
@@ -92,15 +101,17 @@ def run(arguments: argparse.Namespace) -> int:
                     left_out.append(what)
                 results += measured or []
                 record[part] = [item.as_dict() for item in results]
-                _save(record, arguments.json)
+                _save(record, path)
         if results:
-            _print(report.part(part, results, plan.device))
+            say(report.part(part, results, plan.device))
         if part == "speed" and arguments.plot:
             plot.draw(results, arguments.plot)
     if left_out:
         record["left_out"] = left_out
-        _save(record, arguments.json)
-        _print(["", f"not measured, as the {plan.minutes:g} minutes were over: {', '.join(left_out)}"])
+        _save(record, path)
+        say(["", f"not measured, as the {plan.minutes:g} minutes were over: {', '.join(left_out)}"])
+    if piped:
+        reports.tell(record)
     return 0
 
 

@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import io
 import sys
+from dataclasses import asdict
 from pathlib import Path
 
 from scratchnst.classroom.grader import source, tutor
-from scratchnst.classroom.grader.examination import PASSED
+from scratchnst.classroom.grader.examination import NOT_WRITTEN, PASSED
 from scratchnst.classroom.grader.exercise import Exercise, load_exercise
 from scratchnst.classroom.grader.supervision import Grade, grade
 from scratchnst.classroom.library import Lesson, exercises, find_exercise
 from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli.arguments import file, positive_integer
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.messages import one_line
 
@@ -31,6 +33,7 @@ def add(commands) -> None:
     parser.add_argument("--file", type=file, metavar="FILE.py", help="your functions (lessons/NN_name/exercise.py)")
     parser.add_argument("--function", metavar="NAME", help="only this one")
     parser.add_argument("--hint", action="store_true", help="the next of three hints for what does not pass yet")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -42,17 +45,21 @@ def run(arguments: argparse.Namespace) -> int:
     if arguments.number is None:
         if arguments.file or arguments.function or arguments.hint:
             raise UserError("which exercise? Give the number of its lesson: scratchnst check NN.")
-        return _list(progress)
+        return _list(progress, arguments.json)
+    if arguments.json and arguments.hint:
+        raise UserError("--hint gives a text to read: leave out --json.")
     lesson = find_exercise(arguments.number)
     exercise = load_exercise(lesson.specification)
     wanted = _wanted(exercise, arguments.function)
     path = arguments.file or _stub(lesson)
     source.read(path)  # before anything is printed
-    if not arguments.hint:
+    if not arguments.hint and not arguments.json:
         print(f"Exercise {lesson.number}, {exercise.title}: {one_line(path)}\n", flush=True)
     found = grade(path, lesson.specification, wanted)
     if arguments.hint:
         _print_hint(exercise, lesson, found, progress)
+    elif arguments.json:
+        tell({"exercise": lesson.number, "file": str(path), "passed": found.passed, **asdict(found)})
     else:
         print(tutor.report(exercise, lesson.number, found))
     states = progress.exercise(lesson.topic)
@@ -100,8 +107,14 @@ def _remember(progress: ProgressFile, lesson: Lesson, function: str, **facts) ->
     progress.set_exercise(lesson.topic, states)
 
 
-def _list(progress: ProgressFile) -> int:
+def _list(progress: ProgressFile, as_json: bool) -> int:
     found = [(lesson, load_exercise(lesson.specification)) for lesson in exercises()]
+    if as_json:
+        for lesson, exercise in found:
+            states = progress.exercise(lesson.topic)
+            functions = {each.name: states.get(each.name, {}).get("state", NOT_WRITTEN) for each in exercise.functions}
+            tell({"exercise": lesson.number, "title": exercise.title, "functions": functions})
+        return 0
     width = max((len(exercise.title) for _, exercise in found), default=0)
     for lesson, exercise in found:
         state = tutor.standing(exercise, progress.exercise(lesson.topic))

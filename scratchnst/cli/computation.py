@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable
 from functools import wraps
 
-from scratchnst.cli.arguments import threads
+from scratchnst.cli.arguments import threads, tile
 from scratchnst.engine import Engine
 from scratchnst.engine.devices import AUTO, ENGINES, computing, parse
 from scratchnst.errors import UserError
@@ -45,6 +45,12 @@ def add(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="like 2G, on a GPU of its memory: large layers are computed in strips, and twice, until this is enough "
         "(half of the machine's memory, or its container's)",
+    )
+    group.add_argument(
+        "--tile",
+        type=tile,
+        metavar="N",
+        help="compute sizes above N in tiles of N pixels, without seams, by Adam (where memory is short)",
     )
     group.add_argument(
         "--dry-run", action="store_true", default=False, help="tell how much memory and time it would take, and stop"

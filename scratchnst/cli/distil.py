@@ -15,6 +15,7 @@ from tqdm import tqdm
 from scratchnst.cli.arguments import file, folder, non_negative_integer, non_negative_number, positive_integer
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights, pictures_in
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import cpu
 from scratchnst.errors import UserError
 from scratchnst.files import open_input
@@ -59,6 +60,7 @@ def add(actions) -> None:
         help="written during the training; if it is there, the same training goes on from it",
     )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of all chance (0)")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
@@ -103,6 +105,8 @@ def run(arguments: argparse.Namespace) -> int:
             return INTERRUPTED
     with uninterrupted():  # what took hours to learn
         native.write(replace(student, provenance=origin), arguments.output, "float16")
+    if arguments.json:
+        tell({"output": str(arguments.output), "network": student.name, "steps": arguments.steps})
     print(f"{one_line(arguments.output)}: {student.name}, trained for {arguments.steps} steps", file=sys.stderr)
     return 0
 

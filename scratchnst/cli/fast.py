@@ -11,12 +11,14 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation, painting
-from scratchnst.cli.arguments import check_side_picture, file, size
-from scratchnst.cli.painting import Job, pictures_in
+from scratchnst.cli.arguments import check_colors, check_side_picture, file, size_or_own
+from scratchnst.cli.painting import Job, Painting, pictures_in
+from scratchnst.cli.pipes import PIPE, readable, writable
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
-from scratchnst.images import sheet
+from scratchnst.images import colour_control, sheet
 
 
 def add(commands) -> None:
@@ -57,10 +59,15 @@ def _add_sheet(commands) -> None:
         help="a photograph in every style of a trained network",
         description="Paint a photograph in every style of a trained network, labelled, on one sheet.",
     )
-    parser.add_argument("photo", type=file, metavar="PHOTO", help="a photograph")
-    parser.add_argument("-o", "--output", type=file, required=True, metavar="OUT.png", help="the sheet")
+    parser.add_argument("photo", type=file, metavar="PHOTO|-", help="a photograph; - is standard input")
+    parser.add_argument(
+        "-o", "--output", type=file, required=True, metavar="OUT.png|-", help="the sheet; - is standard output, a PNG"
+    )
     parser.add_argument("--model", type=file, metavar="MODEL.h5", help="a trained network (the one that ships)")
-    parser.add_argument("--size", type=size, default=256, metavar="N", help="longer side of each picture (256)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=256, metavar="N", help="longer side of each picture; 0 is PHOTO's (256)"
+    )
+    add_json(parser)
     computation.add_device(parser)
     parser.set_defaults(run=run_sheet)
 
@@ -68,18 +75,25 @@ def _add_sheet(commands) -> None:
 @computation.on_device
 def run_sheet(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint the photograph in one style after the other, and draw the sheet."""
-    check_side_picture(arguments.output, [arguments.photo, arguments.model or SHIPPED])
-    model = FastStyle.load(arguments.model, engine)
-    shape = images.fitted_shape(images.size(arguments.photo), arguments.size)
-    photo = images.resize(images.load(arguments.photo, shape), *shape)
+    with readable(arguments.photo) as photo, writable(arguments.output) as output:
+        check_side_picture(output, [photo, arguments.model or SHIPPED])
+        model = FastStyle.load(arguments.model, engine)
+        drawn = _sheet(model, photo, arguments.size)
+        images.save(output, drawn)
+    if arguments.json and arguments.output != PIPE:
+        height, width, _ = drawn.shape
+        tell({"output": str(arguments.output), "width": width, "height": height, "styles": list(model.names)})
+    return 0
+
+
+def _sheet(model: FastStyle, file: Path, size: int) -> np.ndarray:
+    """Return a photograph in every style of a network, labelled, as an image (H, W, 3)."""
+    shape = images.fitted_shape(images.size(file), size)
+    photo = images.resize(images.load(file, shape), *shape)
     cells = [("photograph", photo), *((name, model(photo, name)) for name in model.names)]
     columns = math.ceil(math.sqrt(len(cells)))
     pictures = [(label, sheet.picture(image)) for label, image in cells]
-    images.save(
-        arguments.output,
-        sheet.draw([pictures[first : first + columns] for first in range(0, len(pictures), columns)]),
-    )
-    return 0
+    return sheet.draw([pictures[first : first + columns] for first in range(0, len(pictures), columns)])
 
 
 def mixture(text: str) -> dict[str, float]:
@@ -97,7 +111,9 @@ def mixture(text: str) -> dict[str, float]:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint one photograph after the other."""
+    check_colors(arguments.colors, arguments.color_matching)
     model = FastStyle.load(arguments.model, engine)
+    painting.check_finish(arguments)
     style = arguments.style or {model.names[0]: 1.0}
     model.mixture(style)  # a mistake in it is told before anything is painted
     one = len(arguments.photos) == 1 and not arguments.photos[0].is_dir()
@@ -112,15 +128,16 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         return painting.paint_all(jobs, arguments.json, leave_out=not one)
 
 
-def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> np.ndarray:
-    with painting.readable(photo) as file:
+def _paint(model: FastStyle, photo: Path, style: dict[str, float], arguments: argparse.Namespace) -> Painting:
+    with readable(photo) as file:
         picture, in_strips = painting.load(model, file, arguments)
-    painted = model(picture, style, arguments.strength, in_strips)
-    return images.with_colours_of(painted, picture) if arguments.colors == "content" else painted
+        finish = painting.finish(file, picture, arguments)
+    matching = arguments.color_matching or colour_control.MATCHING
+    return Painting(model(picture, style, arguments.strength, in_strips, arguments.colors, matching), finish)
 
 
 def _outlook(
     model: FastStyle, photo: Path, arguments: argparse.Namespace
 ) -> tuple[Path, painting.Shape, memory.Outlook]:
-    with painting.readable(photo) as file:
+    with readable(photo) as file:
         return photo, *painting.outlook(model, file, arguments)

@@ -10,14 +10,17 @@ from pathlib import Path
 
 from scratchnst import images
 from scratchnst.cli import computation, job
-from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size
+from scratchnst.cli.arguments import add_network, add_style_fit, file, positive_integer, size_or_own
 from scratchnst.cli.progress import Reporter
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.figures import progress, sheet
 from scratchnst.figures.panels import FIGURES, QUICK, Figure, Material, check
 from scratchnst.files import check_apart, check_outputs, check_suffix
 from scratchnst.images import origin
 from scratchnst.messages import complain, one_line
+from scratchnst.transfer import done
+from scratchnst.transfer.forecast import forecast
 from scratchnst.transfer.record import check_replaceable, is_record_of
 from scratchnst.weights.load import choose_source, load_network, source_file
 
@@ -52,10 +55,13 @@ def add(commands) -> None:
         default=False,
         help=f"a small version: {QUICK['size']} pixels, {QUICK['iterations']} iterations a picture",
     )
-    parser.add_argument("--size", type=size, metavar="N", help="longer side of each picture in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side of each picture in pixels; 0 is its own (512)"
+    )
     parser.add_argument("--iterations", type=positive_integer, metavar="N", help="steps at most, of each picture (500)")
     add_style_fit(parser)
     parser.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
+    add_json(parser)
     add_network(parser)
     computation.add(parser)
     parser.set_defaults(run=run)
@@ -73,9 +79,9 @@ def run(arguments: argparse.Namespace) -> int:
     material = Material(arguments.content, tuple(arguments.style), network, settings, output)
     figure = FIGURES[number](material)
     check(figure, output)
-    _check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
+    check_panels(figure, [output, output.with_suffix(".json")], [*material.styles, material.content])
     if arguments.dry_run:
-        return _tell_outlook(figure, output)
+        return _tell_outlook(figure, output, arguments.json)
     _make_folder(material.folder)
     status = _make_panels(figure, say, arguments.quiet)
     if status == job.INTERRUPTED:
@@ -83,7 +89,10 @@ def run(arguments: argparse.Namespace) -> int:
     if status:
         return status
     images.save(output, sheet.draw(figure, figure.runs[0][1].size))
-    progress.write_record(output, number, figure, sys.argv)
+    progress.write_record(output, {"figure": number}, figure, sys.argv)
+    if arguments.json:
+        panels = {panel.label: str(settings.output) for panel, settings in figure.runs}
+        tell({"output": str(output), "figure": number, "network": network.name, "pictures": panels})
     say(f"{output}: figure {number} of {network.name}, {len(figure.runs)} pictures")
     return 0
 
@@ -92,8 +101,8 @@ def _make_panels(figure: Figure, say: Callable[[str], None], quiet: bool) -> int
     """Run what is not done yet, and return the status of the first run that did not come to its end, or 0."""
     for number, (panel, settings) in enumerate(figure.runs, start=1):
         name = f"picture {number} of {len(figure.runs)}, {panel.label}"
-        inputs = progress.fingerprints(settings)
-        if progress.is_done(settings, inputs):
+        inputs = done.fingerprints(settings)
+        if done.is_done(settings, inputs):
             say(f"{name}: kept")
             continue
         say(f"{name}:")
@@ -103,16 +112,20 @@ def _make_panels(figure: Figure, say: Callable[[str], None], quiet: bool) -> int
             status = job.INTERRUPTED
         if status:
             return status
-        progress.note_inputs(settings, inputs)
+        done.note_inputs(settings, inputs)
     return 0
 
 
-def _tell_outlook(figure: Figure, output: Path) -> int:
+def _tell_outlook(figure: Figure, output: Path, as_json: bool) -> int:
     """Print how much memory and time each panel that is missing would take."""
     for panel, settings in figure.runs:
-        if not progress.is_done(settings, progress.fingerprints(settings)):
+        if not done.is_done(settings, done.fingerprints(settings)):
+            settings = replace(settings, output=output)
+            if as_json:
+                tell({"picture": panel.label, **job.outlook_facts(forecast(settings))})
+                continue
             print(one_line(panel.label))
-            job.run(replace(settings, output=output), quiet=True, dry_run=True)
+            job.run(settings, quiet=True, dry_run=True)
     return 0
 
 
@@ -130,7 +143,7 @@ def _check(number: int, content: Path, styles: list[Path], output: Path, source:
         images.load(path, (1, 1))  # it is read to its end, but takes little memory
 
 
-def _check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:
+def check_panels(figure: Figure, outputs: list[Path], inputs: list[Path]) -> None:
     """Raise a UserError if a picture or record among the panels would replace a file that no such panel is."""
     for _, settings in figure.runs:
         outputs += [settings.output, settings.record]

@@ -6,6 +6,7 @@ import argparse
 import sys
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from tqdm import tqdm
@@ -13,6 +14,7 @@ from tqdm import tqdm
 from scratchnst import images
 from scratchnst.cli import computation
 from scratchnst.cli.arguments import add_style_fit, check_side_picture, file, positive_integer, size
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine
 from scratchnst.messages import one_line
 from scratchnst.models.network import Network
@@ -53,6 +55,7 @@ def add(actions) -> None:
     )
     add_style_fit(parser)
     computation.add_device(parser)
+    add_json(parser, "one JSON object a pair")
     parser.add_argument(
         "--sheet",
         type=file,
@@ -71,8 +74,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     network, by = (load_network(name).on(engine) for name in (arguments.network, arguments.by))
     style_fit = arguments.style_fit or KEEP
     pairs = [_load_pair(pair, arguments.size, style_fit, (network, by)) for pair in arguments.pair]
-    print(f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |")
-    print("|---|---|---|---|---|")
+    if not arguments.json:
+        print(
+            f"| content | style | style distance ({', '.join(by.defaults.style_layers)}) | content distance | seconds |"
+        )
+        print("|---|---|---|---|---|")
     verdicts, rows = [], []
     for (content_path, style_path), (content, style) in zip(arguments.pair, pairs):
         with tqdm(total=2 * arguments.iterations, unit=" it", leave=False, disable=not sys.stderr.isatty()) as bar:
@@ -82,9 +88,13 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         verdicts.append(verdict)
         as_high = images.resize(style, len(content), max(1, round(style.shape[1] * len(content) / len(style))))
         rows.append([content, as_high, verdict.own_result.image, verdict.result.image])
-        print(_row(one_line(content_path.stem), one_line(style_path.stem), verdict), flush=True)
+        if arguments.json:
+            tell({"content": str(content_path), "style": str(style_path), **_facts(verdict)})
+        else:
+            print(_row(one_line(content_path.stem), one_line(style_path.stem), verdict), flush=True)
     style, content = (np.mean([getattr(verdict, name) for verdict in verdicts]) for name in ("style", "content_ratio"))
-    print(f"| mean | | {style:.2f} | {content:.2f} | |")
+    if not arguments.json:
+        print(f"| mean | | {style:.2f} | {content:.2f} | |")
     if arguments.sheet:
         images.save(arguments.sheet, contact_sheet(rows))
     return 0
@@ -102,7 +112,7 @@ def _load_pair(
         check_scaled(content_path, given, shape, size, network, [*content_layers, *style_layers])
         given = picture_size(style_path, network, style_layers)
         style_shape = STYLE_FITS[style_fit](given, *shape)
-        check_style(style_path, given, style_shape, size, network, style_layers)
+        check_style(style_path, style_shape, size, network, style_layers)
     return images.resize(images.load(content_path, shape), *shape), images.load(style_path, style_shape)
 
 
@@ -113,6 +123,17 @@ def _row(content: str, style: str, verdict: Verdict) -> str:
         f"| {content} | {style} | {verdict.style:.2f} ({layers}) "
         f"| {verdict.content_ratio:.2f} ({verdict.content:.2f} {verdict.own_content:.2f}) | {seconds} |"
     )
+
+
+def _facts(verdict: Verdict) -> dict[str, Any]:
+    """Return a verdict for JSON: the network's distances over the judge's, these of the content, and seconds."""
+    return {
+        "style distance": verdict.style,
+        "style distances": verdict.style_ratios,
+        "content distance": verdict.content_ratio,
+        "distance from the content": {"network": verdict.content, "judge": verdict.own_content},
+        "seconds": {"network": verdict.result.seconds, "judge": verdict.own_result.seconds},
+    }
 
 
 def contact_sheet(rows: list[list[np.ndarray]]) -> np.ndarray:

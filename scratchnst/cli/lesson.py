@@ -16,6 +16,7 @@ from scratchnst.classroom.library import Lesson, find_lesson, lessons
 from scratchnst.classroom.progress import ProgressFile
 from scratchnst.cli.arguments import folder, positive_integer
 from scratchnst.cli.job import INTERRUPTED
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.files import check_writable
 from scratchnst.images.origin import check_replaceable
@@ -52,17 +53,20 @@ def add(commands) -> None:
         metavar="DIR",
         help="write all lessons, or the one, as Jupyter notebooks instead",
     )
+    add_json(parser, "one JSON object a lesson of the list")
     parser.set_defaults(run=run)
 
 
 def run(arguments: argparse.Namespace) -> int:
     """List the lessons, or lead through one, and return the exit status."""
+    if arguments.json and (arguments.notebooks or arguments.number):
+        raise UserError("--json is of the list of lessons: leave it out, or the number and --notebooks.")
     if arguments.notebooks:
         return _write_notebooks(arguments)
     if arguments.number is None:
         if arguments.from_start or arguments.no_pause or arguments.figures:
             raise UserError("which lesson? Give its number: scratchnst lesson NN.")
-        return _list(ProgressFile.load())
+        return _list(ProgressFile.load(), arguments.json)
     lesson = find_lesson(arguments.number)
     _check_libraries("lessons")
     figures = _figures_folder(arguments.figures, lesson)
@@ -116,8 +120,15 @@ def _figures_folder(chosen: Path | None, lesson: Lesson) -> Path:
     return folder
 
 
-def _list(progress: ProgressFile) -> int:
+def _list(progress: ProgressFile, as_json: bool) -> int:
     """Print a row for each lesson, the title behind what is short."""
+    if as_json:
+        for lesson in lessons():
+            cell, finished = progress.lesson(lesson.topic)
+            read = {"cells read": cell, "finished": finished}
+            exercise = _exercise_state(lesson, progress) or None
+            tell({"lesson": lesson.number, "title": lesson.title, **read, "exercise": exercise})
+        return 0
     width = max(shutil.get_terminal_size().columns, 2 * len(ROW.format("", "", "")))
     print(ROW.format("", "read", "exercise") + "lesson")
     for lesson in lessons():

@@ -7,7 +7,6 @@ import json
 import math
 import os
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -18,17 +17,19 @@ import numpy as np
 
 from scratchnst import images
 from scratchnst.cli import computation
-from scratchnst.cli.arguments import file, size
-from scratchnst.errors import OutputError, UserError
+from scratchnst.cli.arguments import add_colors, add_finish, file, size_or_own
+from scratchnst.cli.pipes import PIPE, send
+from scratchnst.cli.reports import add_json
+from scratchnst.errors import UserError
 from scratchnst.fast import memory
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import check_outputs, check_suffix, names_a_file
+from scratchnst.images import colour_control
 from scratchnst.images.origin import check_replaceable
 from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import available, in_words
 from scratchnst.transfer.computation import check_room_to_read
 
-PIPE = Path("-")
 TRIAL_SIDE = 256  # pixels of what is painted to see how long it takes
 LONGER_IN_STRIPS = 1.2
 
@@ -36,12 +37,20 @@ Shape = tuple[int, int]  # height and width
 
 
 @dataclass(frozen=True)
+class Painting:
+    """A painting (H, W, 3), RGB 0-255, and how it is written."""
+
+    image: np.ndarray
+    finish: images.Finish
+
+
+@dataclass(frozen=True)
 class Job:
-    """A painting to be made: its file, its styles with what is told of each, and what computes it (H, W, 3)."""
+    """A painting to be made: its file, its styles with what is told of each, and what computes it."""
 
     output: Path
     style: Mapping[str, float | str]
-    paint: Callable[[], np.ndarray]
+    paint: Callable[[], Painting]
 
 
 def add_output(parser: argparse.ArgumentParser) -> None:
@@ -58,9 +67,13 @@ def add_output(parser: argparse.ArgumentParser) -> None:
 def add_options(parser: argparse.ArgumentParser) -> None:
     """Add how photographs are painted, and what is told of it."""
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the photograph, to 1 (1)")
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels (the photograph's)")
-    parser.add_argument("--colors", choices=["style", "content"], default="style", help="whose colours to keep (style)")
-    parser.add_argument("--json", action="store_true", help="print one JSON object a picture")
+    parser.add_argument(
+        "--size", type=size_or_own, default=0, metavar="N", help="longer side in pixels; 0 is the photograph's own (0)"
+    )
+    add_colors(parser)
+    add_finish(parser)
+    parser.set_defaults(colors=colour_control.STYLE, depth=8, keep=())
+    add_json(parser, "one JSON object a picture")
     computation.add_device(parser)
     parser.add_argument(
         "--memory-limit",
@@ -75,6 +88,26 @@ def add_options(parser: argparse.ArgumentParser) -> None:
 def picture_or_folder(text: str) -> Path:
     """Parse the path of a picture or of a folder, or a dash."""
     return Path(text) if os.path.isdir(text) else file(text)
+
+
+def blends(styles: Sequence[Path]) -> list[tuple[Path, ...]]:
+    """Return the pictures of a folder, each by itself, or the blend of those that are named.
+
+    Raises
+    ------
+    UserError
+        If a folder does not stand alone, or holds no pictures.
+    """
+    if not any(style.is_dir() for style in styles):
+        return [tuple(styles)]
+    if len(styles) > 1:
+        raise UserError("a directory of styles stands alone: name one, or pictures that are blended.")
+    return [(style,) for style in pictures_in(styles[0])]
+
+
+def name_of(photo: Path, styles: Sequence[Path]) -> str:
+    """Return what the file of a painting is called by, where there are several."""
+    return "-".join(path.stem for path in (photo, *styles))
 
 
 def strength(text: str) -> float:
@@ -140,8 +173,7 @@ def outlook(
 
 def painted_shape(file: Path, arguments: argparse.Namespace) -> Shape:
     """Return the (height, width) in which a photograph is painted."""
-    given = images.size(file)
-    return images.fitted_shape(given, arguments.size) if arguments.size else given
+    return images.fitted_shape(images.size(file), arguments.size)
 
 
 def dry_run(
@@ -168,38 +200,26 @@ def _seconds_per_pixel(model: FastStyle) -> float:
     return (time.perf_counter() - started) / TRIAL_SIDE**2
 
 
-@contextmanager
-def readable(photo: Path) -> Iterator[Path]:
-    """Yield the file of a photograph; standard input is copied into one."""
-    if photo != PIPE:
-        yield photo
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        file = Path(folder, "standard input")
-        file.write_bytes(sys.stdin.buffer.read())
-        try:
-            yield file
-        except UserError as error:
-            raise UserError(str(error).replace(str(file), file.name)) from None
+def check_finish(arguments: argparse.Namespace) -> None:
+    """Raise a UserError unless the format of the picture, if one is named, holds what is asked for."""
+    if Path(arguments.output).suffix.lower() in images.PICTURE_SUFFIXES:
+        images.check_finish(arguments.output, arguments.depth, arguments.keep)
 
 
-def _write(output: Path, painting: np.ndarray) -> None:
+def finish(photo: Path, picture: np.ndarray, arguments: argparse.Namespace) -> images.Finish:
+    """Return how a painting of a photograph is written, of which `picture` (H, W, 3) is painted."""
+    return images.finish_of(photo, picture.shape[:2], arguments.keep, arguments.depth)
+
+
+def _write(output: Path, painting: Painting) -> None:
     if output == PIPE:
-        try:
-            sys.stdout.buffer.write(images.encoded(painting))
-            sys.stdout.buffer.flush()
-        except BrokenPipeError:
-            raise
-        except OSError as error:
-            raise OutputError(
-                f"standard output cannot be written ({error.strerror or error}): send it elsewhere."
-            ) from None
+        send(images.encoded(painting.image, finish=painting.finish))
     else:
-        images.save(output, painting)
+        images.save(output, painting.image, painting.finish)
 
 
-def _tell(job: Job, painting: np.ndarray, seconds: float, as_json: bool) -> None:
-    height, width, _ = painting.shape
+def _tell(job: Job, painting: Painting, seconds: float, as_json: bool) -> None:
+    height, width, _ = painting.image.shape
     if as_json and job.output != PIPE:
         size = {"width": width, "height": height}
         told = {"output": str(job.output), **size, "style": dict(job.style), "seconds": round(seconds, 3)}
@@ -231,7 +251,7 @@ def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> I
         raise UserError("standard output takes one picture: name one photograph, or a directory for several.")
     else:
         found = [output / f"{name}.png" for name in names]
-        with _made(output):
+        with made(output):
             check_outputs(found, inputs)
             for place in found:
                 check_replaceable(place)
@@ -239,7 +259,7 @@ def places(names: Sequence[str] | None, where: str, inputs: Sequence[Path]) -> I
 
 
 @contextmanager
-def _made(folder: Path) -> Iterator[None]:
+def made(folder: Path) -> Iterator[None]:
     """Make a folder, if there is none, which stays if there is something in it after the block."""
     is_there = folder.exists()
     try:

@@ -5,14 +5,17 @@ from __future__ import annotations
 import argparse
 import json
 import os
+from contextlib import ExitStack
 
 from scratchnst import images
 from scratchnst.attribution import plot, report
 from scratchnst.attribution.attribution import check_pixel, trace
 from scratchnst.attribution.setup import check_memory, load_objective
-from scratchnst.cli import computation
+from scratchnst.cli import computation, pipes
 from scratchnst.cli.arguments import (
     add_equation_7,
+    add_laplacian_weight,
+    add_losses,
     add_network,
     check_figure,
     file,
@@ -21,12 +24,13 @@ from scratchnst.cli.arguments import (
     parse_layers,
     pixel,
     positive_integer,
-    size,
+    size_or_own,
 )
 from scratchnst.cli.job import FAILED
 from scratchnst.engine import Engine
 from scratchnst.messages import complain, one_line
-from scratchnst.transfer.objective import KEEP
+from scratchnst.transfer.layer_weights import EQUAL
+from scratchnst.transfer.objective import GRAM, KEEP, LAYERS, SQUARED
 from scratchnst.transfer.preparation import init_path
 from scratchnst.transfer.settings import STARTS
 from scratchnst.transfer.stylize import start_image
@@ -54,9 +58,13 @@ def add(commands) -> None:
         metavar="noise|content|style|FILE",
         help="the image at which the gradient is taken, for example a picture that transfer has made (noise)",
     )
-    parser.add_argument("--size", type=size, default=512, metavar="N", help="longer side in pixels (512)")
+    parser.add_argument(
+        "--size", type=size_or_own, default=512, metavar="N", help="longer side in pixels; 0 is CONTENT's own (512)"
+    )
     parser.add_argument("--seed", type=non_negative_integer, default=0, metavar="N", help="of the white noise (0)")
     parser.add_argument("--tv-weight", type=non_negative_number, metavar="T", help="weight of the total variation")
+    add_losses(parser)
+    add_laplacian_weight(parser)
     add_network(parser)
     computation.add_device(parser)
     group = parser.add_argument_group("output")
@@ -70,6 +78,15 @@ def add(commands) -> None:
 
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
+    """Do what the arguments say and return the exit status."""
+    pictures = [arguments.content, *arguments.styles]
+    pipes.check_one_input(pictures)
+    with ExitStack() as stack:
+        arguments.content, *arguments.styles = (stack.enter_context(pipes.readable(path)) for path in pictures)
+        return _trace(arguments, engine)
+
+
+def _trace(arguments: argparse.Namespace, engine: Engine) -> int:
     """Trace the pixel, print the tables and draw the figure; the status is 1 if the parts do not add up."""
     source, reason = choose_source(arguments.network)
     if arguments.plot:
@@ -87,6 +104,12 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         content_weight=arguments.content_weight,
         style_weight=arguments.style_weight,
         tv_weight=arguments.tv_weight,
+        style_loss=arguments.style_loss or GRAM,
+        tv=arguments.tv or SQUARED,
+        laplacian_weight=arguments.laplacian_weight or 0.0,
+        layer_weights=arguments.layer_weights or EQUAL,
+        activation_shift=arguments.activation_shift or 0.0,
+        correlations=arguments.correlations or LAYERS,
         pooling=arguments.pooling,
         normalized=arguments.normalize,
     )

@@ -15,6 +15,7 @@ from scratchnst import images
 from scratchnst.cli import computation, train_arbitrary, training
 from scratchnst.cli.arguments import blocks, check_side_picture, file, non_negative_number, size
 from scratchnst.cli.pictures import check_weights
+from scratchnst.cli.reports import tell
 from scratchnst.engine import Engine
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.messages import complain
@@ -143,6 +144,8 @@ def _try(arguments: argparse.Namespace, job: StyleJob) -> int:
             bar.set_postfix_str(f"style {losses.style:.3f}  content {losses.content:.3f}")
 
         images.save(arguments.output, trial.paint(loss, photograph, limit, arguments.iterations, show))
+    if arguments.json:
+        tell({"output": str(arguments.output), "width": shape[1], "height": shape[0]})
     return 0
 
 

@@ -29,6 +29,7 @@ from scratchnst.cli.arguments import (
 )
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.errors import UserError
 from scratchnst.files import check_outputs, open_log
 from scratchnst.images import samples, sheet
@@ -129,6 +130,7 @@ def add_outputs(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--preview", type=file, metavar="OUT.png", help="photographs painted, renewed while it trains")
     parser.add_argument("--log", type=file, metavar="FILE.jsonl", help="one JSON object a step")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_json(parser, "one JSON object on how it ended")
     computation.add_device(parser)
 
 
@@ -206,6 +208,8 @@ def follow(
             complain(f"interrupted; {arguments.output} can be used, and --resume goes on with the training.")
             return INTERRUPTED
     checkpoint(arguments).unlink(missing_ok=True)
+    if arguments.json:
+        tell({"output": str(arguments.output), **style_training.entry(job.training)})
     return 0
 
 

@@ -11,17 +11,18 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import ModuleType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tqdm import tqdm
 
 from scratchnst import __version__
 from scratchnst.cli import computation
 from scratchnst.cli.arbitrary import styles_of
-from scratchnst.cli.arguments import crf, file, size, threads
+from scratchnst.cli.arguments import add_colors, check_colors, crf, file, size_or_own, threads
 from scratchnst.cli.fast import mixture
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.painting import strength
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.engine import Engine, cpu
 from scratchnst.engine.cpu.threads import default_count
 from scratchnst.engine.devices import AUTO, CPU, on_threads
@@ -30,6 +31,7 @@ from scratchnst.fast import arbitrary_style
 from scratchnst.fast.arbitrary_style import ArbitraryStyle, style_side
 from scratchnst.fast.fast_style import SHIPPED, FastStyle
 from scratchnst.files import check_outputs, check_suffix
+from scratchnst.images import colour_control
 from scratchnst.messages import complain, one_line
 
 if TYPE_CHECKING:
@@ -64,7 +66,11 @@ def add(commands) -> None:
         help="the style of a picture, by a network that paints in any style: the one that ships, or --model",
     )
     parser.add_argument("--strength", type=strength, default=1.0, metavar="S", help="0, the video, to 1 (1)")
-    parser.add_argument("--size", type=size, metavar="N", help="longer side in pixels, even (the video's)")
+    add_colors(parser)
+    parser.set_defaults(colors=colour_control.STYLE)
+    parser.add_argument(
+        "--size", type=size_or_own, metavar="N", help="longer side in pixels, even; 0 is the video's own (0)"
+    )
     parser.add_argument(
         "--crf", type=crf, default=CRF, metavar="Q", help="quality of H.264: 0, the best, to 51 (%(default)s)"
     )
@@ -78,6 +84,7 @@ def add(commands) -> None:
     )
     parser.add_argument("--dry-run", action="store_true", help="paint one frame, tell how long all take, and stop")
     parser.add_argument("--quiet", action="store_true", help="print nothing but errors")
+    add_json(parser)
     computation.add_device(parser)
     parser.set_defaults(run=run)
 
@@ -85,6 +92,7 @@ def add(commands) -> None:
 @computation.on_device
 def run(arguments: argparse.Namespace, engine: Engine) -> int:
     """Paint the video."""
+    check_colors(arguments.colors, arguments.color_matching)
     library = _library()
     if arguments.scheduler is not None:
         engine = _engine_of_workers(arguments)
@@ -98,7 +106,8 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
     model = _model(arguments, shape, engine)
     style = arguments.style or {model.names[0]: 1.0}
     weights = model.mixture(style)
-    look = library.Look(model, style, arguments.strength, shape, arguments.crf)
+    matching = arguments.color_matching or colour_control.MATCHING
+    look = library.Look(model, style, arguments.strength, shape, arguments.crf, arguments.colors, matching)
     say = (lambda sentence: None) if arguments.quiet else complain
     if any(side % 2 for side in look.shape):
         say(
@@ -110,7 +119,11 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
         _painter(library, engine, arguments) as (paint, workers),
     ):
         if arguments.dry_run:
-            print(_outlook(library, video, look, paint, workers))
+            seconds = _outlook(library, video, look, paint, workers)
+            if arguments.json:
+                tell({**_facts(arguments, video, look), "painting": round(seconds, 1), "at a time": workers})
+            else:
+                print(_outlook_in_words(video, look, seconds, workers))
             return 0
         settings = {
             "program": __version__,
@@ -120,6 +133,7 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             "strength": look.strength,
             "shape": look.shape,
             "crf": look.crf,
+            "colors": [look.colors, look.color_matching],
         }
         try:
             with _progress(video.frames, arguments.quiet) as show:
@@ -128,8 +142,17 @@ def run(arguments: argparse.Namespace, engine: Engine) -> int:
             kept = library.parts_folder(arguments.output)
             complain(f"interrupted; {kept} has what is finished: the same command goes on.")
             return INTERRUPTED
+    if arguments.json:
+        tell(_facts(arguments, video, look))
     say(f"{arguments.output}: {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s")
     return 0
+
+
+def _facts(arguments: argparse.Namespace, video: Video, look: Look) -> dict[str, Any]:
+    """Return what a painted video is, for JSON."""
+    height, width = look.shape
+    size = {"width": width, "height": height, "frames": video.frames, "seconds": float(video.seconds)}
+    return {"output": str(arguments.output), **size, "sound": list(video.sound)}
 
 
 def _model(arguments: argparse.Namespace, shape: tuple[int, int], engine: Engine) -> FastStyle:
@@ -176,13 +199,17 @@ def _painter(library: ModuleType, engine: Engine, arguments: argparse.Namespace)
         yield workers_there.paint, workers_there.threads
 
 
-def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> str:
-    """Paint the first frame, and say how long all would take."""
+def _outlook(library: ModuleType, video: Video, look: Look, paint: Painter, workers: int) -> float:
+    """Paint the first frame, and return how many seconds all would take."""
     first = next(library.frames(video, [0]))
     list(paint(look, [first]))  # the first time takes longer
     started = time.perf_counter()
     list(paint(look, [first]))
-    seconds = (time.perf_counter() - started) * video.frames / workers
+    return (time.perf_counter() - started) * video.frames / workers
+
+
+def _outlook_in_words(video: Video, look: Look, seconds: float, workers: int) -> str:
+    """Say what would be painted, and how long it would take."""
     return (
         f"size    {look.shape[1]}x{look.shape[0]}, {video.frames} frames, {video.seconds:.1f} s\n"
         f"sound   {', '.join(video.sound) or 'none'}\n"

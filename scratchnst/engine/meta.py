@@ -17,14 +17,16 @@ from typing import Any
 import numpy as np
 
 from scratchnst.engine.convolution import flipped
-from scratchnst.engine.cpu import conv2d, instance_norm, winograd
+from scratchnst.engine.cpu import conv2d, instance_norm, threads, winograd
 from scratchnst.engine.cpu.average_pool import pooled
+from scratchnst.engine.cpu.sliced_style_loss import DIRECTIONS_OF_A_PIECE
 from scratchnst.engine.cuda import conv2d as cuda_conv2d
 from scratchnst.engine.cuda import products, windows
 from scratchnst.engine.cuda import winograd as cuda_winograd
 from scratchnst.engine.engine import name_of
 from scratchnst.engine.textbook import OPERATIONS
 from scratchnst.engine.textbook.reflected_conv2d import margins
+from scratchnst.losses.cross_gram import pools_between
 from scratchnst.ops.conv2d import PIXELS_PER_STRIP
 
 
@@ -96,6 +98,9 @@ class MetaArray:
     def sum(self) -> float:
         return 0.0
 
+    def __add__(self, other: Any) -> MetaArray:
+        return self.like()
+
     def __iadd__(self, other: Any) -> MetaArray:
         return self
 
@@ -131,17 +136,48 @@ class MetaCpu:
         self.content_loss = _MetaOperation(
             forward=lambda F, P: (0.0, F.like()), backward=lambda grad_y, difference: difference.like(), statistic=None
         )
+        distance: dict[str, Any] = {
+            "distance": lambda G, A, pixels: (0.0, G.like()),
+            "distance_backward": lambda grad_y, difference: difference.like(),
+        }
         self.style_loss = _MetaOperation(
             forward=self._style_loss,
             backward=lambda grad_y, cache: cache[0].like(),
             statistic=self.gram,
-            distance=lambda G, A, pixels: (0.0, G.like()),
+            **distance,
+        )
+        self.cross_gram = _MetaOperation(forward=self._cross_gram, backward=self._cross_gram_back)
+        self.cross_style_loss = _MetaOperation(
+            forward=self._cross_style_loss,
+            backward=lambda grad_y, cache: self._cross_gram_back(None, cache),
+            statistic=self.cross_gram,
+            **distance,
+        )
+        self.moment_matrix = _MetaOperation(forward=self._moment_matrix, backward=lambda grad_y, x: x.like())
+        self.moments_style_loss = self.wasserstein_style_loss = _MetaOperation(
+            forward=self._moments_loss,
+            backward=lambda grad_y, cache: cache[0].like(),
+            statistic=self.moment_matrix,
+            distance=lambda S, target, pixels: (0.0, self._of_moments(S)),
+            distance_backward=lambda grad_y, cache: cache[0].like(),
+        )
+        self.projections = _MetaOperation(
+            forward=lambda x: (x.like(), None), backward=lambda grad_y, cache: grad_y.like(), joined=True
+        )
+        self.sliced_style_loss = _MetaOperation(
+            forward=self._sliced,
+            backward=lambda grad_y, difference: difference.like(),
+            statistic=self.projections,
+            distance=lambda S, target, pixels: (0.0, self._sorted(S)),
             distance_backward=lambda grad_y, difference: difference.like(),
         )
         self.total_variation = _MetaOperation(forward=lambda x: (0.0, x), backward=lambda grad_y, x: x.like())
+        self.absolute_variation = _MetaOperation(forward=self._absolute, backward=self._absolute_back)
+        self.laplacian_loss = _MetaOperation(forward=self._laplacian, backward=self._laplacian_back)
         self.addition = _MetaOperation(
             forward=lambda a, b: (a.like(), None), backward=lambda grad_y, cache: (grad_y.like(), grad_y.like())
         )
+        self.guide = _MetaOperation(forward=lambda x, T: (x.like(), T), backward=lambda grad_y, T: grad_y.like())
         self.instance_norm = _MetaOperation(forward=self._norm, backward_input=self._norm_back)
         self.instance_norm_relu = _MetaOperation(forward=self._norm_relu, backward_input=self._norm_back)
         for operation in OPERATIONS:  # a loss on features that is not described here: as much as the content's
@@ -258,6 +294,69 @@ class MetaCpu:
     def _style_loss(self, F, A):
         return 0.0, (F, F.like((F.shape[0], F.shape[3], F.shape[3])))
 
+    def _moment_matrix(self, x):
+        G, _ = self._gram(x)
+        return G.like((G.shape[0], G.shape[1] + 1, G.shape[2] + 1)), x
+
+    def _moments_loss(self, F, target):
+        S, _ = self._moment_matrix(F)
+        return 0.0, (F, self._of_moments(S))
+
+    def _of_moments(self, S):
+        """What the Wasserstein distance keeps, and has while it runs; the moments take less."""
+        self.ledger.borrow(10 * math.prod(S.shape) * 8)
+        return S, [S.like(dtype="float64") for _ in range(3)]
+
+    def _sliced(self, F, target):
+        P = F.like()
+        return 0.0, self._sorted(P)
+
+    def _sorted(self, S):
+        difference = S.like()
+        directions = min(threads.count() * DIRECTIONS_OF_A_PIECE, S.shape[3])
+        self.ledger.borrow(difference.nbytes // S.shape[3] * directions * (3 + 8 // S.dtype.itemsize))
+        return difference
+
+    def _absolute(self, x):
+        self.ledger.borrow(3 * x.nbytes)
+        return 0.0, x
+
+    def _absolute_back(self, grad_y, x):
+        self.ledger.borrow(4 * x.nbytes)
+        return x.like()
+
+    def _laplacian(self, x, content):
+        self.ledger.borrow(x.nbytes + 2 * x.nbytes // x.shape[3])
+        return 0.0, (x.like((x.shape[0], x.shape[1] // 4, x.shape[2] // 4, 1)), x.shape)
+
+    def _laplacian_back(self, grad_y, cache):
+        d, shape = cache
+        grad_x = d.like(shape)
+        self.ledger.borrow(grad_x.nbytes // 2)
+        return grad_x
+
+    def _cross_gram(self, x, y):
+        self._halved(x, y)
+        return x.like((x.shape[0], x.shape[3], y.shape[3])), (x, y)
+
+    def _cross_gram_back(self, grad_y, cache):
+        x, y = cache[:2]
+        P = self._halved(x, y)
+        grad_P = None if P is x else P.like()
+        grads = x.like(), y.like()
+        del grad_P  # which is there until it is spread over the pixels of x
+        return grads
+
+    def _cross_style_loss(self, F, K, A):
+        G, features = self._cross_gram(F, K)
+        return 0.0, (*features, G)
+
+    def _halved(self, x, y):
+        """Return what stands for `x` at the resolution of `y`."""
+        for _ in range(pools_between(x.shape, y.shape)):
+            x = x.like(pooled(x.shape))
+        return x
+
 
 class MetaTextbook(MetaCpu):
     """The operations of the textbook, which copies arrays where that makes it shorter."""
@@ -272,6 +371,9 @@ class MetaTextbook(MetaCpu):
         padded = (x.shape[1] + kh - 1) * (x.shape[2] + kw - 1) * channels * x.shape[0] * x.dtype.itemsize
         self.ledger.borrow(padded + strip)
         return y
+
+    def _sorted(self, S):
+        return _sorted_at_once(self.ledger, S)
 
     def _conv2d_relu(self, x, w, b):
         z = self._convolve(x, w)
@@ -376,6 +478,9 @@ class MetaCuda(MetaCpu):
         _, shape, w, stride = cache
         self.ledger.borrow(windows.workspace(shape, w.shape, stride, margins(w)) * array.dtype.itemsize)
 
+    def _sorted(self, S):
+        return _sorted_at_once(self.ledger, S)
+
     def _preprocess(self, x, *_):
         return x.like(), None
 
@@ -391,6 +496,19 @@ class MetaCuda(MetaCpu):
     def _style_loss(self, F, A):
         G, _ = self._gram(F)
         return 0.0, (F, G.like())
+
+    def _cross_gram(self, x, y):
+        P = self._halved(x, y)
+        count, height, width, channels = P.shape
+        stretches = products.stretches(height * width, channels, y.shape[3])
+        self.ledger.borrow((stretches + 1) * channels * y.shape[3] * x.dtype.itemsize if stretches > 1 else 0)
+        return x.like((count, channels, y.shape[3])), (x, y)
+
+
+def _sorted_at_once(ledger, S):
+    """The result of `scratchnst.losses.sliced_style_loss.distance`: with columns, their order, and numbers at ranks."""
+    ledger.borrow(3 * S.nbytes + 8 * math.prod(S.shape))
+    return S.like()
 
 
 def of(name: str) -> MetaCpu:

@@ -16,6 +16,7 @@ from scratchnst.arrays import Array, array_module
 from scratchnst.engine import Engine, cpu
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle, Style, padded, picture_of
+from scratchnst.images import colour_control
 from scratchnst.images.grain import SIDE, grain
 from scratchnst.models import adain_net, prediction_net, style_predictor, transform_net
 from scratchnst.models.adain_net import ADAIN, MARGIN, with_margin, without_margin
@@ -84,7 +85,13 @@ class ArbitraryStyle:
         """How the network can take on a style, see `styles`; the first is the one that it was trained for."""
         return ("adain", "wct") if ADAIN in self.network.parameters else ("prediction",)
 
-    def styles(self, paintings: Mapping[str, Array], transform: str | None = None) -> FastStyle:
+    def styles(
+        self,
+        paintings: Mapping[str, Array],
+        transform: str | None = None,
+        photo: Array | None = None,
+        color_matching: str = colour_control.MATCHING,
+    ) -> FastStyle:
         """Return a network that paints in the styles of some pictures, each (H, W, 3), RGB 0-255, of any size.
 
         Parameters
@@ -93,6 +100,8 @@ class ArbitraryStyle:
         transform : one of `transforms`, by default the first: "prediction" chooses the norms of a transform network by
             the style's statistics; "adain" gives the photograph's features the mean and the deviation of the style's
             as well, "wct" their covariance, see `scratchnst.ops.whitening`
+        photo : a picture (H, W, 3) whose colours they are given first, if any
+        color_matching : how, see `scratchnst.images.colour_control.matched`
 
         Raises
         ------
@@ -106,7 +115,10 @@ class ArbitraryStyle:
                 "out --transform."
             )
         network, engine = self.network, self.network.engine
-        pixels = [engine.asarray(_checked(name, painting)[np.newaxis]) for name, painting in paintings.items()]
+        pictures = [_checked(name, painting) for name, painting in paintings.items()]
+        if photo is not None:
+            pictures = [colour_control.matched(picture, np.asarray(photo), color_matching) for picture in pictures]
+        pixels = [engine.asarray(picture[np.newaxis]) for picture in pictures]
         z = array_module(pixels[0]).concatenate([style_predictor.statistics(network, each) for each in pixels])
         m, _ = style_predictor.forward(network, z)
         painter, names = style_predictor.painter(network, m, z), tuple(Style(name) for name in paintings)
@@ -124,6 +136,8 @@ class ArbitraryStyle:
         strength: float = 1.0,
         in_strips: bool | None = None,
         transform: str | None = None,
+        colors: str = colour_control.STYLE,
+        color_matching: str = colour_control.MATCHING,
     ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
@@ -135,6 +149,8 @@ class ArbitraryStyle:
         masks : in place of weights, one for each style, (H, W), 0 to 1, of any size: where it counts, see `blended`
         strength, in_strips : see `FastStyle`
         transform : see `styles`
+        colors, color_matching : whose colours the painting has; "match" gives the styles those of the photograph before
+            they are looked at, see `scratchnst.images.colour_control`
 
         Raises
         ------
@@ -144,7 +160,11 @@ class ArbitraryStyle:
         pictures: list[Any] = list(styles) if isinstance(styles, (list, tuple)) else [styles]
         if not pictures:
             raise UserError("there is no style to paint in: give one.")
-        model = self.styles({str(number): picture for number, picture in enumerate(pictures, start=1)}, transform)
+        colour_control.check(colors, color_matching)
+        numbered = {str(number): picture for number, picture in enumerate(pictures, start=1)}
+        first = colors == colour_control.MATCH  # before they are looked at
+        model = self.styles(numbered, transform, photo if first else None, color_matching)
+        colors = colour_control.STYLE if first else colors
         for name, given in (("weights", weights), ("masks", masks)):
             if given is not None and len(given) != len(pictures):
                 raise UserError(f"{len(given)} {name} for {len(pictures)} styles: give one for each style.")
@@ -152,9 +172,9 @@ class ArbitraryStyle:
             raise UserError("weights and masks exclude each other: leave out the ones or the others.")
         if masks is None:
             mixture = dict(zip(model.names, [1.0] * len(pictures) if weights is None else weights))
-            return model(photo, mixture, strength, in_strips)
+            return model(photo, mixture, strength, in_strips, colors)
         photo = np.asarray(photo, np.float32)
-        paintings = [model(photo, name, strength, in_strips) for name in model.names]
+        paintings = [model(photo, name, strength, in_strips, colors) for name in model.names]
         return blended(photo, paintings, masks)
 
 

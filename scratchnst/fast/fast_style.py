@@ -21,6 +21,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
 from scratchnst.files import open_input
+from scratchnst.images import colour_control
 from scratchnst.models import style_encoder, transform_net
 from scratchnst.models.network import Network
 from scratchnst.system import startup
@@ -107,7 +108,13 @@ class FastStyle:
         return [style.name for style in self.styles]
 
     def __call__(
-        self, photo: Array, style: Mixture | None = None, strength: float = 1.0, in_strips: bool | None = None
+        self,
+        photo: Array,
+        style: Mixture | None = None,
+        strength: float = 1.0,
+        in_strips: bool | None = None,
+        colors: str = colour_control.STYLE,
+        color_matching: str = colour_control.MATCHING,
     ) -> np.ndarray:
         """Return the painting, (H, W, 3) float32, of a photograph (H, W, 3), both RGB 0-255.
 
@@ -118,13 +125,15 @@ class FastStyle:
         strength : 0 gives the photograph, 1 the painting, a number between a mixture of their pixels
         in_strips : whether to compute it in strips, which takes less memory, see `scratchnst.fast.strips`; None: if
             that suits the machine's memory
+        colors, color_matching : whose colours the painting has, see `scratchnst.images.colour_control.recoloured`
 
         Raises
         ------
         UserError
-            If a style is unknown, weights are negative or their sum is zero, the strength is not between 0 and 1, or
-            the photograph is too small.
+            If a style is unknown, weights are negative or their sum is zero, the strength is not between 0 and 1, the
+            photograph is too small, or there are no such colours.
         """
+        colour_control.check(colors, color_matching)
         if not 0 <= strength <= 1:
             raise UserError(f"the strength is a number from 0 to 1, not {strength}.")
         mixture = self.mixture(self.names[0] if style is None else style)
@@ -140,6 +149,7 @@ class FastStyle:
         alone = threads.on_this_thread() if height * width < SEVERAL_THREADS else nullcontext()
         with self.network.engine.session(), alone:
             painting = self.painted(photo, mixture, in_strips)
+        painting = colour_control.recoloured(painting, photo, colors, color_matching)
         return painting if strength == 1 else photo + np.float32(strength) * (painting - photo)
 
     def painted(self, photo: np.ndarray, mixture: np.ndarray, in_strips: bool) -> np.ndarray:

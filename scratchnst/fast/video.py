@@ -28,6 +28,7 @@ from scratchnst.engine.cpu import threads
 from scratchnst.errors import UserError
 from scratchnst.fast.fast_style import FastStyle
 from scratchnst.files import atomic_file, open_input, write_atomically
+from scratchnst.images import colour_control
 from scratchnst.models import transform_net
 from scratchnst.system import signals, startup
 from scratchnst.system.child import Parent
@@ -97,6 +98,7 @@ class Look:
     model, style, strength : see `FastStyle`
     shape : height and width of the painted frames
     crf : x264's constant rate factor: 0 is without loss, 51 the smallest file
+    colors, color_matching : see `FastStyle`
     """
 
     model: FastStyle
@@ -104,11 +106,15 @@ class Look:
     strength: float
     shape: tuple[int, int]
     crf: float
+    colors: str = colour_control.STYLE
+    color_matching: str = colour_control.MATCHING
 
     def paint(self, frame: Frame) -> Frame:
         """Return the painted frame."""
         picture = images.resize(frame.picture.astype(np.float32), *self.shape)
-        painting = self.model(picture, self.style, self.strength)
+        painting = self.model(
+            picture, self.style, self.strength, colors=self.colors, color_matching=self.color_matching
+        )
         return replace(frame, picture=np.rint(painting).astype(np.uint8))
 
 

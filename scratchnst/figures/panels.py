@@ -18,15 +18,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.models.network import Network
 from scratchnst.models.student import likeness
-from scratchnst.transfer import computation
+from scratchnst.transfer import computation, presets
 from scratchnst.transfer.preparation import ignore, prepare
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer.settings import Settings
 
 BLOCKS = range(1, 6)  # of VGG19, that end in a pool each
 NOISES = 4
@@ -42,13 +42,13 @@ class Panel:
     Attributes
     ----------
     label : what is written above it
-    picture : its file
+    picture : its file; None if it could not be made
     settings : the run that makes it; None for a picture that is given
     inset : the file of a picture that is shown small in its corner
     """
 
     label: str
-    picture: Path
+    picture: Path | None
     settings: Settings | None = None
     inset: Path | None = None
 
@@ -92,7 +92,7 @@ class Material:
 
     def run(self, **others: Any) -> Settings:
         """Return the settings of a run as in the paper, of content and first style unless `others` say otherwise."""
-        common = {"content": self.content, "styles": self.styles[:1], **PRESETS["paper"], **self.settings}
+        common = {"content": self.content, "styles": self.styles[:1], **presets.read("paper"), **self.settings}
         return Settings(**{**common, "output": self.output, **others})
 
     def panel(self, name: str, label: str, inset: bool = False, **others: Any) -> Panel:
@@ -122,10 +122,21 @@ class Material:
 
     def alpha_at(self, ratio: str, layers: Mapping[str, float] | None = None) -> float:
         """Return the same as a number, the default being that of `layers`, name -> weight."""
-        settings = self.run()
-        height, width = images.fitted_shape(images.size(self.content), settings.size)
-        default = self.network.content_weight(height + 2 * settings.margin, width + 2 * settings.margin, layers)
-        return float(f"{default * float(ratio) / float(BALANCED):.4g}")
+        return alpha_at(float(ratio), self.network, self.run(), layers)
+
+
+def alpha_at(ratio: float, network: Network, settings: Settings, layers: Mapping[str, float] | None = None) -> float:
+    """Return the content weight of a run for an alpha/beta on the paper's scale, where beta is the default.
+
+    Parameters
+    ----------
+    ratio : 1e-3 is the default of the network
+    network, settings : of the run, which has a content
+    layers : name -> weight, whose default is taken
+    """
+    height, width = images.fitted_shape(images.size(cast(Path, settings.content)), settings.size)
+    default = network.content_weight(height + 2 * settings.margin, width + 2 * settings.margin, layers)
+    return float(f"{default * ratio / float(BALANCED):.4g}")
 
 
 def reconstructions(material: Material) -> Figure:

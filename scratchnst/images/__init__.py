@@ -5,9 +5,8 @@ from __future__ import annotations
 import math
 import os
 import warnings
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
-from io import BytesIO
 from pathlib import Path
 from typing import BinaryIO
 
@@ -16,9 +15,10 @@ from PIL import Image, UnidentifiedImageError
 
 from scratchnst.errors import UserError
 from scratchnst.files import check_suffix, open_input, write_atomically
-from scratchnst.images import reading
+from scratchnst.images import colour, reading
+from scratchnst.images import finish as encoding
+from scratchnst.images.finish import ALPHA, PROFILE, Finish
 from scratchnst.images.kinds import NoPicture
-from scratchnst.images.origin import mark
 
 # For each suffix: Pillow's format, the longest side that the format takes, and options for the encoder.
 _JPEG = ("JPEG", 65500, {"quality": 95, "subsampling": 0})
@@ -32,13 +32,15 @@ _FORMATS = {
     ".webp": ("WEBP", 16383, {"lossless": True}),
 }
 PICTURE_SUFFIXES = tuple(_FORMATS)
+PLAIN = Finish()
 
 
 def load(path: str | os.PathLike, wanted: tuple[int, int] | None = None) -> np.ndarray:
     """Read a picture, upright, in sRGB and without transparency.
 
     The EXIF orientation is applied, an embedded colour profile is converted to sRGB, transparent parts are blended with
-    white, and of several frames the first is taken.  16-bit grey keeps its depth.
+    white, and of several frames the first is taken.  16 bits a channel
+    keep their depth, but for CMYK, and for colours whose profile is made of tables.
 
     Parameters
     ----------
@@ -71,7 +73,49 @@ def memory_to_read(path: str | os.PathLike, wanted: tuple[int, int] | None = Non
         return reading.memory(file, wanted)
 
 
-def save(path: str | os.PathLike, image: np.ndarray) -> None:
+def finish_of(path: str | os.PathLike, shape: tuple[int, int], keep: Collection[str] = (), depth: int = 8) -> Finish:
+    """Return how a picture that is made of the one in a file is written.
+
+    Parameters
+    ----------
+    path : the file
+    shape : (height, width) of the picture that is made
+    keep : what it keeps of the file, of `KEEPABLE`: "profile", the colour profile, into whose colours it is converted,
+        and "alpha", the transparency, scaled to `shape`
+    depth : bits a channel, 8 or 16
+
+    Raises
+    ------
+    UserError
+        If the file cannot be read, or its profile is none for the picture.
+    """
+    if not keep:
+        return Finish(depth)
+    with _opened(path) as file:
+        profile = reading.profile(file) if PROFILE in keep else None
+        alpha = reading.alpha(file) if ALPHA in keep else None
+    if profile is not None:
+        _check_profile(path, profile, depth)
+    if alpha is not None:
+        alpha = resize(alpha[..., None], *shape)[..., 0]
+    return Finish(depth, profile, alpha)
+
+
+def _check_profile(path: str | os.PathLike, profile: bytes, depth: int) -> None:
+    space, what, advice = colour.profile_space(profile), "", "leave it out of --keep"
+    if space is None:
+        what = "is damaged"
+    elif space != "RGB":
+        what = f"is of {space} colours, and a painting has RGB"
+    elif not colour.is_two_way(profile):
+        what = "is of no use for writing"
+    elif depth > 8 and not colour.has_depth(profile):
+        what, advice = "is made of tables, which are applied with 8 bits", f"give --depth 8, or {advice}"
+    if what:
+        raise UserError(f"the colour profile of {path} {what}: {advice}.")
+
+
+def save(path: str | os.PathLike, image: np.ndarray, finish: Finish = PLAIN) -> None:
     """Write a picture in the format that the suffix names, whole or not at all.
 
     Parameters
@@ -79,6 +123,7 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
     path : ends in one of `PICTURE_SUFFIXES`; JPEG is written at quality 95 with full colour resolution, all else
         losslessly
     image : (H, W, 3) array, RGB in sRGB; clipped to 0-255 and rounded to whole numbers
+    finish : with how many bits, in which colour profile, and how transparent it is written
 
     Raises
     ------
@@ -89,16 +134,14 @@ def save(path: str | os.PathLike, image: np.ndarray) -> None:
     """
     image = _checked(image)
     check_format(path, *image.shape[:2])
-    write_atomically(path, encoded(image, Path(path).suffix.lower()))
+    check_finish(path, finish.depth, () if finish.alpha is None else (ALPHA,))
+    write_atomically(path, encoded(image, Path(path).suffix.lower(), finish))
 
 
-def encoded(image: np.ndarray, suffix: str = ".png") -> bytes:
+def encoded(image: np.ndarray, suffix: str = ".png", finish: Finish = PLAIN) -> bytes:
     """Return a picture (H, W, 3) in the format of a suffix, one of `PICTURE_SUFFIXES`; see `save`."""
     kind, _, options = _FORMATS[suffix]
-    pixels = np.rint(np.clip(_checked(image), 0, 255)).astype(np.uint8)
-    file = BytesIO()
-    Image.fromarray(pixels).save(file, format=kind, exif=mark(), **options)
-    return file.getvalue()
+    return encoding.encoded(finish.values(_checked(image)), kind, finish.profile, options)
 
 
 def _checked(image):
@@ -119,6 +162,12 @@ def check_format(path: str | os.PathLike, height: int, width: int) -> None:
         raise UserError(
             f"{path} cannot be written, {kind} takes at most {longest_side} pixels a side: use the suffix .png."
         )
+
+
+def check_finish(path: str | os.PathLike, depth: int, keep: Collection[str]) -> None:
+    """Raise a UserError unless the format that the suffix names holds so many bits, and what is to be kept."""
+    if problem := encoding.check(str(path), Path(path).suffix.lower(), depth, keep):
+        raise UserError(problem)
 
 
 def resize(image: np.ndarray, height: int, width: int) -> np.ndarray:
@@ -142,14 +191,20 @@ def interpolate(
 
 
 def fit(image: np.ndarray, size: int) -> np.ndarray:
-    """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels."""
+    """Return `image` (H, W, 3) scaled, with its proportions kept, so that its longer side has `size` pixels; see
+    `fitted_shape`.
+    """
     return resize(image, *fitted_shape(image.shape, size))
 
 
 def fitted_shape(shape: tuple[int, ...], size: int) -> tuple[int, int]:
-    """Return the height and width, at least 1 each, that `fit` scales a picture of `shape`, (H, W, ...), to."""
+    """Return the height and width, at least 1 each, that `fit` scales a picture of `shape`, (H, W, ...), to.
+
+    A `size` of 0 leaves it as it is.
+    """
     height, width = shape[:2]
     longer = max(height, width)
+    size = size or longer
     return max(1, round(height * size / longer)), max(1, round(width * size / longer))
 
 
@@ -177,12 +232,6 @@ def crop(image: np.ndarray, margin: int) -> np.ndarray:
     """Return a view of a picture without `margin` pixels on every side."""
     height, width = image.shape[:2]
     return image[margin : height - margin, margin : width - margin]
-
-
-def with_colours_of(image: np.ndarray, other: np.ndarray) -> np.ndarray:
-    """Return the brightness of `image` (H, W, 3), JPEG's Y, in the colours of `other`, its Cb and Cr."""
-    Y = np.array([0.299, 0.587, 0.114], image.dtype)
-    return (other + ((image - other) @ Y)[..., np.newaxis]).clip(0, 255)
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from io import BytesIO
+from typing import Any
 
 import numpy as np
 from PIL import Image, ImageCms
+
+from scratchnst.images import profiles
 
 # ICC's names of colour spaces, and the modes in which Pillow passes them to LittleCMS.
 _PROFILE_MODES = {"RGB": "RGB", "GRAY": "L", "CMYK": "CMYK"}
@@ -63,9 +66,81 @@ def _is_inflated(profile: bytes) -> bool:
 
 def _by_gamma(image):
     """By the gAMA chunk of a PNG that has no sRGB chunk, if it is not the usual one, else None."""
-    gamma = image.info.get("gamma")
-    if not gamma or "srgb" in image.info or not 0.1 < gamma < 10 or abs(gamma - _USUAL_GAMMA) < 0.01:
+    gamma = _unusual_gamma(image.info)
+    if gamma is None:
         return None
-    light = (np.arange(256) / 255) ** (1 / gamma)
-    srgb = 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+    srgb = _srgb_of_light(np.arange(256) / 255, gamma)
     return lambda part: srgb.astype(np.float32)[np.asarray(part.convert("RGB"))]
+
+
+def _unusual_gamma(info: Mapping[str, Any]) -> float | None:
+    gamma = info.get("gamma")
+    if not gamma or "srgb" in info or not 0.1 < gamma < 10 or abs(gamma - _USUAL_GAMMA) < 0.01:
+        return None
+    return gamma
+
+
+def _srgb_of_light(values: np.ndarray, gamma: float) -> np.ndarray:
+    """Return sRGB, 0 to 255, of values from 0 to 1, which are light to the power of `gamma`."""
+    light = values ** (1 / gamma)
+    return 255 * np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
+
+
+def deep_to_srgb(info: Mapping[str, Any], channels: int) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the same for colours (H, W, 3), 0 to 255, with fractions; None if it takes LittleCMS, which has 8 bits."""
+    if info.get("icc_profile"):
+        profile = profiles.matrix_profile(info["icc_profile"]) if channels == 3 else None
+        return None if profile is None else profiles.between(profile, profiles.srgb())
+    gamma = _unusual_gamma(info)
+    return (lambda colours: colours) if gamma is None else lambda colours: _srgb_of_light(colours / 255, gamma)
+
+
+def profile_space(data: bytes) -> str | None:
+    """Return the colour space of an ICC profile, RGB, GRAY, CMYK or another; None if it is damaged."""
+    try:
+        if _is_inflated(data):
+            return None
+        return ImageCms.ImageCmsProfile(BytesIO(data)).profile.xcolor_space.strip()
+    except (TypeError, ValueError, OSError, struct.error, ImageCms.PyCMSError):
+        return None
+
+
+def has_depth(data: bytes) -> bool:
+    """Return whether colours are converted into those of a profile with more than 8 bits."""
+    return profiles.matrix_profile(data) is not None
+
+
+def is_two_way(data: bytes) -> bool:
+    """Return whether colours can be converted into those of an ICC profile of RGB: not all of cameras have tables for
+    that.
+    """
+    try:
+        from_srgb(data, 8)
+    except ImageCms.PyCMSError:
+        return False
+    return True
+
+
+def from_srgb(data: bytes, depth: int) -> Callable[[np.ndarray], np.ndarray]:
+    """Return what turns sRGB (H, W, 3), 0 to 255, into the colours of an ICC profile of RGB; with 16 bits, see
+    `has_depth`.
+    """
+    profile = profiles.matrix_profile(data)
+    if profile is not None:
+        return profiles.between(profiles.srgb(), profile)
+    if depth > 8:
+        raise ValueError("LittleCMS converts 8 bits")
+    transform = ImageCms.buildTransform(
+        ImageCms.createProfile("sRGB"),
+        ImageCms.ImageCmsProfile(BytesIO(data)),
+        "RGB",
+        "RGB",
+        ImageCms.Intent.RELATIVE_COLORIMETRIC,
+        ImageCms.Flags.BLACKPOINTCOMPENSATION,
+    )
+
+    def convert(image):
+        picture = Image.fromarray(np.rint(image).astype(np.uint8))
+        return np.asarray(ImageCms.applyTransform(picture, transform), np.float32)
+
+    return convert

@@ -12,11 +12,13 @@ from typing import Any, BinaryIO, TypeVar
 import numpy as np
 from PIL import Image, JpegImagePlugin, PngImagePlugin, TiffImagePlugin, UnidentifiedImageError
 
-from scratchnst.images import kinds, repair, tiff
+from scratchnst.images import deep, kinds, repair, tiff
 from scratchnst.images.colour import colour_space, to_srgb
 from scratchnst.images.kinds import NoPicture
 
 T = TypeVar("T")
+Stored = Image.Image | deep.DeepImage
+Conversion = Callable[[Any], np.ndarray]  # of a band of it
 # Formats that are read: none whose decoder runs a program (EPS), and none without pixels of its own.
 _READABLE = ["PNG", "JPEG", "TIFF", "WEBP", "GIF", "BMP", "PPM", "JPEG2000", "TGA"]
 if find_spec("PIL.AvifImagePlugin"):  # not in every Pillow
@@ -42,36 +44,108 @@ def size_of(file: BinaryIO) -> tuple[int, int]:
     if _is_tiff(file):
         page = tiff.picture_page(file)
         return page.shape[::-1] if page.orientation in _ON_ITS_SIDE else page.shape
-    return _without_faults(file, _upright_size)
+    return _without_faults(file, lambda image, _: _upright_size(image))
 
 
 def pixels(file: BinaryIO, wanted: tuple[int, int] | None = None) -> np.ndarray:
     """Return float32 (H, W, 3) of the picture in a file, see `scratchnst.images.load`."""
 
-    def read(image):
+    def in_bands(image, convert):
+        return _upright(_in_bands(image, convert, *_shrunk(image, wanted)), image)
+
+    def read(image, file):
+        if (found := _deep_png(image, file)) is not None:
+            return in_bands(*found)
         _draft(image, wanted)
         image.load()  # raises for truncated files, and turns those of TIFF upright
-        stored = _in_bands(image, _conversion(image, _ignores_alpha(image, file)), *_shrunk(image, wanted))
-        return np.ascontiguousarray(_TURNS.get(_orientation(image), np.asarray)(stored))
+        return in_bands(image, _conversion(image, _ignores_alpha(image, file)))
 
+    if (page := _deep_page(file)) and (convert := deep.conversion(deep.tiff_info(page), page.colours)):
+        with tiff.silenced():
+            return in_bands(deep.read_tiff(file, page), convert)
     return _without_faults(file, read)
+
+
+def alpha(file: BinaryIO) -> np.ndarray | None:
+    """Return how opaque the picture in a file is, float32 (H, W), 0 to 255; None if it has no transparency."""
+
+    def read(image, file):
+        if deep.is_deep_png(image):
+            return of_deep(deep.read_png(image, file))
+        image.load()
+        if not image.has_transparency_data or _ignores_alpha(image, file):
+            return None
+        if image.mode.startswith("I"):
+            opaque = np.where(np.asarray(image) == image.info["transparency"], 0, 255)
+        else:
+            rgba = (image.convert("LA") if image.mode == "La" else image).convert("RGBA")
+            opaque = np.asarray(rgba.getchannel("A"))
+        return _upright(opaque.astype(np.float32), image)
+
+    def of_deep(image):
+        return None if image.alpha is None else _upright(image.alpha * np.float32(255 / deep.WHITE), image)
+
+    if page := _deep_page(file):
+        with tiff.silenced():
+            return of_deep(deep.read_tiff(file, page))
+    return _without_faults(file, read)
+
+
+def profile(file: BinaryIO) -> bytes | None:
+    """Return the colour profile of the picture in a file, if there is one."""
+    if _is_tiff(file):
+        return tiff.picture_page(file).tags.get(tiff.PROFILE)
+    return _without_faults(file, lambda image, _: image.info.get("icc_profile"))
+
+
+def _upright(stored: np.ndarray, image: Stored) -> np.ndarray:
+    return np.ascontiguousarray(_TURNS.get(_orientation(image), np.asarray)(stored))
+
+
+def _deep_page(file: BinaryIO) -> tiff.Page | None:
+    """Return the page of a TIFF that has 16 bits a channel, and colours or transparency."""
+    if not _is_tiff(file):
+        return None
+    page = tiff.picture_page(file)
+    return page if deep.is_deep_tiff(page) else None
+
+
+def _page_read_here(file: BinaryIO) -> tiff.Page | None:
+    """Return the page of a TIFF that Pillow does not read, or not with all its bits."""
+    if not _is_tiff(file) or not tiff.is_readable(page := tiff.picture_page(file)):
+        return None
+    return page if deep.is_deep_tiff(page) or _opened_by_pillow(file, page) is None else None
+
+
+def _deep_png(image: Image.Image, file: BinaryIO) -> tuple[deep.DeepImage, Conversion] | None:
+    """The same for a PNG that Pillow has opened: its picture, and what converts it."""
+    if deep.is_deep_png(image) and (convert := deep.conversion(image.info, 1 if image.mode == "LA" else 3)):
+        return deep.read_png(image, file), convert
+    return None
 
 
 def memory(file: BinaryIO, wanted: tuple[int, int] | None = None) -> int:
     """Return the bytes that `pixels` takes at most."""
 
-    def count(image):
+    def count(image, file):
         before = image.width * image.height
+        if deep.is_deep_png(image):
+            return deep.memory_png(image) + _bytes_to_convert(image.size, *_shrunk(image, wanted))
         _draft(image, wanted)
         of_band = 100 if image.mode.startswith("I") or image.has_transparency_data else 70  # bytes a pixel
         to_compare = 11 * before if image.format == "JPEG" and repair.lacks_end(file) else 0
         to_convert = _bytes_to_convert(image.size, *_shrunk(image, wanted), of_band)
         return max(_bytes_to_decode(image, before) + to_convert, to_compare)
 
-    if _is_tiff(file) and tiff.is_readable(page := tiff.picture_page(file)) and _opened_by_pillow(file, page) is None:
-        height, width = page.shape if wanted is None else (SPARE * max(wanted), SPARE * max(wanted))
-        return tiff.memory(page) + _bytes_to_convert(page.shape[::-1], *np.minimum((height, width), page.shape))
+    if (page := _page_read_here(file)) is not None:
+        return tiff.memory(page) + _bytes_to_convert(page.shape[::-1], *_kept(page, wanted))
     return _without_faults(file, count)
+
+
+def _kept(page: tiff.Page, wanted: tuple[int, int] | None) -> tuple[int, int]:
+    """Return the height and width, at most, that are left of a page."""
+    height, width = page.shape
+    return (height, width) if wanted is None else (min(height, SPARE * max(wanted)), min(width, SPARE * max(wanted)))
 
 
 def _bytes_to_decode(image: Image.Image, before: int) -> int:
@@ -98,7 +172,7 @@ def _draft(image: Image.Image, wanted: tuple[int, int] | None) -> None:
         image.draft(None, (width, height))
 
 
-def _shrunk(image: Image.Image, wanted: tuple[int, int] | None) -> tuple[int, int]:
+def _shrunk(image: Stored, wanted: tuple[int, int] | None) -> tuple[int, int]:
     """Return the height and width, as the image lies, that are left of it if `wanted`, upright, are of use."""
     if wanted is None:
         return image.height, image.width
@@ -106,16 +180,16 @@ def _shrunk(image: Image.Image, wanted: tuple[int, int] | None) -> tuple[int, in
     return min(SPARE * height, image.height), min(SPARE * width, image.width)
 
 
-def _without_faults(file: BinaryIO, use: Callable[[Image.Image], T]) -> T:
-    """Return what `use` makes of the image in a file, if need be after a formal fault of the file was repaired."""
+def _without_faults(file: BinaryIO, use: Callable[[Image.Image, BinaryIO], T]) -> T:
+    """Return what `use` makes of the image and its file, if need be after a formal fault of the file was repaired."""
     try:
         with tiff.silenced(), _opened(file) as image:
-            return use(image)
+            return use(image, file)
     except (OSError, ValueError):
         if (repaired := repair.repaired(file)) is None:
             raise
     with _set(PngImagePlugin, "MAX_TEXT_CHUNK", repair.LARGEST_PROFILE), _opened(repaired) as image:
-        return use(image)
+        return use(image, repaired)
 
 
 def _opened(file: BinaryIO) -> Image.Image:
@@ -184,7 +258,7 @@ def _upright_size(image: Image.Image) -> tuple[int, int]:
     return image.size if _orientation(image) in _ON_ITS_SIDE else (image.height, image.width)
 
 
-def _orientation(image: Image.Image) -> int:
+def _orientation(image: Stored) -> int:
     with suppress(Exception):  # the picture can be used even if its metadata are damaged
         return image.getexif().get(_ORIENTATION, 1)
     return 1
@@ -203,7 +277,7 @@ def _ignores_alpha(image: Image.Image, file: BinaryIO) -> bool:
     return image.getextrema()[-1] == (0, 0)
 
 
-def _in_bands(image: Image.Image, convert: Callable[[Image.Image], np.ndarray], height: int, width: int) -> np.ndarray:
+def _in_bands(image: Stored, convert: Conversion, height: int, width: int) -> np.ndarray:
     """Return an image converted, and scaled to (height, width), as it would be as a whole but in less memory."""
     result = np.empty((height, width, 3), np.float32)
     scale = image.height / height

@@ -35,6 +35,8 @@ BARK = (128, 96, 66)
 TRUNK_Y, TRUNK_LEFT, TRUNK_RIGHT = (0.5, 1.4, 2.4, 3.0), (0.14, 0.07, 0.08, 0.0), (0.2, 0.19, 0.24, 0.36)
 DEEP_WATER, GLITTER = (20, 62, 88), (255, 226, 160)
 
+LABELS = {"sky": (0, 0, 255), "land": (0, 255, 0), "water": (255, 0, 0)}
+
 # From the coldest to the hottest: ink, petrol, teal, sea foam, cream, amber, vermilion, wine.
 WARMTH_STOPS = (0.0, 0.16, 0.32, 0.45, 0.55, 0.68, 0.84, 1.0)
 WARMTH_COLOURS = (
@@ -108,6 +110,20 @@ def draw_content(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarr
     _near_bank(Board(picture), rng)
     _near_tree(Board(picture), rng)
     return _finished(picture, height, width, rng, grain=2.5)
+
+
+def draw_labels(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:
+    """Return which part of `draw_content` is sky, land or water, (height, width, 3) uint8, each in its label's colour.
+
+    What stands in front, the boat and the near tree, counts as what is behind it.
+    """
+    rng = np.random.default_rng(seed)
+    sky = _sky(_canvas_size(height, width), rng)
+    ground = (_mountains(sky, rng) != sky).any(axis=2)
+    shore = round(SHORE / BOARD_HEIGHT * len(sky))
+    labels = np.where(ground[..., np.newaxis], LABELS["land"], LABELS["sky"])
+    labels[shore:] = LABELS["water"]
+    return labels[::OVERSAMPLING, ::OVERSAMPLING].astype(np.uint8)
 
 
 def draw_style(height: int = 384, width: int = 512, seed: int = 0) -> np.ndarray:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
@@ -56,13 +56,21 @@ class _Text:
         """Return the lines of a text, in ASCII: Pillow's own font has little else."""
         plain = unicodedata.normalize("NFKD", text).encode("ascii", "ignore").decode()
         lines = [""]
-        for word in plain.split(" "):
+        for word in (part for whole in plain.split(" ") for part in self._parts(whole)):
             longer = f"{lines[-1]} {word}" if lines[-1] else word
             if lines[-1] and self.font.getlength(longer) > self.width:
                 lines.append(word)
             else:
                 lines[-1] = longer
         return lines
+
+    def _parts(self, word: str) -> Iterator[str]:
+        """Yield a word, or pieces of it that fit into a line."""
+        while self.font.getlength(word) > self.width and len(word) > 1:
+            fits = next((end for end in range(len(word), 1, -1) if self.font.getlength(word[:end]) <= self.width), 1)
+            yield word[:fits]
+            word = word[fits:]
+        yield word
 
     def write(self, pen: ImageDraw.ImageDraw, left: int, top: int, lines: list[str]) -> int:
         """Write lines below each other and return where the next would begin."""

@@ -19,14 +19,14 @@ from scratchnst.images.kinds import RAW, NoPicture
 MARKS = (b"II*\0", b"MM\0*", b"II+\0")
 MOST_PAGES = 1000
 # Tags.
-_NEW_SUBFILE, _SUBFILE, _WIDTH, _HEIGHT, _BITS, _COMPRESSION, _PHOTOMETRIC, _FILL_ORDER = *range(254, 260), 262, 266
-_STRIPS, _ORIENTATION, _SAMPLES, _ROWS_PER_STRIP, _STRIP_BYTES, _PLANAR, _PREDICTOR = 273, 274, 277, 278, 279, 284, 317
+_NEW_SUBFILE, _SUBFILE, WIDTH, HEIGHT, BITS, COMPRESSION, PHOTOMETRIC, _FILL_ORDER = *range(254, 260), 262, 266
+STRIPS, _ORIENTATION, SAMPLES, ROWS_PER_STRIP, STRIP_BYTES, _PLANAR, PREDICTOR = 273, 274, 277, 278, 279, 284, 317
 _COLOUR_TABLE, _TILE_WIDTH, _TILE_HEIGHT, _TILES, _TILE_BYTES, _SUB_IFDS = 320, 322, 323, 324, 325, 330
-_EXTRA_SAMPLES, _SAMPLE_FORMAT, _PROFILE, _DNG_VERSION = 338, 339, 34675, 50706
+EXTRA_SAMPLES, _SAMPLE_FORMAT, PROFILE, _DNG_VERSION = 338, 339, 34675, 50706
 # Their values.
-_REDUCED, _MASK, _OLD_REDUCED, _UNSIGNED, _SIGNED, _PREMULTIPLIED, _STRAIGHT = 1, 4, 2, 1, 2, 1, 2
-_WHITE_IS_ZERO, _IN_PLANES = 0, 2
-_UNCOMPRESSED, _BYTEWISE = 1, (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that know of no pixels
+_REDUCED, _MASK, _OLD_REDUCED, _UNSIGNED, _SIGNED, _PREMULTIPLIED, STRAIGHT = 1, 4, 2, 1, 2, 1, 2
+WHITE_IS_ZERO, RGB, _IN_PLANES = 0, 2, 2
+_UNCOMPRESSED, DEFLATE, _BYTEWISE = 1, 8, (1, 5, 8, 32773, 32946, 34925, 50000)  # compressions that know of no pixels
 _COLOURS = {0: "grey", 1: "grey", 2: "RGB", 3: "palette", 5: "CMYK", 6: "YCbCr", 8: "Lab", 32803: "raw", 34892: "raw"}
 _COMPRESSIONS = {
     **dict.fromkeys((33003, 33005, 34712), "JPEG 2000"), **dict.fromkeys((50002, 52546), "JPEG XL"),
@@ -55,7 +55,7 @@ class Page:
     @property
     def shape(self) -> tuple[int, int]:
         """Height and width as stored."""
-        return self.one(_HEIGHT), self.one(_WIDTH)
+        return self.one(HEIGHT), self.one(WIDTH)
 
     @property
     def is_whole(self) -> bool:
@@ -70,23 +70,38 @@ class Page:
     @property
     def colour(self) -> str:
         """The colour space."""
-        return _COLOURS.get(self.one(_PHOTOMETRIC, -1), "colours of an unknown kind")
+        return _COLOURS.get(self.one(PHOTOMETRIC, -1), "colours of an unknown kind")
+
+    @property
+    def colours(self) -> int:
+        """How many of them a pixel has."""
+        return len(_MODES.get(self.colour, "?"))
 
     @property
     def channels(self) -> int:
         """How many values a pixel has."""
-        return self.one(_SAMPLES, 1)
+        return self.one(SAMPLES, 1)
 
     @property
     def extra(self) -> tuple[int, ...]:
         """What the channels beside the colours mean; one that is not declared is transparency, as for Pillow."""
-        count = self.channels - len(_MODES.get(self.colour, "?"))
-        return (self.all(_EXTRA_SAMPLES) or (_STRAIGHT,) * (count == 1))[:count] if count > 0 else ()
+        count = self.channels - self.colours
+        return (self.all(EXTRA_SAMPLES) or (STRAIGHT,) * (count == 1))[:count] if count > 0 else ()
+
+    @property
+    def alpha(self) -> int | None:
+        """Which of the `extra` channels is transparency."""
+        return next((k for k, meaning in enumerate(self.extra) if meaning in (_PREMULTIPLIED, STRAIGHT)), None)
+
+    @property
+    def is_premultiplied(self) -> bool:
+        """Whether colours are multiplied by how opaque they are."""
+        return self.alpha is not None and self.extra[self.alpha] == _PREMULTIPLIED
 
     @property
     def is_signed(self) -> bool:
         """Whether its values have a sign, and so no agreed black and white, in 8 or 16 bits."""
-        return _SIGNED in self.all(_SAMPLE_FORMAT) and max(self.all(_BITS), default=1) <= 16
+        return _SIGNED in self.all(_SAMPLE_FORMAT) and max(self.all(BITS), default=1) <= 16
 
     @property
     def in_planes(self) -> bool:
@@ -102,7 +117,7 @@ class Page:
         """Return of which values it is made."""
         numbers = _NUMBERS.get(self.one(_SAMPLE_FORMAT, 1), "values of an unknown kind")
         channels = f"{self.channels} channel{'' if self.channels == 1 else 's'}"
-        return f"{self.colour}, {channels} of {max(self.all(_BITS), default=1)}-bit {numbers}"
+        return f"{self.colour}, {channels} of {max(self.all(BITS), default=1)}-bit {numbers}"
 
     def colour_table(self) -> bytes | None:
         """Return a table that holds 8 bits, where the format wants 16, as a palette; else None."""
@@ -171,7 +186,7 @@ def _tags_at(file: BinaryIO, offset: int) -> ImageFileDirectory_v2:
 
 def unread_compression(page: Page) -> str | None:
     """Return what a page is compressed by if Pillow, or its libtiff, cannot undo it; else None."""
-    compression = page.one(_COMPRESSION, _UNCOMPRESSED)
+    compression = page.one(COMPRESSION, _UNCOMPRESSED)
     if compression in COMPRESSION_INFO and _libtiff("TIFFIsCODECConfigured", "c_int", 1)(compression):
         return None
     return _COMPRESSIONS.get(compression, f"method {compression}")
@@ -204,57 +219,57 @@ def is_readable(page: Page) -> bool:
     return (
         page.colour in _MODES
         and page.channels >= len(_MODES[page.colour])
-        and set(page.all(_BITS)) in ({8}, {16})
+        and set(page.all(BITS)) in ({8}, {16})
         and set(page.all(_SAMPLE_FORMAT)) <= {_UNSIGNED}
-        and page.one(_COMPRESSION, _UNCOMPRESSED) in _BYTEWISE
-        and page.one(_PREDICTOR, 1) in (1, 2)
-        and not (page.colour == "CMYK" and {_PREMULTIPLIED, _STRAIGHT} & {*page.extra})  # Pillow has no such mode
-        and not (page.one(_PHOTOMETRIC) == _WHITE_IS_ZERO and _PREMULTIPLIED in page.extra)  # by black or by white?
+        and page.one(COMPRESSION, _UNCOMPRESSED) in _BYTEWISE
+        and page.one(PREDICTOR, 1) in (1, 2)
+        and not (page.colour == "CMYK" and {_PREMULTIPLIED, STRAIGHT} & {*page.extra})  # Pillow has no such mode
+        and not (page.one(PHOTOMETRIC) == WHITE_IS_ZERO and _PREMULTIPLIED in page.extra)  # by black or by white?
     )
 
 
 def memory(page: Page) -> int:
     """Return the bytes that `read` takes at most."""
-    return math.prod(page.shape) * (2 * page.channels * page.one(_BITS) // 8 + 8)
+    return math.prod(page.shape) * (2 * page.channels * page.one(BITS) // 8 + 8)
 
 
 def read(file: BinaryIO, page: Page) -> Image.Image:
     """Return the picture of a page that `is_readable`, with 8 bits a channel, or with 16 if it is grey alone."""
-    values, colours = _samples(file, page), _MODES[page.colour]
-    alpha = next((number for number, meaning in enumerate(page.extra) if meaning in (_PREMULTIPLIED, _STRAIGHT)), None)
-    if page.one(_PHOTOMETRIC) == _WHITE_IS_ZERO:
+    values, colours = samples(file, page), _MODES[page.colour]
+    alpha = page.alpha
+    if page.one(PHOTOMETRIC) == WHITE_IS_ZERO:
         values[..., 0] = np.iinfo(values.dtype).max - values[..., 0]
     if alpha is None and colours == "L":
         image = Image.fromarray(values[..., 0])
     else:
-        transparency = "" if alpha is None else "a" if page.extra[alpha] == _PREMULTIPLIED else "A"
+        transparency = "" if alpha is None else "a" if page.is_premultiplied else "A"
         channels = [*range(len(colours)), *([] if alpha is None else [len(colours) + alpha])]
         values = (values[..., channels] >> 8 * (values.itemsize - 1)).astype(np.uint8)
         image = Image.frombytes(colours + transparency, values.shape[1::-1], values.tobytes())
-    image.info["icc_profile"] = page.tags.get(_PROFILE)
+    image.info["icc_profile"] = page.tags.get(PROFILE)
     image.getexif()[_ORIENTATION] = page.orientation
     return image
 
 
-def _samples(file: BinaryIO, page: Page) -> np.ndarray:
+def samples(file: BinaryIO, page: Page) -> np.ndarray:
     """Return the values of a page as they are stored, (H, W, C)."""
     height, width = page.shape
     Image._decompression_bomb_check((width, height))
     order = "<" if page.tags.prefix == b"II" else ">"
-    dtype = np.dtype(f"{order}u{page.one(_BITS) // 8}")
+    dtype = np.dtype(f"{order}u{page.one(BITS) // 8}")
     tiled = bool(page.all(_TILES))
-    rows = page.one(_TILE_HEIGHT) if tiled else min(page.one(_ROWS_PER_STRIP, height), height)
+    rows = page.one(_TILE_HEIGHT) if tiled else min(page.one(ROWS_PER_STRIP, height), height)
     columns = page.one(_TILE_WIDTH) if tiled else width
     planes = page.channels if page.in_planes else 1
     places = product(range(planes), range(0, height, rows), range(0, width, columns))
-    pieces = zip(places, page.all(_TILES if tiled else _STRIPS), page.all(_TILE_BYTES if tiled else _STRIP_BYTES))
+    pieces = zip(places, page.all(_TILES if tiled else STRIPS), page.all(_TILE_BYTES if tiled else STRIP_BYTES))
     values = np.zeros((height, width, page.channels), dtype.newbyteorder("="))
     for (plane, top, left), offset, count in pieces:
         file.seek(offset)
         shape = rows if tiled else min(rows, height - top), columns, page.channels // planes
         data = _unpacked(file.read(count), page, shape[0], math.prod(shape[1:]) * dtype.itemsize)
         piece = np.frombuffer(data, dtype, math.prod(shape)).reshape(shape)
-        if page.one(_PREDICTOR, 1) == 2:
+        if page.one(PREDICTOR, 1) == 2:
             piece = np.cumsum(piece, axis=1, dtype=values.dtype)  # it holds differences
         there = values[top : top + shape[0], left : left + columns, plane : plane + 1 if planes > 1 else None]
         there[...] = piece[: there.shape[0], : there.shape[1]]
@@ -263,12 +278,12 @@ def _samples(file: BinaryIO, page: Page) -> np.ndarray:
 
 def _unpacked(data: bytes, page: Page, rows: int, bytes_per_row: int) -> bytes:
     """Undo the compression of a strip or tile, which Pillow is shown as a grey picture of as many bytes."""
-    compression, order = page.one(_COMPRESSION, _UNCOMPRESSED), page.one(_FILL_ORDER, 1)
+    compression, order = page.one(COMPRESSION, _UNCOMPRESSED), page.one(_FILL_ORDER, 1)
     if (compression, order) == (_UNCOMPRESSED, 1):
         return data
     tags = ImageFileDirectory_v2()
-    shown = {_WIDTH: bytes_per_row, _HEIGHT: rows, _BITS: 8, _COMPRESSION: compression, _PHOTOMETRIC: 1}
-    shown |= {_FILL_ORDER: order, _STRIPS: 0, _SAMPLES: 1, _ROWS_PER_STRIP: rows, _STRIP_BYTES: len(data)}
+    shown = {WIDTH: bytes_per_row, HEIGHT: rows, BITS: 8, COMPRESSION: compression, PHOTOMETRIC: 1}
+    shown |= {_FILL_ORDER: order, STRIPS: 0, SAMPLES: 1, ROWS_PER_STRIP: rows, STRIP_BYTES: len(data)}
     for tag, value in shown.items():
         tags[tag] = value
     file = BytesIO()

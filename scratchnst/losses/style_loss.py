@@ -81,8 +81,8 @@ def distance_backward(grad_y: float, cache: tuple[Array, float]) -> Array:
 
 
 def norm_of(G: Array, pixels: int) -> float:
-    """Return N^2 M^2 of equation 4: N channels, M pixels."""
-    return float(G.shape[-1]) ** 2 * float(pixels) ** 2
+    """Return N^2 M^2 of equation 4, N channels, M pixels; of a pair of layers with N and N' channels N N' M^2."""
+    return float(G.shape[-2]) * float(G.shape[-1]) * float(pixels) ** 2
 
 
 def equation_6(F: Array, A: Array) -> Array:

@@ -24,14 +24,14 @@ from scratchnst.arrays import Array, array_module
 
 def forward(x: Array) -> tuple[float, Array]:
     """Return the total variation of images `x` (N, H, W, C), equation (a), summed in float64, and the cache, x."""
-    down, right = _differences(x)
+    down, right = differences(x)
     return float((down * down).sum(dtype="float64") + (right * right).sum(dtype="float64")), x
 
 
 def backward(grad_y: float, cache: Array) -> Array:
     """Return dL/dx, of x's shape and dtype, from `grad_y` = dL/dV: equation (b)."""
     x = cache
-    down, right = _differences(x)
+    down, right = differences(x)
     grad_x = array_module(x).zeros_like(x)
     grad_x[:, 1:] += down
     grad_x[:, :-1] -= down
@@ -40,26 +40,26 @@ def backward(grad_y: float, cache: Array) -> Array:
     return grad_x * x.dtype.type(2 * grad_y)
 
 
-def _differences(x):
+def differences(x):
     """Differences from each pixel to the next one, down the columns and along the rows."""
     return x[:, 1:] - x[:, :-1], x[:, :, 1:] - x[:, :, :-1]
 
 
 def forward_loops(x: Array) -> float:
     """Equation (a), one square at a time."""
-    return sum(float(x[end] - x[start]) ** 2 for start, end in _neighbours(x.shape))
+    return sum(float(x[end] - x[start]) ** 2 for start, end in neighbours(x.shape))
 
 
 def backward_loops(grad_y: float, x: Array) -> Array:
     """Equation (b), one difference at a time."""
     grad_x = np.zeros_like(x)
-    for start, end in _neighbours(x.shape):
+    for start, end in neighbours(x.shape):
         grad_x[end] += grad_y * 2 * (x[end] - x[start])
         grad_x[start] -= grad_y * 2 * (x[end] - x[start])
     return grad_x
 
 
-def _neighbours(shape):
+def neighbours(shape):
     """Yield the indices of each pixel and of its neighbour below and to the right."""
     for n, p, q, c in np.ndindex(*shape):
         if p + 1 < shape[1]:

@@ -15,17 +15,19 @@ from __future__ import annotations
 
 import math
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
-from types import ModuleType
 from typing import Any
 
-from scratchnst.arrays import Array
+from scratchnst.arrays import Array, array_module
 from scratchnst.errors import UserError
+from scratchnst.losses import is_joined
 from scratchnst.models.layers import IMAGE, Layer, Rows, strides
 from scratchnst.models.network import Network
 
+Place = tuple[slice, ...]  # where in a layer (N, H, W, C) a part of it is
+Shift = float | tuple[float, ...]  # of the features at a layer: of all, or of each channel
 LARGEST = 16 << 20  # bytes of a layer's activations in a strip, where there is no way back: small costs next to nothing
 
 
@@ -61,7 +63,11 @@ class Section:
 
 
 def cut(
-    network: Network, taps: Collection[str], shape: tuple[int, int], largest: float = math.inf
+    network: Network,
+    taps: Collection[str],
+    shape: tuple[int, int],
+    largest: float = math.inf,
+    together: Iterable[Sequence[str]] = (),
 ) -> tuple[Section, ...]:
     """Cut what `taps` depend on into sections and these into strips.
 
@@ -71,6 +77,7 @@ def cut(
     taps : names of the layers whose features are wanted
     shape : (H, W) of the image
     largest : bytes that one layer's activations in a strip should not exceed; what fits is not cut
+    together : taps of which the same loss sees the features, so that they must be of the same section
 
     Returns
     -------
@@ -94,7 +101,7 @@ def cut(
             return 1
         return max(math.ceil(math.prod(shapes[layer.name]) * itemsize / largest) for layer in layers)
 
-    groups = _groups(network, wanted) if layers else []
+    groups = _groups(network, wanted, together) if layers else []
     counts = [max(strips_wanted(group), 1) for group in groups]
     last = max((number for number, count in enumerate(counts, 1) if count > 1), default=0)
     parts, rest = list(zip(groups[:last], counts)), [layer for group in groups[last:] for layer in group]
@@ -119,28 +126,30 @@ def visit(network: Network, sections: Sequence[Section], image: Array, see: Call
         image = _down(network, section, image, see, last=section is sections[-1])
 
 
-def statistics(
-    network: Network, sections: Sequence[Section], image: Array, wanted: Mapping[str, ModuleType | None]
-) -> dict[str, Array]:
-    """Return layer -> what a loss sees of its features, and so compares with.
+def statistics(network: Network, sections: Sequence[Section], image: Array, terms: Sequence[Any]) -> dict[str, Array]:
+    """Return name of each term -> what its loss sees of the features at its layers, and so compares with.
 
     Parameters
     ----------
-    wanted : layer -> the loss's statistic, see `scratchnst.losses`: None is the features (1, H_l, W_l, C_l) themselves
+    terms : the objective's, with any target.  Where the loss's statistic, see `scratchnst.losses`, is None, it sees the
+        features (1, H_l, W_l, C_l) themselves
     """
     parts: dict[str, list[Array]] = defaultdict(list)
     sums: dict[str, Array] = {}
+    tapped = _Tapped(network.engine, terms)
 
-    def see(layer, _, features):
-        if layer in wanted:
-            statistic = wanted[layer]
+    def see(layer, rows, features):
+        for term, seen in tapped.come(layer, place(rows), features):
+            statistic = term.loss.statistic
             if statistic is None:
-                parts[layer].append(features)
+                parts[term.name].append(*seen)
+            elif is_joined(statistic):
+                parts[term.name].append(statistic.forward(*seen)[0])
             else:
-                sums[layer] = _plus(sums.get(layer), statistic.forward(features)[0])
+                sums[term.name] = _plus(sums.get(term.name), statistic.forward(*seen)[0])
 
     visit(network, sections, image, see)
-    return sums | {layer: _joined(network.engine, parts[layer]) for layer in parts}
+    return sums | {name: _joined(network.engine, parts[name]) for name in parts}
 
 
 def loss_and_gradient(
@@ -150,7 +159,7 @@ def loss_and_gradient(
 
     Parameters
     ----------
-    terms : the objective's, each with name, layer, weight, loss and target
+    terms : the objective's, each with name, layers, shifts, guide, weight, loss and target
     image : (1, H, W, 3) array, RGB 0-255
 
     Returns
@@ -158,13 +167,17 @@ def loss_and_gradient(
     values : name of term -> float, or an array without dimensions where the engine makes one
     grad : dL/dimage, (1, H, W, 3)
     """
-    losses = _Losses(terms)
+    losses = Losses(network.engine, terms)
+
+    def add_up(layer, rows, features):
+        losses.add_up(layer, place(rows), features)
+
     sources = [image]
     for section in sections[:-1]:
-        sources.append(_down(network, section, sources[-1], losses.add_up, last=False))
+        sources.append(_down(network, section, sources[-1], add_up, last=False))
     once = len(sections[-1].strips) == 1  # a whole section need not be computed twice
     if not once:
-        _down(network, sections[-1], sources[-1], losses.add_up, last=True)
+        _down(network, sections[-1], sources[-1], add_up, last=True)
     grad: Any = None
     for section in reversed(sections):
         grad = _back(network, section, sources.pop(), grad, losses, once)
@@ -172,53 +185,155 @@ def loss_and_gradient(
     return losses.values, grad
 
 
-class _Losses:
-    """The terms of equation 7, for features that come in strips: first all statistics are added up, then compared."""
+def place(rows: Rows) -> Place:
+    """Return where in a layer (N, H, W, C) some rows are."""
+    return slice(None), slice(*rows)
 
-    def __init__(self, terms):
-        self.terms: dict[str, list[Any]] = defaultdict(list)
+
+class Shifted:
+    """Features at layers, with the shifts and the guides that terms see them with.
+
+    Parameters
+    ----------
+    engine : that computes
+    features : layer -> (N, H, W, C)
+    place : where in its layer those of a term with a guide are
+    """
+
+    def __init__(self, engine: Any, features: Mapping[str, Array], place: Place = ()):
+        self.engine, self.features, self.place = engine, features, place
+        self.shifted: dict[tuple[str, Shift], Array] = {}
+
+    def by(self, term: Any) -> list[Array]:
+        """Return what a term sees, an array for each of its layers."""
+        seen = [self._shifted(*each) for each in zip(term.layers, term.shifts or len(term.layers) * (0.0,))]
+        if term.guide is None:
+            return seen
+        return [self.engine.guide.forward(features, term.guide[self.place])[0] for features in seen]
+
+    def back(self, term: Any, grad: Array) -> Array:
+        """Return dL/dF of a term with one layer from the gradient of what it sees: the shift is a constant."""
+        return grad if term.guide is None else self.engine.guide.backward(grad, term.guide[self.place])
+
+    def _shifted(self, layer, shift):
+        features = self.features[layer]
+        if not shift:
+            return features
+        if (layer, shift) not in self.shifted:
+            self.shifted[layer, shift] = features + array_module(features).asarray(shift, features.dtype)
+        return self.shifted[layer, shift]
+
+
+class _Tapped:
+    """Features of a part, each kept until every term has seen it: that of a pair waits for the deeper layer."""
+
+    def __init__(self, engine, terms):
+        self.engine = engine
+        self.completed: dict[str, list[Any]] = defaultdict(list)  # layer -> the terms whose last layer it is
+        for term in terms:
+            self.completed[term.layer].append(term)
+        self.uses = Counter(layer for term in terms for layer in term.layers)
+        self.features: dict[str, Array] = {}
+        self.uses_left: dict[str, int] = {}
+
+    def come(self, layer, place, features):
+        """Return the terms that the features of a layer complete, each with what it sees."""
+        if layer not in self.uses:
+            return []
+        self.features[layer], self.uses_left[layer] = features, self.uses[layer]
+        shifted = Shifted(self.engine, self.features, place)
+        found = [(term, shifted.by(term)) for term in self.completed[layer]]
+        for term, _ in found:
+            for used in term.layers:
+                self.uses_left[used] -= 1
+                if not self.uses_left[used]:
+                    del self.features[used]
+        return found
+
+
+class Losses:
+    """The terms of equation 7, for features that come in parts: first all statistics are added up, then compared.
+
+    Statistics that do not add up are joined.  Terms that see the same share it.
+    """
+
+    def __init__(self, engine, terms):
+        self.engine = engine
+        self.terms: dict[str, list[Any]] = defaultdict(list)  # by the last of the layers that a term sees
         for term in terms:
             self.terms[term.layer].append(term)
+        self.taps = {layer for term in terms for layer in term.layers}
         self.values: dict[str, Any] = {term.name: 0.0 for term in terms}
-        self.sums: dict[str, dict[ModuleType, Array]] = {}  # layer -> statistic -> its sum over strips
-        self.grad_sums: dict[str, dict[ModuleType, Array]] = {}
+        self.tapped = _Tapped(engine, [term for term in terms if term.loss.statistic is not None])
+        self.sums: dict[Any, Any] = {}  # what is seen -> the sum over parts of its statistic, or a list of them
+        self.grad_sums: dict[Any, Array] = {}
+        self.grads_above: dict[str, Array] = {}  # layer -> dL/dF of a part, of pairs whose deeper layer was passed
 
-    def add_up(self, layer, _, features):
-        """Add what a strip has of the layer's statistics."""
-        for statistic in self._statistics(layer):
-            sums = self.sums.setdefault(layer, {})
-            sums[statistic] = _plus(sums.get(statistic), statistic.forward(features)[0])
+    def add_up(self, layer: str, place: Place, features: Array) -> None:
+        """Add what a part of a layer, its features at a place, has of the statistics that the layer completes."""
+        found = {_seen(term): (term, seen) for term, seen in self.tapped.come(layer, place, features)}
+        for key, (term, seen) in found.items():
+            part, _ = term.loss.statistic.forward(*seen)
+            if is_joined(term.loss.statistic):
+                self.sums.setdefault(key, []).append(part)
+            else:
+                self.sums[key] = _plus(self.sums.get(key), part)
 
-    def backward(self, layer, rows, features, pixels):
-        """Return dL/dF of a strip of a layer, which has `pixels` in all, when the sums are complete."""
-        total = None
-        if layer in self.sums:
-            sums = self.sums.pop(layer)
-            self.grad_sums[layer] = {
-                statistic: self._compare(layer, statistic, sums.pop(statistic), pixels) for statistic in [*sums]
-            }
-        for statistic, grad_sum in self.grad_sums.get(layer, {}).items():
-            total = _plus(total, statistic.backward(grad_sum, features))
-        for term in self.terms[layer]:
+    def backward(
+        self, layer: str, place: Place, features: Mapping[str, Array], pixels: int, target: Array | None = None
+    ) -> Array:
+        """Return dL/dF of a part of a layer, which has `pixels` in all, when the sums are complete.
+
+        `features` are those of the part at this layer and at those above it; `target` is that of the terms on the
+        features themselves, where these have none.
+        """
+        total: Any = self.grads_above.pop(layer, None)
+        shifted = Shifted(self.engine, features, place)
+        for key, terms in self._by_what_they_see(layer).items():
+            (first, *_), statistic = terms, terms[0].loss.statistic
+            if key in self.sums:
+                self.grad_sums[key] = self._compare(terms, self.sums.pop(key), pixels)
+            grads = self._statistic_backward(first, statistic, self.grad_sums[key], shifted)
+            if first.above is not None:
+                grad_above, grads = grads
+                self.grads_above[first.above] = _plus(self.grads_above.get(first.above), grad_above)
+            total = _plus(total, shifted.back(first, grads))
+        for term in self.terms.get(layer, ()):
             if term.loss.statistic is None:
-                value, cache = term.loss.forward(features, term.target[:, slice(*rows)])
+                value, cache = term.loss.forward(*shifted.by(term), term.target[place] if target is None else target)
                 self.values[term.name] = self.values[term.name] + value
                 total = _plus(total, term.loss.backward(term.weight, cache))
         return total
 
-    def _compare(self, layer, statistic, S, pixels):
-        """Return dL/dS of the terms that see no more of a layer than S, and note their values."""
+    def _statistic_backward(self, term, statistic, grad_S, shifted):
+        """The gradient of what a term sees; the cache of a statistic is that, or, of one that is joined, None."""
+        if is_joined(statistic):
+            return statistic.backward(grad_S[shifted.place], None)
+        seen = shifted.by(term)
+        return statistic.backward(grad_S, seen[0] if term.above is None else tuple(seen))
+
+    def _compare(self, terms, S, pixels):
+        """Return dL/dS of the terms that see no more of an image than S, and note their values."""
         total = None
-        for term in self.terms[layer]:
-            if term.loss.statistic is statistic:
-                self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
-                total = _plus(total, term.loss.distance_backward(term.weight, cache))
+        if isinstance(S, list):
+            S = _joined(self.engine, S)
+        for term in terms:
+            self.values[term.name], cache = term.loss.distance(S, term.target, pixels)
+            total = _plus(total, term.loss.distance_backward(term.weight, cache))
         return total
 
-    def _statistics(self, layer):
-        """The statistics, other than the features themselves, that the layer's terms see: each once."""
-        found = (term.loss.statistic for term in self.terms.get(layer, ()))
-        return dict.fromkeys(statistic for statistic in found if statistic is not None)
+    def _by_what_they_see(self, layer):
+        """What is seen -> the terms that see it, of those that the layer completes."""
+        found: dict[Any, list[Any]] = {}
+        for term in self.terms.get(layer, ()):
+            if term.loss.statistic is not None:
+                found.setdefault(_seen(term), []).append(term)
+        return found
+
+
+def _seen(term):
+    """What two terms have in common if they see the same: layers, shifts, guide and statistic."""
+    return term.layers, term.shifts, id(term.guide), term.loss.statistic
 
 
 def _down(network, section, source, see, last):
@@ -242,10 +357,10 @@ def _back(network, section, source, grad_end, losses, once):
         features: dict[str, Array] = {}
 
         def keep(layer, own, strip=strip, features=features):
-            if layer in losses.terms:
+            if layer in losses.taps:
                 features[layer] = own
                 if once:
-                    losses.add_up(layer, strip.own[layer], own)
+                    losses.add_up(layer, place(strip.own[layer]), own)
 
         caches = _forward(network, section, strip, source, keep)
         if strip is section.strips[-1]:
@@ -300,10 +415,10 @@ def _backward(network, section, strip, grad_end, features, caches, losses):
     for layer in reversed(section.layers):
         name = layer.name
         if name in features:
-            own, feature = strip.own[name], features.pop(name)
-            pixels = section.strips[-1].own[name][1] * feature.shape[2]
-            grad_y = losses.backward(name, own, feature, pixels)
-            del feature
+            own = strip.own[name]
+            pixels = section.strips[-1].own[name][1] * features[name].shape[2]
+            grad_y = losses.backward(name, place(own), features, pixels)
+            del features[name]
             gradients[name] = _add(engine, gradients.pop(name, None), strip.computed[name], own, grad_y)
             del grad_y
         grads_x = network.backward_inputs(layer, gradients.pop(name), caches.pop(name))
@@ -346,10 +461,15 @@ def _joined(engine, parts):
     return whole
 
 
-def _groups(network, taps):
-    """Cut the layers that `taps` depend on behind each strided one from which alone all that follows is computed."""
+def _groups(network, taps, together):
+    """Cut the layers that `taps` depend on behind each strided one from which alone all that follows is computed.
+
+    What one loss sees `together` counts as read by the last of it.
+    """
     layers, sources = network.needed(taps), network.sources()
     position = {IMAGE: -1} | {layer.name: number for number, layer in enumerate(layers)}
+    for *above, last in together:
+        sources[last] = (*sources[last], *above)
     groups, start = [], 0
     for number, layer in enumerate(layers[:-1]):
         reads = min(position[source] for below in layers[number + 1 :] for source in sources[below.name])

@@ -88,7 +88,12 @@ def mean_activations(
     """
     wanted = [layer.name for layer in network.layers] if layers is None else list(layers)
     network.check_layers(wanted)
-    filters = {layer.name for layer in network.needed(wanted) if layer.rule.rectified}
+    return mean_features(network, photos, [layer.name for layer in network.needed(wanted) if layer.rule.rectified])
+
+
+def mean_features(network: Network, photos: Sequence[Array], layers: Iterable[str]) -> dict[str, np.ndarray]:
+    """Return name of each of `layers` -> the mean (C,) of its channels over all positions of images, in float64."""
+    filters = set(layers)
     dtype = next(iter(network.parameters.values()))[0].dtype
     sums: dict[str, Any] = dict.fromkeys(filters, 0.0)
     positions = dict.fromkeys(filters, 0)

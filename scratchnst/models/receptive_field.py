@@ -36,6 +36,11 @@ class Window:
         """Number of rows and of columns."""
         return self.bottom - self.top, self.right - self.left
 
+    @property
+    def place(self) -> tuple[slice, ...]:
+        """Where it is in a layer (N, H, W, C)."""
+        return slice(None), slice(self.top, self.bottom), slice(self.left, self.right)
+
     def grown(self, rows: int, columns: int) -> Window:
         """This window and so much around it."""
         return Window(self.top - rows, self.bottom + rows, self.left - columns, self.right + columns)

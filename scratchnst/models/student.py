@@ -16,7 +16,9 @@ import numpy as np
 
 from scratchnst.models.layers import Layer
 from scratchnst.models.network import Defaults, Network, Preprocessing
+from scratchnst.models.vgg import CHANNELS_PER_BLOCK
 
+LIKE = "like_"
 CHANNELS = (24, 48, 96, 136, 136)
 CONVOLUTIONS = (2, 2, 4, 4, 1)
 # Layer of the teacher -> numbers a pixel that the student says of it.
@@ -30,7 +32,23 @@ PREPROCESSING = Preprocessing("RGB", 1 / 255, (0.45, 0.45, 0.45), (0.25, 0.25, 0
 
 def likeness(layer: str) -> str:
     """Return the name of the student's layer that says what the teacher sees at `layer`."""
-    return f"like_{layer}"
+    return f"{LIKE}{layer}"
+
+
+def is_like(layer: str) -> bool:
+    """Return whether that is the name of such a layer."""
+    return layer.removeprefix(LIKE) in AXES and layer.startswith(LIKE)
+
+
+def style_share(layer: str) -> float:
+    """Return what a style loss at a layer is to be multiplied by, so that it counts as VGG19's own there: 1 for others.
+
+    Equation 4 divides by the square of the number of channels, of which such a layer has fewer.
+    """
+    if not is_like(layer):
+        return 1.0
+    name = layer.removeprefix(LIKE)
+    return (AXES[name] / CHANNELS_PER_BLOCK[int(name[4]) - 1]) ** 2 * STYLE_FACTORS.get(name, 1.0)
 
 
 def build(random: np.random.Generator, defaults: Defaults) -> Network:

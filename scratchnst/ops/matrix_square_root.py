@@ -50,13 +50,13 @@ EPSILON = 1e-10
 ITERATIONS = 40  # of `forward_loops`: enough for eigenvalues from EPSILON to 1 / EPSILON
 
 
-def forward(A: Array, epsilon: float = EPSILON) -> tuple[Array, tuple[Array, Array]]:
+def forward(A: Array, epsilon: float | Array = EPSILON) -> tuple[Array, tuple[Array, Array]]:
     """Return the symmetric square roots S: equation (a).
 
     Parameters
     ----------
     A : (N, C, C) array, symmetric matrices without negative eigenvalues
-    epsilon : what is added to each eigenvalue; 0 for an A whose eigenvalues are all positive
+    epsilon : what is added to each eigenvalue, a number or (N, 1); 0 for an A whose eigenvalues are all positive
 
     Returns
     -------

@@ -17,7 +17,7 @@ it had not stopped; of `x` only the kind of array matters then.
 
 from typing import TypeAlias
 
-from scratchnst.optimize.adam import AdamState, adam
+from scratchnst.optimize.adam import AdamState, adam, adam_in_place
 from scratchnst.optimize.lbfgs import LbfgsState, lbfgs
 from scratchnst.optimize.result import OptimizeResult
 from scratchnst.optimize.scipy_lbfgs import scipy_lbfgs
@@ -45,6 +45,7 @@ __all__ = [
     "OptimizeResult",
     "State",
     "adam",
+    "adam_in_place",
     "lbfgs",
     "scipy_lbfgs",
 ]

@@ -22,6 +22,7 @@ from scratchnst.optimize.result import OptimizeResult
 
 RATE = 5.0  # in units of pixel values, 0-255
 BETA1, BETA2, EPSILON = 0.9, 0.999, 1e-8
+CHUNK = 1 << 20  # unknowns that are changed at a time where memory is short
 
 
 @dataclass(frozen=True)
@@ -121,3 +122,32 @@ def adam(
         if callback:
             callback(state.x, state.loss)
     return OptimizeResult(state.x, state.loss, iterations, iterations + 1, f"all {iterations} iterations done")
+
+
+def adam_in_place(
+    f: Callable[[Array], tuple[float, Array]],
+    x: Array,
+    iterations: int,
+    bounds: tuple[float, float] | None = None,
+    callback: Callable[[Array, float], None] | None = None,
+    rate: float = RATE,
+) -> OptimizeResult:
+    """Minimise `f` from `x` by Adam in the least memory: x is changed, and all vectors have its dtype.
+
+    There are four, x, m, v and the gradient, which f gives away; what else is computed is so many pixels at a time.
+    """
+    m, v = array_module(x).zeros_like(x), array_module(x).zeros_like(x)
+    loss, g = f(x)
+    for t in range(1, iterations + 1):
+        for start in range(0, x.size, CHUNK):
+            part = slice(start, start + CHUNK)
+            moments = Moments(m[part], v[part], t - 1).after(g[part])
+            m[part], v[part] = moments.m, moments.v
+            x[part] -= moments.step(rate)
+            if bounds is not None:
+                x[part] = x[part].clip(*bounds)
+        g = g[:0]  # its memory is free for the next one
+        loss, g = f(x)
+        if callback:
+            callback(x, loss)
+    return OptimizeResult(x, loss, iterations, iterations + 1, f"all {iterations} iterations done")

@@ -39,7 +39,7 @@ CGROUP = Path("/sys/fs/cgroup")  # has a container's limits
 OPTIONAL = {
     "matplotlib": "draws the curves of scratchnst gradcheck --plot",
     "av": "is PyAV, which reads and writes the videos of scratchnst video",
-    "distributed": "is Dask's, by which other machines paint for scratchnst video --scheduler",
+    "distributed": "is Dask's, by which other machines compute for transfer, sweep and video --scheduler",
     "torch": "is an independent judge of gradients, for scratchnst.verify and the tests",
 }
 DRIVER = Path("/proc/driver/nvidia")  # there while NVIDIA's driver is loaded, on Linux

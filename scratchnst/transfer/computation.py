@@ -84,6 +84,7 @@ def describe(objective: Objective) -> dict:
         "precision": "tf32" if engine.current_precision() == "tf32" else objective.dtype,
         "threads": threads.count(),
         "blas": sorted({f"{one['internal_api']} {one.get('architecture', '')}".strip() for one in blas.info()}),
+        "tile": objective.tile,
         "largest_strip": None if objective.largest_strip == math.inf else objective.largest_strip,
     }
     if engine.ways:
@@ -99,7 +100,7 @@ def describe(objective: Objective) -> dict:
 def check_room(height: int, width: int, engine: Engine, settings: Settings) -> None:
     """Raise a UserError if the optimiser's vectors alone do not fit into memory, before large arrays are made."""
     there = memory.where_vectors_are(engine, settings.optimizer)
-    needed = memory.vectors(height * width * 3, settings.optimizer, settings.bounded) + memory.resident(there)
+    needed = memory.TILED_BYTES_PER_UNKNOWN * height * width * 3 + memory.resident(there)
     limit = settings.memory_limit if there is engine else None
     most = memory.available(there) if limit is None else limit
     if needed > most:

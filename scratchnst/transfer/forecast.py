@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,13 +13,16 @@ import numpy as np
 from scratchnst import images
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.devices import EMULATED
+from scratchnst.errors import UserError
 from scratchnst.transfer import computation, memory
 from scratchnst.transfer.objective import Objective
-from scratchnst.transfer.preparation import Prepared, Scales, ignore, prepare
+from scratchnst.transfer.preparation import Masks, Prepared, Scales, Shape, ignore, prepare
 from scratchnst.transfer.settings import Settings
 from scratchnst.transfer.stylize import stylize
 
 TRIAL_SIDE, TRIAL_ITERATIONS = 256, 3  # of the run by which this machine's speed is measured
+LONGER_IN_TILES = 2.5  # what is computed twice, the content's features, and the pixels around tiles
+SURELY_ENOUGH = 1 << 20  # pixels for which there is memory
 SHORTEST = 32  # pixels, enough for any layer
 
 
@@ -33,6 +37,7 @@ class Forecast:
     limit : bytes that it may take
     seconds : None on an emulated GPU, where it is not measured
     where : the device, or how many threads
+    on_gpu : whether on a GPU
     """
 
     scales: Scales
@@ -40,6 +45,7 @@ class Forecast:
     limit: int
     seconds: float | None
     where: str
+    on_gpu: bool
 
 
 def forecast(
@@ -56,16 +62,35 @@ def forecast(
         prepared = prepare(settings, engine, tell)
         trial = _trial(prepared, TRIAL_SIDE)
         trial(np.zeros(trial.shape))  # after which the process has what libraries allocate when they are first used
-        estimate, finest = _finest_scale(prepared, trial)
+        estimate, finest = _scale(prepared, trial, prepared.shapes[-1])
         trial.largest_strip = finest.largest_strip * math.prod(trial.shape) / math.prod(finest.shape)
         limit = memory.available(engine) if settings.memory_limit is None else settings.memory_limit
-        return Forecast(prepared.scales, estimate, limit, *_time(trial, prepared.scales, settings))
+        tiles = choose_tiles(prepared) if estimate.tile else {}
+        time = _time(trial, prepared.scales, settings, tiles)
+        return Forecast(prepared.scales, estimate, limit, *time, engine.has_own_memory)
 
 
-def check_finest_scale(prepared: Prepared) -> None:
-    """Raise a UserError if a later scale than the first takes more memory than there is, before the first is run."""
-    if len(prepared.scales) > 1:
-        _finest_scale(prepared, _trial(prepared, SHORTEST))
+def choose_tiles(prepared: Prepared) -> dict[Shape, int]:
+    """Return shape -> side of tiles, of the scales that take too much memory otherwise, or that the settings name.
+
+    Raises
+    ------
+    UserError
+        If a scale takes more memory than there is even so, before the first is run.
+    """
+    settings, shapes = prepared.settings, [shape for shape, _ in prepared.scales]
+    if settings.tile is not None:
+        return {shape: settings.tile for shape in shapes if max(shape) > settings.tile}
+    found: dict[Shape, int] = {}
+    if len(shapes) == 1 and math.prod(shapes[0]) < SURELY_ENOUGH:
+        return found
+    trial = _trial(prepared, SHORTEST)
+    for shape in reversed(shapes):
+        estimate, _ = _scale(prepared, trial, shape)
+        if estimate.tile is None:
+            break
+        found[shape] = estimate.tile
+    return found
 
 
 def _trial(prepared: Prepared, longest: int) -> Objective:
@@ -79,27 +104,48 @@ def _trial(prepared: Prepared, longest: int) -> Objective:
     )
     if prepared.settings.content is None:
         return prepared.objective(None, [first, *styles])
-    return prepared.objective(first, styles)
+    settings = prepared.settings
+    grey = [np.full(picture.shape[:2], 0.5, np.float32) for picture in (first, *styles)]
+    masks = Masks(
+        [grey[0]] * len(settings.masks),
+        grey[1:] if settings.style_masks else [],
+        grey[0] if settings.keep_mask else None,
+    )
+    return prepared.objective(first, styles, masks)
 
 
-def _finest_scale(prepared: Prepared, trial: Objective) -> tuple[memory.MemoryEstimate, Objective]:
-    """Return what stands for the objective of the finest scale, and the memory that it takes, pictures included.
+def _scale(prepared: Prepared, trial: Objective, shape: Shape) -> tuple[memory.MemoryEstimate, Objective]:
+    """Return the memory that a scale takes, pictures included, and what stands for its objective.
 
     Raises
     ------
     UserError
         If that is more than there is.
     """
-    finest, kept = memory.at_size(trial, *prepared.canvas(prepared.shapes[-1]))
+    try:
+        return _fitted(prepared, trial, shape, prepared.settings.tile)
+    except UserError:
+        if prepared.settings.tile is not None or not prepared.settings.may_be_tiled:
+            raise
+        for side in memory.TILES:
+            with suppress(UserError):
+                return _fitted(prepared, trial, shape, side)
+        raise
+
+
+def _fitted(prepared, trial, shape, tile):
+    """The same in tiles, or, with None, as a whole."""
+    height, width = prepared.canvas(shape)
+    scale, kept = memory.at_size(trial, height, width, tile)
     if trial.network.engine.has_own_memory:  # where the pictures are not
-        return computation.fit(finest, prepared.settings, kept), finest
+        return computation.fit(scale, prepared.settings, kept), scale
     pictures = prepared.bytes_of_pictures
     reading = memory.resident() + pictures + max(images.memory_to_read(*file) for file in prepared.files)
-    found = computation.fit(finest, prepared.settings, pictures + kept)
-    return replace(found, peak=max(found.peak, reading)), finest
+    found = computation.fit(scale, prepared.settings, pictures + kept)
+    return replace(found, peak=max(found.peak, reading)), scale
 
 
-def _time(trial: Objective, scales: Scales, settings: Settings) -> tuple[float | None, str]:
+def _time(trial: Objective, scales: Scales, settings: Settings, tiles: Mapping[Shape, int]) -> tuple[float | None, str]:
     """Return how long a run would take, measured by the time of `trial`, and on what."""
     count, engine = threads.count(), trial.network.engine
     there = engine.describe()
@@ -108,7 +154,10 @@ def _time(trial: Objective, scales: Scales, settings: Settings) -> tuple[float |
     if engine.compiles_kernels:
         _trial_seconds(trial, settings.optimizer)  # the first run on a machine compiles kernels
     seconds_per_pixel = _trial_seconds(trial, settings.optimizer) / math.prod(trial.shape[:2])
-    seconds = seconds_per_pixel * sum(math.prod(shape) * iterations for shape, iterations in scales)
+    pixels = sum(
+        math.prod(shape) * iterations * (LONGER_IN_TILES if shape in tiles else 1) for shape, iterations in scales
+    )
+    seconds = seconds_per_pixel * pixels
     return seconds, f"{there['device']}, {there['gpu']}" if "gpu" in there else f"{count} thread{'s'[: count > 1]}"
 
 

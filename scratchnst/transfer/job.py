@@ -7,20 +7,23 @@ import math
 import os
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 
 from scratchnst import images
-from scratchnst.errors import UserError
+from scratchnst.errors import FileError, UserError
 from scratchnst.files import room_for, write_atomically
+from scratchnst.images import masks
 from scratchnst.system.signals import one_interrupt, uninterrupted
-from scratchnst.transfer import checkpoint, computation, memory, one_pass, resumption
-from scratchnst.transfer.forecast import check_finest_scale
-from scratchnst.transfer.preparation import Prepared, Scales, check_outputs, ignore, prepare
-from scratchnst.transfer.record import record, record_of_one_pass, resolved
+from scratchnst.transfer import checkpoint, computation, memory, one_pass, preparation, resumption
+from scratchnst.transfer.forecast import choose_tiles
+from scratchnst.transfer.preparation import Prepared, Scales, Shape, check_outputs, ignore, prepare
+from scratchnst.transfer.record import called, record, record_of_one_pass, resolved
 from scratchnst.transfer.resumption import Begun
 from scratchnst.transfer.scales import StylizedByScales, stylize_by_scales
 from scratchnst.transfer.settings import ARBITRARY, Settings
@@ -41,6 +44,7 @@ def run(
     warn: Callable[[str], None] = ignore,
     command: Sequence[str] = (),
     resume: bool | None = None,
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> StylizedByScales:
     """Do the whole job, and write the picture and its record.
 
@@ -55,6 +59,7 @@ def run(
     command : the words of the command line, for the record
     resume : whether to go on with a run that was killed or interrupted, whose state is beside the output: True raises
         a UserError where there is none, False where there is one, and None goes on if that is possible
+    names : file -> what the record calls it, of pictures
 
     Returns
     -------
@@ -73,16 +78,18 @@ def run(
     with computation.computing_as(settings, notice) as engine:
         prepared = prepare(settings, engine, tell)
         begun = resumption.begin(prepared, resume, tell)
-        check_finest_scale(prepared)
+        tiles = choose_tiles(prepared)
         prepared.read()
         # A second signal does not take the result that the first one leaves.
         with one_interrupt() as arm, ExitStack() as stack:
             sides = Sides(settings, begun.kept, prepared.shapes[-1], stack, warn)
             with room_for(settings.output, prepared.largest_output):
-                result, used = _optimise(prepared, begun, sides, on_progress, on_scale, tell, warn, arm)
+                result, used = _optimise(prepared, tiles, begun, sides, on_progress, on_scale, tell, warn, arm)
             with uninterrupted():
-                text = json.dumps(record(prepared.settings, used, result, command), indent=2, allow_nan=False)
-                _save_or_keep(settings, result.image, text + "\n")
+                text = json.dumps(
+                    record(called(prepared.settings, names), used, result, command), indent=2, allow_nan=False
+                )
+                _save_or_keep(settings, result.image, prepared.written_as, text + "\n")
                 if result.complete:
                     checkpoint.state_file(settings.output).unlink(missing_ok=True)
             sides.finish_film(result.image)
@@ -90,52 +97,61 @@ def run(
 
 
 def paint(
-    settings: Settings, notice: Callable[[str], None] = ignore, *, command: Sequence[str] = ()
+    settings: Settings,
+    notice: Callable[[str], None] = ignore,
+    *,
+    command: Sequence[str] = (),
+    names: Mapping[Path, Path] = MappingProxyType({}),
 ) -> one_pass.Painted:
     """Paint the content in the styles in one pass, and write the picture and its record; see `run`."""
     with computation.computing_as(settings, notice) as engine:
-        check_outputs(settings, [*settings.pictures, one_pass.model_file(settings)])
+        check_outputs(
+            settings, [*settings.pictures, *map(masks.file_of, settings.all_masks), one_pass.model_file(settings)]
+        )
         shape = images.fitted_shape(images.size(settings.pictures[0]), settings.size)
         images.check_format(settings.output, *shape)
+        finish = preparation.written_as(settings, shape)
         painted = one_pass.paint(settings, engine, shape)
         with uninterrupted():
-            text = json.dumps(record_of_one_pass(settings, painted, command), indent=2, allow_nan=False)
-            _save_or_keep(settings, painted.image, text + "\n")
+            text = json.dumps(record_of_one_pass(called(settings, names), painted, command), indent=2, allow_nan=False)
+            _save_or_keep(settings, painted.image, finish, text + "\n")
         return painted
 
 
-def _save_or_keep(settings: Settings, image: np.ndarray, text: str) -> None:
+def _save_or_keep(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> None:
     """Write picture and record, or, if that fails, write them elsewhere, and raise a UserError that says so."""
     try:
-        _save(settings.output, image, settings.record, text)
+        _save(settings.output, image, finish, settings.record, text)
     except (OSError, UserError, ValueError) as error:
-        kept = _keep_elsewhere(settings, image, text)
+        kept = _keep_elsewhere(settings, image, finish, text)
         if kept is None:
             raise
-        raise UserError(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
+        kind = FileError if isinstance(error, (OSError, FileError)) else UserError
+        raise kind(f"{str(error).rstrip('.')}; the picture and its record are kept in {kept}.") from error
 
 
-def _keep_elsewhere(settings: Settings, image: np.ndarray, text: str) -> Path | None:
+def _keep_elsewhere(settings: Settings, image: np.ndarray, finish: images.Finish, text: str) -> Path | None:
     """Write picture and record into a new folder at the first of some places where that is possible; return it."""
     for place in (None, os.path.expanduser("~"), os.curdir, *REFUGES):  # None: the folder for temporary files
         with suppress(OSError):
             folder = Path(tempfile.mkdtemp(prefix="scratchnst-", dir=place))
             try:
                 picture = folder / settings.output.with_suffix(".png").name
-                _save(picture, image, folder / settings.record.name, text)
+                _save(picture, image, finish, folder / settings.record.name, text)
                 return folder
             except (OSError, UserError):
                 shutil.rmtree(folder, ignore_errors=True)
     return None
 
 
-def _save(picture: Path, image: np.ndarray, record: Path, text: str) -> None:
-    images.save(picture, image)
+def _save(picture: Path, image: np.ndarray, finish: images.Finish, record: Path, text: str) -> None:
+    images.save(picture, image, finish)
     write_atomically(record, text.encode())
 
 
 def _optimise(
     prepared: Prepared,
+    tiles: Mapping[Shape, int],
     begun: Begun,
     sides: Sides,
     on_progress: Callable[[Iterate], None],
@@ -151,10 +167,12 @@ def _optimise(
 
     def begin_scale(height, width):
         on_scale(len(used), scales)
-        objective = prepared.objective_at(height, width)
+        objective = prepared.objective_at(height, width, tiles.get((height, width)))
         estimates.append(computation.fit(objective, settings))
-        if objective.largest_strip < math.inf:
+        if objective.largest_strip < math.inf or objective.tile is not None:
             tell(f"memory: {estimates[-1].in_words()}")
+        if objective.left_out:
+            tell(f"masks: nothing of their regions is left on {', '.join(objective.left_out)}, which count for nothing")
         used.append(resolved(objective))
         return objective
 
@@ -169,6 +187,7 @@ def _optimise(
         sides.on_evaluation(evaluation)
 
     def on_step(progress):
+        progress = replace(progress, finish=prepared.finish)
         show(progress)
         sides.on_step(progress)
 
@@ -192,4 +211,4 @@ def _optimise(
         )
     except MemoryError as error:
         raise computation.out_of_memory(error, estimates[-1] if estimates else None) from error
-    return result, used[len(result.scales) - 1]
+    return replace(result, image=prepared.finish(result.image)), used[len(result.scales) - 1]

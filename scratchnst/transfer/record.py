@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 import os
 import platform
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
+from dataclasses import replace
 from importlib.metadata import version
 from pathlib import Path
 
@@ -39,11 +40,21 @@ def resolved(objective: Objective) -> dict:
             "style_weight": objective.style_weight,
             "style_blend": objective.style_blend,
             "tv_weight": objective.tv_weight,
+            "style_loss": objective.style_loss,
+            "tv": objective.tv,
+            "laplacian_weight": objective.laplacian_weight,
             "pooling": network.pooling,
             "normalized": network.normalized,
         },
         "computation": computation.describe(objective),
     }
+
+
+def called(settings: Settings, names: Mapping[Path, Path]) -> Settings:
+    """Return the settings of a run with other names of pictures that it has read: file -> name."""
+    named = {path: names.get(path, path) for path in settings.pictures}
+    content = settings.content and named[settings.content]
+    return replace(settings, content=content, styles=tuple(named[path] for path in settings.styles))
 
 
 def record(settings: Settings, used: dict, result: StylizedByScales, command: Sequence[str]) -> dict:
@@ -61,7 +72,7 @@ def record(settings: Settings, used: dict, result: StylizedByScales, command: Se
         "network": used["network"],
         "computation": used["computation"],
         "versions": _versions(),
-        "result": {**_end(result), "terms": result.terms, "scales": [_scale(end) for end in result.scales]},
+        "result": {**end(result), "terms": result.terms, "scales": [_scale(run) for run in result.scales]},
     }
 
 
@@ -146,19 +157,19 @@ def read_settings(path: str | os.PathLike) -> dict:
     return data
 
 
-def _scale(end: Stylized) -> dict:
+def _scale(run: Stylized) -> dict:
     """The end of one scale."""
-    return {"height": end.image.shape[0], "width": end.image.shape[1], **_end(end)}
+    return {"height": run.image.shape[0], "width": run.image.shape[1], **end(run)}
 
 
-def _end(end: Stylized) -> dict:
-    """The end of a run or of one scale."""
+def end(run: Stylized) -> dict:
+    """Return the end of a run or of one scale, for JSON."""
     return {
-        "stopped": end.stop_reason,
-        "complete": end.complete,
-        "loss": end.loss,
-        "picture": "mean of all iterations" if end.kept is None else f"iteration {end.kept}",
-        "iterations": end.iterations,
-        "evaluations": end.evaluations,
-        "seconds": round(end.seconds, 2),
+        "stopped": run.stop_reason,
+        "complete": run.complete,
+        "loss": run.loss,
+        "picture": "mean of all iterations" if run.kept is None else f"iteration {run.kept}",
+        "iterations": run.iterations,
+        "evaluations": run.evaluations,
+        "seconds": round(run.seconds, 2),
     }

@@ -44,7 +44,8 @@ from scratchnst import images
 from scratchnst.arrays import Array, asnumpy
 from scratchnst.errors import UserError
 from scratchnst.optimize.adam import AdamState, Moments
-from scratchnst.transfer.objective import Objective, as_image
+from scratchnst.transfer.checks import as_image
+from scratchnst.transfer.objective import Objective
 from scratchnst.transfer.stylize import PIXEL_RANGE, Evaluation, Iterate, RunState, Stylized, start_image, stylize
 
 LARGEST_FIRST = 128  # pixels on the longer side of the first of automatic scales
@@ -158,6 +159,8 @@ def stylize_by_scales(
         try:
             objective = objective_at(*shape)
             first = _first_image(objective, init, shape, margin)
+            if objective.tile is not None and not isinstance(first, float):
+                first = first.astype(objective.dtype)  # memory is short
             if run:
                 start: str | Array = "noise"  # the state has another
             elif ends:

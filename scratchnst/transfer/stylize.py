@@ -13,10 +13,11 @@ import numpy as np
 from scratchnst import images
 from scratchnst.arrays import Array, asnumpy, is_finite
 from scratchnst.errors import UserError
-from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, STATES, State
+from scratchnst.optimize import ON_THE_CPU, OPTIMIZERS, STATES, OptimizeResult, State, adam_in_place
 from scratchnst.optimize.adam import AdamState
 from scratchnst.optimize.average import MovingAverage
-from scratchnst.transfer.objective import Objective, as_image
+from scratchnst.transfer.checks import as_image
+from scratchnst.transfer.objective import Objective
 
 PIXEL_RANGE = (0.0, 255.0)
 NOISE_MEAN, NOISE_STD = 127.5, 1.0  # fine noise in colour hardly changes the loss, so stronger noise stays as grain
@@ -36,17 +37,19 @@ class Iterate:
     loss : the total loss, equation 7
     canvas : the image in the engine's memory, which may be a GPU's
     scale : which of several scales, from 1, see `stylize_by_scales`
+    finish : what makes the picture of the image, where that is another
     """
 
     iteration: int
     loss: float
     canvas: Array
     scale: int = 1
+    finish: Callable[[np.ndarray], np.ndarray] = np.asarray
 
     @property
     def image(self) -> np.ndarray:
         """(H, W, 3) float64 array, RGB, not clipped to 0-255; copied from a GPU at each access, and not to be kept."""
-        return asnumpy(self.canvas)
+        return self.finish(asnumpy(self.canvas))
 
 
 @dataclass(frozen=True)
@@ -138,7 +141,8 @@ def stylize(
     init : the start: "noise" (white noise, as in the paper), "content", "style" (the first one: its middle, continued
         by reflection where it ends), or an image (H, W, 3), RGB 0-255, resized to the objective's shape
     iterations : steps at most
-    optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"
+    optimizer : "lbfgs" (our own L-BFGS), "scipy-lbfgs" (SciPy's, which takes more time and memory) or "adam"; of an
+        objective in tiles it is always Adam, see `scratchnst.optimize.adam.adam_in_place`
     seed : of the white noise
     bounded : keep pixels within 0-255 during the optimisation, not only in the result
     margin : pixels that are cut off every side of the images returned.  Zero padding causes artefacts at the border,
@@ -175,10 +179,13 @@ def stylize(
     grey = pictures_are_grey(objective) and (isinstance(init, str) or is_grey(start))
     if grey:
         start = np.repeat(start[..., :1], 3, axis=2)
+    optimise: Callable[..., OptimizeResult] = OPTIMIZERS[optimizer]
+    if objective.tile is not None:
+        optimise, optimizer, start = adam_in_place, "adam", start.astype(objective.dtype)
     if optimizer not in ON_THE_CPU:
         start = objective.network.engine.asarray(start)
     run = _Run(objective, start, grey, margin, least_gain, average, on_step, on_evaluation, on_state)
-    if optimizer in STATES:
+    if optimizer in STATES and objective.tile is None:
         run.optimizer = STATES[optimizer]() if memory is None else memory
     if state is not None:
         run.go_on(state)
@@ -187,9 +194,7 @@ def stylize(
         bounds = PIXEL_RANGE if bounded else None
         with objective.session():
             try:
-                reason = OPTIMIZERS[optimizer](
-                    run.evaluate, start.ravel(), iterations, bounds, run.accept, **there
-                ).stop_reason
+                reason = optimise(run.evaluate, start.ravel(), iterations, bounds, run.accept, **there).stop_reason
             except _LittleGain as little_gain:
                 reason = str(little_gain)
             run.evaluate_average()
@@ -241,7 +246,8 @@ class _Run:
         self.average = None if average is None else MovingAverage.of(start, average)
         self.on_step, self.on_evaluation, self.on_state = on_step, on_evaluation, on_state
         self.optimizer: State | None = None  # where it stands
-        self.image, self.loss, self.terms = start, float("nan"), {}  # the image is in the optimiser's memory
+        self.image = objective.picture(start)  # in the optimiser's memory
+        self.loss, self.terms = float("nan"), {}
         self.iterations = self.evaluations = self.kept = 0
         self.started = time.perf_counter()
 
@@ -271,10 +277,13 @@ class _Run:
         return loss, grad
 
     def accept(self, x, loss):
-        """Keep the image that the optimiser has moved to if it is the best; the objective was called there last."""
-        image = x.reshape(self.objective.shape)
+        """Keep the image that the optimiser has moved to if it is the best; the objective was called there last.
+
+        In tiles there is no memory for another one, so it is always the last.
+        """
+        image = self.objective.picture(x.reshape(self.objective.shape))
         self.iterations += 1
-        if self.kept == 0 or loss < self.loss:
+        if self.kept == 0 or loss < self.loss or self.objective.tile is not None:
             self.image, self.loss, self.terms, self.kept = image, loss, self.objective.terms, self.iterations
         if self.average:
             self.average.add(image)

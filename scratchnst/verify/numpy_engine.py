@@ -16,7 +16,10 @@ import numpy as np
 from scratchnst.arrays import Array
 from scratchnst.engine import Engine
 
-FUNCTIONS = ("forward", "backward", "backward_input", "backward_parameters", "distance", "distance_backward")
+FUNCTIONS = (
+    *("forward", "backward", "backward_input", "backward_parameters", "distance", "distance_backward"),
+    "as_target",
+)
 
 
 def as_numpy_engine(engine: Engine) -> Any:
@@ -46,6 +49,7 @@ class NumpyOperation:
 
     def __init__(self, engine: Engine, module: ModuleType):
         self.__name__ = module.__name__
+        self.joined = getattr(module, "joined", False)
         for name in FUNCTIONS:
             if hasattr(module, name):
                 setattr(self, name, partial(_called, engine, getattr(module, name)))

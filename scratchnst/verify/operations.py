@@ -14,12 +14,27 @@ from typing import Any
 import numpy as np
 
 from scratchnst.arrays import Array
-from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.losses import (
+    absolute_variation,
+    content_loss,
+    cross_gram,
+    cross_style_loss,
+    gram,
+    laplacian_loss,
+    moment_matrix,
+    moments_style_loss,
+    projections,
+    sliced_style_loss,
+    style_loss,
+    total_variation,
+    wasserstein_style_loss,
+)
 from scratchnst.ops import (
     adain,
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -33,7 +48,7 @@ from scratchnst.ops import (
     whitening,
 )
 from scratchnst.verify.methods import oracles
-from scratchnst.verify.methods.kinks import pool_winners, relu_signs
+from scratchnst.verify.methods.kinks import difference_signs, pool_winners, projection_ranks, relu_signs
 
 Size = int | tuple[int, int]  # of images: N for N x (N + 1) pixels, or height and width
 
@@ -147,6 +162,12 @@ def _pixels(*constants):
     return lambda random, shape: ([random.uniform(0, 255, (2, *shape, 3))], constants)
 
 
+def _different_pixels(random, shape):
+    """No two numbers are nearly equal."""
+    shape = (2, *shape, 3)
+    return [random.permutation(np.linspace(0, 255, np.prod(shape))).reshape(shape)], ()
+
+
 def _two_alike(random, shape):
     return random.standard_normal((2, 2, *shape, 3)), ()
 
@@ -184,6 +205,12 @@ def _features(random, shape):
     return [F], [P]
 
 
+def _features_and_guide(random, shape):
+    T = random.uniform(0, 2, (1, *shape, 1))
+    T[0, 0] = 0  # outside of the region
+    return [random.standard_normal((2, *shape, 3))], [T]
+
+
 def _rectified_features(random, shape):
     z, P = random.standard_normal((2, 2, *shape, 3))
     return [z], [np.maximum(P, 0)]
@@ -192,6 +219,34 @@ def _rectified_features(random, shape):
 def _features_and_gram(random, shape):
     F, S = random.standard_normal((2, 2, *shape, 4))
     return [F], [np.einsum("nhwi,nhwj->nij", S, S)]
+
+
+def _features_and_moments(random, shape):
+    """Of a style with as many positions, another mean and other covariances."""
+    F, S = (random.standard_normal((2, *shape, 4)) for _ in range(2))
+    S = np.concatenate([S @ (np.eye(4) + 0.4 * random.standard_normal((4, 4))) + 1, np.ones((2, *shape, 1))], axis=3)
+    return [F], [np.einsum("nhwi,nhwj->nij", S, S)]
+
+
+def _features_and_quantiles(random, shape):
+    F, S = random.standard_normal((2, 2, *shape, 4))
+    return [F], [np.sort(S.reshape(2, -1, 4) + 1, axis=1).swapaxes(1, 2)]
+
+
+def _pixels_and_content(random, shape):
+    """Large enough for squares of 2x2 pixels, of which some have four neighbours; a row or column is left over."""
+    x, content = random.uniform(0, 255, (2, 2, 2 * shape[0] + 2, 2 * shape[1] + 3, 3))
+    return [x], [content, 1]
+
+
+def _pair_of_layers(random, shape):
+    """A layer and one behind a pool, with other channels."""
+    return [random.standard_normal((4, *sides, C)) for sides, C in ((shape, 7), ([side // 2 for side in shape], 5))], ()
+
+
+def _pair_and_gram(random, shape):
+    (F, K), _ = _pair_of_layers(random, shape)
+    return [F, K], [random.standard_normal((4, 7, 5))]
 
 
 def _rectified_features_and_gram(random, shape):
@@ -228,12 +283,28 @@ OPERATIONS: Mapping[str, OperationInfo] = {
     "strided_conv2d 5x3 by 2": strided(5, 3, 2),
     "preprocess": OperationInfo(preprocess, oracles.preprocess, _pixels(*PREPROCESSING)),
     "gram": OperationInfo(gram, oracles.gram, _normal(channels=4)),
+    "cross_gram": OperationInfo(cross_gram, oracles.cross_gram, _pair_of_layers, ("x", "y")),
     "matrix_square_root": OperationInfo(matrix_square_root, oracles.matrix_square_root, _positive_matrices, ("A",)),
     "whitening": OperationInfo(whitening, oracles.whitening, _of_content_and_style, ("x", "style")),
     "content_loss": OperationInfo(content_loss, oracles.content_loss, _features, ("F",)),
     "style_loss": OperationInfo(style_loss, oracles.style_loss, _features_and_gram, ("F",)),
+    "moment_matrix": OperationInfo(moment_matrix, oracles.moment_matrix, _normal(channels=4)),
+    "moments_style_loss": OperationInfo(moments_style_loss, oracles.moments_style_loss, _features_and_moments, ("F",)),
+    "wasserstein_style_loss": OperationInfo(
+        wasserstein_style_loss, oracles.wasserstein_style_loss, _features_and_moments, ("F",)
+    ),
+    "projections": OperationInfo(projections, oracles.projections, _normal(channels=4)),
+    "sliced_style_loss": OperationInfo(
+        sliced_style_loss, oracles.sliced_style_loss, _features_and_quantiles, ("F",), projection_ranks
+    ),
+    "cross_style_loss": OperationInfo(cross_style_loss, oracles.cross_style_loss, _pair_and_gram, ("F", "K")),
     "total_variation": OperationInfo(total_variation, oracles.total_variation, _pixels()),
+    "absolute_variation": OperationInfo(
+        absolute_variation, oracles.absolute_variation, _different_pixels, kinks=difference_signs
+    ),
+    "laplacian_loss": OperationInfo(laplacian_loss, oracles.laplacian_loss, _pixels_and_content),
     "addition": OperationInfo(addition, oracles.addition, _two_alike, ("a", "b")),
+    "guide": OperationInfo(guide, oracles.guide, _features_and_guide),
     "instance_norm": OperationInfo(instance_norm, oracles.instance_norm, _scaled_and_shifted, ("x", "scale", "shift")),
     "moments": OperationInfo(moments, oracles.moments, _own_moments),
     "adain": OperationInfo(adain, oracles.adain, _content_and_style, ("content", "style")),

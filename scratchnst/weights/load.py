@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 
 from scratchnst.errors import UserError
@@ -31,6 +34,23 @@ DISTILLED = Path(__file__).with_name("distilled.h5")  # ships with the package
 # In the order in which they are tried, after HDF5, which is opened once: quantised files are PyTorch's too, and
 # Caffe's, which have no magic number, come last.
 READERS = (matconvnet, keras, quantised, pytorch, safetensors, numpy_archive, caffe)
+REMEMBERED = 3  # networks: what looks at pictures, and what paints a start
+
+_remembered: Callable[..., Network] | None = None
+
+
+@contextmanager
+def remembering() -> Iterator[None]:
+    """Within the block, read no file of weights again that is as it was when it was read last."""
+    global _remembered
+    before, _remembered = (
+        _remembered,
+        _remembered or lru_cache(REMEMBERED)(lambda path, _, *how: _from_file(path, *how)),
+    )
+    try:
+        yield
+    finally:
+        _remembered = before
 
 
 def load_network(source: str | os.PathLike | None = None, preprocessing: str | None = None) -> Network:
@@ -74,6 +94,9 @@ def load_any(source: str | os.PathLike | None = None, preprocessing: str | None 
     if not os.path.isfile(file):
         problem = "is not a file" if os.path.exists(file) else "does not exist"
         raise UserError(f"the weights file {file} {problem}: give a weights file, or a name: {', '.join(NAMES)}.")
+    if _remembered is not None:
+        there = os.stat(file)
+        return _remembered(file, (there.st_size, there.st_mtime_ns), preprocessing)
     return _from_file(file, preprocessing)
 
 

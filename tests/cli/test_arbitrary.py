@@ -115,6 +115,14 @@ def test_colours_of_the_photograph(studio):
     np.testing.assert_allclose(*blue, atol=1)
 
 
+def test_a_style_in_the_colours_of_each_photograph(studio):
+    assert paint("photos", "wave.png", "-o", "out", "--colors", "match", "--color-matching", "pca") == 0
+    for name, shape in (("one", (60, 45)), ("two", (45, 34))):
+        photo = images.load(f"photos/{name}.png")
+        painter = ArbitraryStyle.load("model.h5")
+        check(f"out/{name}-wave.png", painter(photo, style("wave.png", shape), colors="match", color_matching="pca"))
+
+
 @pytest.mark.parametrize(
     ("arguments", "names"),
     [

@@ -723,7 +723,7 @@ class TestWeights:
 
 def test_samples(folder, capsys):
     assert main(["samples", "new/folder"]) == 0
-    for name in ("content.png", "style.png", "mosaic.png"):
+    for name in ("content.png", "labels.png", "style.png", "mosaic.png"):
         assert images.load(folder / "new" / "folder" / name).std() > 30
 
 
@@ -796,7 +796,7 @@ GOOD = ["content.png", "style.jpg"]
 BAD_INPUT = [
     (["missing.png", "style.jpg"], "missing.png"),
     (["content.png", "missing.jpg"], "missing.jpg"),
-    (["directory", "style.jpg"], "directory is a directory"),
+    (["directory", "style.jpg"], "directory holds no pictures"),
     (["truncated.jpg", "style.jpg"], "truncated.jpg"),
     (["content.png", "truncated.jpg"], "truncated.jpg"),
     (["empty.png", "style.jpg"], "empty.png is empty"),
@@ -822,7 +822,7 @@ BAD_INPUT = [
     ([*GOOD, "--style-layers", "conv1_1:-1"], "not '-1'"),
     ([*GOOD, "--style-layers", ","], "has no name"),
     ([*GOOD, "--style-layers", ":0.5"], "has no name"),
-    ([*GOOD, "--size", "0"], "argument --size: must be a whole number from 1 to 16384, not '0'"),
+    ([*GOOD, "--size", "-1"], "argument --size: must be a whole number from 1 to 16384, or 0, not '-1'"),
     ([*GOOD, "--size", "9" * 30], "--size"),
     ([*GOOD, "--margin", "-1"], "argument --margin: must be a whole number from 0 to 256, not '-1'"),
     ([*GOOD, "--margin", "257"], "--margin"),
@@ -990,9 +990,9 @@ def test_ctrl_c_in_the_first_evaluation_saves_nothing(folder, capsys, monkeypatc
 def test_ctrl_c_while_the_picture_is_written_waits(folder, monkeypatch):
     genuine = images.save
 
-    def save(path, image):
+    def save(path, image, finish):
         signal.raise_signal(signal.SIGINT)
-        genuine(path, image)
+        genuine(path, image, finish)
 
     monkeypatch.setattr(images, "save", save)
     assert main([*COMMAND, "--iterations", "3"]) == 0

@@ -90,8 +90,11 @@ def test_a_loss_that_does_not_stay_finite(folder, capsys, monkeypatch):
     assert not (folder / "out.png").exists()
 
 
-def test_quick_is_small_unless_told_otherwise(folder):
-    assert main(["figure", "7", *PICTURES, "-o", "out.png", "--quick", "--iterations", "1", "--quiet"]) == 0
+def test_quick_is_small_unless_told_otherwise(folder, capsys):
+    assert main(["figure", "7", *PICTURES, "-o", "out.png", "--quick", "--iterations", "1", "--quiet", "--json"]) == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["output"], told["figure"]) == ("out.png", 7)
+    assert all((folder / picture).exists() for picture in told["pictures"].values())
     settings = json.loads((folder / "out.json").read_text())["panels"][-1]["settings"]
     assert (settings["size"], settings["iterations"]) == (160, 1)
 
@@ -99,6 +102,10 @@ def test_quick_is_small_unless_told_otherwise(folder):
 def test_dry_run(folder, capsys):
     assert figure(4, "--dry-run") == 0
     assert capsys.readouterr().out.count("memory ") == 4
+    assert figure(4, "--dry-run", "--json") == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len({each["picture"] for each in told}) == 4
+    assert all(each["bytes"] > 0 for each in told)
     assert sorted(path.name for path in folder.iterdir()) == ["content.png", "style.jpg"]
 
 

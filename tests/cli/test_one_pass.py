@@ -70,6 +70,20 @@ def test_in_place_of_the_optimisation(studio, expected, capsys):
     assert read(studio / "out.json")["settings"]["method"] == "optimise"
 
 
+@pytest.mark.parametrize("colors", ["content", "match"])
+def test_colours_of_the_content(studio, colors):
+    assert main([*TRANSFER, "--method", "arbitrary", "--colors", colors]) == 0
+    style = images.resize(images.load("wave.png"), 43, 32)
+    expected = ArbitraryStyle.load("model.h5")(images.load("content.png"), style, colors=colors)
+    assert np.abs(images.load("out.png") - expected).max() <= 0.51
+    record = read(studio / "out.json")
+    assert (record["settings"]["colors"], record["settings"]["color_matching"]) == (colors, "symmetric")
+    options = ["--init", "arbitrary", "--iterations", "1", "--margin", "0", "--quiet", "-o", "started.png"]
+    assert main([*TRANSFER, "--colors", colors, *options]) == 0
+    picture = images.load("started.png")
+    assert np.abs(picture - expected).mean() < np.abs(picture - images.load("content.png")).mean() / 2
+
+
 def test_several_styles_count_alike(studio):
     images.save("dots.png", np.tile(images.load("wave.png")[::4], (2, 1, 1)))
     command = ["content.png", "wave.png", "dots.png", "--size", "40"]
@@ -108,6 +122,8 @@ def test_it_is_not_optimised(studio):
         (["--method", "arbitrary", "-o", "wave.png"], "named twice"),
         (["--method", "arbitrary", "--fast-model", "distilled"], "paints in any style"),
         (["--method", "arbitrary", "--size", "4"], "at least 8 pixels"),
+        (["--method", "arbitrary", "--color-matching", "pca"], "says how --colors match does it"),
+        (["--colors", "content", "--color-matching", "pca"], "says how --colors match does it"),
     ],
     ids=" ".join,
 )

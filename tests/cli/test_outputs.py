@@ -188,7 +188,7 @@ class TestPicturesThatAreThere:
 
         monkeypatch.setattr("scratchnst.cli.samples.print", fail, raising=False)
         assert main(["samples", "drawn"]) == 2
-        assert sorted(os.listdir("drawn")) == ["content.png", "mosaic.png", "style.png"]
+        assert sorted(os.listdir("drawn")) == ["content.png", "labels.png", "mosaic.png", "style.png"]
 
     def test_a_plot(self, folder, capsys):
         pytest.importorskip("matplotlib")
@@ -218,10 +218,10 @@ class TestFinishedPictures:
     def test_is_kept_elsewhere_if_it_cannot_be_written(self, folder, capsys, monkeypatch, tmp_path_factory):
         genuine, refuge = job.images.save, tmp_path_factory.mktemp("refuge")
 
-        def save(path, image):
+        def save(path, image, finish):
             if str(path) == "out.jpg":
                 raise UserError("out.jpg cannot be written (No space left on device): mend this.")
-            genuine(path, image)
+            genuine(path, image, finish)
 
         monkeypatch.setattr(job.images, "save", save)
         monkeypatch.setattr("tempfile.tempdir", str(refuge))

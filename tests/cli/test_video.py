@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import subprocess
 import sys
@@ -49,12 +50,28 @@ def test_a_video(studio, capsys):
 
 
 @needs_av
+@pytest.mark.parametrize("colors", ["content", "match"])
+def test_colours_of_the_frames(studio, colors):
+    """As in single pictures, but for what H.264 makes of them, which is less over 8x8 pixels."""
+    video_files.write("in.mp4", video_files.pictures(2), sound=False)
+    assert paint("in.mp4", "-o", "out.mp4", "--colors", colors, "--crf", "1") == 0
+    (frame, *_), (painted, *_) = (video_files.read(name)[0] for name in ("in.mp4", "out.mp4"))
+    model = FastStyle.load("model.h5")
+    expected, plain = (images.resize(model(frame, colors=each), 6, 8) for each in (colors, "style"))
+    difference = np.abs(images.resize(np.float32(painted), 6, 8) - expected).mean()
+    assert difference < np.abs(expected - plain).mean() / 4
+
+
+@needs_av
 def test_dry_run(studio, capsys):
     video_files.write("in.mp4", video_files.pictures(5))
     assert paint("in.mp4", "-o", "out.mp4", "--dry-run") == 0
     out = capsys.readouterr().out
     assert "64x48, 5 frames, 0.2 s" in out
     assert "aac" in out
+    assert paint("in.mp4", "-o", "out.mp4", "--dry-run", "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert (told["width"], told["height"], told["frames"], told["sound"]) == (64, 48, 5, ["aac"])
     assert not list(studio.glob("out*"))
 
 
@@ -264,10 +281,7 @@ def test_a_cluster_that_cannot_be(studio, capsys, options, message):
 
 
 @needs_av
-def test_without_dask(studio, capsys, monkeypatch):
-    monkeypatch.setitem(sys.modules, "distributed", None)
-    monkeypatch.delitem(sys.modules, "scratchnst.fast.cluster", raising=False)
-    monkeypatch.delattr("scratchnst.fast.cluster", raising=False)
+def test_without_dask(studio, capsys, no_dask):
     video_files.write("in.mp4", video_files.pictures(2))
     assert paint("in.mp4", "-o", "out.mp4") == 0
     assert main(["video", "in.mp4", "-o", "out.mp4", "--scheduler", "127.0.0.1:8786"]) == 2

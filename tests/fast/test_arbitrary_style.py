@@ -12,7 +12,7 @@ from scratchnst import images
 from scratchnst.errors import UserError
 from scratchnst.fast.arbitrary_style import SHIPPED, ArbitraryStyle, blended, prepared
 from scratchnst.fast.fast_style import FastStyle
-from scratchnst.images import samples
+from scratchnst.images import colour_control, samples
 from scratchnst.images.grain import grain
 from scratchnst.models.style_predictor import CODE
 
@@ -50,6 +50,26 @@ def test_what_is_seen_of_a_photograph():
     """Grain, which belongs to the places of the picture, and a margin."""
     seen = prepared(np.full((600, 20, 3), 9, np.float32))
     np.testing.assert_allclose(seen, 9 + grain(632, 52), rtol=1e-5, atol=1e-5)
+
+
+def test_colours(model, photo, paintings):
+    """Those of the photograph are given to the styles before they are looked at, or its chroma to the painting."""
+    matched = [colour_control.matched(painting, photo, "pca") for painting in paintings]
+    result = model(photo, paintings, colors="match", color_matching="pca")
+    np.testing.assert_array_equal(result, model(photo, matched))
+    expected = colour_control.with_chroma_of(model(photo, paintings), photo)
+    np.testing.assert_array_equal(model(photo, paintings, colors="content"), expected)
+    with pytest.raises(UserError, match="choose one of symmetric, pca, cholesky"):
+        model(photo, paintings, colors="match", color_matching="qr")
+
+
+def test_colours_within_masks(model, photo, paintings):
+    left = np.zeros(photo.shape[:2])
+    left[:, :20] = 1
+    result = model(photo, paintings[0], masks=[left], colors="content")
+    expected = colour_control.with_chroma_of(model(photo, paintings[0]), photo)
+    np.testing.assert_allclose(result[:, :18], expected[:, :18], atol=1e-3)
+    np.testing.assert_allclose(result[:, 22:], photo[:, 22:], atol=1e-3)
 
 
 def test_a_blend(model, photo, paintings):

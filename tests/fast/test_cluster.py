@@ -22,6 +22,7 @@ from scratchnst.errors import UserError
 from scratchnst.fast import cluster, video
 from scratchnst.fast.fast_style import FastStyle, Style
 from scratchnst.models import transform_net
+from scratchnst.system import cluster as machines
 
 
 @pytest.fixture(scope="module")
@@ -114,7 +115,7 @@ def test_few_frames_are_on_their_way(scene, two_workers):
     with cluster.connected(two_workers.scheduler_address) as there:
         paintings = there.paint(look, frames())
         assert next(paintings).number == 0
-        assert len(taken) == 1 + cluster.TASKS_OF_A_THREAD * 2
+        assert len(taken) == 1 + machines.TASKS_OF_A_THREAD * 2
         paintings.close()
 
 
@@ -138,21 +139,21 @@ def test_what_goes_wrong_there(scene, two_workers):
 
 
 def test_no_worker_is_left(scene, start, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    monkeypatch.setattr(machines, "PATIENCE", 1.0)
     workers = start(1)
     with pytest.raises(UserError, match="no worker is left"):
         paint(scene, workers, lambda frames: workers.scale(0))
 
 
 def test_the_scheduler_is_gone(scene, start, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 1.0)
+    monkeypatch.setattr(machines, "PATIENCE", 1.0)
     workers = start(1)
     with pytest.raises(UserError, match="is gone: start it anew"):
         paint(scene, workers, lambda frames: workers.close())
 
 
 def test_nobody_there(scene, start, monkeypatch):
-    monkeypatch.setattr(cluster, "PATIENCE", 0.5)
+    monkeypatch.setattr(machines, "PATIENCE", 0.5)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         left = f"tcp://127.0.0.1:{free.getsockname()[1]}"
@@ -165,7 +166,7 @@ def test_nobody_there(scene, start, monkeypatch):
 
 def test_another_version_there(scene, two_workers, monkeypatch):
     with monkeypatch.context() as patch:
-        patch.setattr(cluster, "__version__", "0.0")
+        patch.setattr(machines, "__version__", "0.0")
         with pytest.raises(UserError, match=r"has scratchnst .* install scratchnst\[cluster\] 0\.0 there"):
             paint(scene, two_workers)
     monkeypatch.setattr(cluster, "__name__", "no_such_package.cluster")

@@ -11,7 +11,7 @@ import pytest
 from scratchnst.errors import UserError
 from scratchnst.fast import memory, strips
 from scratchnst.fast.fast_style import SHIPPED, FastStyle, Style
-from scratchnst.images import mosaic, samples
+from scratchnst.images import colour_control, mosaic, samples
 from scratchnst.models import transform_net
 from scratchnst.weights.formats import native
 
@@ -55,6 +55,19 @@ def test_styles_by_name_by_number_and_mixed(model, photo):
     assert np.abs(model(photo, 0) - model(photo, 1)).max() > 1
     np.testing.assert_allclose(model.mixture({"wave": 1, 2: 3}), [0.25, 0, 0.75])
     np.testing.assert_allclose(model.mixture({"wave": 1, 0: 1, "dots": 2}), [0.5, 0, 0.5])
+
+
+def test_colours(model, photo):
+    """Of the photograph, by its chroma or by matching; with less strength they are those of the photograph as well."""
+    painting = model(photo)
+    np.testing.assert_array_equal(model(photo, colors="content"), colour_control.with_chroma_of(painting, photo))
+    expected = colour_control.matched(painting, photo, "pca")
+    np.testing.assert_array_equal(model(photo, colors="match", color_matching="pca"), expected)
+    half = model(photo, strength=0.5, colors="match", color_matching="pca")
+    np.testing.assert_allclose(half, (expected + photo) / 2, atol=1e-3)
+    np.testing.assert_array_equal(model(photo, strength=0.0, colors="content"), photo)
+    with pytest.raises(UserError, match="choose one of style, content, match"):
+        model(photo, colors="mine")
 
 
 def test_the_picture_that_a_style_was_learnt_from(model, tmp_path):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from scratchnst.images.samples import draw_content, draw_style
+from scratchnst.images.samples import LABELS, draw_content, draw_labels, draw_style
 
 BOTH = pytest.mark.parametrize("draw", [draw_content, draw_style])
 
@@ -112,3 +112,12 @@ def test_style_strokes_run_around_the_great_whirl(style):
     across = (down * away_y + right * away_x) / radius
     along = (right * away_y - down * away_x) / radius
     assert np.mean(across[ring] ** 2) > 2 * np.mean(along[ring] ** 2)
+
+
+def test_labels_follow_the_content():
+    labels, content = draw_labels(96, 128), draw_content(96, 128).astype(float)
+    assert labels.shape == (96, 128, 3)
+    sky, land, water = ((labels == LABELS[name]).all(axis=2) for name in ("sky", "land", "water"))
+    assert (sky.astype(int) + land + water == 1).all()
+    assert min(sky.mean(), land.mean(), water.mean()) > 0.15
+    assert content[sky].mean() > content[water].mean() + 20  # it mirrors the darker village

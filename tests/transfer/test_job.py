@@ -223,5 +223,23 @@ def test_a_forecast_is_what_the_run_counts_at_its_finest_scale(folder, monkeypat
 def test_a_later_scale_for_which_there_is_not_enough_memory_is_refused_before_the_first(folder, monkeypatch):
     monkeypatch.setattr(Objective, "__call__", lambda self, x: pytest.fail("a scale was run"))
     limit = memory.resident() + 100_000_000
-    with pytest.raises(UserError, match="1000x750 pixels need at least"):
+    with pytest.raises(UserError, match="1016x766 pixels need at least"):
         job.run(settings(size=1000, scales=5, memory_limit=limit))
+
+
+def test_a_scale_that_takes_too_much_memory_is_computed_in_tiles(tmp_path):
+    """What is told beforehand is what is done, and the record says so."""
+    for name, seed in (("content", 0), ("style", 1)):
+        images.save(tmp_path / f"{name}.png", np.random.default_rng(seed).uniform(0, 255, (90, 120, 3)))
+    settings = Settings(
+        content=tmp_path / "content.png",
+        styles=[tmp_path / "style.png"],
+        output=tmp_path / "out.png",
+        **{"size": 120, "scales": 2, "iterations": 2, "network": "distilled", "tile": 64},
+    )
+    told = []
+    assert "in tiles of 64 pixels, by Adam" in forecast(settings).estimate.in_words()
+    result = job.run(settings, tell=told.append)
+    assert result.image.shape == (90, 120, 3)
+    assert any("in tiles of 64 pixels, by Adam" in line for line in told)
+    assert json.loads(settings.record.read_text())["computation"]["tile"] == 64

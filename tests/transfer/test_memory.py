@@ -52,6 +52,15 @@ def test_an_evaluation_takes_what_was_estimated(engine, pooling, dtype, largest)
     assert memory.evaluation(one, largest) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)
 
 
+@pytest.mark.parametrize("largest", [math.inf, 2 * MB])
+@pytest.mark.parametrize("style_loss", ["moments", "wasserstein", "sliced"])
+@pytest.mark.parametrize("engine", [cpu, textbook])
+def test_other_style_losses_take_what_was_estimated(engine, style_loss, largest):
+    options = {"style_loss": style_loss, "tv": "absolute", "laplacian_weight": 1.0, "largest_strip": largest}
+    one = objective(random_vgg19(5, width=16).on(engine), 128, 160, **options)
+    assert memory.evaluation(one, largest) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)
+
+
 def test_an_evaluation_of_a_network_that_branches():
     one = objective(load_network("pyramid").on(cpu), 400, 300)
     assert memory.evaluation(one) == pytest.approx(measured(lambda: one(np.zeros(one.shape))), rel=0.15)

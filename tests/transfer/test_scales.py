@@ -209,6 +209,7 @@ def test_starts_from_a_picture_without_margin():
         class Spy:
             shape, content, styles = genuine.shape, genuine.content, genuine.styles
             network, session = genuine.network, staticmethod(genuine.session)
+            picture, tile = staticmethod(genuine.picture), None
 
             def __call__(self, x):
                 raise Seen(x.reshape(self.shape))
@@ -236,6 +237,7 @@ def failing_at(scale, calls, failure):
         class Failing:
             shape, content, styles, count = genuine.shape, genuine.content, genuine.styles, 0
             network, session = genuine.network, staticmethod(genuine.session)
+            picture, tile = staticmethod(genuine.picture), None
 
             def __call__(self, x):
                 self.count += 1

@@ -10,8 +10,9 @@ import numpy as np
 import pytest
 
 from scratchnst.errors import UserError
+from scratchnst.transfer import presets
 from scratchnst.transfer.record import read_settings
-from scratchnst.transfer.settings import PRESETS, Settings
+from scratchnst.transfer.settings import Settings
 
 GOOD = {"content": "content.png", "styles": ["a.png", "b.png"], "output": "out.png"}
 OTHERS = {
@@ -22,12 +23,28 @@ OTHERS = {
     "normalize": False,
     "content_layers": ["conv1_1", "conv2_1"],
     "style_layers": {"conv1_1": 0.1, "conv2_1": 0.9},
+    "layer_weights": "geometric",
+    "activation_shift": -1,
+    "correlations": "both",
     "content_weight": 0.1,
     "style_weight": 3,
     "tv_weight": 1e-300,
+    "style_loss": "sliced",
+    "tv": "absolute",
+    "laplacian_weight": 0.1,
     "size": 24,
     "style_fit": "squeeze",
+    "colors": "match",
+    "color_matching": "cholesky",
     "scales": 2,
+    "style_size": [300],
+    "style_scale": [1.5, 2],
+    "style_weights": [3, 1],
+    "masks": ["left.png", "labels.png#00ff00"],
+    "style_masks": ["a.png", "b.png"],
+    "keep_mask": "keep.png",
+    "guides": "inside",
+    "grow_masks": -3,
     "method": "arbitrary",
     "init": "fast",
     "fast_model": "model.h5",
@@ -46,7 +63,10 @@ OTHERS = {
     "tf32": True,
     "threads": 1,
     "dtype": "float64",
+    "tile": None,  # which padding does without
     "memory_limit": 10**9,
+    "depth": 16,
+    "keep": ["profile", "alpha"],
     "save_every": 5,
     "log": "log.jsonl",
     "video": "run.mp4",
@@ -88,8 +108,15 @@ def test_the_start_depends_on_the_pictures(pictures, init):
 
 
 def test_the_preset_is_the_papers():
-    settings = Settings(**GOOD, **PRESETS["paper"])
+    settings = Settings(**GOOD, **presets.read("paper"))
     assert (settings.init, settings.scales, settings.tv_weight, settings.least_gain) == ("noise", 1, 0, 0)
+
+
+@pytest.mark.parametrize("name", presets.NAMES)
+def test_every_preset_is_a_file_of_settings(name):
+    found = presets.read(name)
+    assert found.items() <= Settings.from_json({**GOOD, **found}).to_json().items()
+    assert not {"content", "styles", "output"} & found.keys()
 
 
 def test_others_go_before_what_is_in_the_file():
@@ -101,7 +128,11 @@ def test_others_go_before_what_is_in_the_file():
     ("wrong", "sentence"),
     [
         ({"sise": 24}, "there is no setting 'sise'; those that are: content, styles, .*, log."),
-        ({"size": "24"}, "the setting size must be a whole number from 1 to 16384, not '24'."),
+        ({"depth": 12}, "the setting depth must be one of 8, 16, not 12."),
+        ({"depth": True}, "the setting depth must be one of 8, 16, not True."),
+        ({"keep": "alpha"}, "the setting keep must be a list of profile, alpha, not 'alpha'."),
+        ({"keep": ["colours"]}, "the setting keep must be a list of profile, alpha"),
+        ({"size": "24"}, "the setting size must be a whole number from 0 to 16384, not '24'."),
         ({"size": 24.0}, "the setting size must be a whole number"),
         ({"style_fit": "stretch"}, "the setting style_fit must be one of keep, squeeze, not 'stretch'."),
         ({"size": True}, "the setting size must be a whole number"),

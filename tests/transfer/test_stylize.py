@@ -181,7 +181,7 @@ def test_bounded_keeps_pixels_in_range(objective, optimizer):
 class Broken:
     """An objective that works until its n-th call."""
 
-    shape, content, styles = (2, 2, 3), None, []
+    shape, content, styles, tile = (2, 2, 3), None, [], None
     network = SimpleNamespace(engine=textbook)
 
     def __init__(self, calls, failure):
@@ -189,6 +189,9 @@ class Broken:
 
     def session(self):
         return nullcontext()
+
+    def picture(self, x):
+        return x
 
     def __call__(self, x):
         self.calls -= 1

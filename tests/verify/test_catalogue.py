@@ -9,7 +9,7 @@ import pytest
 from networks import random_vgg19
 
 from scratchnst import Objective
-from scratchnst.losses import gram, total_variation
+from scratchnst.losses import absolute_variation, cross_gram, gram, moment_matrix, projections, total_variation
 from scratchnst.models import pyramid
 from scratchnst.ops import (
     adain,
@@ -29,8 +29,9 @@ from scratchnst.verify.catalogue import KinkRecorder, check_objective, check_ope
 from scratchnst.verify.check import check_backward, check_gradient
 from scratchnst.verify.operations import OPERATIONS, kinks_of, module_name, recognise
 
-# In float32 these two make float64 of their targets.
-SINGLE = [name for name in OPERATIONS if not name.startswith(("content", "style", "equation"))]
+# In float32 these make float64 of their targets.
+WITH_TARGETS = ("content", "style", "sliced", "laplacian", "equation")
+SINGLE = [name for name in OPERATIONS if not name.startswith(WITH_TARGETS)]
 
 
 def picture(seed, height=8, width=10):
@@ -121,8 +122,8 @@ def test_another_module_in_its_place():
 @pytest.mark.parametrize(
     "module",
     [
-        *(conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, total_variation, addition),
-        *(instance_norm, moments, adain, matrix_square_root, whitening),
+        *(conv2d, relu, average_pool, max_pool, upsample, strided_conv2d, gram, cross_gram, total_variation, addition),
+        *(instance_norm, moments, adain, matrix_square_root, whitening, moment_matrix, projections, absolute_variation),
     ],
 )
 def test_operations_are_recognised_by_what_they_return(module):

@@ -17,6 +17,7 @@ from scratchnst.ops import (
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     max_pool,
     moments,
@@ -82,6 +83,10 @@ def gram_of_features(random, shape, dtype):
     return (gram.forward(random.standard_normal(shape).astype(dtype))[0],)
 
 
+def guide_of_positions(random, shape, dtype):
+    return (random.uniform(0, 2, (1, *shape[1:3], 1)).astype(dtype),)
+
+
 def scale_and_shift(random, shape, dtype):
     return tuple(random.standard_normal((2, shape[0], shape[3])).astype(dtype))
 
@@ -123,6 +128,7 @@ OPERATIONS = {
     "addition": Operation(
         addition.forward, lambda g, cache: addition.backward(g)[0], features, is_linear=True, is_per_pixel=True
     ),
+    "guide": Operation(guide.forward, guide.backward, guide_of_positions, is_linear=True),
     "instance_norm": Operation(instance_norm.forward, instance_norm.backward_input, scale_and_shift, normalises=True),
     "moments": Operation(moments.forward, moments.backward),
     "adain": Operation(adain.forward, lambda g, cache: adain.backward(g, cache)[0], style, normalises=True),

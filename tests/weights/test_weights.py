@@ -772,3 +772,21 @@ class TestChoice:
         monkeypatch.setenv("SCRATCHNST_VGG19", str(tmp_path / "gone.h5"))
         with pytest.raises(UserError, match=r"gone\.h5 does not exist"):
             load_network()
+
+
+def test_remembering_reads_a_file_once(tmp_path, monkeypatch):
+    file = tmp_path / "network.h5"
+    file.write_bytes(load.DISTILLED.read_bytes())
+    read = []
+    from_file = load._from_file
+    monkeypatch.setattr(load, "_from_file", lambda *arguments: read.append(arguments) or from_file(*arguments))
+    with load.remembering():
+        assert load_network(file) is load_network(file)
+        with load.remembering():
+            load_network(str(file))
+        assert len(read) == 1
+        os.utime(file, ns=(1, 1))
+        load_network(file)
+        assert len(read) == 2
+    assert load_network(file) is not load_network(file)
+    assert len(read) == 4

@@ -21,9 +21,11 @@ from scratchnst.engine.engine import Engine, own_operations
 from scratchnst.engine.textbook import replicated_conv2d
 
 # Threads would save a hundredth part of an evaluation in these.
+from scratchnst.losses import absolute_variation, laplacian_loss, projections
 from scratchnst.ops import (
     adain,
     addition,
+    guide,
     matrix_square_root,
     preprocess,
     relu,
@@ -56,7 +58,7 @@ class Cpu(Engine):
 
 
 TEXTBOOKS = (
-    *(adain, addition, matrix_square_root, preprocess, relu, replicate_pad, replicated_conv2d, strided_conv2d),
-    whitening,
+    *(absolute_variation, adain, addition, guide, laplacian_loss, matrix_square_root, preprocess, projections, relu),
+    *(replicate_pad, replicated_conv2d, strided_conv2d, whitening),
 )
 ENGINE = Cpu("cpu", (*TEXTBOOKS, *own_operations(__name__)))

@@ -41,8 +41,10 @@ from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cuda import availability, device, products
 from scratchnst.engine.engine import Engine, own_operations
 
-# A kernel of our own would not be better at an addition; the others are computed once for a picture.
-from scratchnst.ops import adain, addition, matrix_square_root, moments, replicate_pad, whitening
+# A kernel of our own would not be better at an addition or a guide; the other operations are computed once for a
+# picture, and the losses, which are options, by CuPy's own kernels.
+from scratchnst.losses import absolute_variation, laplacian_loss, projections, sliced_style_loss
+from scratchnst.ops import adain, addition, guide, matrix_square_root, moments, replicate_pad, whitening
 
 
 class Cuda(Engine):
@@ -103,5 +105,8 @@ class Cuda(Engine):
         device.pool().free_all_blocks()
 
 
-TEXTBOOKS = (adain, addition, matrix_square_root, moments, replicate_pad, whitening)
+TEXTBOOKS = (
+    *(absolute_variation, adain, addition, guide, laplacian_loss, matrix_square_root, moments, projections),
+    *(replicate_pad, sliced_style_loss, whitening),
+)
 ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

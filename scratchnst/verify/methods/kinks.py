@@ -13,6 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from scratchnst.arrays import Array, array_module
+from scratchnst.losses import projections
 from scratchnst.models.network import Network
 from scratchnst.ops import max_pool
 from scratchnst.verify.methods.differences import Direction, moved
@@ -29,6 +30,18 @@ def pool_winners(x: Array) -> Pattern:
     """The number 0-3 of the pixel that wins in each square of a max pool."""
     _, (_, winner) = max_pool.forward(x)
     return {"max_pool": winner}
+
+
+def difference_signs(x: Array) -> Pattern:
+    """The sign of every difference of an absolute total variation."""
+    sign = array_module(x).sign
+    return {"down": sign(x[:, 1:] - x[:, :-1]).astype("int8"), "right": sign(x[:, :, 1:] - x[:, :, :-1]).astype("int8")}
+
+
+def projection_ranks(F: Array) -> Pattern:
+    """The positions in the order of their numbers in each direction."""
+    P, _ = projections.forward(F)
+    return {"sort": P.reshape(len(P), -1, P.shape[3]).argsort(axis=1)}
 
 
 def network_pattern(network: Network, cache: Mapping[str, Any]) -> Pattern:

@@ -38,53 +38,76 @@ SUM = "sum of the terms"
 
 @dataclass(frozen=True)
 class Summand:
-    """One term of an objective, with its weight: a loss of the features at `layer`, or of the image if that is None."""
+    """One term of an objective, with its weight: a loss of the features at `layers`, or of the image without any."""
 
     name: str
     weight: float
     loss_name: str
     loss: Any
-    layer: str | None = None
+    layers: tuple[str, ...] = ()
     targets: tuple[Array, ...] = ()
+    shifts: tuple[Any, ...] = ()
 
-    def step(self, walk: Walk, image: Array) -> Step:
-        """The loss, unweighted, at the features of a walk."""
-        x = image if self.layer is None else walk.outputs[self.layer]
-        forward = lambda F: self.loss.forward(F, *self.targets)  # noqa: E731
-        return Step(self.name, self.loss_name, x, self.targets, forward, self.loss.backward)
+    def steps(self, walk: Walk, image: Array) -> list[Step]:
+        """The loss, unweighted, at the features of a walk, as a function of each layer's; the others stay."""
+        shifts = self.shifts or len(self.layers) * (0.0,)
+        seen = [walk.outputs[layer] + np.array(shift) for layer, shift in zip(self.layers, shifts)] or [image]
+        if len(seen) == 1:
+            forward = lambda F: self.loss.forward(F, *self.targets)  # noqa: E731
+            return [Step(self.name, self.loss_name, seen[0], self.targets, forward, self.loss.backward)]
+        first, second = seen
+        return [
+            Step(
+                f"{self.name} at {self.layers[0]}",
+                "",
+                first,
+                (),
+                lambda F: self.loss.forward(F, second, *self.targets),
+                lambda grad_y, cache: self.loss.backward(grad_y, cache)[0],
+            ),
+            Step(
+                f"{self.name} at {self.layers[1]}",
+                "",
+                second,
+                (),
+                lambda K: self.loss.forward(first, K, *self.targets),
+                lambda grad_y, cache: self.loss.backward(grad_y, cache)[1],
+            ),
+        ]
 
     def value(self, walk: Walk, image: Array) -> float:
         """The loss, unweighted."""
-        step = self.step(walk, image)
+        step, *_ = self.steps(walk, image)
         return step.forward(step.x)[0]
 
     def gradient(self, walk: Walk, image: Array) -> Array:
         """The gradient with respect to the image, unweighted."""
-        step = self.step(walk, image)
-        gradient = step.backward(1.0, step.forward(step.x)[1])
-        return gradient if self.layer is None else walk.backward({self.layer: gradient})
+        gradients = [step.backward(1.0, step.forward(step.x)[1]) for step in self.steps(walk, image)]
+        return walk.backward(dict(zip(self.layers, gradients))) if self.layers else gradients[0]
 
 
 def _summands(objective: Objective) -> list[Summand]:
     """The terms of equation 7."""
     terms = [
-        Summand(term.name, term.weight, term.loss_name, term.loss, term.layer, (term.target,))
+        Summand(term.name, term.weight, term.loss_name, term.loss, term.layers, (term.target,), term.shifts)
         for term in objective.summands
     ]
-    if objective.tv_weight:
-        terms.append(Summand("tv", objective.tv_weight, "total_variation", objective.network.engine.total_variation))
-    return terms
+    on_pixels = (
+        Summand(term.name, term.weight, term.loss_name, term.loss, targets=term.targets)
+        for term in objective.pixel_summands
+    )
+    return [*terms, *on_pixels]
 
 
 def taps_of(objective: Objective) -> list[str]:
     """The layers that the objective's terms tap."""
-    return list(dict.fromkeys(term.layer for term in objective.summands))
+    return list(dict.fromkeys(layer for term in objective.summands for layer in term.layers))
 
 
 def loss_steps(objective: Objective, walk: Walk, image: Array) -> Iterator[Step]:
     """The operations nearest the loss, one for each term, that of the image first."""
-    for summand in sorted(_summands(objective), key=lambda summand: summand.layer is not None):
-        yield summand.step(walk, image)
+    for summand in sorted(_summands(objective), key=lambda summand: bool(summand.layers)):
+        yield from summand.steps(walk, image)
 
 
 def check_network(network: Network, walk: Walk, image: Array, seed: int = 0) -> Report:

@@ -8,12 +8,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numerical import central_differences
 
-from scratchnst.losses import content_loss, gram, style_loss, total_variation
+from scratchnst.losses import (
+    absolute_variation,
+    content_loss,
+    cross_gram,
+    cross_style_loss,
+    gram,
+    moment_matrix,
+    moments_style_loss,
+    projections,
+    sliced_style_loss,
+    style_loss,
+    total_variation,
+    wasserstein_style_loss,
+)
 from scratchnst.ops import (
     adain,
     addition,
     average_pool,
     conv2d,
+    guide,
     instance_norm,
     matrix_square_root,
     max_pool,
@@ -41,8 +55,24 @@ def target(x):
     return drawn(*x.shape, seed=99)
 
 
+def guide_of(x):
+    return np.maximum(drawn(1, *x.shape[1:3], 1, seed=98), 0)  # half of it is 0
+
+
 def target_gram(x):
     return gram.forward(target(x))[0]
+
+
+def target_moments(x):
+    return moment_matrix.forward(1 + target(x) @ drawn(6, 6, seed=98))[0]
+
+
+def target_quantiles(x):
+    return projections.as_target(1 + target(x), PIXELS)
+
+
+def target_cross_gram(x, y):
+    return cross_gram.forward(target(x), target(y))[0]
 
 
 FORWARD = {
@@ -56,12 +86,20 @@ FORWARD = {
     "strided_conv2d": lambda x, w, b: strided_conv2d.forward(x, w, b, 2),
     "preprocess": lambda x: preprocess.forward(x, *TORCHVISION),
     "gram": gram.forward,
+    "cross_gram": cross_gram.forward,
+    "cross_style_loss": lambda x, y: cross_style_loss.forward(x, y, target_cross_gram(x, y)),
     "matrix_square_root": matrix_square_root.forward,
     "whitening": whitening.forward,
     "content_loss": lambda x: content_loss.forward(x, target(x)),
     "style_loss": lambda x: style_loss.forward(x, target_gram(x)),
+    "moment_matrix": moment_matrix.forward,
+    "moments_style_loss": lambda x: moments_style_loss.forward(x, target_moments(x)),
+    "wasserstein_style_loss": lambda x: wasserstein_style_loss.forward(x, target_moments(x)),
+    "sliced_style_loss": lambda x: sliced_style_loss.forward(x, target_quantiles(x)),
     "total_variation": total_variation.forward,
+    "absolute_variation": absolute_variation.forward,
     "addition": addition.forward,
+    "guide": lambda x: guide.forward(x, guide_of(x)),
     "instance_norm": instance_norm.forward,
     "moments": moments.forward,
     "adain": adain.forward,
@@ -77,12 +115,20 @@ BACKWARD = {
     "strided_conv2d": strided_conv2d.backward,
     "preprocess": preprocess.backward,
     "gram": gram.backward,
+    "cross_gram": cross_gram.backward,
+    "cross_style_loss": cross_style_loss.backward,
     "matrix_square_root": matrix_square_root.backward,
     "whitening": whitening.backward,
     "content_loss": content_loss.backward,
     "style_loss": style_loss.backward,
+    "moment_matrix": moment_matrix.backward,
+    "moments_style_loss": moments_style_loss.backward,
+    "wasserstein_style_loss": wasserstein_style_loss.backward,
+    "sliced_style_loss": sliced_style_loss.backward,
     "total_variation": total_variation.backward,
+    "absolute_variation": absolute_variation.backward,
     "addition": addition.backward,
+    "guide": guide.backward,
     "instance_norm": instance_norm.backward,
     "moments": moments.backward,
     "adain": adain.backward,
@@ -99,6 +145,8 @@ def setting(operation, seed=0):
         inputs = [x[:, :-1], drawn(3, 3, 6, 6, seed=seed), drawn(6, seed=seed)]  # of its six rows five are read
     elif operation == "preprocess":
         inputs = [128 + 50 * x[..., :3]]
+    elif operation.startswith("cross"):
+        inputs = [x, drawn(3, 3, 2, 5, seed=seed + 1)]
     elif operation == "matrix_square_root":
         inputs = [gram.forward(x)[0] / PIXELS]
     elif operation == "whitening":
@@ -167,6 +215,11 @@ def signs(x, axis):
     """The signs of the differences along one axis, 0 beyond both ends."""
     ends = [(1, 1) if axis == other else (0, 0) for other in range(4)]
     return np.pad(np.sign(np.diff(x, axis=axis)), ends)
+
+
+def signed(x, axis):
+    """The gradient of the sum of absolute differences along one axis."""
+    return -np.diff(signs(x, axis), axis=axis)
 
 
 def winners(x):
@@ -400,6 +453,24 @@ GRAM = {
     "factor 1/(N M)": lambda i, g, right: right / (6 * PIXELS),
     "factor 1/M": lambda i, g, right: right / PIXELS,
 }
+CROSS_GRAM_UPPER = {
+    "square-not-divided": lambda i, g, right: 4 * right,
+    "one-pixel-of-square": lambda i, g, right: 4 * right * (np.indices(SHAPE)[1:3] % 2 == 0).all(axis=0),
+    "gram-of-summed-images": lambda i, g, right: cross_gram.backward(np.tile(g.sum(0), (3, 1, 1)), i)[0],
+    "factor 1/M": lambda i, g, right: right / PIXELS,
+    "upstream-ignored": lambda i, g, right: cross_gram.backward(np.ones_like(g), i)[0],
+}
+CROSS_GRAM_DEEPER = {
+    "first-pixel-of-square": lambda i, g, right: cross_gram.backward(g, (i[0][:, :6:2, :4:2], i[1]))[1],
+    "square-not-averaged": lambda i, g, right: 4 * right,
+    "images-mixed-up": lambda i, g, right: cross_gram.backward(g[::-1], i)[1],
+    "gram-of-summed-images": lambda i, g, right: cross_gram.backward(np.tile(g.sum(0), (3, 1, 1)), i)[1],
+}
+CROSS_STYLE_LOSS = {
+    "factor-2-missing": lambda i, g, right: right / 2,
+    "quarter-missing": lambda i, g, right: 4 * right,
+    "difference-reversed": lambda i, g, right: -right,
+}
 MATRIX_SQUARE_ROOT = {
     "root-elementwise": lambda i, g, right: g / (2 * matrix_square_root.forward(i[0])[0]),
     "root-commuting": lambda i, g, right: np.linalg.solve(matrix_square_root.forward(i[0])[0], g) / 2,
@@ -459,11 +530,43 @@ TOTAL_VARIATION = {
     "one-end-only": lambda i, g, right: g * sum(2 * np.diff(i[0], axis=a, prepend=i[0].take([0], a)) for a in (1, 2)),
     "absolute-differences": lambda i, g, right: g * sum(-np.diff(signs(i[0], a), axis=a) for a in (1, 2)),
 }
+ABSOLUTE_VARIATION = {
+    "sign": lambda i, g, right: -right,
+    "axis-missing": lambda i, g, right: g * signed(i[0], 2),
+    "axis-sign": lambda i, g, right: g * (signed(i[0], 2) - signed(i[0], 1)),
+    "wrapped": lambda i, g, right: g * sum(np.sign(i[0] - np.roll(i[0], s, a)) for a in (1, 2) for s in (1, -1)),
+    "squared-differences": lambda i, g, right: g * (along(i[0], 1) + along(i[0], 2)),
+}
+MOMENT_MATRIX = {
+    "sums-missing": lambda i, g, right: gram.backward(g[:, :-1, :-1], i[0]),
+    "sums-once": lambda i, g, right: right - g[:, None, None, :-1, -1],
+    "products-missing": lambda i, g, right: right - gram.backward(g[:, :-1, :-1], i[0]),
+    "gram-not-symmetrised": lambda i, g, right: right - np.einsum("nhwj,nij->nhwi", i[0], g[:, :-1, :-1]),
+    "images-mixed-up": lambda i, g, right: moment_matrix.backward(g[::-1], i[0]),
+}
+TRANSPORT = {
+    "target-not-subtracted": lambda i, g, right: 2 * g * i[0] / i[0][0].size,
+    "mean-path-missing": lambda i, g, right: right - right.mean((1, 2), keepdims=True),
+    "spread-path-missing": lambda i, g, right: right.mean((1, 2), keepdims=True) + 0 * right,
+    "spread-not-compared": lambda i, g, right: (
+        right.mean((1, 2), keepdims=True) + 2 * g * (i[0] - i[0].mean((1, 2), keepdims=True)) / i[0][0].size
+    ),
+    "square-factor-missing": lambda i, g, right: right / 2,
+}
 ADDITION = {
     "shared-evenly": lambda i, g, right: g / 2,
     "subtracted": lambda i, g, right: -g,
     "one-input-only": lambda i, g, right: 0 * g,
     "gradient-of-product": lambda i, g, right: g * i[0],
+}
+GUIDE = {
+    "guide-left-out": lambda i, g, right: g,
+    "guide-squared": lambda i, g, right: right * guide_of(i[0]),
+    "guide-as-black-and-white": lambda i, g, right: g * (guide_of(i[0]) > 0),
+    "guide-divided": lambda i, g, right: g / np.where(guide_of(i[0]) > 0, guide_of(i[0]), 1),
+    "output-returned": lambda i, g, right: g * i[0] * guide_of(i[0]),
+    "upstream-ignored": lambda i, g, right: 0 * g + guide_of(i[0]),
+    "images-mixed-up": lambda i, g, right: right[::-1],
 }
 INSTANCE_NORM_INPUT = {
     "mean-path-missing": lambda i, g, right: right + normalised(i, g, lambda h, z: h.mean((1, 2), keepdims=True)),
@@ -555,13 +658,23 @@ WRONG = {
     ("strided_conv2d", 2): STRIDED_BIAS,
     ("preprocess", 0): PREPROCESS,
     ("gram", 0): GRAM,
+    ("cross_gram", 0): CROSS_GRAM_UPPER,
+    ("cross_gram", 1): CROSS_GRAM_DEEPER,
+    ("cross_style_loss", 0): CROSS_STYLE_LOSS,
+    ("cross_style_loss", 1): CROSS_STYLE_LOSS,
     ("matrix_square_root", 0): MATRIX_SQUARE_ROOT,
     ("whitening", 0): WHITENING_INPUT,
     ("whitening", 1): WHITENING_STYLE,
     ("content_loss", 0): CONTENT_LOSS,
     ("style_loss", 0): STYLE_LOSS,
     ("total_variation", 0): TOTAL_VARIATION,
+    ("absolute_variation", 0): ABSOLUTE_VARIATION,
+    ("moment_matrix", 0): MOMENT_MATRIX,
+    ("moments_style_loss", 0): TRANSPORT,
+    ("wasserstein_style_loss", 0): TRANSPORT,
+    ("sliced_style_loss", 0): TRANSPORT,
     ("addition", 1): ADDITION,
+    ("guide", 0): GUIDE,
     ("instance_norm", 0): INSTANCE_NORM_INPUT,
     ("instance_norm", 1): INSTANCE_NORM_SCALE,
     ("instance_norm", 2): INSTANCE_NORM_SHIFT,

@@ -175,7 +175,7 @@ TERMS = [
     ("total variation without its weight in the gradient", "tv lacks its weight in the gradient."),
     (
         "terms without their weights in the loss",
-        "each of content/conv2, content/side, style/conv1, style/conv2 lacks its weight in the loss.",
+        "each of content/conv2, content/side, style/conv1, style/conv2, tv lacks its weight in the loss.",
     ),
     ("two terms at one layer overwrite each other", "style/conv2 is in the loss, but its gradient is left out."),
 ]

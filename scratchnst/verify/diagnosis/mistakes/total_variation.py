@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -15,18 +15,31 @@ from scratchnst.verify.diagnosis.mistakes.case import (
     without_border,
 )
 
+WRAPPED = (
+    "the right one with differences around the border, as np.roll makes them: the first pixel has no neighbour on the "
+    "other side"
+)
+
 
 def right(case: GradientCase) -> Array | None:
     """Equation (b)."""
-    return None if case.grad_y.ndim or case.x.ndim != 4 else sum(_parts(case).values())
+    return None if case.grad_y.ndim or case.x.ndim != 4 else sum(parts_of(case).values())
 
 
 def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
     """Mistakes in dV/dx."""
-    parts = _parts(case)
+    yield from of_differences(parts_of(case), "equation (b) of total_variation", ("+2d", "-2d"))
+    wrapped = sum(2 * case.x - np.roll(case.x, 1, axis) - np.roll(case.x, -1, axis) for axis in (1, 2))
+    yield KnownMistake("wrapped", WRAPPED, 2 * case.grad_y * wrapped)
+    sentence = "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d"
+    yield KnownMistake("absolute-differences", sentence, sum(parts_of(case, np.sign).values()) / 2)
+
+
+def of_differences(parts: dict, text: str, slopes: tuple[str, str]) -> Iterator[KnownMistake]:
+    """Mistakes with the slopes of all differences, from `parts_of`; `slopes` are those of an end and of a start."""
     gradient = sum(parts.values())
-    text = "equation (b) of total_variation"
-    ends = f"the end gets +2d, the start -2d, {text}"
+    end_slope, start_slope = slopes
+    ends = f"the end gets {end_slope}, the start {start_slope}, {text}"
     for axis, words in ((1, "down the columns"), (2, "along the rows")):
         kept = sum(part for (other, _), part in parts.items() if other != axis)
         yield KnownMistake("axis-missing", f"the right one without the differences {words}: add both, {text}", kept)
@@ -42,23 +55,14 @@ def mistakes(case: GradientCase) -> Iterator[KnownMistake]:
         yield KnownMistake("one-end-only", sentence, kept)
     yield KnownMistake(
         "ends-same-sign",
-        f"the right one with the same sign at both ends of each difference: the end gets +2d and the start -2d, {text}",
+        f"the right one with the same sign at both ends of each difference: {ends}",
         sum(part if end else -part for (_, end), part in parts.items()),
     )
-    wrapped = sum(2 * case.x - np.roll(case.x, 1, axis) - np.roll(case.x, -1, axis) for axis in (1, 2))
-    yield KnownMistake(
-        "wrapped",
-        "the right one with differences around the border, as np.roll makes them: the first pixel has no neighbour on "
-        "the other side",
-        2 * case.grad_y * wrapped,
-    )
-    sentence = "that of the sum of |d|, grad_y times the signs of the differences: the derivative of d^2 is 2d"
-    yield KnownMistake("absolute-differences", sentence, sum(_parts(case, np.sign).values()) / 2)
     sentence = "the right one with the border set to zero: pixels on the border have neighbours, too, only fewer"
     yield KnownMistake("border-lost", sentence, without_border(gradient, 1, 1))
 
 
-def _parts(case, slope=lambda d: d):
+def parts_of(case: GradientCase, slope: Callable[[Array], Array] = lambda d: d) -> dict:
     """(axis, whether at the end of the differences) -> its part of the gradient."""
     parts = {}
     for axis in (1, 2):

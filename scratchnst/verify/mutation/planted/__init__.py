@@ -7,12 +7,12 @@ forward and backward alike and are no mistakes: they must pass.
 
 from __future__ import annotations
 
-from scratchnst.verify.mutation.planted import convolutions, layers, losses, program, statistics
+from scratchnst.verify.mutation.planted import convolutions, distances, layers, losses, program, statistics
 from scratchnst.verify.mutation.planted.mutant import Mutant, planted
 
 __all__ = ["MUTANTS", "SOUND", "Mutant"]
 
-_PARTS = (convolutions, layers, statistics, losses, program)
+_PARTS = (convolutions, layers, statistics, losses, distances, program)
 MUTANTS = (
     *(
         planted(module, name, ((old, new),), *found)

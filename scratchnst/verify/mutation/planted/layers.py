@@ -1,4 +1,4 @@
-"""Mistakes in the ReLU, pooling, preprocessing and addition.
+"""Mistakes in the ReLU, pooling, preprocessing, addition and guide.
 
 `SINGLE` has rows of name, old text, new text, and the key or pattern of the diagnosis, for each module.
 """
@@ -77,12 +77,21 @@ ADDITION = (
     ("upstream gradient left out", SHARES, "return grad_y.copy(), 0 * grad_y + 1", "upstream-ignored"),
     ("one array for both", SHARES, "return (grad_y.copy(),) * 2", "", "one array as the gradients of a and b"),
 )
+BY_GUIDE = "return grad_y * T"
+GUIDE = (
+    ("guide left out", BY_GUIDE, "return grad_y.copy()", "guide-left-out"),
+    ("squared", BY_GUIDE, "return grad_y * T**2", "guide-squared"),
+    ("divided by it", BY_GUIDE, "return grad_y / np.where(T > 0, T, 1)", "guide-divided"),
+    ("as a region without grey", BY_GUIDE, "return grad_y * (T > 0)", "guide-as-black-and-white"),
+    ("upstream gradient left out", BY_GUIDE, "return 0 * grad_y + T", "upstream-ignored"),
+)
 SINGLE = {
     "ops.relu": RELU,
     "ops.average_pool": AVERAGE_POOL,
     "ops.max_pool": MAX_POOL,
     "ops.preprocess": PREPROCESS,
     "ops.addition": ADDITION,
+    "ops.guide": GUIDE,
 }
 SEVERAL: tuple[Mutant, ...] = (
     planted(

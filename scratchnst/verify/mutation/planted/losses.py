@@ -63,6 +63,49 @@ STYLE_LOSS = (
     ("the first image's G - A for all", "return difference *", "return difference[:1] *", "gram-of-first-image"),
     ("equation 6 with N M", "(N**2 * M**2)", "(N * M)", "factor size"),
 )
+TO_X, TO_Y = "(_matrix(y) @ grad_y.swapaxes(1, 2))", "(_matrix(P) @ grad_y)"
+SPREAD = "grad_x = average_pool.backward(grad_x, shape)"
+MEANS = "shapes.append(P.shape)\n        P, _ = average_pool.forward(P)"
+CROSS_GRAM = (
+    ("square not divided", SPREAD, SPREAD.replace("=", "= 4 *", 1), "square-not-divided"),
+    (
+        "the first pixel of each square alone",
+        SPREAD,
+        SPREAD.replace("=", "= 4 *", 1) + "\n        grad_x[:, 1::2] = grad_x[:, :, 1::2] = 0",
+        "one-pixel-of-square",
+    ),
+    (
+        "the first pixel for the mean of a square",
+        MEANS,
+        "shapes.append(P.shape)\n        P = P[:, : P.shape[1] // 2 * 2 : 2, : P.shape[2] // 2 * 2 : 2]",
+        "first-pixel-of-square",
+    ),
+    ("the sum for the mean of a square", TO_Y, TO_Y.replace("_m", "4 * _m"), "square-not-averaged"),
+    ("twice, as in a Gram matrix", TO_Y, TO_Y.replace("_m", "2 * _m"), "counted-twice"),
+    ("dL/dx forgotten", TO_X, TO_X.replace("_m", "0 * _m"), "", "zero everywhere"),
+    ("upstream gradients added up", TO_X, "(_matrix(y) @ grad_y.sum(0).T)", "gram-of-summed-images"),
+    ("sign of dL/dy", TO_Y, TO_Y.replace("_m", "-_m"), "sign"),
+)
+BACK = "cross_gram.backward(distance_backward(grad_y, distance_cache), features)"
+CROSS_STYLE_LOSS = (
+    ("factor 2 of a symmetric matrix", BACK, BACK.replace("grad_y,", "2 * grad_y,"), "taken-as-symmetric"),
+    ("factor 2 of the square missing", BACK, BACK.replace("grad_y,", "grad_y / 2,"), "factor-2-missing"),
+    ("1/4 missing", BACK, BACK.replace("grad_y,", "4 * grad_y,"), "quarter-missing"),
+    (
+        "A not subtracted",
+        "return E, (features, distance_cache)",
+        "return E, (features, (G, distance_cache[1]))",
+        "target-not-subtracted",
+    ),
+    ("A - G", BACK, BACK.replace("grad_y,", "-grad_y,"), "difference-reversed or sign"),
+    (
+        "dL/dF forgotten",
+        "return " + BACK,
+        f"gradients = {BACK}\n    return 0 * gradients[0], gradients[1]",
+        "",
+        "zero everywhere",
+    ),
+)
 DOWN = "    grad_x[:, 1:] += down\n    grad_x[:, :-1] -= down\n"
 RIGHT = "    grad_x[:, :, 1:] += right\n    grad_x[:, :, :-1] -= right\n"
 TOTAL_VARIATION = (
@@ -76,6 +119,8 @@ TOTAL_VARIATION = (
 )
 SINGLE = {
     "losses.gram": GRAM,
+    "losses.cross_gram": CROSS_GRAM,
+    "losses.cross_style_loss": CROSS_STYLE_LOSS,
     "losses.content_loss": CONTENT_LOSS,
     "losses.style_loss": STYLE_LOSS,
     "losses.total_variation": TOTAL_VARIATION,
@@ -93,6 +138,6 @@ SOUND: tuple[Mutant, ...] = (
     planted(
         "losses.style_loss",
         "another normalisation",
-        (("float(G.shape[-1]) ** 2", "float(G.shape[-1])"), ("(N**2 * M**2)", "(N * M**2)")),
+        (("float(G.shape[-2]) * float(G.shape[-1])", "float(G.shape[-1])"), ("(N**2 * M**2)", "(N * M**2)")),
     ),
 )

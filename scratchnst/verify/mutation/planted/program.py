@@ -29,16 +29,16 @@ NETWORK = (
     ("preprocessing left out on the way back", IMAGE, "return grad_x", "preprocess-left-out"),
     ("rows in the wrong order", "reversed(self.needed(grad_features))", "self.needed(grad_features)", "", "KeyError"),
 )
-VARIATION = "                grad += engine.total_variation.backward(self.tv_weight, tv_cache)\n"
-VARIATION_VALUE = '            loss += self.tv_weight * values["tv"]\n'
-TERM = "partial(term.loss.backward, term.weight, loss_cache)"
+VARIATION = "                grad += term.loss.backward(term.weight, pixel_cache)\n"
+VARIATION_VALUE = "(*self.summands, *self.pixel_summands)"
+TERM = "term.loss.backward(term.weight, loss_cache)"
 OBJECTIVE = (
     ("total variation not in the gradient", VARIATION, "", "term-missing-in-gradient"),
-    ("total variation not in the loss", VARIATION_VALUE, "            pass\n", "term-missing-in-loss"),
+    ("total variation not in the loss", VARIATION_VALUE, "self.summands", "term-missing-in-loss"),
     (
         "total variation without its weight in the gradient",
-        "backward(self.tv_weight, tv_cache)",
-        "backward(1.0, tv_cache)",
+        "backward(term.weight, pixel_cache)",
+        "backward(1.0, pixel_cache)",
         "weight-missing-in-gradient",
     ),
     (
@@ -63,8 +63,8 @@ OBJECTIVE = (
     ),
     (
         "gradient rounded to float32",
-        'astype("float64").reshape',
-        'astype("float32").astype("float64").reshape',
+        'grad.astype("float64")',
+        'grad.astype("float32").astype("float64")',
         "float32-round-off",
     ),
 )
@@ -85,11 +85,12 @@ SOUND: tuple[Mutant, ...] = (
         (
             (TERM, TERM.replace("term.weight", "term.weight**2")),
             ("loss += term.weight * values", "loss += term.weight**2 * values"),
+            (VARIATION, VARIATION.replace("term.weight", "term.weight**2")),
         ),
     ),
     planted(
         "transfer.objective",
         "total variation left out everywhere",
-        ((VARIATION, ""), (VARIATION_VALUE, "            pass\n")),
+        ((VARIATION, ""), (VARIATION_VALUE, "self.summands")),
     ),
 )

@@ -1,0 +1,11 @@
+"""Style loss by Wasserstein distance, `scratchnst.losses.wasserstein_style_loss`, on this engine's moment matrices."""
+
+from __future__ import annotations
+
+from scratchnst.engine.cpu import moment_matrix
+from scratchnst.losses import of_statistic
+from scratchnst.losses.wasserstein_style_loss import distance, distance_backward
+
+statistic = moment_matrix
+
+forward, backward = of_statistic(statistic, distance, distance_backward)
