@@ -210,7 +210,7 @@ def add_optimisation(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--padding",
         choices=list(PADDINGS),
-        help=f"what the network's first convolution sees around the image: zeros, or its reflection ({ZERO})",
+        help=f"what the network's first convolution sees around the image: zeros, its edge or its reflection ({ZERO})",
     )
     group.add_argument("--seed", type=non_negative_integer, metavar="N", help="of the white noise (0)")
     group.add_argument("--bounded", action="store_true", help="keep pixels within 0-255 all along, not only in the end")

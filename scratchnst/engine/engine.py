@@ -59,9 +59,11 @@ class Engine:
     average_pool: ModuleType
     max_pool: ModuleType
     reflection_pad: ModuleType
+    replicate_pad: ModuleType
     upsample: ModuleType
     strided_conv2d: ModuleType
     reflected_conv2d: ModuleType  # reflection padding and a convolution with a stride in one
+    replicated_conv2d: ModuleType  # replication padding and a convolution in one
     gram: ModuleType
     cross_gram: ModuleType
     matrix_square_root: ModuleType

@@ -242,6 +242,22 @@ class ReflectedConvolution(Convolution):
 
 
 @dataclass(frozen=True)
+class ReplicatedConvolution(Convolution):
+    """A convolution with the image's outermost pixels around it, in place of zeros."""
+
+    in_strips: bool = False
+
+    def operation(self, pooling: str) -> str:
+        return "replicated_conv2d"
+
+    def steps(self, pooling: str) -> tuple[str, ...]:
+        return (self.operation(pooling),)
+
+    def reach(self, parameters: Parameters) -> tuple[Rows, Rows]:
+        return (ALL, ALL), (ALL, ALL)
+
+
+@dataclass(frozen=True)
 class Rectifier(Kind):
     """A ReLU alone."""
 
@@ -312,6 +328,7 @@ KINDS: dict[str, Kind] = {
     "norm_relu": InstanceNorm(rectified=True),
     "add": Addition(),
     "relu": Rectifier(),
+    "replicated": ReplicatedConvolution(),
 }
 
 

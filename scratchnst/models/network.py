@@ -24,7 +24,8 @@ from scratchnst.models.layers import IMAGE, KINDS, POOLINGS, Layer, strides
 from scratchnst.ops import preprocess
 
 ZERO = "zero"
-PADDINGS = (ZERO, "reflect")
+PADDED = {"replicate": "replicated", "reflect": "reflected"}  # padding -> the kind of a convolution with that
+PADDINGS = (ZERO, *PADDED)
 
 
 @dataclass(frozen=True)
@@ -126,8 +127,8 @@ class Network:
     def with_padding(self, padding: str) -> Network:
         """Return this network with its convolutions of the image continuing it by `padding`, one of `PADDINGS`.
 
-        "reflect" mirrors the image at its edges where the convolutions of other layers have zeros.  A convolution with
-        a ReLU becomes two rows, of which the second has its name.
+        "replicate" repeats its outermost pixels, "reflect" mirrors it at its edges, where the convolutions of other
+        layers have zeros.  A convolution with a ReLU becomes two rows, of which the second has its name.
         """
         if padding not in PADDINGS:
             raise UserError(f"there is no padding {padding!r}; choose one of {', '.join(PADDINGS)}.")
@@ -139,9 +140,9 @@ class Network:
             if sources[layer.name] == (IMAGE,) and layer.kind == "conv":
                 name = f"{layer.name}/linear"
                 parameters[name] = parameters.pop(layer.name)
-                layers += [Layer(name, "reflected", (IMAGE,)), Layer(layer.name, "relu", (name,))]
+                layers += [Layer(name, PADDED[padding], (IMAGE,)), Layer(layer.name, "relu", (name,))]
             elif sources[layer.name] == (IMAGE,) and layer.kind == "linear":
-                layers.append(replace(layer, kind="reflected"))
+                layers.append(replace(layer, kind=PADDED[padding]))
             else:
                 layers.append(replace(layer, sources=sources[layer.name]))
         return replace(self, layers=tuple(layers), parameters=parameters)

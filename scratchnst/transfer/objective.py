@@ -126,7 +126,7 @@ class Objective:
     style_loss, tv : the style loss and the total variation, of `STYLE_LOSSES` and `TOTAL_VARIATIONS`
     laplacian_weight : weight of the Laplacian loss of the image in 0-1 units, for which there must be a content
     pooling : "avg" or "max"; None is the network's own, "avg" unless its file says otherwise
-    padding : "zero" or "reflect", what the network's first convolution sees around the image
+    padding : "zero", "replicate" or "reflect", what the network's first convolution sees around the image
     normalized : whether to scale the network's weights first, so that every filter's mean activation over the content
         and style images is 1, as in the paper; a network that is normalised already stays as it is
     dtype : "float32" or "float64", in which network and losses are computed

@@ -24,6 +24,7 @@ from scratchnst.ops import (
     preprocess,
     reflection_pad,
     relu,
+    replicate_pad,
     strided_conv2d,
     upsample,
     whitening,
@@ -111,6 +112,7 @@ OPERATIONS = {
     "average_pool": Operation(average_pool.forward, average_pool.backward, is_linear=True),
     "max_pool": Operation(max_pool.forward, max_pool.backward),
     "reflection_pad": Operation(as_far_as_it_goes, reflection_pad.backward, is_linear=True),
+    "replicate_pad": Operation(lambda x: replicate_pad.forward(x, 1, 2), replicate_pad.backward, is_linear=True),
     "upsample": Operation(upsample.forward, upsample.backward, is_linear=True),
     "strided_conv2d": Operation(
         lambda x, w, b: strided_conv2d.forward(x, w, b, 2), strided_conv2d.backward_input, kernel(1, 1), is_linear=True

@@ -18,10 +18,21 @@ from scratchnst.engine import sessions
 from scratchnst.engine.checks import check_shape
 from scratchnst.engine.cpu import threads
 from scratchnst.engine.engine import Engine, own_operations
+from scratchnst.engine.textbook import replicated_conv2d
 
 # Threads would save a hundredth part of an evaluation in these.
 from scratchnst.losses import absolute_variation, laplacian_loss, projections
-from scratchnst.ops import adain, addition, guide, matrix_square_root, preprocess, relu, strided_conv2d, whitening
+from scratchnst.ops import (
+    adain,
+    addition,
+    guide,
+    matrix_square_root,
+    preprocess,
+    relu,
+    replicate_pad,
+    strided_conv2d,
+    whitening,
+)
 
 ROWS_PER_STRIP = 8
 
@@ -48,6 +59,6 @@ class Cpu(Engine):
 
 TEXTBOOKS = (
     *(absolute_variation, adain, addition, guide, laplacian_loss, matrix_square_root, preprocess, projections, relu),
-    *(strided_conv2d, whitening),
+    *(replicate_pad, replicated_conv2d, strided_conv2d, whitening),
 )
 ENGINE = Cpu("cpu", (*TEXTBOOKS, *own_operations(__name__)))

@@ -44,7 +44,7 @@ from scratchnst.engine.engine import Engine, own_operations
 # A kernel of our own would not be better at an addition or a guide; the other operations are computed once for a
 # picture, and the losses, which are options, by CuPy's own kernels.
 from scratchnst.losses import absolute_variation, laplacian_loss, projections, sliced_style_loss
-from scratchnst.ops import adain, addition, guide, matrix_square_root, moments, whitening
+from scratchnst.ops import adain, addition, guide, matrix_square_root, moments, replicate_pad, whitening
 
 
 class Cuda(Engine):
@@ -107,6 +107,6 @@ class Cuda(Engine):
 
 TEXTBOOKS = (
     *(absolute_variation, adain, addition, guide, laplacian_loss, matrix_square_root, moments, projections),
-    *(sliced_style_loss, whitening),
+    *(replicate_pad, sliced_style_loss, whitening),
 )
 ENGINE = Cuda("cuda", (*TEXTBOOKS, *own_operations(__name__)))

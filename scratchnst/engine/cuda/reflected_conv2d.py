@@ -44,7 +44,7 @@ def forward(x: Array, w: Array, b: Array, stride: int = 1) -> tuple[Array, Cache
     if stride > 1:
         return windows.convolve(x, w, b, stride, margins(w)), cache
     y, _ = conv2d.convolve(reflection_pad.forward(x, *margins(w))[0], w, b)
-    return device.contiguous(y[_inside(x.shape, w)]), cache
+    return device.contiguous(y[inside(x.shape, w)]), cache
 
 
 def backward(grad_y: Array, cache: Cache) -> tuple[Array, Array, Array]:
@@ -58,7 +58,7 @@ def backward_input(grad_y: Array, cache: Cache) -> Array:
     _check(grad_y, shape, w, stride)
     if stride > 1:
         return windows.convolve_back(grad_y, w, stride, shape, margins(w))
-    grad_padded = conv2d.backward_input(_with_zeros_around(grad_y, w), (None, w))
+    grad_padded = conv2d.backward_input(with_zeros_around(grad_y, w), (None, w))
     return reflection_pad.backward(grad_padded, (shape, *margins(w)))
 
 
@@ -68,18 +68,19 @@ def backward_parameters(grad_y: Array, cache: Cache) -> tuple[Array, Array]:
     _check(grad_y, shape, w, stride)
     if stride > 1:
         return windows.kernel_gradient(x, grad_y, w.shape, stride, margins(w)), conv2d.bias_gradient(grad_y, None)
-    return conv2d.backward_parameters(_with_zeros_around(grad_y, w), (reflection_pad.forward(x, *margins(w))[0], w))
+    return conv2d.backward_parameters(with_zeros_around(grad_y, w), (reflection_pad.forward(x, *margins(w))[0], w))
 
 
-def _inside(shape, w):
+def inside(shape: tuple[int, ...], w: Array) -> tuple[slice, slice, slice]:
     """Return where images of `shape` lie within those that are padded for a kernel `w`."""
     rows, columns = margins(w)
     return slice(None), slice(rows, rows + shape[1]), slice(columns, columns + shape[2])
 
 
-def _with_zeros_around(grad_y, w):
+def with_zeros_around(grad_y: Array, w: Array) -> Array:
+    """Return a gradient of images with zeros where they are padded for a kernel `w`."""
     padded_grad = device.zeros(padded(grad_y.shape, *margins(w)), grad_y.dtype)
-    padded_grad[_inside(grad_y.shape, w)] = grad_y
+    padded_grad[inside(grad_y.shape, w)] = grad_y
     return padded_grad
 
 

@@ -8,7 +8,13 @@ from pkgutil import iter_modules
 from types import ModuleType
 
 from scratchnst import losses, ops
-from scratchnst.engine.textbook import conv2d_relu, instance_norm_relu, reflected_conv2d, upsampled_conv2d
+from scratchnst.engine.textbook import (
+    conv2d_relu,
+    instance_norm_relu,
+    reflected_conv2d,
+    replicated_conv2d,
+    upsampled_conv2d,
+)
 
 
 def modules_of(package: ModuleType) -> list[ModuleType]:
@@ -16,5 +22,5 @@ def modules_of(package: ModuleType) -> list[ModuleType]:
     return [import_module(f"{package.__name__}.{module.name}") for module in iter_modules(package.__path__)]
 
 
-COMBINED = (conv2d_relu, instance_norm_relu, reflected_conv2d, upsampled_conv2d)
+COMBINED = (conv2d_relu, instance_norm_relu, reflected_conv2d, replicated_conv2d, upsampled_conv2d)
 OPERATIONS = (*modules_of(ops), *modules_of(losses), *COMBINED)

@@ -74,6 +74,12 @@ def reflection_pad(x: Tensor, rows: int, columns: int) -> Tensor:
     return y.permute(0, 2, 3, 1)
 
 
+def replicate_pad(x: Tensor, rows: int, columns: int) -> Tensor:
+    """`scratchnst.ops.replicate_pad`."""
+    y = _functional().pad(x.permute(0, 3, 1, 2), (columns, columns, rows, rows), mode="replicate")
+    return y.permute(0, 2, 3, 1)
+
+
 def upsample(x: Tensor) -> Tensor:
     """`scratchnst.ops.upsample`."""
     return _functional().interpolate(x.permute(0, 3, 1, 2), scale_factor=2, mode="nearest").permute(0, 2, 3, 1)
@@ -87,6 +93,11 @@ def strided_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor:
 def reflected_conv2d(x: Tensor, w: Tensor, b: Tensor, stride: int = 1) -> Tensor:
     """`scratchnst.engine.textbook.reflected_conv2d`."""
     return strided_conv2d(reflection_pad(x, w.shape[0] // 2, w.shape[1] // 2), w, b, stride)
+
+
+def replicated_conv2d(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
+    """`scratchnst.engine.textbook.replicated_conv2d`."""
+    return strided_conv2d(replicate_pad(x, w.shape[0] // 2, w.shape[1] // 2), w, b)
 
 
 def upsampled_conv2d(x: Tensor, w: Tensor, b: Tensor) -> Tensor:
@@ -260,9 +271,11 @@ OPERATIONS: dict[str, Callable[..., Any]] = {
     "moments": moments,
     "adain": adain,
     "reflection_pad": reflection_pad,
+    "replicate_pad": replicate_pad,
     "upsample": upsample,
     "strided_conv2d": strided_conv2d,
     "reflected_conv2d": reflected_conv2d,
+    "replicated_conv2d": replicated_conv2d,
     "upsampled_conv2d": upsampled_conv2d,
 }
 

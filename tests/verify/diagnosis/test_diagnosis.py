@@ -35,6 +35,7 @@ from scratchnst.ops import (
     preprocess,
     reflection_pad,
     relu,
+    replicate_pad,
     strided_conv2d,
     upsample,
     whitening,
@@ -80,6 +81,7 @@ FORWARD = {
     "average_pool": average_pool.forward,
     "max_pool": max_pool.forward,
     "reflection_pad": lambda x: reflection_pad.forward(x, 2, 1),
+    "replicate_pad": lambda x: replicate_pad.forward(x, 2, 1),
     "upsample": upsample.forward,
     "strided_conv2d": lambda x, w, b: strided_conv2d.forward(x, w, b, 2),
     "preprocess": lambda x: preprocess.forward(x, *TORCHVISION),
@@ -108,6 +110,7 @@ BACKWARD = {
     "average_pool": average_pool.backward,
     "max_pool": max_pool.backward,
     "reflection_pad": reflection_pad.backward,
+    "replicate_pad": replicate_pad.backward,
     "upsample": upsample.backward,
     "strided_conv2d": strided_conv2d.backward,
     "preprocess": preprocess.backward,
@@ -378,6 +381,22 @@ REFLECTION_PAD = {
     "mean-for-sum": lambda i, g, right: right / reflection_pad.backward(np.ones_like(g), (2, 1)),
     "upstream-squared": lambda i, g, right: reflection_pad.backward(g**2, (2, 1)),
 }
+REPLICATE_PAD = {
+    "border-not-added": lambda i, g, right: g[:, 2:-2, 1:-1],
+    "mirrored": lambda i, g, right: shown_at(i, g, "reflect"),
+    "wrapped": lambda i, g, right: shown_at(i, g, "wrap"),
+    "rows-not-gathered": lambda i, g, right: replicate_pad.backward(g[:, 2:-2], (0, 1)),
+    "columns-not-gathered": lambda i, g, right: replicate_pad.backward(g[:, :, 1:-1], (2, 0)),
+    "one-side-missing": lambda i, g, right: replicate_pad.backward(
+        np.pad(g[:, :-2, :-1], ((0, 0), (0, 2), (0, 1), (0, 0))), (2, 1)
+    ),
+    "added-once": lambda i, g, right: replicate_pad.backward(g[:, 1:-1], (1, 1)),
+    "corners-not-added": lambda i, g, right: (
+        replicate_pad.backward(g[:, 2:-2], (0, 1)) + replicate_pad.backward(g[:, :, 1:-1], (2, 0)) - g[:, 2:-2, 1:-1]
+    ),
+    "mean-for-sum": lambda i, g, right: right / replicate_pad.backward(np.ones_like(g), (2, 1)),
+    "upstream-squared": lambda i, g, right: replicate_pad.backward(g**2, (2, 1)),
+}
 UPSAMPLE = {
     "mean-for-sum": lambda i, g, right: average_pool.forward(g)[0],
     "one-corner-only": lambda i, g, right: g[:, ::2, 1::2],
@@ -632,6 +651,7 @@ WRONG = {
     ("average_pool", 0): AVERAGE_POOL,
     ("max_pool", 0): MAX_POOL,
     ("reflection_pad", 0): REFLECTION_PAD,
+    ("replicate_pad", 0): REPLICATE_PAD,
     ("upsample", 0): UPSAMPLE,
     ("strided_conv2d", 0): STRIDED_INPUT,
     ("strided_conv2d", 1): STRIDED_KERNEL,

@@ -23,6 +23,7 @@ QUICK = {  # one or two of each operation, the nastier ones
     "max_pool: ties counted twice",
     "max_pool: compared with the first pixel only",
     "reflection_pad: the edge repeated",
+    "replicate_pad: second side left out",
     "upsample: three pixels of four",
     "strided_conv2d: zeros not put between",
     "strided_conv2d: stride forgotten in dL/dw",

@@ -25,6 +25,7 @@ from scratchnst.verify.diagnosis.mistakes import (
     preprocess,
     reflection_pad,
     relu,
+    replicate_pad,
     strided_conv2d,
     style_loss,
     total_variation,
@@ -39,7 +40,7 @@ __all__ = ["OPERATIONS", "GradientCase", "InputMistakes", "KnownMistake", "Regio
 _MODULES = (
     *(adain, addition, average_pool, content_loss, conv2d, gram, guide, instance_norm, matrix_square_root, max_pool),
     *(moments, preprocess, reflection_pad, relu, strided_conv2d, style_loss, total_variation, upsample, whitening),
-    *(absolute_variation, cross_gram, cross_style_loss, moment_matrix),
+    *(absolute_variation, cross_gram, cross_style_loss, moment_matrix, replicate_pad),
 )
 # Name of an operation -> the known mistakes of each of its inputs.
 OPERATIONS: dict[str, tuple[InputMistakes, ...]] = {

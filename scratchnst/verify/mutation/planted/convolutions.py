@@ -178,9 +178,30 @@ STRIDED_CONV2D = (
     ("dL/dw flipped", GRAD_W, GRAD_W.replace("shape),", "shape)[::-1, ::-1],"), "kernel-gradient-flipped"),
     ("dL/db averaged, not summed", SUM, "grad_y.mean(axis=(0, 1, 2))", "factor 1/(images H W)"),
 )
+FIRST_SIDE, SECOND_SIDE = "grad_x[:, 0] += grad_y[:, :margin]", "grad_x[:, -1] += grad_y[:, end:]"
+GATHERED, BOTH = "gathered = gather(grad_y, rows)", "return gather(gathered.swapaxes(1, 2), columns).swapaxes(1, 2)"
+REPLICATE_PAD = (
+    ("first side left out", FIRST_SIDE, FIRST_SIDE.replace("+=", "+= 0 *"), "one-side-missing"),
+    ("second side left out", SECOND_SIDE, SECOND_SIDE.replace("+=", "+= 0 *"), "one-side-missing"),
+    ("rows cropped away", GATHERED, "gathered = grad_y[:, rows : grad_y.shape[1] - rows]", "rows-not-gathered"),
+    (
+        "columns cropped away",
+        BOTH,
+        "return gathered[:, :, columns : grad_y.shape[2] - columns].copy()",
+        "columns-not-gathered",
+    ),
+    (
+        "the first image's gradient for all",
+        GATHERED,
+        GATHERED.replace("grad_y", "np.broadcast_to(grad_y[:1], grad_y.shape)"),
+        "images-first-for-all",
+    ),
+    ("second side added to the first", SECOND_SIDE, SECOND_SIDE.replace("-1", "0"), "", "right but in|deviates"),
+)
 SINGLE = {
     "ops.conv2d": CONV2D,
     "ops.reflection_pad": REFLECTION_PAD,
+    "ops.replicate_pad": REPLICATE_PAD,
     "ops.upsample": UPSAMPLE,
     "ops.strided_conv2d": STRIDED_CONV2D,
 }
