@@ -15,6 +15,7 @@ from typing import Any
 
 from scratchnst.cli.arguments import positive_integer
 from scratchnst.cli.job import FAILED, INTERRUPTED, in_words
+from scratchnst.cli.pipes import PIPE
 from scratchnst.errors import FileError, UserError
 from scratchnst.messages import complain, one_line
 from scratchnst.system.capacity import in_words as memory_in_words
@@ -74,7 +75,7 @@ class Pictures:
         self.failed: dict[Path, str] = {}  # the output of each run that was left out, and why
         self.status = 0
         self._named: set[str] = set()  # reasons that were told
-        self._check()
+        self._check(settings)
         self.missing: list[Run] = []
         self.kept: list[Run] = []
         for one in settings:
@@ -108,7 +109,9 @@ class Pictures:
                 return INTERRUPTED
         return self.status
 
-    def _check(self) -> None:
+    def _check(self, settings: Sequence[Settings]) -> None:
+        if any(PIPE in one.pictures for one in settings):
+            raise UserError("standard input is for one picture, and here are several to be made: name a file.")
         for name, value in (("--processes", self.processes), ("--threads", self.threads)):
             if self.scheduler is not None and value is not None:
                 raise UserError(f"{name} is of this machine: leave it out, or --scheduler.")

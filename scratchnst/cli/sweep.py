@@ -14,6 +14,7 @@ from scratchnst import images
 from scratchnst.cli import computation, many, painting, transfer
 from scratchnst.cli.arguments import (
     Parser,
+    add_finish,
     add_network,
     add_optimisation,
     check_side_picture,
@@ -67,6 +68,7 @@ def add(commands) -> None:
     add_network(parser)
     add_optimisation(parser)
     group = parser.add_argument_group("output")
+    add_finish(group)
     group.add_argument("--quiet", action="store_true", default=False, help="print nothing but errors")
     group.add_argument("--json", action="store_true", default=False, help="print one JSON object a picture")
     computation.add(parser)

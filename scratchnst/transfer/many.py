@@ -38,7 +38,7 @@ from scratchnst.weights.load import remembering
 WITHOUT_SPEED = {
     *("content", "styles", "output", "content_weight", "style_weight", "tv_weight", "style_weights", "seed"),
     *("size", "scales", "iterations", "least_gain", "init", "fast_model", "fast_style", "save_every", "log"),
-    *("checkpoint_every", "video", "video_every"),
+    *("checkpoint_every", "video", "video_every", "depth", "keep"),
 }
 
 Refuse = Callable[["Run", UserError], None]

@@ -9,6 +9,7 @@ import sys
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from scratchnst import images
 from scratchnst.cli import main, many
@@ -33,7 +34,7 @@ def studio(folder, random):
 
 
 def transfer(*arguments):
-    return main(["transfer", *arguments, *SMALL])
+    return main(["transfer", *SMALL, *arguments])
 
 
 def names(directory):
@@ -65,6 +66,30 @@ def test_each_pair_is_painted_as_if_alone(studio, made):
     np.testing.assert_array_equal(images.load("painted/two-dots.png"), images.load("alone.png"))
     assert main(["transfer", "--settings", "painted/two-dots.json", "-o", "again.png"]) == 0
     np.testing.assert_array_equal(images.load("again.png"), images.load("alone.png"))
+
+
+def test_each_picture_keeps_the_transparency_of_its_own_photograph(studio, made, capsys):
+    clear = np.zeros((36, 24, 4), np.uint8)
+    clear[:18, :, 3] = 255
+    Image.fromarray(clear).save("photos/two.png")
+    finish = ["--size", "0", "--depth", "16", "--keep", "alpha", "--colors", "content", "--json"]
+    assert transfer("photos", "styles/wave.png", "-o", "painted", *finish) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [(one["output"], one["height"], one["width"]) for one in told] == [
+        ("painted/one-wave.png", 30, 40),
+        ("painted/two-wave.png", 36, 24),
+    ]
+    headers = [(studio / one["output"]).read_bytes()[24:26] for one in told]
+    assert headers == [bytes([16, 2]), bytes([16, 6])]  # bits, and RGB or RGBA
+    alpha = np.asarray(Image.open("painted/two-wave.png"))[..., 3]
+    assert (alpha[:18] == 255).all()
+    assert (alpha[18:] == 0).all()
+
+
+def test_standard_input_is_for_one_picture(studio, made, capsys):
+    assert transfer("-", "styles", "-o", "painted") == 2
+    assert "standard input is for one picture" in capsys.readouterr().err
+    assert not (studio / "painted").exists()
 
 
 def test_what_is_finished_with_the_same_settings_is_kept(studio, made, capsys):

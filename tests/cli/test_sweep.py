@@ -50,6 +50,13 @@ def test_each_is_as_if_alone(folder, made):
     np.testing.assert_array_equal(images.load("sheet-panels/pooling=max.png"), images.load("out.png"))
 
 
+def test_pictures_of_16_bits(folder, made):
+    assert sweep("--vary", "seed=0,1", "--depth", "16") == 0
+    for seed in (0, 1):
+        assert (folder / "sheet-panels" / f"seed={seed}.png").read_bytes()[24] == 16
+    assert (folder / "sheet.png").read_bytes()[24] == 8
+
+
 def test_it_goes_on_with_what_is_missing(folder, made, capsys):
     assert sweep("--vary", "seed=0,1") == 0
     made.clear()
