@@ -40,7 +40,7 @@ from scratchnst.classroom import full_size, network, pictures, show_images
 from scratchnst.losses import cross_gram, cross_style_loss, gram, style_loss
 from scratchnst.models.normalize import normalize
 from scratchnst.ops import average_pool, upsample
-from scratchnst.transfer.objective import style_layer_weights
+from scratchnst.transfer.layer_weights import style_layer_weights
 from scratchnst.verify import check_backward
 
 side = full_size(96, 32)
