@@ -196,7 +196,7 @@ REPLICATE_PAD = (
         GATHERED.replace("grad_y", "np.broadcast_to(grad_y[:1], grad_y.shape)"),
         "images-first-for-all",
     ),
-    ("second side added to the first", SECOND_SIDE, SECOND_SIDE.replace("-1", "0"), "", "right but in|deviates"),
+    ("second side added to the first", SECOND_SIDE, SECOND_SIDE.replace("-1", "0"), "border"),
 )
 SINGLE = {
     "ops.conv2d": CONV2D,
