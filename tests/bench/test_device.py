@@ -273,6 +273,7 @@ def test_time_is_up_before_anything_begins(capsys, tmp_path):
 
 
 @with_compiler
+@pytest.mark.slow
 def test_training_and_painting(here):
     """The same loss, gradient and painting as on the CPU."""
     trainer = here(Trainer, 32, EMULATED)

@@ -39,6 +39,7 @@ def difference(contender, another):
 
 @pytest.mark.parametrize("task", TRAINING)
 @pytest.mark.parametrize("memory_format", PEERS.values())
+@pytest.mark.slow
 def test_loss_and_gradient_are_ours(small, torch, task, memory_format):
     ours, peer = Trainer(SIDE, task=task), PeerTrainer(SIDE, memory_format=memory_format, task=task)
     assert difference(ours, peer) < 2e-3

@@ -225,6 +225,7 @@ class TestEmulated:
             r"the GPU's memory is not enough: .* choose a smaller --size, or a larger --memory-limit\.$", said
         )
 
+    @pytest.mark.slow
     def test_a_limit_is_kept_in_strips(self, vgg, monkeypatch):
         monkeypatch.setattr(memory, "STRIPS", (math.inf, 2**16))
         native.write(random_vgg19(5, width=24), vgg / "vgg.h5")

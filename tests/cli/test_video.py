@@ -83,6 +83,7 @@ def test_odd_sizes_are_told(studio, capsys):
 
 
 @needs_av
+@pytest.mark.slow
 def test_killed_it_goes_on(studio, capsys):
     """A process that is killed leaves its parts, from which the same command goes on."""
     video_files.write("in.mp4", video_files.pictures(260, 32, 32), sound=False)

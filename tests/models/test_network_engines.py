@@ -151,6 +151,7 @@ def test_without_training_a_convolution_keeps_a_byte_an_output(random, platform)
     assert list(features) == ["flat"]
 
 
+@pytest.mark.slow
 def test_activations_go_when_everybody_has_read_them(random, monkeypatch, platform):
     """At each convolution only its own input is alive, of all outputs before that are no taps."""
     alive: list[weakref.ref] = []

@@ -108,6 +108,7 @@ def test_branches(photos):
 
 
 @pytest.mark.parametrize("share", [1 / 20, 1e-12])
+@pytest.mark.slow
 def test_genuine_vgg19_layer_by_layer(vgg19_file, random, monkeypatch, share):
     """With the floor and, as good as, without it: then every filter that is active at all has mean activation 1."""
     monkeypatch.setattr("scratchnst.models.normalize.SMALLEST_SHARE", share)

@@ -104,6 +104,7 @@ def test_examples_of_a_batch_are_those_of_each_image(small, pictures, random):
     assert teacher.examples([]) == []
 
 
+@pytest.mark.slow
 def test_gradient_of_all_parameters_equals_central_differences(small, pictures, random):
     function = loss_of(pictures, random)
     network = function.network_with(function.flat() + 0.1 * random.standard_normal(function.flat().size))

@@ -32,6 +32,7 @@ def targets(settings):
     return [loss.target(number)[LAYER] for number in (0, 1)], loss.style_weights
 
 
+@pytest.mark.slow
 def test_a_size_and_a_weight_for_each_painting(settings):
     small, _ = targets(replace(settings, style_size=40))
     large, weights = targets(settings)

@@ -128,6 +128,7 @@ def test_gradient_equals_central_differences_along_random_directions(name, rando
         assert np.sum(grad * direction) == pytest.approx(slope(objective, x, direction), rel=1e-5)
 
 
+@pytest.mark.slow
 def test_genuine_vgg19_gradient_along_random_directions(vgg19_file, random):
     objective = Objective(
         load_network(vgg19_file), picture(32, 40, 1), [picture(32, 40, 2)], normalized=True, dtype="float64"

@@ -83,6 +83,7 @@ def compare(network, content, style, x, settings, dtype):
 
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
+@pytest.mark.slow
 def test_whole_vgg19_with_the_papers_layers(dtype, pooling):
     network = random_vgg19(13)
     settings = {
@@ -165,6 +166,7 @@ def by_autograd(complete_vgg19):
 
 @pytest.mark.parametrize("pooling", ["avg", "max"])
 @pytest.mark.parametrize(("platform", "way", "largest_strip", "style_layers"), [*cases()], indirect=["platform"])
+@pytest.mark.slow
 def test_complete_vgg19(complete_vgg19, by_autograd, platform, way, largest_strip, style_layers, pooling):
     """Each term is weighted so that its gradient has length 1: none can hide behind another."""
     names = ["content/conv4_2", *(f"style/{layer}" for layer in style_layers), "tv"]
