@@ -370,8 +370,7 @@ class Objective:
         if masks is None:
             if self.keep is None or not self.styles:
                 return None
-            masks = [np.ones(self.shape[:2], np.float32) for _ in self.styles]
-            shared = masks
+            shared = [np.ones(self.shape[:2], np.float32) for _ in self.styles]
         else:
             if len(masks) != len(self.styles):
                 raise UserError(f"there are {len(self.styles)} styles but {len(masks)} masks: give one for each style.")
@@ -420,7 +419,10 @@ class Objective:
                 pairs = neighbours(self.network, self.style_layers)
                 found += self._terms(name, "cross_style_loss", style, pairs, beta, *how)
             if beta and not found:
-                raise UserError(f"the masks leave nothing of {name} on any layer: give some with more white in them.")
+                raise UserError(
+                    f"the masks leave nothing of {name} on any layer at {self.shape[1]}x{self.shape[0]} pixels: give "
+                    "some with more white in them, take the guides simple, or fewer scales."
+                )
             terms += found
         return terms
 
